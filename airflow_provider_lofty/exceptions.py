@@ -1,0 +1,86 @@
+"""
+Every error of this provider, drawn as a tree and grouped by what to do next.
+
+::
+
+    LoftyError
+    ├── a later try may mend it (Airflow retries the task)
+    │   ├── LoftyDeliveryIncomplete     the run stopped before every row had been tried
+    │   │   └── LoftyDeliveryCutShort   ... after rows had been sent: a retry would send those again
+    │   ├── LoftySourceNotReady         no file matches yet, or the database did not answer: nothing was sent
+    │   └── LoftyUnreachable            a call that stores nothing got no usable answer
+    └── a later try cannot mend it (Airflow fails the task without retry)
+        ├── LoftyRowsFailed             rows are invalid, rejected or unknown, or a gate closed
+        ├── LoftyConfigurationError     the operator, the connection or the app's permissions must be changed
+        ├── LoftyCredentialRefused      the key or token must be replaced
+        ├── LoftyActivityRejected       one activity was refused (raised by the hook alone)
+        └── LoftyAnswerLost             one activity may or may not be stored (raised by the hook alone)
+
+The messages name rows, fields, rules and counts. They never hold a credential or a row's values.
+"""
+
+from __future__ import annotations
+
+try:
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+except ImportError:  # Airflow 3.1 keeps them elsewhere
+    from airflow.exceptions import AirflowException, AirflowFailException
+
+__all__ = [
+    "AirflowException",
+    "LoftyActivityRejected",
+    "LoftyAnswerLost",
+    "LoftyConfigurationError",
+    "LoftyCredentialRefused",
+    "LoftyDeliveryCutShort",
+    "LoftyDeliveryIncomplete",
+    "LoftyError",
+    "LoftyRowsFailed",
+    "LoftySourceNotReady",
+    "LoftyUnreachable",
+]
+
+
+class LoftyError(Exception):
+    """The base of every error this provider raises."""
+
+
+class LoftyDeliveryIncomplete(LoftyError):
+    """The run stopped before every row had been tried; the rest is ``not_attempted``."""
+
+
+class LoftyDeliveryCutShort(LoftyDeliveryIncomplete, AirflowFailException):
+    """
+    The run stopped after rows had been sent.
+
+    Not retried: a retry knows nothing of the rows that were delivered and would send them again.
+    The report, given back as the source, sends only the rest.
+    """
+
+
+class LoftySourceNotReady(LoftyError):
+    """The source could not be read yet. Nothing was sent."""
+
+
+class LoftyUnreachable(LoftyError):
+    """A call that stores nothing got no usable answer, so it is safe to make it again."""
+
+
+class LoftyRowsFailed(LoftyError, AirflowFailException):
+    """Rows failed that a retry cannot mend, or a gate closed before the first row was sent."""
+
+
+class LoftyConfigurationError(LoftyError, AirflowFailException):
+    """The operator's arguments, the connection or the app's permissions must be changed."""
+
+
+class LoftyCredentialRefused(LoftyError, AirflowFailException):
+    """Lofty refused the credential, and it could not be renewed."""
+
+
+class LoftyActivityRejected(LoftyError, AirflowFailException):
+    """Lofty refused one activity and did not store it."""
+
+
+class LoftyAnswerLost(LoftyError, AirflowFailException):
+    """One activity was sent and no trustworthy answer came back: it may be stored. Never send it blindly again."""

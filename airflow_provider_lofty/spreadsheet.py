@@ -1,0 +1,28 @@
+"""
+Cells that a spreadsheet would run as a formula, made harmless in a CSV report and restored when it is read back.
+
+A cell that begins with one of ``= + - @``, a tab or a line break gets an apostrophe in front (OWASP, "CSV
+Injection"); plain numbers do not. Cells that already begin with apostrophes before such a mark get one more, so
+restoring gives back exactly what was written.
+"""
+
+from __future__ import annotations
+
+import re
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 - the full-width marks work in some locales
+_PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+
+
+def _runs_as_formula(cell: str) -> bool:
+    return _FORMULA.match(cell) is not None and _PLAIN_NUMBER.fullmatch(cell.lstrip("'")) is None
+
+
+def defused(cell: str) -> str:
+    """Put an apostrophe in front of a cell that a spreadsheet would run."""
+    return "'" + cell if _runs_as_formula(cell) else cell
+
+
+def restored(cell: str) -> str:
+    """Take back the apostrophe that :func:`defused` put there."""
+    return cell[1:] if cell.startswith("'") and _runs_as_formula(cell[1:]) else cell
