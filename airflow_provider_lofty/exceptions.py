@@ -13,7 +13,7 @@ Every error of this provider, drawn as a tree and grouped by what to do next.
         ├── LoftyRowsFailed             rows are invalid, rejected or unknown, or a gate closed
         ├── LoftyConfigurationError     the operator, the connection or the app's permissions must be changed
         ├── LoftyCredentialRefused      the key or token must be replaced
-        ├── LoftyActivityRejected       one activity was refused (raised by the hook alone)
+        ├── LoftyRequestRejected       one request was refused (raised by the hook alone)
         └── LoftyAnswerLost             one activity may or may not be stored (raised by the hook alone)
 
 The messages name rows, fields, rules and counts. They never hold a credential or a row's values.
@@ -28,13 +28,13 @@ except ImportError:  # Airflow 3.1 keeps them elsewhere
 
 __all__ = [
     "AirflowException",
-    "LoftyActivityRejected",
     "LoftyAnswerLost",
     "LoftyConfigurationError",
     "LoftyCredentialRefused",
     "LoftyDeliveryCutShort",
     "LoftyDeliveryIncomplete",
     "LoftyError",
+    "LoftyRequestRejected",
     "LoftyRowsFailed",
     "LoftySourceNotReady",
     "LoftyUnreachable",
@@ -78,8 +78,8 @@ class LoftyCredentialRefused(LoftyError, AirflowFailException):
     """Lofty refused the credential, and it could not be renewed."""
 
 
-class LoftyActivityRejected(LoftyError, AirflowFailException):
-    """Lofty refused one activity and did not store it."""
+class LoftyRequestRejected(LoftyError, AirflowFailException):
+    """Lofty, or a check before sending, refused one request. Nothing was stored."""
 
 
 class LoftyAnswerLost(LoftyError, AirflowFailException):

@@ -1,0 +1,383 @@
+"""The hook: connection, authentication and the only HTTP requests of this provider."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from airflow.sdk import BaseHook
+
+from airflow_provider_lofty import __version__, activity as activities
+from airflow_provider_lofty.answers import (
+    KEY_AS_BEARER,
+    PERMISSION_MISSING,
+    Answer,
+    Meaning,
+    Verdict,
+    verdict_on,
+)
+from airflow_provider_lofty.connections import named_connection
+from airflow_provider_lofty.exceptions import (
+    LoftyAnswerLost,
+    LoftyConfigurationError,
+    LoftyCredentialRefused,
+    LoftyError,
+    LoftyRequestRejected,
+    LoftyUnreachable,
+)
+from airflow_provider_lofty.fields import InvalidValue, identifier
+from airflow_provider_lofty.hooks.credentials import Credential, credential_from
+from airflow_provider_lofty.hooks.settings import LoftySettings, settings_from
+from airflow_provider_lofty.hooks.transport import exchange, new_session
+from airflow_provider_lofty.pacing import Pacer, seconds_until_reset
+
+_HEADERS = {
+    # Some endpoints answer 400 or 415 without it, on GET too.
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+    "User-Agent": f"airflow-provider-lofty/{__version__}",
+}
+_PAGE_SIZE = 100  # of the activities of a lead; fixed by Lofty
+_PATIENCE_SECONDS = (1.0, 2.0, 4.0)  # between repeats of a call that stores nothing
+_RATE_REFUSALS = 20  # in a row, for one call
+
+
+class LoftyHook(BaseHook):
+    """
+    Talks to the Lofty API.
+
+    Connection type ``lofty``: the host is the base URL (default ``https://api.lofty.com``), the password an API key
+    or access token; the extra fields are described in the README. Every request is paced, has a total deadline,
+    follows no redirect and goes over verified TLS; plain http is for loopback only.
+
+    :param lofty_conn_id: the connection
+    :param requests_per_minute: a cap on the pace, below the connection's own
+    :param sleep: waits so many seconds
+    """
+
+    conn_name_attr = "lofty_conn_id"
+    default_conn_name = "lofty_default"
+    conn_type = "lofty"
+    hook_name = "Lofty"
+
+    def __init__(
+        self,
+        lofty_conn_id: str = default_conn_name,
+        *,
+        requests_per_minute: float | None = None,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        super().__init__()
+        self.lofty_conn_id = lofty_conn_id
+        self.requests_per_minute = requests_per_minute
+        self._sleep = sleep
+        self.requests_made = 0
+        self.times_throttled = 0
+
+    @cached_property
+    def settings(self) -> LoftySettings:
+        """
+        The connection, checked.
+
+        :raises LoftyConfigurationError: when it is missing or a field of it is wrong
+        """
+        return settings_from(named_connection(self.lofty_conn_id))
+
+    @cached_property
+    def pacer(self) -> Pacer:
+        """Says when the next request may go; all requests of this hook share it."""
+        caps = [cap for cap in (self.requests_per_minute, self.settings.requests_per_minute) if cap]
+        return Pacer(min(caps, default=None), time.monotonic)
+
+    @cached_property
+    def _credential(self) -> Credential:
+        return credential_from(self.settings, self._post_form, time.monotonic)
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        session = new_session(self.settings.max_in_flight)
+        session.trust_env = not self.settings.is_loopback  # a proxy must not see what is meant for this machine
+        return session
+
+    def get_conn(self) -> requests.Session:
+        """The HTTP session, without credentials."""
+        return self._session
+
+    def close(self) -> None:
+        """Close idle connections."""
+        if "_session" in self.__dict__:
+            self._session.close()
+
+    def add_activity(self, lead_id: int, activity: Mapping[str, Any]) -> int:
+        """
+        Add one activity to a lead. Returning means that Lofty accepted it.
+
+        Nothing is ever sent twice here: a request goes again only where it certainly was not stored.
+
+        :param lead_id: the lead
+        :param activity: Lofty's ``LeadActivity``: ``type``, ``text``, ``link``, ``picture``, ``created`` (a
+            timestamp, or milliseconds since 1970), and optionally ``listing``, ``scheduledDate``, ``pageName``
+        :return: the id of the lead that Lofty answered with
+        :raises LoftyRequestRejected: not stored: the activity breaks a rule, or Lofty refused it
+        :raises LoftyAnswerLost: it may be stored: no trustworthy answer came
+        :raises LoftyUnreachable: not stored: no connection could be made
+        :raises LoftyCredentialRefused, LoftyConfigurationError: not stored
+        """
+        checked = _checked(lead_id, activity)
+        for wait in (*_PATIENCE_SECONDS, None):
+            verdict = self._post_until_allowed(checked)
+            if verdict.meaning is Meaning.DELIVERED:
+                return verdict.lead_id or checked.lead_id
+            if verdict.meaning is not Meaning.NEVER_SENT:
+                raise self.error_for(verdict, "the activity")
+            if wait is not None:
+                self._sleep(wait)
+        raise LoftyUnreachable(f"no connection to {self.host}: {verdict.message}; the activity was not sent")
+
+    def _post_until_allowed(self, checked: activities.Activity) -> Verdict:
+        for _ in range(_RATE_REFUSALS):
+            verdict = self.post_activity(checked.lead_id, checked.body)
+            if verdict.meaning is not Meaning.RATE_LIMITED:
+                return verdict
+        raise LoftyUnreachable(f"{self.host} refused {_RATE_REFUSALS} times for the rate limit; nothing was stored")
+
+    def post_activity(self, lead_id: int, body: bytes) -> Verdict:
+        """
+        Make one ``POST /v1.0/leads/{leadId}/activity`` and say what its answer means.
+
+        After a rate refusal the hook's pacer holds until Lofty's window turns; the caller decides whether the row
+        goes again.
+
+        :param body: a checked ``LeadActivity`` as JSON
+        :raises LoftyCredentialRefused, LoftyUnreachable, LoftyConfigurationError: no token could be had; the
+            activity was not sent
+        """
+        return verdict_on(self._authorised("POST", f"/v1.0/leads/{lead_id}/activity", data=body))
+
+    def list_activities(self, lead_id: int) -> Iterator[dict[str, Any]]:
+        """
+        Read a lead's activities, newest first by ``created``, a page of 100 for each request.
+
+        :raises LoftyRequestRejected: the lead does not exist or is not visible
+        :raises LoftyUnreachable: no usable answer after several tries
+        """
+        previous, page = None, 0
+        while True:
+            found = self._read(f"/v1.0/leads/{lead_id}/activities", {"curPage": page}, list)
+            if found == previous:  # a server that ignores curPage would be read without end
+                return
+            yield from (entry for entry in found if isinstance(entry, dict))
+            if len(found) < _PAGE_SIZE:
+                return
+            previous, page = found, page + 1
+
+    def find_leads(self, email: str | None = None, phone: str | None = None) -> list[dict[str, Any]]:
+        """
+        Find the leads that have this e-mail address or phone number.
+
+        Lofty ignores parameters that it does not know and then answers with any leads, so each one is compared:
+        addresses without regard to case, numbers by their digits.
+
+        :param email: an address; or
+        :param phone: a number
+        :return: Lofty's lead objects (``leadId``, ``emails``, ``phones``, …), none, one or several
+        :raises LoftyConfigurationError: unless exactly one of the two is given
+        :raises LoftyUnreachable: no usable answer after several tries
+        """
+        name, wanted = _one_of(email, phone)
+        normal = _normal_email if name == "email" else _normal_phone
+        if not normal(wanted):
+            return []
+        params = {name: wanted.strip(), "preciseSearchFlag": "true", "limit": _PAGE_SIZE}
+        leads = self._read("/v1.0/leads", params, dict).get("leads") or []
+        return [
+            lead
+            for lead in leads
+            if isinstance(lead, dict)
+            and any(normal(str(known)) == normal(wanted) for known in lead.get(f"{name}s") or [])
+        ]
+
+    def get_me(self) -> dict[str, Any]:
+        """
+        Read the profile of the credential's owner (``GET /v1.0/me``).
+
+        :raises LoftyCredentialRefused, LoftyConfigurationError, LoftyUnreachable: as the answer says
+        """
+        profile: dict[str, Any] = self._read("/v1.0/me", {}, dict)
+        return profile
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Try the connection; say who it speaks for, or what is wrong and what to do. Never raises."""
+        try:
+            profile = self.get_me()
+        except LoftyError as error:
+            if isinstance(error, LoftyConfigurationError) and str(PERMISSION_MISSING) in str(error):
+                return True, "Lofty accepts the credential; this app may not read its owner's profile"
+            return False, str(error)
+        return True, f"Lofty accepts the credential of user {profile.get('id', '?')} ({profile.get('roleName', '?')})"
+
+    @property
+    def host(self) -> str:
+        """The base URL, for messages."""
+        return self.settings.base_url
+
+    def error_for(self, verdict: Verdict, what: str) -> LoftyError:
+        """Make the exception for an answer that is no success; ``what`` names what was asked for."""
+        said = f"HTTP {verdict.status}" + (f", code {verdict.code}" if verdict.code is not None else "")
+        if verdict.meaning is Meaning.CREDENTIAL_REFUSED:
+            return LoftyCredentialRefused(f"Lofty refused the credential ({said}): {self._credential_advice(verdict)}")
+        if verdict.meaning is Meaning.MISCONFIGURED:
+            return LoftyConfigurationError(f"{self.host} answered {said} to {what}: {_configuration_advice(verdict)}")
+        if verdict.meaning is Meaning.REJECTED:
+            return LoftyRequestRejected(f"Lofty refused {what} ({said}): {verdict.message}; nothing was stored")
+        return LoftyAnswerLost(
+            f"{what} was sent to {self.host} and no trustworthy answer came ({said}: {verdict.message}): it may be "
+            "stored. Look at the lead's activities before it is sent again"
+        )
+
+    def _credential_advice(self, verdict: Verdict) -> str:
+        kind = self.settings.auth_type
+        if verdict.code == KEY_AS_BEARER and kind == "access_token":
+            return (
+                f"this is the answer to an API key sent as a Bearer token. If the password of {self.lofty_conn_id!r} "
+                "is an API key, set auth_type to api_key"
+            )
+        if kind == "api_key":
+            return (
+                f"check that the password of {self.lofty_conn_id!r} is a current API key (Lofty: Settings > "
+                "Integrations > API); for an OAuth access token set auth_type to access_token"
+            )
+        if kind == "access_token":
+            return f"the access token of {self.lofty_conn_id!r} is wrong or has expired; auth_type refresh_token renews it"
+        return f"the token that client_id and client_secret of {self.lofty_conn_id!r} gave is not accepted"
+
+    def _read(self, path: str, params: Mapping[str, Any], shape: type) -> Any:
+        """Make a GET, again where that helps, until it gives JSON of this shape."""
+        refusals, waits = 0, list(_PATIENCE_SECONDS)
+        while True:
+            answer = self._authorised("GET", path, params=params)
+            if answer.status == 200 and isinstance(answer.json, shape) and answer.error[0] in (None, 0, 200):
+                return answer.json
+            verdict = _verdict_on_reading(answer)
+            if verdict.meaning is Meaning.RATE_LIMITED and refusals < _RATE_REFUSALS:
+                refusals += 1
+            elif verdict.meaning in (Meaning.DOUBT, Meaning.NEVER_SENT, Meaning.RATE_LIMITED):
+                if not waits:
+                    raise LoftyUnreachable(f"{self.host}{path} gave no usable answer: {_described(verdict)}")
+                self._sleep(waits.pop(0))
+            else:
+                raise self.error_for(verdict, f"GET {path}")
+
+    def _authorised(self, method: str, path: str, **content: Any) -> Answer:
+        """Make a request with the credential; if that is refused and can be renewed, once more."""
+        header = self._credential.header()
+        answer = self._request(method, self.host + path, auth=_Header(header), headers=_HEADERS, **content)
+        refused = answer.sent and verdict_on(answer).meaning is Meaning.CREDENTIAL_REFUSED
+        if refused and self._credential.renew(header):
+            header = self._credential.header()
+            answer = self._request(method, self.host + path, auth=_Header(header), headers=_HEADERS, **content)
+        return answer
+
+    def _post_form(self, url: str, form: dict[str, str], headers: dict[str, str], auth: Any) -> requests.Response:
+        """Make a token request; it stores nothing, so it may be repeated."""
+        for wait in (*_PATIENCE_SECONDS, None):
+            answer = self._request("POST", url, auth=auth, headers={**_HEADERS, **headers}, data=form)
+            if answer.status is not None and answer.status < 500 and answer.status != 429:
+                break
+            if wait is None:
+                raise LoftyUnreachable(f"no token from {_origin(url)}: {_described(verdict_on(answer))}; nothing was sent")
+            self._sleep(wait)
+        if answer.is_html or answer.status in (301, 302, 303, 307, 308, 404, 405):
+            raise LoftyConfigurationError(f"{_origin(url)} answered HTTP {answer.status}: token_url is no token endpoint")
+        response = requests.Response()
+        response.status_code = answer.status or 0
+        response._content = answer.body
+        return response
+
+    def _request(self, method: str, url: str, **content: Any) -> Answer:
+        """The one door: every HTTP request of this provider leaves here."""
+        delay = self.pacer.reserve()
+        if delay > 0:
+            self._sleep(delay)
+        self.requests_made += 1
+        try:
+            request = self._session.prepare_request(requests.Request(method, url, **content))
+        except (ValueError, requests.RequestException) as error:
+            raise LoftyConfigurationError(f"{_origin(url)} makes no request: {type(error).__name__}") from None
+        answer = exchange(self._session, request, self.settings.timeout_seconds)
+        self.pacer.observe(answer.headers)
+        if verdict_on(answer).meaning is Meaning.RATE_LIMITED:
+            self.times_throttled += 1
+            self.pacer.hold(seconds_until_reset(answer.headers.get("x-ratelimit-reset"), time.time()))
+        return answer
+
+
+class _Header(requests.auth.AuthBase):
+    """Sets the header; without an ``auth``, requests would put a password from ~/.netrc in its place."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._value
+        return request
+
+
+def _checked(lead_id: int, activity: Mapping[str, Any]) -> activities.Activity:
+    """Check one activity as the operator checks a row."""
+    given = {str(name): value for name, value in activity.items()}
+    try:
+        given = {**given, "leadId": identifier(lead_id)}
+        layout = activities.Mapping().layout(tuple(given), table=True)
+        if layout.ignored:
+            raise activities.MappingError(f"Lofty has no field {layout.ignored[0]!r}")
+        return layout.build(list(given.values()))
+    except InvalidValue as error:
+        raise LoftyRequestRejected(f"nothing was sent: leadId {error}") from None
+    except (activities.MappingError, activities.InvalidRow) as error:
+        raise LoftyRequestRejected(f"nothing was sent: {error}") from None
+
+
+def _one_of(email: str | None, phone: str | None) -> tuple[str, str]:
+    given = [(name, value) for name, value in (("email", email), ("phone", phone)) if value is not None]
+    if len(given) != 1:
+        raise LoftyConfigurationError("find_leads needs either an email or a phone")
+    return given[0]
+
+
+def _normal_email(address: str) -> str:
+    return address.strip().casefold()
+
+
+def _normal_phone(number: str) -> str:
+    digits = "".join(c for c in number if c.isascii() and c.isdigit())
+    return digits[1:] if len(digits) == 11 and digits.startswith("1") else digits  # +1, often left out
+
+
+def _verdict_on_reading(answer: Answer) -> Verdict:
+    """As for a POST, but success has no lead id, and nothing can have been stored."""
+    verdict = verdict_on(answer)
+    return replace(verdict, meaning=Meaning.DOUBT) if verdict.meaning is Meaning.DELIVERED else verdict
+
+
+def _configuration_advice(verdict: Verdict) -> str:
+    if verdict.code == PERMISSION_MISSING:
+        return "the app lacks the permission (200100); ask Lofty to grant it; nothing was stored"
+    if verdict.status in (401, 403, 407):
+        return "a proxy or gateway on the way refused it, not Lofty; nothing was stored"
+    return "check the connection's host; nothing was stored"
+
+
+def _described(verdict: Verdict) -> str:
+    return f"HTTP {verdict.status}, {verdict.message or 'empty answer'}" if verdict.status else verdict.message
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+

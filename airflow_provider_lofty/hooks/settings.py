@@ -1,0 +1,169 @@
+"""From an Airflow connection of type ``lofty`` to checked settings: one pure function."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.sdk import Connection
+
+from airflow_provider_lofty.exceptions import LoftyConfigurationError
+
+DEFAULT_HOST = "https://api.lofty.com"
+AUTH_TYPES = ("api_key", "access_token", "client_credentials", "refresh_token")
+
+_REFRESH_URL = "https://crm.lofty.com/api/user-web/oauth/token"  # Lofty's page "OAuth 2.0"
+_SECRETS = ("client_id", "client_secret", "customer_key", "refresh_token")
+_NUMBERS: dict[str, tuple[float | None, float, float]] = {  # default, smallest, largest
+    "requests_per_minute": (None, 0.01, 10**6),
+    "max_in_flight": (16, 1, 64),
+    "timeout_seconds": (30, 0.1, 600),
+    "settle_seconds": (60, 0, 86_400),
+}
+_NEEDS = {
+    "api_key": ("password",),
+    "access_token": ("password",),
+    "client_credentials": ("client_id", "client_secret", "customer_key"),
+    "refresh_token": ("client_id", "client_secret", "refresh_token"),
+}
+
+
+@dataclass(frozen=True)
+class LoftySettings:
+    """
+    What a connection says, checked. Secrets stay out of its ``repr``.
+
+    :param base_url: scheme and host, without a slash at the end
+    :param token_url: where tokens are had; only the OAuth types use it
+    :param password: API key or access token
+    """
+
+    base_url: str
+    auth_type: str
+    token_url: str
+    password: str = field(repr=False)
+    client_id: str = field(repr=False)
+    client_secret: str = field(repr=False)
+    customer_key: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    requests_per_minute: float | None
+    max_in_flight: int
+    timeout_seconds: float
+    settle_seconds: float
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server runs on this very machine."""
+        return _is_loopback(self.base_url)
+
+
+def settings_from(connection: Connection) -> LoftySettings:
+    """
+    Read a connection.
+
+    :raises LoftyConfigurationError: naming the field and what is wrong with it, never its value
+    """
+    try:
+        return _settings(connection)
+    except ValueError as error:
+        raise LoftyConfigurationError(f"the connection {connection.conn_id!r}: {error}") from None
+
+
+def _settings(connection: Connection) -> LoftySettings:
+    extra = {key: value for key, value in connection.extra_dejson.items() if value not in (None, "")}
+    auth_type = str(extra.get("auth_type", "api_key")).strip().lower()
+    if auth_type not in AUTH_TYPES:
+        raise ValueError(f"auth_type must be one of {', '.join(AUTH_TYPES)}")
+    secrets = {name: clean_secret(name, extra.get(name)) for name in _SECRETS}
+    secrets["password"] = clean_secret("password", connection.password)
+    if auth_type == "client_credentials":
+        secrets["customer_key"] = secrets["customer_key"] or secrets["password"]
+    for name in _NEEDS[auth_type]:
+        if not secrets[name]:
+            raise ValueError(f"auth_type {auth_type!r} needs {name}, which is empty")
+    base_url = _base_url(connection)
+    requests_per_minute, max_in_flight, timeout, settle = (_number(name, extra) for name in _NUMBERS)
+    return LoftySettings(
+        base_url=base_url,
+        auth_type=auth_type,
+        token_url=_token_url(extra, auth_type, base_url),
+        requests_per_minute=requests_per_minute,
+        max_in_flight=int(max_in_flight or 1),
+        timeout_seconds=timeout or 0,
+        settle_seconds=settle or 0,
+        **secrets,
+    )
+
+
+def clean_secret(name: str, value: Any) -> str:
+    """
+    Take out what cannot be seen (blanks, line ends, U+2028 …), which keys pasted from rich text carry.
+
+    :raises ValueError: when what is left cannot be an HTTP header
+    """
+    if value is None:
+        return ""
+    words = str(value).split()
+    if name == "password" and len(words) == 2 and words[0].lower() in ("token", "bearer"):
+        words = words[1:]  # the whole header was pasted
+    cleaned = "".join(c for c in "".join(words) if unicodedata.category(c)[0] not in "CZ")
+    if not cleaned.isascii():
+        raise ValueError(f"{name} holds a character that cannot be in an HTTP header; copy it again from Lofty")
+    return cleaned
+
+
+def _number(name: str, extra: Mapping[str, Any]) -> float | None:
+    default, smallest, largest = _NUMBERS[name]
+    if name not in extra:
+        return default
+    try:
+        number = float(extra[name])
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number") from None
+    if not smallest <= number <= largest:
+        raise ValueError(f"{name} must be from {smallest:g} to {largest:g}")
+    return number
+
+
+def _base_url(connection: Connection) -> str:
+    host = (connection.host or DEFAULT_HOST).strip()
+    if "://" not in host:
+        host = f"{connection.schema if connection.schema in ('http', 'https') else 'https'}://{host}"
+    url = _checked_url("host", host)
+    if connection.port and not urlsplit(url).port:
+        url = url.replace(urlsplit(url).netloc, f"{urlsplit(url).netloc}:{connection.port}", 1)
+    return url.removesuffix("/v1.0").removesuffix("/v2.0")
+
+
+def _token_url(extra: Mapping[str, Any], auth_type: str, base_url: str) -> str:
+    if "token_url" in extra:
+        return _checked_url("token_url", str(extra["token_url"]).strip())
+    if auth_type == "refresh_token":
+        return _REFRESH_URL if base_url == DEFAULT_HOST else f"{base_url}/api/user-web/oauth/token"
+    return f"{base_url}/oauth/token"
+
+
+def _checked_url(name: str, url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{name} must be a URL such as {DEFAULT_HOST}")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError(f"{name} must hold no user, password, query or fragment")
+    if parts.scheme == "http" and not _is_loopback(url):
+        raise ValueError(f"{name} must begin with https://; plain http would show the key to the network")
+    parts.port  # noqa: B018 - raises ValueError when it is no number
+    return url.rstrip("/")
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
