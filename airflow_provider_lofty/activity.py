@@ -76,11 +76,11 @@ class Activity(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """How one field gets its value: from ``values[index]``, else ``default``."""
+    """How one field gets its value: from ``values[place]``, else ``default``."""
 
     key: str  # the name in Lofty's object, without "listing."
     name: str
-    index: int
+    place: int
     check: Check
     default: Any
     required: bool
@@ -219,7 +219,9 @@ class Layout:
             return like[0]
         hint = _closest(column, self.columns)
         constant = "; for a constant use defaults" if asked_by.startswith("mapping") else ""
-        self.unmet[asked_by + column] = f"{asked_by} names the column {column!r}, which the source lacks{hint}{constant}"
+        self.unmet[asked_by + column] = (
+            f"{asked_by} names the column {column!r}, which the source lacks{hint}{constant}"
+        )
         return None
 
     def _matches_by_name(self, mapped: dict[str, int | None]) -> dict[str, int]:
@@ -265,6 +267,16 @@ class Layout:
         key = field.name.removeprefix(_LISTING_DOT)
         check = self._mapping.checks[field.kind]
         return _Step(key, field.name, -1 if index is None else index, check, default, field.required)
+
+    def with_empty_texts(self, values: Sequence[Any]) -> list[Any]:
+        """
+        Take a missing value of a required text for an empty one.
+
+        A CSV report writes both as an empty cell; of a row that passed the checks then, only the empty text can
+        have been meant.
+        """
+        empty = {s.place for s in self._head if s.check is text and s.required and s.default is None}
+        return ["" if value is None and index in empty else value for index, value in enumerate(values)]
 
     def build(self, values: Sequence[Any]) -> Activity:
         """
@@ -312,7 +324,8 @@ class Layout:
         if not isinstance(nested, dict):
             problems.append((LISTING, f"must be an object, got {kind_of(nested)}"))
             return {}
-        steps, given = [], []
+        steps: list[_Step] = []
+        given: list[Any] = []
         for key, value in nested.items():
             field = _FIELDS_BY_NAME.get(LISTING + normalise(str(key)))
             if field is None:
@@ -344,8 +357,8 @@ _AFTER_LISTING = ("scheduledDate", "pageName")
 def _fill(steps: Iterable[_Step], values: Sequence[Any], problems: list[tuple[str, str]]) -> dict[str, Any]:
     """Check the values of one object of the body; runs once a row, so it is written for speed."""
     filled = {}
-    for key, name, index, check, default, required in steps:
-        value = values[index]
+    for key, name, place, check, default, required in steps:
+        value = values[place]
         if value is None or type(value) not in _SIMPLE_TYPES:
             if value is _FAILED:
                 continue

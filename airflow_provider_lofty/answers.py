@@ -179,7 +179,9 @@ def verdict_on(answer: Answer) -> Verdict:
         return Verdict(meaning, answer.status, lead_id=answer.lead_id)
     code, message = answer.error
     if answer.status is None:
-        message = f"no answer ({answer.failure})"
+        message = f"no answer: {answer.failure}"
+    elif meaning is Meaning.DOUBT and answer.status < 300:
+        message = "an answer without the lead's id"
     return Verdict(meaning, answer.status, code, message)
 
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 try:
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
 except ImportError:  # Airflow 3.1 keeps them elsewhere
-    from airflow.exceptions import AirflowException, AirflowFailException
+    from airflow.exceptions import AirflowException, AirflowFailException  # type: ignore[attr-defined, no-redef]
 
 __all__ = [
     "AirflowException",

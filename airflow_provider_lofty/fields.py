@@ -111,7 +111,7 @@ def is_missing(value: Any) -> bool:
 
 def plain(value: Any) -> Any:
     """Turn a NumPy scalar into the Python value it holds; everything else stays."""
-    if type(value).__module__ != "numpy" or not hasattr(value, "item") or getattr(value, "ndim", 0):
+    if type(value).__module__ != "numpy" or not hasattr(value, "item") or getattr(value, "ndim", None):
         return value
     if type(value).__name__ == "datetime64":  # nanoseconds would come out as a bare number
         value = value.astype("datetime64[us]")
@@ -227,7 +227,7 @@ def _whole_from_decimal(value: Decimal) -> int:
 
 def _within(bound: int, bits: int) -> Check:
     def check(value: Any) -> int:
-        number = value if type(value) is int else whole_number(value)
+        number: int = value if type(value) is int else whole_number(value)
         if not -bound <= number < bound:
             raise InvalidValue(f"must be a whole number within {bits} bits")
         return number

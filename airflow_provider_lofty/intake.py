@@ -6,13 +6,13 @@ A source with a ``lofty_outcome`` column is a report that came back: what it cal
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from airflow_provider_lofty.activity import InvalidRow, Layout, Mapping
 from airflow_provider_lofty.fields import is_missing
 from airflow_provider_lofty.sources import OUTCOME_COLUMN, Source, SourceRow
+from airflow_provider_lofty.logs import Log
 from airflow_provider_lofty.spool import (
     ALREADY_DELIVERED,
     DELIVERED,
@@ -37,7 +37,7 @@ class Intake:
     :param log: told which columns are used and which are ignored
     """
 
-    def __init__(self, mapping: Mapping, spool: Spool, log: logging.Logger) -> None:
+    def __init__(self, mapping: Mapping, spool: Spool, log: Log) -> None:
         self._mapping = mapping
         self._spool = spool
         self._log = log
@@ -73,7 +73,7 @@ class Intake:
             self._mapping.require_columns()
         if self._mapping.nested_ignored:
             self._log.info("ignored inside listing: %s", _some(sorted(self._mapping.nested_ignored)))
-        self._spool.find_duplicates()
+        self._spool.find_duplicates(", ".join(self._mapping.unique_key) or "identity")
 
     def _tell_columns(self, layout: Layout) -> None:
         if self._columns_told is not None:
@@ -95,6 +95,8 @@ class Intake:
         """Honour what a report says became of the row."""
         said = dict(zip(row.columns, row.cells, strict=True))
         outcome = said[OUTCOME_COLUMN]
+        if outcome in _PASSED_CHECKS:
+            row = row._replace(cells=layout.with_empty_texts(row.cells))
         spooled = self._spooled(source, row, layout)
         if is_missing(outcome):
             return spooled
@@ -122,6 +124,7 @@ def _unknown_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
     return row._replace(outcome=UNKNOWN, error_field=None, error=error)
 
 
+_PASSED_CHECKS = frozenset(OUTCOMES) - {INVALID}
 _SETTLED: dict[str, Callable[[SpoolRow, dict[str, Any]], SpoolRow]] = {
     DELIVERED: _delivered_before,
     ALREADY_DELIVERED: _delivered_before,

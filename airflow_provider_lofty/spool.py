@@ -112,7 +112,7 @@ class ReportRow(NamedTuple):
 class ErrorGroup(NamedTuple):
     """Failed rows that failed alike, with the first of them as the example."""
 
-    count: int
+    rows: int
     outcome: str
     http_status: int | None
     error_code: int | None
@@ -175,12 +175,14 @@ class Spool:
         self._db.execute("INSERT INTO layouts VALUES (?, ?)", (self._next_layout, _encode_cells(columns)))
         return self._next_layout
 
-    def find_duplicates(self) -> None:
+    def find_duplicates(self, identity_name: str) -> None:
         """
         Of rows with the same identity keep the first; mark the others.
 
         Same content: ``duplicate``, naming the first row. Other content: ``invalid``. A row whose outcome is
         already known stands before those that wait.
+
+        :param identity_name: what to call the identity where it is at fault
         """
         self._db.execute("CREATE INDEX rows_identity ON rows (identity) WHERE identity IS NOT NULL")
         repeated = self._db.execute(
@@ -194,16 +196,22 @@ class Spool:
             if row[3] != first[3]:
                 first = row
             elif row[5] is None:
-                marks.append(self._mark_of(row, first))
+                marks.append(self._mark_of(row, first, identity_name))
             if len(marks) >= _BATCH:
                 self._mark(marks)
         self._mark(marks)
 
-    def _mark_of(self, row: tuple[Any, ...], first: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _mark_of(self, row: tuple[Any, ...], first: tuple[Any, ...], name: str) -> tuple[Any, ...]:
         place = self.place(first[1], first[2])
         if row[4] == first[4]:
             return (DUPLICATE, None, f"same as {place}", first[0], row[0])
-        return (INVALID, "unique_key", f"has the identity of {place}, but other content", first[0], row[0])
+        return (
+            INVALID,
+            name,
+            f"{name} is the same as of {place}, but the content is another",
+            first[0],
+            row[0],
+        )
 
     def _mark(self, marks: list[tuple[Any, ...]]) -> None:
         self._db.executemany(
@@ -285,14 +293,15 @@ class Spool:
     def _report_rows(self, which: str) -> Iterator[ReportRow]:
         found = self._db.execute(
             "SELECT r.layout, r.cells, r.source, r.row_number, r.outcome, r.lead_id, r.http_status, r.error_code,"
-            f" r.error_field, r.error, r.attempts, r.sent_at, lower(hex(r.fingerprint)) FROM rows r {which}"
+            f" r.error_field, r.error, r.attempts, r.sent_at, nullif(lower(hex(r.fingerprint)), '') FROM rows r {which}"
         )
-        layout_id, columns = None, ()
+        layout_id: int | None = None
+        columns: tuple[str, ...] = ()
         for row in found:
             if row[0] != layout_id:
                 layout_id, columns = row[0], self._columns(row[0])
             cells = [] if row[1] is None else json.loads(row[1])
-            yield ReportRow(columns, cells, *row[2:12], row[12] or None)
+            yield ReportRow(columns, cells, *row[2:])
 
     def _columns(self, layout_id: int | None) -> tuple[str, ...]:
         found = self._db.execute("SELECT columns FROM layouts WHERE id = ?", (layout_id,)).fetchone()
@@ -362,4 +371,4 @@ def _jsonable(value: Any) -> Any:
         return {str(key): _jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_jsonable(item) for item in value]
-    return value.item() if hasattr(value, "item") and not getattr(value, "ndim", 0) else str(value)
+    return value.item() if hasattr(value, "item") and not getattr(value, "ndim", None) else str(value)

@@ -33,6 +33,10 @@ class Credential(Protocol):
     def header(self) -> str:
         """The value of ``Authorization``."""
 
+    @property
+    def secret(self) -> str:
+        """The key or token that the header holds."""
+
     def renew(self, refused: str) -> bool:
         """After this header was refused: whether another one is there to try now."""
 
@@ -61,6 +65,10 @@ class FixedCredential:
     def header(self) -> str:
         return self._header
 
+    @property
+    def secret(self) -> str:
+        return self._header.partition(" ")[2]
+
     def renew(self, refused: str) -> bool:
         return False
 
@@ -84,7 +92,12 @@ class RenewedToken:
         if settings.auth_type == "refresh_token" and settings.password:
             self._header, self._renew_at = f"Bearer {settings.password}", float("inf")
         pair = f"{settings.client_id}:{settings.client_secret}".encode()
-        for secret in (settings.client_secret, settings.customer_key, settings.refresh_token, settings.password):
+        for secret in (
+            settings.client_secret,
+            settings.customer_key,
+            settings.refresh_token,
+            settings.password,
+        ):
             _mask(secret)
         _mask(base64.b64encode(pair).decode())
 
@@ -93,6 +106,10 @@ class RenewedToken:
             if not self._header or self._clock() >= self._renew_at:
                 self._fetch()
             return self._header
+
+    @property
+    def secret(self) -> str:
+        return self._header.partition(" ")[2]
 
     def renew(self, refused: str) -> bool:
         with self._lock:

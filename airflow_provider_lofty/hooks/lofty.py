@@ -35,6 +35,7 @@ from airflow_provider_lofty.hooks.credentials import Credential, credential_from
 from airflow_provider_lofty.hooks.settings import LoftySettings, settings_from
 from airflow_provider_lofty.hooks.transport import exchange, new_session
 from airflow_provider_lofty.pacing import Pacer, seconds_until_reset
+from airflow_provider_lofty.privacy import without
 
 _HEADERS = {
     # Some endpoints answer 400 or 415 without it, on GET too.
@@ -146,7 +147,7 @@ class LoftyHook(BaseHook):
                 return verdict
         raise LoftyUnreachable(f"{self.host} refused {_RATE_REFUSALS} times for the rate limit; nothing was stored")
 
-    def post_activity(self, lead_id: int, body: bytes) -> Verdict:
+    def post_activity(self, lead_id: int, body: bytes, *, has_turn: bool = False) -> Verdict:
         """
         Make one ``POST /v1.0/leads/{leadId}/activity`` and say what its answer means.
 
@@ -154,10 +155,27 @@ class LoftyHook(BaseHook):
         goes again.
 
         :param body: a checked ``LeadActivity`` as JSON
+        :param has_turn: the caller has reserved the pacer's turn and waited for it
         :raises LoftyCredentialRefused, LoftyUnreachable, LoftyConfigurationError: no token could be had; the
             activity was not sent
         """
-        return verdict_on(self._authorised("POST", f"/v1.0/leads/{lead_id}/activity", data=body))
+        return self._verdict(self._authorised("POST", f"/v1.0/leads/{lead_id}/activity", has_turn, data=body))
+
+    def _verdict(self, answer: Answer) -> Verdict:
+        """Say what an answer means; a credential that it echoes stays out."""
+        verdict = verdict_on(answer)
+        secrets = (*self.settings.secrets, self._credential.secret)
+        return replace(verdict, message=without(verdict.message, secrets))
+
+    def answers_reading(self, lead_id: int) -> bool:
+        """Make one request that stores nothing; tell whether Lofty gave an answer that can be trusted."""
+        answer = self._authorised("GET", f"/v1.0/leads/{lead_id}/activities", params={"curPage": 0})
+        trusted = answer.status == 200 and isinstance(answer.json, list)
+        return trusted or verdict_on(answer).meaning not in (
+            Meaning.DOUBT,
+            Meaning.NEVER_SENT,
+            Meaning.DELIVERED,
+        )
 
     def list_activities(self, lead_id: int) -> Iterator[dict[str, Any]]:
         """
@@ -219,7 +237,10 @@ class LoftyHook(BaseHook):
             if isinstance(error, LoftyConfigurationError) and str(PERMISSION_MISSING) in str(error):
                 return True, "Lofty accepts the credential; this app may not read its owner's profile"
             return False, str(error)
-        return True, f"Lofty accepts the credential of user {profile.get('id', '?')} ({profile.get('roleName', '?')})"
+        return (
+            True,
+            f"Lofty accepts the credential of user {profile.get('id', '?')} ({profile.get('roleName', '?')})",
+        )
 
     @property
     def host(self) -> str:
@@ -253,7 +274,9 @@ class LoftyHook(BaseHook):
                 "Integrations > API); for an OAuth access token set auth_type to access_token"
             )
         if kind == "access_token":
-            return f"the access token of {self.lofty_conn_id!r} is wrong or has expired; auth_type refresh_token renews it"
+            return (
+                f"the access token of {self.lofty_conn_id!r} is wrong or has expired; auth_type refresh_token renews it"
+            )
         return f"the token that client_id and client_secret of {self.lofty_conn_id!r} gave is not accepted"
 
     def _read(self, path: str, params: Mapping[str, Any], shape: type) -> Any:
@@ -263,7 +286,9 @@ class LoftyHook(BaseHook):
             answer = self._authorised("GET", path, params=params)
             if answer.status == 200 and isinstance(answer.json, shape) and answer.error[0] in (None, 0, 200):
                 return answer.json
-            verdict = _verdict_on_reading(answer)
+            verdict = self._verdict(answer)
+            if verdict.meaning is Meaning.DELIVERED:  # a lead id is no success here
+                verdict = replace(verdict, meaning=Meaning.DOUBT)
             if verdict.meaning is Meaning.RATE_LIMITED and refusals < _RATE_REFUSALS:
                 refusals += 1
             elif verdict.meaning in (Meaning.DOUBT, Meaning.NEVER_SENT, Meaning.RATE_LIMITED):
@@ -273,14 +298,15 @@ class LoftyHook(BaseHook):
             else:
                 raise self.error_for(verdict, f"GET {path}")
 
-    def _authorised(self, method: str, path: str, **content: Any) -> Answer:
+    def _authorised(self, method: str, path: str, has_turn: bool = False, **content: Any) -> Answer:
         """Make a request with the credential; if that is refused and can be renewed, once more."""
         header = self._credential.header()
-        answer = self._request(method, self.host + path, auth=_Header(header), headers=_HEADERS, **content)
+        url = self.host + path
+        answer = self._request(method, url, has_turn, auth=_Header(header), headers=_HEADERS, **content)
         refused = answer.sent and verdict_on(answer).meaning is Meaning.CREDENTIAL_REFUSED
         if refused and self._credential.renew(header):
             header = self._credential.header()
-            answer = self._request(method, self.host + path, auth=_Header(header), headers=_HEADERS, **content)
+            answer = self._request(method, url, auth=_Header(header), headers=_HEADERS, **content)
         return answer
 
     def _post_form(self, url: str, form: dict[str, str], headers: dict[str, str], auth: Any) -> requests.Response:
@@ -290,18 +316,22 @@ class LoftyHook(BaseHook):
             if answer.status is not None and answer.status < 500 and answer.status != 429:
                 break
             if wait is None:
-                raise LoftyUnreachable(f"no token from {_origin(url)}: {_described(verdict_on(answer))}; nothing was sent")
+                raise LoftyUnreachable(
+                    f"no token from {_origin(url)}: {_described(verdict_on(answer))}; nothing was sent"
+                )
             self._sleep(wait)
         if answer.is_html or answer.status in (301, 302, 303, 307, 308, 404, 405):
-            raise LoftyConfigurationError(f"{_origin(url)} answered HTTP {answer.status}: token_url is no token endpoint")
+            raise LoftyConfigurationError(
+                f"{_origin(url)} answered HTTP {answer.status}: token_url is no token endpoint"
+            )
         response = requests.Response()
         response.status_code = answer.status or 0
         response._content = answer.body
         return response
 
-    def _request(self, method: str, url: str, **content: Any) -> Answer:
+    def _request(self, method: str, url: str, has_turn: bool = False, **content: Any) -> Answer:
         """The one door: every HTTP request of this provider leaves here."""
-        delay = self.pacer.reserve()
+        delay = 0.0 if has_turn else self.pacer.reserve()
         if delay > 0:
             self._sleep(delay)
         self.requests_made += 1
@@ -359,12 +389,6 @@ def _normal_phone(number: str) -> str:
     return digits[1:] if len(digits) == 11 and digits.startswith("1") else digits  # +1, often left out
 
 
-def _verdict_on_reading(answer: Answer) -> Verdict:
-    """As for a POST, but success has no lead id, and nothing can have been stored."""
-    verdict = verdict_on(answer)
-    return replace(verdict, meaning=Meaning.DOUBT) if verdict.meaning is Meaning.DELIVERED else verdict
-
-
 def _configuration_advice(verdict: Verdict) -> str:
     if verdict.code == PERMISSION_MISSING:
         return "the app lacks the permission (200100); ask Lofty to grant it; nothing was stored"
@@ -380,4 +404,3 @@ def _described(verdict: Verdict) -> str:
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
-

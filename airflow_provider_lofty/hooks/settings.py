@@ -56,6 +56,11 @@ class LoftySettings:
     settle_seconds: float
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must be read nowhere."""
+        return (self.password, self.client_secret, self.customer_key, self.refresh_token)
+
+    @property
     def is_loopback(self) -> bool:
         """Whether the server runs on this very machine."""
         return _is_loopback(self.base_url)
@@ -165,5 +170,3 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
-
-

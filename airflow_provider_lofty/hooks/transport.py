@@ -99,7 +99,7 @@ class _Watched(HTTPConnection):
         self.last_used = time.monotonic()
         return response
 
-    response_class = _DeadlineResponse  # type: ignore[assignment]
+    response_class = _DeadlineResponse
 
 
 class _WatchedTLS(_Watched, HTTPSConnection):
@@ -117,11 +117,11 @@ class _FreshPool(HTTPConnectionPool):
 
 
 class _Pool(_FreshPool):
-    ConnectionCls = _Watched  # type: ignore[assignment]
+    ConnectionCls = _Watched
 
 
 class _TLSPool(_FreshPool, HTTPSConnectionPool):
-    ConnectionCls = _WatchedTLS  # type: ignore[assignment]
+    ConnectionCls = _WatchedTLS
 
 
 _POOLS = {"http": _Pool, "https": _TLSPool}

@@ -66,7 +66,9 @@ def _matches(pattern: str) -> list[ObjectStoragePath]:
         if root.fs.isfile(root.path):
             return [root]
         if root.fs.isdir(root.path):
-            raise LoftyConfigurationError(f"{pattern} is a folder; name its files, for example {pattern.rstrip('/')}/*.csv")
+            raise LoftyConfigurationError(
+                f"{pattern} is a folder; name its files, for example {pattern.rstrip('/')}/*.csv"
+            )
         names = sorted(root.fs.glob(root.path)) if any(mark in pattern for mark in _GLOB_MARKS) else []
         files = [root.with_segments(root.fs.unstrip_protocol(name)) for name in names if root.fs.isfile(name)]
     if not files:
@@ -120,7 +122,9 @@ def _read_file(file: ObjectStoragePath, read: RowReader, compressed: bool, take:
     # Bytes that are not UTF-8 become lone surrogates, so that only the rows that hold them are invalid.
     as_text = {"mode": "rt", "encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
     with _file_errors(name):
-        stream = file.fs.open(file.path, compression=compression, **({"mode": "rb"} if read is _parquet_rows else as_text))
+        stream = file.fs.open(
+            file.path, compression=compression, **({"mode": "rb"} if read is _parquet_rows else as_text)
+        )
     with stream:
         with _file_errors(name):
             columns, rows = read(stream)

@@ -59,7 +59,7 @@ def read_sql(
 def _hook(conn_id: str, hook_params: dict[str, Any] | None) -> DbApiHook:
     connection = named_connection(conn_id)
     try:
-        hook = connection.get_hook(hook_params=hook_params)
+        hook = connection.get_hook(hook_params=hook_params)  # type: ignore[no-untyped-call]
     except AirflowException as error:
         raise LoftyConfigurationError(f"the connection {conn_id!r} cannot be used: {error}") from None
     if not isinstance(hook, DbApiHook):

@@ -1,0 +1,11 @@
+"""What this provider needs of a logger: Airflow's task log is none of the standard library's."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Log(Protocol):
+    """Takes messages in the ``%`` style."""
+
+    def info(self, message: str, /, *args: Any) -> Any: ...

@@ -1,0 +1,194 @@
+"""
+What came of the rows: the report file and the summary.
+
+The report holds the row's own columns and what became of it; given back as a source, it sends only what was not
+delivered. The summary is small whatever the input and holds no value of any row.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.sources.files import storage_path
+from airflow_provider_lofty.spool import ErrorGroup, ReportRow, Spool
+from airflow_provider_lofty.spreadsheet import defused
+
+REPORT_COLUMNS = (
+    "lofty_source",
+    "lofty_row_number",
+    "lofty_outcome",
+    "lofty_lead_id",
+    "lofty_http_status",
+    "lofty_error_code",
+    "lofty_error_field",
+    "lofty_error",
+    "lofty_attempts",
+    "lofty_sent_at",
+    "lofty_fingerprint",
+)
+SUMMARY_BYTES = 8000
+_ERROR_GROUPS = 5
+_ENDINGS = (".csv", ".jsonl")
+
+
+class Report:
+    """
+    A report file, checked before anything is sent.
+
+    :param path: ends in ``.csv`` or ``.jsonl``; local or a URL. Its folder is made where there is none
+    :raises LoftyConfigurationError: for another ending, or where it cannot be written
+    """
+
+    def __init__(self, path: str) -> None:
+        if not path.lower().endswith(_ENDINGS):
+            raise LoftyConfigurationError(f"report_path {path!r} must end in .csv, .jsonl or, for a folder, /")
+        self.path = path
+        self._target = storage_path(path)
+        self._local = Path(self._target.path) if self._target.protocol in ("", "file", "local") else None
+        if self._local is not None:
+            self._prepare_folder(self._local.parent)
+
+    def _prepare_folder(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise LoftyConfigurationError(
+                f"report_path: {folder} cannot be written: {reason}; nothing was sent"
+            ) from None
+
+    def is_one_of(self, names: list[str]) -> bool:
+        """Whether one of these files, as their sources name them, has this path."""
+        return any(storage_path(name) == self._target for name in names if "/" in name)
+
+    def write(self, spool: Spool) -> None:
+        """
+        Write every row, in input order.
+
+        :raises OSError: when the file cannot be written
+        """
+        with self._opened() as stream:
+            if self.path.lower().endswith(".csv"):
+                _write_csv(stream, spool)
+            else:
+                _write_json_lines(stream, spool)
+
+    @contextmanager
+    def _opened(self) -> Iterator[IO[str]]:
+        """Open for writing; a local file appears whole or not at all."""
+        settings: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+        if self._local is None:
+            with self._target.fs.open(self._target.path, mode="wt", **settings) as stream:
+                yield stream
+            return
+        handle, draft = tempfile.mkstemp(prefix=f".{self._local.name}-", dir=self._local.parent)
+        try:
+            with os.fdopen(handle, "w", **settings) as stream:
+                yield stream
+            Path(draft).replace(self._local)
+        except BaseException:
+            Path(draft).unlink()
+            raise
+
+
+def report_file(path: str, dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> str:
+    """Name the report file: ``path`` itself, or in a folder one for each Dag run, task, map index and try."""
+    if not path.endswith("/"):
+        return path
+    mapped = f"_{map_index}" if map_index >= 0 else ""
+    name = f"{dag_id}__{run_id}__{task_id}{mapped}__try_{try_number}"
+    return f"{path}{re.sub(r'[^A-Za-z0-9_.+-]', '-', name)}.csv"
+
+
+def _write_csv(stream: IO[str], spool: Spool) -> None:
+    own = [column for column in spool.columns() if column not in REPORT_COLUMNS]
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*map(defused, own), *REPORT_COLUMNS])
+    layout, places = None, []
+    for row in spool.report_rows():
+        if row.columns is not layout:
+            layout = row.columns
+            index = {column: i for i, column in enumerate(layout)}
+            places = [index.get(column) for column in own]
+        cells = [None if i is None or i >= len(row.cells) else row.cells[i] for i in places]
+        writer.writerow([_csv_cell(cell) for cell in (*cells, *_fate(row, spool))])
+
+
+def _csv_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return defused(value)
+    if isinstance(value, (bool, dict, list)):
+        return defused(json.dumps(value, ensure_ascii=False))
+    return defused(str(value))
+
+
+def _write_json_lines(stream: IO[str], spool: Spool) -> None:
+    for row in spool.report_rows():
+        own = {c: v for c, v in zip(row.columns, row.cells, strict=False) if c not in REPORT_COLUMNS}
+        fate = dict(zip(REPORT_COLUMNS, _fate(row, spool), strict=True))
+        stream.write(json.dumps({**own, **fate}, ensure_ascii=False) + "\n")
+
+
+def _fate(row: ReportRow, spool: Spool) -> tuple[Any, ...]:
+    """The report's own columns of a row, in the order of :data:`REPORT_COLUMNS`."""
+    return (
+        spool.sources[row.source], row.row_number, row.outcome, row.lead_id, row.http_status, row.error_code,
+        row.error_field, row.error, row.attempts, row.sent_at, row.fingerprint,
+    )  # fmt: skip
+
+
+def summary(spool: Spool, *, seconds: float, requests: int, throttled: int, report_path: str | None) -> dict[str, Any]:
+    """
+    Sum up a run in less than :data:`SUMMARY_BYTES` bytes of JSON.
+
+    :param seconds: how long the run took
+    :param requests: HTTP requests made, tokens and look-ups included
+    :param throttled: how many of them were refused for their rate
+    """
+    groups = spool.error_groups(_ERROR_GROUPS)
+    for length in (300, 80, 20):
+        found = {
+            "read": spool.read,
+            **spool.counts(),
+            "carried_over": 0,
+            "seconds": round(seconds, 1),
+            "requests": requests,
+            "throttled": throttled,
+            "read_backs": 0,
+            "errors": [_group(group, spool, length) for group in groups],
+            "report_path": _shortened(report_path, length * 10),
+        }
+        if len(json.dumps(found)) < SUMMARY_BYTES:
+            break
+    return found
+
+
+def _group(group: ErrorGroup, spool: Spool, length: int) -> dict[str, Any]:
+    return {
+        "count": group.rows,
+        "outcome": group.outcome,
+        "http_status": group.http_status,
+        "error_code": group.error_code,
+        "error_field": _shortened(group.error_field, length),
+        "error": _shortened(group.error, length),
+        "example_source": _shortened(spool.sources[group.source], length),
+        "example_row": group.row_number,
+        "example_lead_id": group.lead_id,
+    }
+
+
+def _shortened(text: str | None, length: int) -> str | None:
+    return text if text is None or len(text) <= length else text[: length - 1] + "…"
