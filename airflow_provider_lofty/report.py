@@ -17,8 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from airflow.sdk import ObjectStoragePath
+
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
-from airflow_provider_lofty.sources.files import storage_path
+from airflow_provider_lofty.sources.files import LOCAL_PROTOCOLS, storage_path
 from airflow_provider_lofty.spool import ErrorGroup, ReportRow, Spool
 from airflow_provider_lofty.spreadsheet import defused
 
@@ -53,7 +55,7 @@ class Report:
             raise LoftyConfigurationError(f"report_path {path!r} must end in .csv, .jsonl or, for a folder, /")
         self.path = path
         self._target = storage_path(path)
-        self._local = Path(self._target.path) if self._target.protocol in ("", "file", "local") else None
+        self._local = Path(self._target.path) if self._target.protocol in LOCAL_PROTOCOLS else None
         if self._local is not None:
             self._prepare_folder(self._local.parent)
 
@@ -70,7 +72,7 @@ class Report:
 
     def is_one_of(self, names: list[str]) -> bool:
         """Whether one of these files, as their sources name them, has this path."""
-        return any(storage_path(name) == self._target for name in names if "/" in name)
+        return any(_same_file(storage_path(name), self._target) for name in names if "/" in name)
 
     def write(self, spool: Spool) -> None:
         """
@@ -100,6 +102,12 @@ class Report:
         except BaseException:
             Path(draft).unlink()
             raise
+
+
+def _same_file(one: ObjectStoragePath, other: ObjectStoragePath) -> bool:
+    if one.protocol in LOCAL_PROTOCOLS and other.protocol in LOCAL_PROTOCOLS:
+        return Path(one.path).resolve() == Path(other.path).resolve()
+    return (one.protocol, one.path) == (other.protocol, other.path)
 
 
 def report_file(path: str, dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> str:

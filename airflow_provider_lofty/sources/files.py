@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from gzip import BadGzipFile
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from airflow.sdk import ObjectStoragePath
 
@@ -27,6 +27,7 @@ from airflow_provider_lofty.sources import OUTCOME_COLUMN, Source, SourceRow, Ta
 _DELIMITERS = ",;\t|"
 _LONGEST_CELL = 2**26  # characters; csv's own default of 131 072 would refuse honest texts
 _GLOB_MARKS = "*?["
+LOCAL_PROTOCOLS = ("", "file", "local")
 _PACKAGES = {
     "s3": "apache-airflow-providers-amazon[s3fs]",
     "gs": "apache-airflow-providers-google",
@@ -51,29 +52,42 @@ def read_files(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], 
     patterns = [path] if isinstance(path, (str, os.PathLike)) else list(path)
     if not patterns:
         raise LoftySourceNotReady("path is an empty list: there is no file to read; nothing was sent")
-    files: dict[str, ObjectStoragePath] = {}
+    files: dict[str, _File] = {}
     for pattern in patterns:
         for file in _matches(os.fspath(pattern)):
-            files.setdefault(str(file), file)
+            files.setdefault(file.name, file)
     readers = [_reader_for(name) for name in files]
     for file, (read, compressed) in zip(files.values(), readers, strict=True):
         _read_file(file, read, compressed, take)
 
 
-def _matches(pattern: str) -> list[ObjectStoragePath]:
+class _File(NamedTuple):
+    name: str  # the path or URL, for people
+    fs: Any
+    path: str  # as ``fs`` knows it
+
+
+def _matches(pattern: str) -> list[_File]:
     root = storage_path(pattern)
     with _file_errors(pattern):
         if root.fs.isfile(root.path):
-            return [root]
+            return [_file(root, root.path)]
         if root.fs.isdir(root.path):
             raise LoftyConfigurationError(
                 f"{pattern} is a folder; name its files, for example {pattern.rstrip('/')}/*.csv"
             )
         names = sorted(root.fs.glob(root.path)) if any(mark in pattern for mark in _GLOB_MARKS) else []
-        files = [root.with_segments(root.fs.unstrip_protocol(name)) for name in names if root.fs.isfile(name)]
+        files = [_file(root, name) for name in names if root.fs.isfile(name)]
     if not files:
         raise LoftySourceNotReady(f"no file matches {pattern}; nothing was sent")
     return files
+
+
+def _file(root: ObjectStoragePath, path: str) -> _File:
+    if root.protocol in LOCAL_PROTOCOLS:
+        return _File(path, root.fs, path)
+    connection = f"{root.conn_id}@" if root.conn_id else ""
+    return _File(f"{root.protocol}://{connection}{path.lstrip('/')}", root.fs, path)
 
 
 def storage_path(url: str) -> ObjectStoragePath:
@@ -116,8 +130,8 @@ def _reader_for(name: str) -> tuple[RowReader, bool]:
     return reader, compressed
 
 
-def _read_file(file: ObjectStoragePath, read: RowReader, compressed: bool, take: Take) -> None:
-    name = str(file)
+def _read_file(file: _File, read: RowReader, compressed: bool, take: Take) -> None:
+    name = file.name
     compression = "gzip" if compressed else None
     # Bytes that are not UTF-8 become lone surrogates, so that only the rows that hold them are invalid.
     as_text = {"mode": "rt", "encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
