@@ -26,10 +26,9 @@ from airflow_provider_lofty.answers import Meaning, Verdict, names_missing_lead
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused, LoftyError
 from airflow_provider_lofty.pacing import Pacer
 from airflow_provider_lofty.privacy import texts_in, without
-from airflow_provider_lofty.logs import Log
+from airflow_provider_lofty.logs import PROGRESS_SECONDS, Log
 from airflow_provider_lofty.spool import DELIVERED, REJECTED, UNKNOWN, PendingRow, Result, Spool
 
-PROGRESS_SECONDS = 30.0
 TROUBLE_IN_A_ROW = 5
 OUTAGE_SECONDS = 600.0
 EARLY_OUTAGE_SECONDS = 20.0  # before anything was sent the task's own retries wait better

@@ -7,12 +7,13 @@ A source with a ``lofty_outcome`` column is a report that came back: what it cal
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any
 
 from airflow_provider_lofty.activity import InvalidRow, Layout, Mapping
 from airflow_provider_lofty.fields import is_missing
 from airflow_provider_lofty.sources import OUTCOME_COLUMN, Source, SourceRow
-from airflow_provider_lofty.logs import Log
+from airflow_provider_lofty.logs import PROGRESS_SECONDS, Log
 from airflow_provider_lofty.spool import (
     ALREADY_DELIVERED,
     DELIVERED,
@@ -42,6 +43,7 @@ class Intake:
         self._spool = spool
         self._log = log
         self._columns_told: tuple[str, ...] | None = None
+        self._tell_at = monotonic() + PROGRESS_SECONDS
 
     def take(self, source: Source) -> None:
         """
@@ -55,6 +57,8 @@ class Intake:
         add, spooled = self._spool.add, self._spooled
         columns: tuple[str, ...] | None = None
         for row in source.rows:
+            if monotonic() >= self._tell_at:
+                self._tell_progress()
             if row.columns is not columns and row.columns != columns and row.problem is None:
                 columns = row.columns
                 layout = self._mapping.layout(columns, table=source.columns is not None)
@@ -74,6 +78,10 @@ class Intake:
         if self._mapping.nested_ignored:
             self._log.info("ignored inside listing: %s", _some(sorted(self._mapping.nested_ignored)))
         self._spool.find_duplicates(", ".join(self._mapping.unique_key) or "identity")
+
+    def _tell_progress(self) -> None:
+        self._tell_at = monotonic() + PROGRESS_SECONDS
+        self._log.info("%d rows read and checked so far", self._spool.read)
 
     def _tell_columns(self, layout: Layout) -> None:
         if self._columns_told is not None:

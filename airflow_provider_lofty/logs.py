@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 
+PROGRESS_SECONDS = 30.0  # a long step says how far it is at least so often
+
+
 class Log(Protocol):
     """Takes messages in the ``%`` style."""
 

@@ -19,6 +19,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -33,12 +34,21 @@ WOULD_SEND = "would_send"
 OUTCOMES = (DELIVERED, ALREADY_DELIVERED, DUPLICATE, INVALID, REJECTED, UNKNOWN, NOT_ATTEMPTED, WOULD_SEND)
 FAILED_OUTCOMES = (INVALID, REJECTED, UNKNOWN, NOT_ATTEMPTED)
 
+_FAILED_SQL = ", ".join(f"'{outcome}'" for outcome in FAILED_OUTCOMES)
+_MAY_FAIL = f"outcome IN ({_FAILED_SQL}, '{DUPLICATE}')"
+# A duplicate shares the fate of the row it repeats.
+_IS_FAILED = (
+    f"r.{_MAY_FAIL} AND (r.outcome != '{DUPLICATE}' OR EXISTS"
+    f" (SELECT 1 FROM rows o WHERE o.n = r.duplicate_of AND o.outcome IN ({_FAILED_SQL})))"
+)
 _SCHEMA = (
     "CREATE TABLE rows ("
     " n INTEGER PRIMARY KEY, source INTEGER NOT NULL, row_number INTEGER NOT NULL, layout INTEGER, cells BLOB,"
     " lead_id INTEGER, body BLOB, identity BLOB, fingerprint BLOB,"
     " outcome TEXT, http_status INTEGER, error_code INTEGER, error_field TEXT, error TEXT,"
     " attempts INTEGER NOT NULL DEFAULT 0, sent_at TEXT, duplicate_of INTEGER)",
+    # Failed rows are asked for several times; they are few, and without an index each time reads the whole file.
+    f"CREATE INDEX rows_failed ON rows (outcome, n) WHERE {_MAY_FAIL}",
     "CREATE TABLE layouts (id INTEGER PRIMARY KEY, columns BLOB NOT NULL)",
 )
 _INSERT = (
@@ -46,12 +56,6 @@ _INSERT = (
     " outcome, error_field, error) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 )
 _BATCH = 500
-_FAILED_SQL = ", ".join(f"'{outcome}'" for outcome in FAILED_OUTCOMES)
-# A duplicate shares the fate of the row it repeats.
-_IS_FAILED = (
-    f"(r.outcome IN ({_FAILED_SQL}) OR r.outcome = '{DUPLICATE}' AND EXISTS"
-    f" (SELECT 1 FROM rows o WHERE o.n = r.duplicate_of AND o.outcome IN ({_FAILED_SQL})))"
-)
 
 
 class SpoolRow(NamedTuple):
@@ -358,17 +362,30 @@ def _jsonable(value: Any) -> Any:
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, float):
-        return value if value - value == 0 else None if value != value else str(value)
+        return value if value - value == 0 else None if value != value else {"number": str(value)}
     if isinstance(value, Decimal):
-        return None if value.is_nan() else str(value)
+        return None if value.is_nan() else plain_decimal(value) if value.is_finite() else {"number": str(value)}
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
     if isinstance(value, (date, datetime, time)):
         return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value).hex()
+        return {"bytes": bytes(value).hex()}
     if isinstance(value, dict):
         return {str(key): _jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_jsonable(item) for item in value]
-    return value.item() if hasattr(value, "item") and not getattr(value, "ndim", None) else str(value)
+    if hasattr(value, "item") and not getattr(value, "ndim", None):
+        return value.item()
+    # What no field takes must stay so: as text it would pass the checks when the report is given back.
+    return {type(value).__name__: str(value)}
+
+
+def plain_decimal(value: Decimal) -> str:
+    """Write a finite number in plain digits, without the zeros at its end: ``5`` for ``5.00``."""
+    if abs(value.adjusted()) > 400:
+        return str(value)
+    digits = format(value, "f") if value else "0"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits

@@ -10,6 +10,7 @@ without end; here each read may only take what is left of the whole request's ti
 from __future__ import annotations
 
 import io
+import logging
 import socket
 import threading
 import time
@@ -123,6 +124,15 @@ class _Pool(_FreshPool):
 class _TLSPool(_FreshPool, HTTPSConnectionPool):
     ConnectionCls = _WatchedTLS
 
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Keep look-ups by address or number out of urllib3's debug lines."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
+    return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
 
 _POOLS = {"http": _Pool, "https": _TLSPool}
 

@@ -28,7 +28,7 @@ from airflow_provider_lofty.intake import Intake
 from airflow_provider_lofty.limits import Limit
 from airflow_provider_lofty.report import Report, report_file, summary
 from airflow_provider_lofty.sources import Take
-from airflow_provider_lofty.spool import INVALID, NOT_ATTEMPTED, WOULD_SEND, Spool
+from airflow_provider_lofty.spool import INVALID, NOT_ATTEMPTED, OUTCOMES, WOULD_SEND, Spool
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -230,13 +230,12 @@ class _Policy:
         if operator.stop_after_rejections < 1:
             raise LoftyConfigurationError("stop_after_rejections must be at least 1")
 
-    def closed_gate(self, spool: Spool) -> str | None:
+    def closed_gate(self, read: int, invalid: int) -> str | None:
         """Say which gate keeps the run from sending anything."""
-        invalid = spool.counts()[INVALID]
-        if self.max_rows.is_exceeded_by(spool.read, spool.read):
-            return f"{spool.read} rows were read, more than max_rows={self.max_rows} allows"
-        if self.max_invalid.is_exceeded_by(invalid, spool.read):
-            return f"{invalid} of {spool.read} rows are invalid, more than max_invalid_rows={self.max_invalid} allows"
+        if self.max_rows.is_exceeded_by(read, read):
+            return f"{read} rows were read, more than max_rows={self.max_rows} allows"
+        if self.max_invalid.is_exceeded_by(invalid, read):
+            return f"{invalid} of {read} rows are invalid, more than max_invalid_rows={self.max_invalid} allows"
         return None
 
 
@@ -267,14 +266,10 @@ class _Run:
     def send_unless(self, policy: _Policy, stop: threading.Event) -> None:
         """Send, unless a gate is closed, this is a preview, or nothing waits."""
         self._spare_source()
-        self._gate = policy.closed_gate(self.spool)
-        waiting = self.spool.count_pending()
-        self._log.info(
-            "%d rows read, %d to send; of the others %s",
-            self.spool.read,
-            waiting,
-            _counted(self.spool.counts()),
-        )
+        read, counts = self.spool.read, self.spool.counts()
+        waiting = read - sum(counts.values())
+        self._gate = policy.closed_gate(read, counts[INVALID])
+        self._log.info("%d rows read, %d to send; of the others %s", read, waiting, _counted(counts))
         if self._gate is not None:
             self.spool.close_books(NOT_ATTEMPTED, self._gate)
         elif self._operator.preview:
@@ -371,18 +366,17 @@ class _Run:
             self._log.warning("the source had no rows; nothing was sent")
 
     def _failure(self, policy: _Policy) -> LoftyError | None:
-        spool = self.spool
-        if spool.read != sum(spool.counts().values()):
-            return LoftyRowsFailed(f"the books do not balance: {spool.read} rows read, {_counted(spool.counts())}")
+        read, counts = self.summary["read"], self._counts()
+        if read != sum(counts.values()):
+            return LoftyRowsFailed(f"the books do not balance: {read} rows read, {_counted(counts)}")
         if self._gate is not None:
             return LoftyRowsFailed(f"nothing was sent: {self._gate}. {self._told()}")
         if self._stopped is not None:
             return self._failure_of_stop(self._stopped)
-        failed = spool.count_failed()
-        if policy.max_failed.is_exceeded_by(failed, spool.read):
-            return LoftyRowsFailed(
-                f"{failed} of {spool.read} rows failed, more than max_failed_rows={policy.max_failed} allows. {self._told()}"
-            )
+        failed = self.spool.count_failed()
+        if policy.max_failed.is_exceeded_by(failed, read):
+            allowed = f"more than max_failed_rows={policy.max_failed} allows"
+            return LoftyRowsFailed(f"{failed} of {read} rows failed, {allowed}. {self._told()}")
         if self._report_error is not None:
             return LoftyRowsFailed(f"{self._report_error}. {self._told()}")
         return None
@@ -415,7 +409,10 @@ class _Run:
             if group["outcome"] != NOT_ATTEMPTED
         )
         report = f" Report: {self.summary['report_path']}." if self.summary["report_path"] else ""
-        return f"{_counted(self.spool.counts())}. {errors}{'.' if errors else ''}{report}"
+        return f"{_counted(self._counts())}. {errors}{'.' if errors else ''}{report}"
+
+    def _counts(self) -> dict[str, int]:
+        return {outcome: self.summary[outcome] for outcome in OUTCOMES}
 
     def _push_summary(self) -> None:
         """A failed try returns nothing, so the summary is pushed by hand."""

