@@ -34,6 +34,7 @@ REPORT_PREFIX = "lofty_"  # the columns that a report adds; never taken for a fi
 LISTING = "listing"
 _LISTING_DOT = "listing."
 _FIELDS_BY_PATH = {field.name: field for field in FIELDS}
+_LISTING_KEYS = tuple(path.removeprefix(_LISTING_DOT) for path in _FIELDS_BY_PATH if path.startswith(_LISTING_DOT))
 _SIMPLE_TYPES = frozenset((str, int, bool))
 _MOST_NESTED_NAMES = 50
 
@@ -55,7 +56,7 @@ class InvalidRow(ValueError):
 
     def __init__(self, problems: Sequence[tuple[str, str]], lead_id: int | None = None) -> None:
         self.lead_id = lead_id
-        self.fields = ", ".join(field for field, _ in problems)
+        self.fields = ", ".join(dict.fromkeys(field for field, _ in problems))
         super().__init__("; ".join(f"{field} {rule}" for field, rule in problems))
 
 
@@ -289,9 +290,13 @@ class Layout:
         values = [*values, *self._called(values, problems), None]  # [-1] stands for "no column"
         lead = _fill(self._lead, values, problems)
         body = _fill(self._head, values, problems)
-        listing = self._nested(values, problems) if self._nested_index is not None else {}
-        if self._listing:
-            listing.update(_fill(self._listing, values, problems))
+        nested = self._nested(values, problems) if self._nested_index is not None else {}
+        if not nested:
+            listing = _fill(self._listing, values, problems)
+        else:  # a column of its own stands before the object, the object before a default
+            steps = [step._replace(default=nested.get(step.key, step.default)) for step in self._listing]
+            found = {**nested, **_fill(steps, values, problems)}
+            listing = {key: found[key] for key in _LISTING_KEYS if key in found}  # in one order: it is hashed
         if listing:
             body["listing"] = listing
         if self._tail:
@@ -324,7 +329,7 @@ class Layout:
         if not isinstance(nested, dict):
             problems.append((LISTING, f"must be an object, got {kind_of(nested)}"))
             return {}
-        steps: list[_Step] = []
+        steps: dict[str, _Step] = {}
         given: list[Any] = []
         for key, value in nested.items():
             field = _FIELDS_BY_NAME.get(LISTING + normalise(str(key)))
@@ -332,10 +337,13 @@ class Layout:
                 if len(self._mapping.nested_ignored) < _MOST_NESTED_NAMES:
                     self._mapping.nested_ignored.add(f"listing.{key}")
                 continue
+            if field.name in steps:
+                problems.append((field.name, "comes twice inside listing"))
             check = self._mapping.checks[field.kind]
-            steps.append(_Step(field.name.removeprefix(_LISTING_DOT), field.name, len(given), check, None, False))
+            place = len(given)
+            steps[field.name] = _Step(field.name.removeprefix(_LISTING_DOT), field.name, place, check, None, False)
             given.append(value)
-        return _fill(steps, given, problems)
+        return _fill(steps.values(), given, problems)
 
     def _unique_key(self, values: Sequence[Any], problems: list[tuple[str, str]]) -> list[str]:
         key = []
@@ -395,18 +403,20 @@ def _object_from_json(value: str) -> Any:
 
 
 def _zone(name: str) -> Any:
-    if name.upper() == "UTC":
+    if str(name).upper() == "UTC":
         return timezone.utc  # spares a look-up a row
     try:
-        return ZoneInfo(name)
+        return ZoneInfo(str(name))
     except (KeyError, ValueError, OSError):
         raise MappingError(f"timezone={name!r} is not a known IANA time zone, such as 'America/New_York'") from None
 
 
 def _by_field(given: MappingABC[str, Any], argument: str, *, objects: bool = False) -> dict[str, Any]:
     """Bring the names a Dag author wrote to the fields' own names."""
+    if not isinstance(given, MappingABC):
+        raise MappingError(f"{argument} must be a dict, not {kind_of(given)}")
     named: dict[str, Any] = {}
-    for name, value in given.items():
+    for name, value in ((str(name), value) for name, value in given.items()):
         if objects and normalise(name) == LISTING:
             path = LISTING
         else:

@@ -24,6 +24,7 @@ CREDENTIAL_CODES = frozenset((200058, 20004))
 KEY_AS_BEARER = 200058
 
 _SUCCESS_CODES = frozenset((None, 0, 200))
+_ROW_CODES = frozenset((20001, 20012, 20017, 20042, 20043, 200057))  # about this request, whatever it echoes
 _MAYBE_STORED_STATUSES = frozenset((408, 409, 425, 499))
 _RATE_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 _EMBEDDED = re.compile(r"errorCode\s*=\s*(\d+)(?:\s*,\s*errorMsg\s*=\s*(.*))?", re.DOTALL)
@@ -31,6 +32,7 @@ _RATE_WORDS = re.compile(r"too many requests|rate limit|request limit", re.IGNOR
 _ENDPOINT_WORDS = re.compile(r"endpoint does not exist", re.IGNORECASE)
 _HTML = re.compile(rb"\s*(<!doctype|<html|<head|<body)", re.IGNORECASE)
 _MESSAGE_LENGTH = 200
+_MOST_CODE_DIGITS = 9
 
 
 class Meaning(Enum):
@@ -86,6 +88,8 @@ class Answer:
             return None, "an HTML page"
         if isinstance(self.json, dict):
             return _of_object(self.json)
+        if isinstance(self.json, list):  # data, in whose texts anything may stand
+            return None, "a JSON array"
         said = self.json if isinstance(self.json, str) else self.body.decode("utf-8", "replace")
         return _of_text(said)
 
@@ -97,17 +101,19 @@ class Answer:
 
 
 def _of_object(body: dict[str, Any]) -> tuple[int | None, str]:
-    code, message = body.get("code"), body.get("message")
-    embedded, text = _of_text(message if isinstance(message, str) else str(body.get("error") or ""))
+    code = body.get("code")
+    said = (body.get("message"), body.get("error"))
+    embedded, text = _of_text(next((message for message in said if isinstance(message, str)), ""))
     if isinstance(code, str) and code.isascii() and code.isdigit():
-        code = int(code)
-    return (code if type(code) is int else embedded), text
+        code = int(code[:_MOST_CODE_DIGITS])
+    return (code if type(code) is int and abs(code) < 10**_MOST_CODE_DIGITS else embedded), text
 
 
 def _of_text(text: str) -> tuple[int | None, str]:
+    text = text.encode("utf-8", "replace").decode()  # JSON may hold half a character
     embedded = _EMBEDDED.search(text)
     if embedded:
-        return int(embedded[1][:9]), (embedded[2] or "").strip()[:_MESSAGE_LENGTH]
+        return int(embedded[1][:_MOST_CODE_DIGITS]), (embedded[2] or "").strip()[:_MESSAGE_LENGTH]
     return None, text.strip()[:_MESSAGE_LENGTH]
 
 
@@ -131,7 +137,7 @@ def _is_rate_refusal(answer: Answer) -> bool:
     says_so = _RATE_WORDS.search(answer.error[1]) is not None and not answer.is_html
     if answer.status == 429:
         return says_so or any(name in answer.headers for name in _RATE_HEADERS)
-    return answer.status == 400 and says_so
+    return answer.status == 400 and says_so and answer.error[0] not in _ROW_CODES
 
 
 def _is_credential_refusal(answer: Answer) -> bool:

@@ -87,6 +87,8 @@ _INT32 = 2**31
 _FLOAT_EXACT = 2**53  # from here on a float may stand for another whole number
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
+_FINE_TIMES = frozenset(f"datetime64[{unit}]" for unit in ("ns", "ps", "fs", "as"))
+_ISO_DATE = re.compile(r"\d{4}-?(\d\d-?\d\d|W\d\d(-?\d)?)([Tt ].*)?", re.ASCII | re.DOTALL)
 _LONG_FRACTION = re.compile(r"(\.\d{6})\d+")
 _YES = frozenset(("true", "t", "yes", "y", "1"))
 _NO = frozenset(("false", "f", "no", "n", "0"))
@@ -113,9 +115,12 @@ def plain(value: Any) -> Any:
     """Turn a NumPy scalar into the Python value it holds; everything else stays."""
     if type(value).__module__ != "numpy" or not hasattr(value, "item") or getattr(value, "ndim", None):
         return value
-    if type(value).__name__ == "datetime64":  # nanoseconds would come out as a bare number
-        value = value.astype("datetime64[us]")
-    return value.item()
+    if not type(value).__name__.endswith("64") or not hasattr(value, "dtype") or value.dtype.kind not in "mM":
+        return value.item()
+    # Of times finer than Python's, and of years beyond it, a bare number would come out.
+    moment = value.astype("datetime64[us]") if value.dtype.name in _FINE_TIMES else value
+    held = moment.item()
+    return value if isinstance(held, int) else held
 
 
 def kind_of(value: Any) -> str:
@@ -152,7 +157,7 @@ def text(value: Any) -> str:
             raise InvalidValue("holds bytes that are not UTF-8 text (a lone surrogate)") from None
     if "\0" in value:
         raise InvalidValue("holds a NUL character")
-    return str(value)
+    return str.__str__(value)  # of an enum that is text: its value, not its name
 
 
 def _as_text(value: Any) -> str:
@@ -173,7 +178,7 @@ def _plain_digits(number: int | float | Decimal) -> str:
         raise InvalidValue("must be finite, got infinity")
     if abs(exact.adjusted()) > 400:
         _too_long()
-    return str(int(exact)) if exact == exact.to_integral_value() else format(exact.normalize(), "f")
+    return str(int(exact)) if exact == exact.to_integral_value() else format(exact, "f").rstrip("0")
 
 
 def _too_long() -> str:
@@ -200,7 +205,9 @@ def whole_number(value: Any) -> int:
 
 
 def _whole_from_text(digits: str) -> int:
-    if digits.isdigit() and digits.isascii() and len(digits) <= 40:
+    if digits.isdigit() and digits.isascii():
+        if len(digits) > 40:
+            raise InvalidValue("must be a whole number within 64 bits")
         return int(digits)
     if len(digits) <= 40 and _WHOLE.fullmatch(digits):
         return int(digits.partition(".")[0])
@@ -251,8 +258,8 @@ def identifier(value: Any) -> int:
     return number
 
 
-def double(value: Any) -> int | float:
-    """A finite number."""
+def double(value: Any) -> float:
+    """A finite number; 2, 2.0 and "2" are the same, on the wire too."""
     if isinstance(value, bool):
         raise InvalidValue("must be a number, got true/false")
     if isinstance(value, str):
@@ -267,7 +274,7 @@ def double(value: Any) -> int | float:
         number = math.inf
     if not math.isfinite(number):
         raise InvalidValue("must be a finite number")
-    return int(value) if isinstance(value, int) and abs(value) < _FLOAT_EXACT else number
+    return number + 0.0  # no minus zero
 
 
 def boolean(value: Any) -> bool:
@@ -319,11 +326,13 @@ class Moments:
             return self._in_range(self._since_epoch(value))
         if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
             raise InvalidValue(f"must be a time, got {kind_of(value)}")
+        if isinstance(value, float) and math.isfinite(value):
+            self._refuse_other_unit(math.floor(value))  # time.time() has a fraction: its unit is what is wrong
         return self._number_in_range(whole_number(value))
 
     def date_text(self, value: Any) -> str:
         """``scheduledDate``: text as it is, a timestamp as ISO 8601 with its offset, a date as ISO 8601."""
-        return text(self.aware(value).isoformat() if isinstance(value, datetime) else value)
+        return text(self.aware(_standard(value)).isoformat() if isinstance(value, datetime) else value)
 
     def aware(self, moment: datetime) -> datetime:
         """
@@ -353,18 +362,24 @@ class Moments:
     def _number_in_range(self, number: int) -> int:
         if _OLDEST_MS <= number <= self._newest_ms:
             return number
+        self._refuse_other_unit(number)
+        raise InvalidValue("lies outside 1990 to one year ahead")
+
+    def _refuse_other_unit(self, number: int) -> None:
         for factor, unit in ((1000, "seconds"), (0.001, "microseconds"), (0.000001, "nanoseconds")):
             if abs(number) < _INT64 and _OLDEST_MS <= number * factor <= self._newest_ms:
                 raise InvalidValue(f"must be milliseconds since 1970, but looks like {unit}")
-        raise InvalidValue("lies outside 1990 to one year ahead")
 
 
 def _from_iso(value: str) -> datetime:
-    try:
-        return _parse_iso(_LONG_FRACTION.sub(r"\1", value))
-    except (ValueError, OverflowError):
-        kind = "text" if value else "empty text"
-        raise InvalidValue(f"must be a time in ISO 8601 or milliseconds since 1970, got {kind}") from None
+    # The parsers take any character between date and time: the offset of "2024-01-01+02:00" would pass for a time.
+    if _ISO_DATE.fullmatch(value):
+        try:
+            return _parse_iso(_LONG_FRACTION.sub(r"\1", value))
+        except (ValueError, OverflowError):
+            pass
+    kind = "text" if value else "empty text"
+    raise InvalidValue(f"must be a time in ISO 8601 or milliseconds since 1970, got {kind}")
 
 
 def _standard(value: date) -> datetime:

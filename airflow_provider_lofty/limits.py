@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 
@@ -22,9 +23,9 @@ class Limit:
     def __init__(self, name: str, value: int | str | None) -> None:
         self._value = value
         self._rows: int | None = None
-        self._share: float | None = None
+        self._share: Fraction | None = None  # a float's "0.7%" of 1000 rows would be less than 7
         if isinstance(value, str) and (share := _SHARE.fullmatch(value)):
-            self._share = float(share[1]) / 100
+            self._share = Fraction(share[1]) / 100
         elif isinstance(value, str) and _NUMBER.fullmatch(value):
             self._rows = int(value)
         elif type(value) is int and value >= 0:

@@ -10,6 +10,7 @@ from typing import Any
 _GAP = "…"
 _PERSONAL = re.compile(r"[\w.+%-]+@[\w-]+(\.[\w-]+)+|\+?\d(?:[\d ().-]{5,}\d)")
 _SHORTEST = 3  # shorter values are words like any other
+_SHORTEST_PART = 6
 
 
 def without(message: str, values: Iterable[str]) -> str:
@@ -18,14 +19,32 @@ def without(message: str, values: Iterable[str]) -> str:
 
     :param values: what must not be read in it, in any case
     """
-    message = re.split(r"[{\[<]", message, maxsplit=1)[0].strip()
-    for value in sorted({value for value in values if len(value) >= _SHORTEST}, key=len, reverse=True):
-        message = re.sub(re.escape(value), _GAP, message, flags=re.IGNORECASE)
+    message = " ".join(re.split(r"[{\[<]", message, maxsplit=1)[0].split())
+    for value in sorted({" ".join(value.split()) for value in values}, key=len, reverse=True):
+        if len(value) >= _SHORTEST:
+            message = re.sub(re.escape(value), _GAP, message, flags=re.IGNORECASE)
+            message = _without_parts(message, value.casefold())
     return _PERSONAL.sub(_GAP, message)
 
 
+def _without_parts(message: str, value: str) -> str:
+    """Take out what a server quoted in part only, or cut off."""
+    kept, start = [], 0
+    while start < len(message):
+        end = start + _SHORTEST_PART
+        if message[start:end].casefold() in value and end <= len(message):
+            while end < len(message) and message[start : end + 1].casefold() in value:
+                end += 1
+            kept.append(_GAP)
+            start = end
+        else:
+            kept.append(message[start])
+            start += 1
+    return "".join(kept)
+
+
 def texts_in(body: bytes) -> Iterator[str]:
-    """Every text of an activity, its type aside."""
+    """Every text and number of an activity, its type aside."""
     activity = json.loads(body)
     activity.pop("type", None)
     yield from _texts(activity)
@@ -34,7 +53,8 @@ def texts_in(body: bytes) -> Iterator[str]:
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-        yield value.strip()
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield str(value)
     elif isinstance(value, dict):
         for item in value.values():
             yield from _texts(item)

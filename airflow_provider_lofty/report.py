@@ -14,6 +14,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,7 +22,7 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.sources.files import LOCAL_PROTOCOLS, storage_path
-from airflow_provider_lofty.spool import ErrorGroup, ReportRow, Spool
+from airflow_provider_lofty.spool import ErrorGroup, ReportRow, Spool, plain_decimal
 from airflow_provider_lofty.spreadsheet import defused
 
 REPORT_COLUMNS = (
@@ -72,14 +73,18 @@ class Report:
 
     def is_one_of(self, names: list[str]) -> bool:
         """Whether one of these files, as their sources name them, has this path."""
-        return any(_same_file(storage_path(name), self._target) for name in names if "/" in name)
+        files = [name for name in names if name.lower().endswith(_ENDINGS)]
+        return any(_same_file(storage_path(name), self._target) for name in files)
 
     def write(self, spool: Spool) -> None:
         """
         Write every row, in input order.
 
         :raises OSError: when the file cannot be written
+        :raises LoftyConfigurationError: when it is a file that was read, also when the reading failed
         """
+        if self.is_one_of(spool.sources):
+            raise LoftyConfigurationError(f"report_path {self.path} is a file of the source")
         with self._opened() as stream:
             if self.path.lower().endswith(".csv"):
                 _write_csv(stream, spool)
@@ -89,7 +94,9 @@ class Report:
     @contextmanager
     def _opened(self) -> Iterator[IO[str]]:
         """Open for writing; a local file appears whole or not at all."""
-        settings: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+        # Bytes that were no UTF-8 must not become text that passes the checks when the report is given back.
+        errors = "surrogatepass" if self.path.lower().endswith(".csv") else "backslashreplace"
+        settings: dict[str, Any] = {"encoding": "utf-8", "errors": errors, "newline": ""}
         if self._local is None:
             with self._target.fs.open(self._target.path, mode="wt", **settings) as stream:
                 yield stream
@@ -121,7 +128,7 @@ def report_file(path: str, dag_id: str, run_id: str, task_id: str, map_index: in
 
 def _write_csv(stream: IO[str], spool: Spool) -> None:
     own = [column for column in spool.columns() if column not in REPORT_COLUMNS]
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = csv.writer(stream)  # ends lines with both marks and so quotes cells that hold either
     writer.writerow([*map(defused, own), *REPORT_COLUMNS])
     layout, places = None, []
     for row in spool.report_rows():
@@ -138,9 +145,14 @@ def _csv_cell(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return defused(value)
-    if isinstance(value, (bool, dict, list)):
-        return defused(json.dumps(value, ensure_ascii=False))
-    return defused(str(value))
+    if isinstance(value, float):
+        return _plain(value)
+    return defused(json.dumps(value, ensure_ascii=False))
+
+
+def _plain(number: float) -> str:
+    """Write a number as an id or text would be; from 2**53 on so that it cannot pass for an exact one."""
+    return plain_decimal(Decimal(repr(number))) if abs(number) < 2**53 else f"{number:.16e}"
 
 
 def _write_json_lines(stream: IO[str], spool: Spool) -> None:

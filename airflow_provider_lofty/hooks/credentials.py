@@ -8,6 +8,7 @@ Authlib speaks OAuth; its requests leave through the hook's one door, like all o
 from __future__ import annotations
 
 import base64
+import re
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -20,9 +21,14 @@ from requests import HTTPError, Response
 
 from airflow_provider_lofty.exceptions import LoftyCredentialRefused
 from airflow_provider_lofty.hooks.settings import LoftySettings
+from airflow_provider_lofty.privacy import without
 
 _ASSUMED_LIFETIME_SECONDS = 3600.0
 _LONGEST_LEEWAY_SECONDS = 60.0
+_TOKEN = re.compile(r"[!-~]+")
+_OAUTH_CODE = re.compile(r"[a-z_]{1,60}")
+# What Authlib raises for a refusal, and for JSON that is no token.
+_NO_TOKEN = (AuthlibBaseError, HTTPError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 
 PostForm = Callable[[str, dict[str, str], dict[str, str], Any], Response]
 
@@ -34,8 +40,8 @@ class Credential(Protocol):
         """The value of ``Authorization``."""
 
     @property
-    def secret(self) -> str:
-        """The key or token that the header holds."""
+    def secrets(self) -> tuple[str, ...]:
+        """The key or token that the header holds, and what else was got with it: to be read nowhere."""
 
     def renew(self, refused: str) -> bool:
         """After this header was refused: whether another one is there to try now."""
@@ -66,8 +72,8 @@ class FixedCredential:
         return self._header
 
     @property
-    def secret(self) -> str:
-        return self._header.partition(" ")[2]
+    def secrets(self) -> tuple[str, ...]:
+        return (self._header.partition(" ")[2],)
 
     def renew(self, refused: str) -> bool:
         return False
@@ -92,6 +98,7 @@ class RenewedToken:
         if settings.auth_type == "refresh_token" and settings.password:
             self._header, self._renew_at = f"Bearer {settings.password}", float("inf")
         pair = f"{settings.client_id}:{settings.client_secret}".encode()
+        self._basic = base64.b64encode(pair).decode()
         for secret in (
             settings.client_secret,
             settings.customer_key,
@@ -99,7 +106,7 @@ class RenewedToken:
             settings.password,
         ):
             _mask(secret)
-        _mask(base64.b64encode(pair).decode())
+        _mask(self._basic)
 
     def header(self) -> str:
         with self._lock:
@@ -108,8 +115,8 @@ class RenewedToken:
             return self._header
 
     @property
-    def secret(self) -> str:
-        return self._header.partition(" ")[2]
+    def secrets(self) -> tuple[str, ...]:
+        return (self._header.partition(" ")[2], self._refresh_token, self._basic)
 
     def renew(self, refused: str) -> bool:
         with self._lock:
@@ -120,7 +127,7 @@ class RenewedToken:
     def _fetch(self) -> None:
         token = self._ask()
         access_token = token.get("access_token")
-        if not isinstance(access_token, str) or not access_token:
+        if not isinstance(access_token, str) or not _TOKEN.fullmatch(access_token):
             raise LoftyCredentialRefused("Lofty's token endpoint gave no access token; check client_id, "
                                          "client_secret and the customer_key or refresh_token")  # fmt: skip
         _mask(access_token)
@@ -128,8 +135,10 @@ class RenewedToken:
         lifetime = _seconds(token.get("expires_in"))
         self._renew_at = self._clock() + lifetime - min(_LONGEST_LEEWAY_SECONDS, lifetime / 10)
         if self._settings.auth_type == "refresh_token":
-            self._refresh_token = str(token.get("refresh_token") or self._refresh_token)
-            _mask(self._refresh_token)
+            refresh_token = token.get("refresh_token")
+            if isinstance(refresh_token, str) and refresh_token:
+                self._refresh_token = refresh_token
+                _mask(refresh_token)
 
     def _ask(self) -> dict[str, Any]:
         settings = self._settings
@@ -142,9 +151,10 @@ class RenewedToken:
             else:
                 client = self._client("client_secret_basic")
                 fetched = client.refresh_token(settings.token_url, refresh_token=self._refresh_token)
-        except (AuthlibBaseError, HTTPError, ValueError) as error:
+        except _NO_TOKEN as error:
+            refusal = without(_refusal(error), (*settings.secrets, *self.secrets))
             raise LoftyCredentialRefused(
-                f"Lofty's token endpoint refused ({_refusal(error)}); check client_id, client_secret and the "
+                f"Lofty's token endpoint refused ({refusal}); check client_id, client_secret and the "
                 f"{'customer_key' if settings.auth_type == 'client_credentials' else 'refresh_token'}"
             ) from None
         return dict(fetched)
@@ -173,13 +183,13 @@ class _TokenDoor:
 def _refusal(error: Exception) -> str:
     """Name the refusal by its OAuth code only; its description may echo what was sent."""
     code = getattr(error, "error", None)
-    return code if isinstance(code, str) and code.isascii() and len(code) < 60 else type(error).__name__
+    return code if isinstance(code, str) and _OAUTH_CODE.fullmatch(code) else f"its answer: {type(error).__name__}"
 
 
 def _seconds(value: Any) -> float:
     try:
         seconds = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return _ASSUMED_LIFETIME_SECONDS
     return seconds if 0 < seconds < 10**9 else _ASSUMED_LIFETIME_SECONDS
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -30,12 +31,12 @@ from airflow_provider_lofty.exceptions import (
     LoftyRequestRejected,
     LoftyUnreachable,
 )
-from airflow_provider_lofty.fields import InvalidValue, identifier
+from airflow_provider_lofty.fields import InvalidValue, identifier, plain
 from airflow_provider_lofty.hooks.credentials import Credential, credential_from
 from airflow_provider_lofty.hooks.settings import LoftySettings, settings_from
 from airflow_provider_lofty.hooks.transport import exchange, new_session
 from airflow_provider_lofty.pacing import Pacer, seconds_until_reset
-from airflow_provider_lofty.privacy import without
+from airflow_provider_lofty.privacy import texts_in, without
 
 _HEADERS = {
     # Some endpoints answer 400 or 415 without it, on GET too.
@@ -79,6 +80,7 @@ class LoftyHook(BaseHook):
         self._sleep = sleep
         self.requests_made = 0
         self.times_throttled = 0
+        self._counting = threading.Lock()
 
     @cached_property
     def settings(self) -> LoftySettings:
@@ -159,13 +161,16 @@ class LoftyHook(BaseHook):
         :raises LoftyCredentialRefused, LoftyUnreachable, LoftyConfigurationError: no token could be had; the
             activity was not sent
         """
-        return self._verdict(self._authorised("POST", f"/v1.0/leads/{lead_id}/activity", has_turn, data=body))
+        answer = self._authorised("POST", f"/v1.0/leads/{lead_id}/activity", has_turn, data=body)
+        return self._verdict(answer, body)
 
-    def _verdict(self, answer: Answer) -> Verdict:
-        """Say what an answer means; a credential that it echoes stays out."""
+    def _verdict(self, answer: Answer, sent: bytes = b"") -> Verdict:
+        """Say what an answer means; a credential that it echoes stays out, and so does the activity that was sent."""
         verdict = verdict_on(answer)
-        secrets = (*self.settings.secrets, self._credential.secret)
-        return replace(verdict, message=without(verdict.message, secrets))
+        if not verdict.message or verdict.message != answer.error[1]:  # no words of the server
+            return verdict
+        private = (*self.settings.secrets, *self._credential.secrets, *(texts_in(sent) if sent else ()))
+        return replace(verdict, message=without(verdict.message, private))
 
     def answers_reading(self, lead_id: int) -> bool:
         """Make one request that stores nothing; tell whether Lofty gave an answer that can be trusted."""
@@ -212,12 +217,12 @@ class LoftyHook(BaseHook):
         if not normal(wanted):
             return []
         params = {name: wanted.strip(), "preciseSearchFlag": "true", "limit": _PAGE_SIZE}
-        leads = self._read("/v1.0/leads", params, dict).get("leads") or []
+        leads = _list_in(self._read("/v1.0/leads", params, dict), "leads")
         return [
             lead
             for lead in leads
             if isinstance(lead, dict)
-            and any(normal(str(known)) == normal(wanted) for known in lead.get(f"{name}s") or [])
+            and any(normal(str(known)) == normal(wanted) for known in _list_in(lead, f"{name}s"))
         ]
 
     def get_me(self) -> dict[str, Any]:
@@ -317,7 +322,7 @@ class LoftyHook(BaseHook):
                 break
             if wait is None:
                 raise LoftyUnreachable(
-                    f"no token from {_origin(url)}: {_described(verdict_on(answer))}; nothing was sent"
+                    f"no token from {_origin(url)}: {_described(self._verdict(answer))}; nothing was sent"
                 )
             self._sleep(wait)
         if answer.is_html or answer.status in (301, 302, 303, 307, 308, 404, 405):
@@ -334,7 +339,8 @@ class LoftyHook(BaseHook):
         delay = 0.0 if has_turn else self.pacer.reserve()
         if delay > 0:
             self._sleep(delay)
-        self.requests_made += 1
+        with self._counting:
+            self.requests_made += 1
         try:
             request = self._session.prepare_request(requests.Request(method, url, **content))
         except (ValueError, requests.RequestException) as error:
@@ -342,7 +348,8 @@ class LoftyHook(BaseHook):
         answer = exchange(self._session, request, self.settings.timeout_seconds)
         self.pacer.observe(answer.headers)
         if verdict_on(answer).meaning is Meaning.RATE_LIMITED:
-            self.times_throttled += 1
+            with self._counting:
+                self.times_throttled += 1
             self.pacer.hold(seconds_until_reset(answer.headers.get("x-ratelimit-reset"), time.time()))
         return answer
 
@@ -362,11 +369,13 @@ def _checked(lead_id: int, activity: Mapping[str, Any]) -> activities.Activity:
     """Check one activity as the operator checks a row."""
     given = {str(name): value for name, value in activity.items()}
     try:
-        given = {**given, "leadId": identifier(lead_id)}
-        layout = activities.Mapping().layout(tuple(given), table=True)
-        if layout.ignored:
-            raise activities.MappingError(f"Lofty has no field {layout.ignored[0]!r}")
-        return layout.build(list(given.values()))
+        given = {**given, "leadId": identifier(plain(lead_id))}
+        mapping = activities.Mapping()
+        layout = mapping.layout(tuple(given), table=True)
+        checked = layout.build(list(given.values()))
+        for unknown in (*layout.ignored, *mapping.nested_ignored):
+            raise activities.MappingError(f"Lofty has no field {unknown!r}")
+        return checked
     except InvalidValue as error:
         raise LoftyRequestRejected(f"nothing was sent: leadId {error}") from None
     except (activities.MappingError, activities.InvalidRow) as error:
@@ -378,6 +387,11 @@ def _one_of(email: str | None, phone: str | None) -> tuple[str, str]:
     if len(given) != 1:
         raise LoftyConfigurationError("find_leads needs either an email or a phone")
     return given[0]
+
+
+def _list_in(found: Mapping[str, Any], name: str) -> list[Any]:
+    value = found.get(name)
+    return value if isinstance(value, list) else []
 
 
 def _normal_email(address: str) -> str:

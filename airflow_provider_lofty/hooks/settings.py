@@ -79,7 +79,10 @@ def settings_from(connection: Connection) -> LoftySettings:
 
 
 def _settings(connection: Connection) -> LoftySettings:
-    extra = {key: value for key, value in connection.extra_dejson.items() if value not in (None, "")}
+    given = connection.extra_dejson
+    if not isinstance(given, Mapping):
+        raise ValueError("extra must be a JSON object")
+    extra = {key: value for key, value in given.items() if value not in (None, "")}
     auth_type = str(extra.get("auth_type", "api_key")).strip().lower()
     if auth_type not in AUTH_TYPES:
         raise ValueError(f"auth_type must be one of {', '.join(AUTH_TYPES)}")
@@ -153,14 +156,17 @@ def _token_url(extra: Mapping[str, Any], auth_type: str, base_url: str) -> str:
 
 
 def _checked_url(name: str, url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises ValueError when it is no number
+    except ValueError:  # whose text quotes a part of it
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{name} must be a URL such as {DEFAULT_HOST}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(f"{name} must hold no user, password, query or fragment")
     if parts.scheme == "http" and not _is_loopback(url):
         raise ValueError(f"{name} must begin with https://; plain http would show the key to the network")
-    parts.port  # noqa: B018 - raises ValueError when it is no number
     return url.rstrip("/")
 
 

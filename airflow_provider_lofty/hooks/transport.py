@@ -172,10 +172,11 @@ def exchange(session: requests.Session, request: requests.PreparedRequest, timeo
     current = _current.exchange = _Exchange(time.monotonic() + timeout_seconds)
     settings = session.merge_environment_settings(request.url, {}, True, None, None)
     try:
-        response = session.send(request, timeout=timeout_seconds, allow_redirects=False, **settings)
-        with response:
+        # Not session.send: it would take a redirect's Location apart, and fail when that is no URL.
+        adapter = session.get_adapter(request.url or "")
+        with adapter.send(request, timeout=timeout_seconds, **settings) as response:
             body = _read(response)
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, OSError, ValueError) as error:  # ValueError: a host name that cannot be one
         return Answer(None, sent=current.started, failure=_cause(error))
     finally:
         _current.exchange = None

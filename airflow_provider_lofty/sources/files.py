@@ -23,6 +23,7 @@ from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySour
 from airflow_provider_lofty.fields import kind_of
 from airflow_provider_lofty.spreadsheet import restored
 from airflow_provider_lofty.sources import OUTCOME_COLUMN, Source, SourceRow, Take
+from airflow_provider_lofty.spool import INVALID
 
 _DELIMITERS = ",;\t|"
 _LONGEST_CELL = 2**26  # characters; csv's own default of 131 072 would refuse honest texts
@@ -155,23 +156,39 @@ class _Damaged(Exception):
 
 
 def _delimited_rows(stream: IO[str], delimiter: str | None) -> tuple[tuple[str, ...] | None, Iterator[SourceRow]]:
-    first = stream.readline()
+    first = next((line for line in stream if line.strip()), "")
     if "\0" in first:
         raise _Damaged("it is not UTF-8 text (UTF-16, or binary)")
-    delimiter = delimiter or max(_DELIMITERS, key=lambda mark: _cells_in(first, mark))
-    reader = csv.reader(_chained(first, stream), delimiter=delimiter)
     with _long_cells():
-        header = next((tuple(cells) for cells in reader if cells), None)
+        delimiter = delimiter or max(_DELIMITERS, key=lambda mark: _cells_in(first, mark))
+        records = _records(first, stream, delimiter)
+        header = next((tuple(cells) for cells in records if cells), None)
     if header is None:
         return None, iter(())
     if OUTCOME_COLUMN in header:
-        return tuple(map(restored, header)), _cell_rows(reader, tuple(map(restored, header)), report=True)
-    return header, _cell_rows(reader, header, report=False)
+        return tuple(map(restored, header)), _cell_rows(records, tuple(map(restored, header)), report=True)
+    return header, _cell_rows(records, header, report=False)
 
 
-def _chained(first: str, rest: IO[str]) -> Iterator[str]:
-    yield first
-    yield from rest
+def _records(first: str, rest: IO[str], delimiter: str) -> Iterator[list[str]]:
+    """
+    Split lines into cells.
+
+    :raises _Damaged: when a quote is never closed; ``csv`` would take all that follows, rows of other people, for one
+        cell
+    """
+    is_read = False
+
+    def lines() -> Iterator[str]:
+        nonlocal is_read
+        yield first
+        yield from rest
+        is_read = True
+
+    for number, cells in enumerate(csv.reader(lines(), delimiter=delimiter)):
+        if is_read:  # the reader had asked for more
+            raise _Damaged(f"a quote in row {number} is never closed")
+        yield cells
 
 
 def _cells_in(line: str, delimiter: str) -> int:
@@ -190,18 +207,30 @@ def _long_cells() -> Iterator[None]:
 
 def _cell_rows(reader: Iterator[list[str]], columns: tuple[str, ...], *, report: bool) -> Iterator[SourceRow]:
     width, number = len(columns), 0
+    outcome = columns.index(OUTCOME_COLUMN) if report else 0
     with _long_cells():
         for cells in reader:
             if not cells:
                 continue
             number += 1
-            if report:
-                cells = [restored(cell) for cell in cells]
-            if len(cells) == width:
-                yield SourceRow(number, columns, [cell or None for cell in cells])
+            values: list[Any] = [cell or None for cell in (map(restored, cells) if report else cells)]
+            if len(values) == width:
+                if report and values[outcome] == INVALID:
+                    values = [_typed(value) for value in values]
+                yield SourceRow(number, columns, values)
             else:
                 problem = f"has {len(cells)} cells where the header has {width}"
-                yield SourceRow(number, columns, [*cells, *[None] * width][:width], problem)
+                yield SourceRow(number, columns, [*values, *[None] * width][:width], problem)
+
+
+def _typed(cell: Any) -> Any:
+    """Read back what a CSV report could only write as text, so that what was no text is not sent as one now."""
+    if cell is None or not (cell in ("true", "false") or cell.startswith(("[", "{"))):
+        return cell
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell
 
 
 def _json_rows(stream: IO[str]) -> tuple[None, Iterator[SourceRow]]:
@@ -243,12 +272,34 @@ def _batched_rows(file: Any) -> Iterator[SourceRow]:
     columns, number = tuple(file.schema_arrow.names), 0
     try:
         for batch in file.iter_batches(batch_size=2000):
-            lists = [column.to_pylist() for column in batch.columns]
+            lists = [_values(column) for column in batch.columns]
             for cells in zip(*lists, strict=True):
                 number += 1
                 yield SourceRow(number, columns, cells)
     except ArrowException as error:
         raise _Damaged(f"a part of the Parquet file cannot be read ({type(error).__name__})") from None
+
+
+class UnreadableValue:
+    """Stands for a value that Python cannot hold, such as a date beyond the year 9999; no field takes it."""
+
+    def __str__(self) -> str:
+        return "unreadable"
+
+
+def _values(column: Any) -> list[Any]:
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):
+        return [_value(scalar) for scalar in column]
+    return values
+
+
+def _value(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):
+        return UnreadableValue()
 
 
 _READERS: dict[str, RowReader] = {

@@ -56,9 +56,13 @@ def _frame_rows(frame: Any) -> Iterator[dict[str, Any]]:
     No conversion comes in between: a float column that once held ids must still look like one, so that an id
     which lost its last digits is refused instead of sent.
     """
-    if any(name is not None for name in frame.index.names):
-        frame = frame.reset_index()
+    named = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    if named:
+        frame = frame.reset_index(level=named)
     columns = [str(column) for column in frame.columns]
+    twice = next((column for column in columns if columns.count(column) > 1), None)
+    if twice is not None:
+        raise LoftyConfigurationError(f"the DataFrame has the column {twice!r} twice; nothing was sent")
     for cells in frame.itertuples(index=False, name=None):
         yield dict(zip(columns, cells, strict=True))
 

@@ -17,10 +17,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from airflow_provider_lofty.connections import named_connection
 from airflow_provider_lofty.exceptions import AirflowException, LoftyConfigurationError, LoftySourceNotReady
+from airflow_provider_lofty.privacy import without
 from airflow_provider_lofty.sources import Source, SourceRow, Take
 
 _BATCH = 1000
 _IDENTIFIER_PART = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
+_IDENTIFIER = re.compile(rf"(?:{_IDENTIFIER_PART.pattern})(?:\.(?:{_IDENTIFIER_PART.pattern}))*")
 
 Parameters = Iterable[Any] | Mapping[str, Any] | None
 
@@ -83,7 +85,7 @@ def _engine(hook: DbApiHook) -> Engine | None:
 def _quoted(table: str, hook: DbApiHook, engine: Engine | None) -> str:
     """Quote each part of the name where the dialect needs it; a part that came quoted stays so."""
     parts = [(plain or quoted.replace('""', '"'), bool(quoted)) for quoted, plain in _IDENTIFIER_PART.findall(table)]
-    if not parts or not all(part.strip() for part, _ in parts):
+    if not _IDENTIFIER.fullmatch(table) or not all(part.strip() for part, _ in parts):
         raise LoftyConfigurationError(f"table={table!r} is no table name")
     preparer = engine.dialect.identifier_preparer if engine else None
     if preparer:
@@ -103,17 +105,26 @@ def _through_engine(engine: Engine, name: str, statement: str, parameters: Param
     options = {"stream_results": True, "max_row_buffer": _BATCH, "no_parameters": given is None}
     try:
         with engine.connect().execution_options(**options) as connection:
-            result = connection.exec_driver_sql(statement, given)
+            result = _executed(connection, name, statement, given)
             if not result.returns_rows:
                 raise _no_rows(name)
             columns = tuple(map(str, result.keys()))
-            take(Source(name, columns, _numbered(columns, result)))
+            take(Source(name, columns, _numbered(columns, _guarded(result, name))))
     except DBAPIError as error:
-        raise _not_ready(name, error.orig or error) from None
+        raise _not_ready(name, error.orig or error, given) from None
     except SQLAlchemyError as error:
-        raise _not_ready(name, error) from None
+        raise _not_ready(name, error, given) from None
     finally:
         engine.dispose()
+
+
+def _executed(connection: Any, name: str, statement: str, parameters: Any) -> Any:
+    try:
+        return connection.exec_driver_sql(statement, parameters)
+    except (TypeError, ValueError, LookupError) as error:  # how drivers say that the parameters do not fit
+        raise LoftyConfigurationError(
+            f"the {name} and its parameters do not fit together ({type(error).__name__}); nothing was sent"
+        ) from None
 
 
 def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Parameters, take: Take) -> None:
@@ -125,36 +136,47 @@ def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Paramet
         if cursor.description is None:
             raise _no_rows(name)
         columns = tuple(str(column[0]) for column in cursor.description)
-        take(Source(name, columns, _numbered(columns, _fetched(cursor, name))))
+        take(Source(name, columns, _numbered(columns, _guarded(_fetched(cursor), name))))
 
     try:
         hook.run(statement, parameters=parameters or None, handler=handler)
     except Exception as error:  # drivers share no base class; what comes from ``take`` is not theirs
         if answered:
             raise
-        raise _not_ready(name, error) from None
+        raise _not_ready(name, error, _driver_parameters(parameters)) from None
 
 
-def _fetched(cursor: Any, name: str) -> Iterator[Any]:
-    while True:
-        try:
-            batch = cursor.fetchmany(_BATCH)
-        except Exception as error:  # drivers share no base class
-            raise _not_ready(name, error) from None
-        if not batch:
-            return
+def _fetched(cursor: Any) -> Iterator[Any]:
+    while batch := cursor.fetchmany(_BATCH):
         yield from batch
+
+
+def _guarded(rows: Iterable[Any], name: str) -> Iterator[Any]:
+    """While rows arrive, what a driver says may quote their values: only the error's type is told."""
+    try:
+        yield from rows
+    except (ValueError, OverflowError) as error:
+        raise LoftyConfigurationError(
+            f"the {name} holds a value that cannot be read ({type(error).__name__}), such as a date beyond the year "
+            "9999; cast it to text in the statement; nothing was sent"
+        ) from None
+    except Exception as error:  # drivers share no base class
+        cause = getattr(error, "orig", None) or error
+        raise LoftySourceNotReady(
+            f"the database broke off the {name}: {type(cause).__name__}; nothing was sent"
+        ) from None
 
 
 def _no_rows(name: str) -> LoftyConfigurationError:
     return LoftyConfigurationError(f"the {name} returns no rows; it must be one SELECT statement; nothing was sent")
 
 
-def _not_ready(name: str, error: BaseException) -> LoftySourceNotReady:
-    """Say what the database said, unless its words may quote a value."""
+def _not_ready(name: str, error: BaseException, parameters: Any) -> LoftySourceNotReady:
+    """Say what the database said, unless its words may quote a value; parameters are taken out of them."""
+    given = parameters.values() if isinstance(parameters, Mapping) else parameters or ()
     names = {base.__name__ for base in type(error).__mro__}
     first_line = str(error).strip().partition("\n")[0][:200]
-    said = "" if names & {"DataError", "IntegrityError"} else f": {first_line}"
+    said = "" if names & {"DataError", "IntegrityError"} else f": {without(first_line, map(str, given))}"
     return LoftySourceNotReady(f"the database refused the {name}: {type(error).__name__}{said}; nothing was sent")
 
 
