@@ -375,7 +375,7 @@ def _from_iso(value: str) -> datetime:
     # The parsers take any character between date and time: the offset of "2024-01-01+02:00" would pass for a time.
     if _ISO_DATE.fullmatch(value):
         try:
-            return _parse_iso(_LONG_FRACTION.sub(r"\1", value))
+            return _parse_iso(_LONG_FRACTION.sub(r"\1", value.upper()))
         except (ValueError, OverflowError):
             pass
     kind = "text" if value else "empty text"

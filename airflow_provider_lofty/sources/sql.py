@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -105,11 +106,11 @@ def _through_engine(engine: Engine, name: str, statement: str, parameters: Param
     options = {"stream_results": True, "max_row_buffer": _BATCH, "no_parameters": given is None}
     try:
         with engine.connect().execution_options(**options) as connection:
-            result = _executed(connection, name, statement, given)
-            if not result.returns_rows:
-                raise _no_rows(name)
-            columns = tuple(map(str, result.keys()))
-            take(Source(name, columns, _numbered(columns, _guarded(result, name))))
+            with closing(_executed(connection, name, statement, given)) as result:
+                if not result.returns_rows:
+                    raise _no_rows(name)
+                columns = tuple(map(str, result.keys()))
+                take(Source(name, columns, _numbered(columns, _guarded(result, name))))
     except DBAPIError as error:
         raise _not_ready(name, error.orig or error, given) from None
     except SQLAlchemyError as error:

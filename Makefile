@@ -1,0 +1,68 @@
+# One entry for everything: newcomers, CI and releases use the same commands.
+# Needed: git, make, Python 3.10 to 3.14 with venv, a package registry. Everything is made under this folder,
+# in places that git ignores (.venv/, .venv-floor/, .work/).
+#
+#   make test ARGS="-k sources -x"          passes ARGS on to pytest
+#   make test PYTHON=python3.12             uses this Python
+
+PYTHON =
+ARGS =
+
+WORK = $(CURDIR)/.work
+PACKAGE = airflow_provider_lofty
+# Read by hypothesis: what it remembers lies with the rest.
+export HYPOTHESIS_STORAGE_DIRECTORY = $(WORK)/hypothesis
+
+.DEFAULT_GOAL = help
+.PHONY: help demo test test-floor check build constraints clean environment
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  PYTHON=python3.12 chooses the interpreter, ARGS="-k sources -x" goes to pytest.'
+
+environment:
+	@mkdir -p "$(WORK)"
+	@tools/environment.sh .venv 3.10 3.14 constraints.txt "$(PYTHON)"
+
+demo: environment ## post rows from a warehouse to a practice Lofty on this machine, with a real Airflow
+	@AIRFLOW_HOME="$(WORK)/demo" .venv/bin/python -m demo
+
+test: environment ## run all tests on the current Airflow, warnings as errors, with branch coverage
+	@echo "==> testing with $$(.venv/bin/python -c '$(VERSIONS)')"
+	@AIRFLOW_HOME="$(WORK)/test" .venv/bin/python -m pytest --cov $(ARGS)
+
+# Airflow 3.1 does not know Python 3.14: without an older one there is nothing to run it with.
+test-floor: ## run the same tests on the oldest supported Airflow, 3.1
+	@tools/environment.sh .venv-floor 3.10 3.13 constraints-floor.txt "$(PYTHON)"; \
+	case $$? in \
+	0) echo "==> testing with $$(.venv-floor/bin/python -c '$(VERSIONS)')"; \
+	   AIRFLOW_HOME="$(WORK)/test-floor" .venv-floor/bin/python -m pytest $(ARGS);; \
+	3) echo "==> SKIPPED: Airflow 3.1 needs Python 3.10 to 3.13, and none was found. NOTHING WAS TESTED on Airflow 3.1.";; \
+	*) exit 1;; \
+	esac
+
+check: environment ## check lint rules, formatting and types
+	@echo "==> ruff check"
+	@.venv/bin/python -m ruff check .
+	@echo "==> ruff format --check"
+	@.venv/bin/python -m ruff format --check .
+	@echo "==> mypy --strict $(PACKAGE)"
+	@.venv/bin/python -m mypy $(PACKAGE)
+
+# build/ is what setuptools left of the last time: a module deleted since would go into the wheel.
+build: environment ## build the wheel into dist/ and check what is in it
+	@rm -rf build dist
+	@echo "==> building the wheel"
+	@.venv/bin/python -m build --wheel --outdir dist . >"$(WORK)/build.log" 2>&1 || { cat "$(WORK)/build.log"; exit 1; }
+	@.venv/bin/python tools/check_wheel.py dist/*.whl
+
+constraints: ## resolve constraints.txt and constraints-floor.txt anew, for every Python 3.10 to 3.14 on the PATH
+	@python=$$(tools/find_python.sh 3.10 3.14 "$(PYTHON)") && "$$python" tools/renew_constraints.py
+
+clean: ## remove everything these targets made
+	@rm -rf .venv .venv-floor .work build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+VERSIONS = import sys; from importlib.metadata import version; \
+	print("Python %d.%d.%d," % sys.version_info[:3], "Airflow", version("apache-airflow"))

@@ -1,0 +1,210 @@
+"""What each endpoint does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from pydantic_core import from_json
+
+from airflow_provider_lofty.sandbox.answers import Answer, Refused, lead_not_found, ok
+from airflow_provider_lofty.sandbox.checks import (
+    INT32,
+    LISTING_NUMBERS,
+    WRITE_ONLY,
+    check_content_type,
+    read_activity,
+    read_int,
+)
+from airflow_provider_lofty.sandbox.faults import FAULTS
+from airflow_provider_lofty.sandbox.leads import Lead
+from airflow_provider_lofty.sandbox.settings import OperationName, SandboxSettings
+from airflow_provider_lofty.sandbox.store import ReceivedRequest
+
+if TYPE_CHECKING:
+    from airflow_provider_lofty.sandbox.lofty import Lofty
+
+PAGE_SIZE = 100  # fixed by the OpenAPI specification
+DEFAULT_LEADS_LIMIT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """
+    One endpoint.
+
+    :param name: How settings call it.
+    :param method: Its HTTP method.
+    :param path: A pattern; what its group matches is the lead id.
+    :param run: Answers a request; given the request and the lead id as text.
+    :param needs_credential: Whether it wants an Authorization header that Lofty issued.
+    """
+
+    name: OperationName
+    method: str
+    path: re.Pattern[str]
+    run: Callable[[Lofty, ReceivedRequest, str], Answer]
+    needs_credential: bool = True
+
+
+def add_activity(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
+    """Store an activity, unless a fault comes between."""
+    settings = lofty.settings
+    check_content_type(request.headers)
+    lead_id = _existing_lead(lofty, lead).lead_id
+    body = read_activity(
+        request.body,
+        accepts_empty_strings=settings.accepts_empty_strings,
+        max_text_length=settings.max_text_length,
+    )
+    due = ok({"leadId": lead_id})
+    name = lofty.dice.draw(settings.scripted_faults, settings.faults)
+    if name is None:
+        lofty.keep(lead_id, body)
+        return due
+    fault = FAULTS[name]
+    if fault.stores:
+        lofty.keep(lead_id, body)
+    return replace(fault.answer(due, settings), note=f"fault {name}: {fault.description}")
+
+
+def list_activities(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
+    """List a lead's activities, newest "created" first."""
+    lead_id = _existing_lead(lofty, lead).lead_id
+    if lofty.settings.read_back_status is not None:
+        raise _unreadable(lofty.settings.read_back_status, lead_id)
+    page = read_int("curPage", request.query.get("curPage") or "0", least=0, most=INT32)
+    newest_first = sorted(lofty.visible(lead_id), key=lambda body: -body["created"])
+    return ok([_read_back(body, lofty.settings) for body in newest_first[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]])
+
+
+def find_leads(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
+    """Find leads by e-mail or phone; other parameters are ignored, so a misspelt one finds everybody."""
+    limit = _leads_limit(request.query.get("limit") or str(DEFAULT_LEADS_LIMIT))
+    offset = read_int("offset", request.query.get("offset") or "0", least=0)
+    missing = lofty.settings.missing_leads
+    found = [lead for lead in lofty.leads.find(request.query) if lead.lead_id not in missing]
+    metadata = {"collection": "leads", "limit": limit, "offset": offset, "total": len(found), "scrollId": ""}
+    return ok({"_metadata": metadata, "leads": [lead.as_lofty() for lead in found[offset : offset + limit]]})
+
+
+def get_lead(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
+    """Give one lead."""
+    return ok({"lead": _existing_lead(lofty, lead).as_lofty()})
+
+
+def get_me(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
+    """Give the profile of the caller."""
+    return ok(
+        {
+            "id": 11,
+            "teamId": 12,
+            "memberUserId": 13,
+            "email": "agent@example.com",
+            "firstName": "Practice",
+            "lastName": "Agent",
+            "roleName": "Agent",
+            "timeZoneId": "America/Phoenix",
+        }
+    )
+
+
+def oauth_token(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
+    """Issue a token for the client's credentials in the body."""
+    return lofty.credentials.answer_token(lofty.settings, _form(request))
+
+
+def user_oauth_token(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
+    """Issue a token for a code or a refresh token, with the client's credentials as HTTP Basic."""
+    authorization = request.headers.get("authorization", "")
+    return lofty.credentials.answer_user_token(lofty.settings, _form(request), authorization)
+
+
+def _existing_lead(lofty: Lofty, text: str) -> Lead:
+    settings = lofty.settings
+    asked = read_int("leadId", text)
+    lead_id = settings.merged_leads.get(asked, asked)
+    lead = lofty.leads.get(lead_id, any_exists=settings.known_leads == "any")
+    if lead is None or {asked, lead_id} & settings.missing_leads:
+        raise lead_not_found(asked)
+    return lead
+
+
+def _leads_limit(text: str) -> int:
+    try:
+        return read_int("limit", text, least=1, most=100)
+    except Refused as refusal:
+        raise Refused(400, 20042, "LIMIT_NOT_VALID", refusal.note) from None
+
+
+def _unreadable(status: int, lead_id: int) -> Refused:
+    if status == 403:
+        return permission_refused("list_activities")
+    if status == 404:
+        return lead_not_found(lead_id)
+    if status == 401:
+        return Refused(401, None, "BAD_CREDENTIALS")
+    return Refused(status, 20005 if status >= 500 else 20012, "reading back is switched off")
+
+
+def permission_refused(name: str) -> Refused:
+    """Refuse an operation outside the app's granted scope, in the words of Lofty's scope page."""
+    message = "Sorry, the vendor does not have permission for this API."
+    return Refused(403, 200100, message, f"{name} is denied")
+
+
+def _read_back(body: Mapping[str, Any], settings: SandboxSettings) -> dict[str, Any]:
+    shown = {name: _shown(value, settings) for name, value in body.items() if name != "listing"}
+    if settings.truncates_created_to_seconds:
+        shown["created"] = body["created"] // 1000 * 1000
+    if "listing" in body:
+        unset = dict.fromkeys(LISTING_NUMBERS, -1) if settings.unset_numbers_read_minus_one else {}
+        sent = {name: value for name, value in body["listing"].items() if name not in WRITE_ONLY}
+        shown["listing"] = unset | {name: _shown(value, settings) for name, value in sent.items()}
+    return shown
+
+
+def _shown(value: Any, settings: SandboxSettings) -> Any:
+    return value.strip() if settings.trims_text and isinstance(value, str) else value
+
+
+def _form(request: ReceivedRequest) -> dict[str, str]:
+    # Form encoding is what the OAuth page documents; a client that is known to work posts JSON.
+    if "json" not in request.headers.get("content-type", ""):
+        return dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
+    try:
+        sent = from_json(request.body)
+    except ValueError:
+        return {}
+    return {name: str(value) for name, value in sent.items()} if isinstance(sent, dict) else {}
+
+
+_LEAD = r"/v1\.0/leads/([^/]+)"
+
+OPERATIONS = (
+    Operation("add_activity", "POST", re.compile(_LEAD + "/activity"), add_activity),
+    Operation("list_activities", "GET", re.compile(_LEAD + "/activities"), list_activities),
+    Operation("get_lead", "GET", re.compile(_LEAD), get_lead),
+    Operation("find_leads", "GET", re.compile(r"/v1\.0/leads"), find_leads),
+    Operation("get_me", "GET", re.compile(r"/v1\.0/me"), get_me),
+    Operation("oauth_token", "POST", re.compile("/oauth/token"), oauth_token, needs_credential=False),
+    Operation(
+        "user_oauth_token",
+        "POST",
+        re.compile("/api/user-web/oauth/token"),
+        user_oauth_token,
+        needs_credential=False,
+    ),
+)
+
+
+def operation_for(method: str, path: str) -> tuple[Operation, str] | None:
+    """Give the operation of a request and its lead id as text, or None where there is none."""
+    for operation in OPERATIONS:
+        match = operation.path.fullmatch(path)
+        if match and operation.method == method:
+            return operation, match[1] if match.lastindex else ""
+    return None

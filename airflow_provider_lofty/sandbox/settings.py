@@ -1,0 +1,164 @@
+"""What a sandbox does, and how it plays what nobody outside Lofty knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from airflow_provider_lofty.sandbox.answers import Answer, ErrorShape
+from airflow_provider_lofty.sandbox.faults import check_faults
+from airflow_provider_lofty.sandbox.rate import ResetReading
+
+OperationName = Literal[
+    "add_activity", "list_activities", "find_leads", "get_lead", "get_me", "oauth_token", "user_oauth_token"
+]
+
+
+@dataclass(frozen=True)
+class SandboxSettings:
+    """
+    Everything about a sandbox that can be chosen, also while it runs (:meth:`Sandbox.change`).
+
+    "Unknown" marks what neither Lofty's pages nor its OpenAPI specification settle.
+
+    :param api_key: The accepted API key ("Authorization: token ...").
+    :param access_token: An accepted access token that never expires ("Authorization: Bearer ...").
+    :param client_id: The OAuth client's id.
+    :param client_secret: The OAuth client's secret.
+    :param customer_key: The key of the user for whom client_credentials asks.
+    :param authorization_code: The accepted authorization code.
+    :param refresh_token: The first accepted refresh token.
+    :param token_lifetime_seconds: How long an issued access token is accepted (the usual value is unknown).
+    :param rotates_refresh_token: A refresh brings a new refresh token and spends the old one (unknown).
+    :param permission_denied: Operations answered with 403 and code 200100, by name.
+    :param requests_per_minute: The rate limit (500 for an OAuth app in production; unknown for API keys).
+    :param window_seconds: How long a rate window lasts; the limit is scaled to it (Lofty: 60).
+    :param read_requests_per_minute: A limit of their own for GET requests (default: they share the other).
+    :param rate_headers: Send the X-RateLimit headers.
+    :param rate_reset_reading: What X-RateLimit-Reset means (Lofty's page contradicts itself).
+    :param rate_refusal_status: The status of a rate refusal (the specification has 400 at one operation).
+    :param max_concurrent: More requests in flight than this get 429; needs latency to matter (unknown).
+    :param clock_offset_seconds: How far the server's clock is ahead: the Date header and epoch resets.
+    :param known_leads: "any": every positive lead id exists; "listed": only added ones.
+    :param missing_leads: Lead ids that answer 404 with code 20006 all the same.
+    :param merged_leads: Lead id → the id of the lead it was merged into, which is what answers then name.
+    :param error_shape: How errors are written; all five have been seen.
+    :param latency_seconds: How long every answer takes.
+    :param faults: Fault name → probability for each POST of an activity.
+    :param scripted_faults: The faults of the first activities, in order (None: none), before chance decides.
+    :param seed: The seed of the faults.
+    :param slow_seconds: How long the fault "slow" takes to answer.
+    :param canned_answers: Operation name → an answer that is given whatever is asked; nothing is stored.
+    :param read_lag_seconds: How long a stored activity takes to show when reading back (unknown).
+    :param read_back_status: The error status of reading activities back, such as 403 (default: it works).
+    :param trims_text: Reading back gives strings without surrounding white space (unknown).
+    :param truncates_created_to_seconds: Reading back gives "created" without its milliseconds (unknown).
+    :param unset_numbers_read_minus_one: Reading back gives -1 for listing numbers not sent (seen).
+    :param stores_twice: Every accepted activity is stored twice (unknown).
+    :param ignores_repeats: A repeated activity is answered with 200 but not stored again (unknown).
+    :param accepts_empty_strings: Required strings may be empty (unknown).
+    :param max_text_length: Longer strings get 400 with code 20043 (default: no limit; none is stated).
+    :param get_needs_content_type: GET without a JSON Content-Type gets 400 (seen at some endpoints).
+    :param keep_alive_seconds: How long an idle connection stays open; read when the sandbox starts.
+    :param kept_requests: How many of the newest requests are remembered; read when the sandbox starts.
+    """
+
+    # Made up, as they say: no check for secrets needs to look further.
+    api_key: str = "made-up-api-key"
+    access_token: str = "made-up-access-token"  # noqa: S105
+    client_id: str = "made-up-client-id"
+    client_secret: str = "made-up-client-secret"  # noqa: S105
+    customer_key: str = "made-up-customer-key"
+    authorization_code: str = "made-up-authorization-code"
+    refresh_token: str = "made-up-refresh-token"  # noqa: S105
+    token_lifetime_seconds: float = 3600.0
+    rotates_refresh_token: bool = True
+    permission_denied: AbstractSet[OperationName] = frozenset()
+
+    requests_per_minute: float = 500.0
+    window_seconds: float = 60.0
+    read_requests_per_minute: float | None = None
+    rate_headers: bool = True
+    rate_reset_reading: ResetReading = "milliseconds_left"
+    rate_refusal_status: Literal[429, 400] = 429
+    max_concurrent: int | None = None
+    clock_offset_seconds: float = 0.0
+
+    known_leads: Literal["any", "listed"] = "any"
+    missing_leads: AbstractSet[int] = frozenset()
+    merged_leads: Mapping[int, int] = field(default_factory=dict)
+
+    error_shape: ErrorShape = "code"
+    latency_seconds: float = 0.0
+    faults: Mapping[str, float] = field(default_factory=dict)
+    scripted_faults: Sequence[str | None] = ()
+    seed: int = 0
+    slow_seconds: float = 2.0
+    canned_answers: Mapping[OperationName, Answer] = field(default_factory=dict)
+
+    read_lag_seconds: float = 0.0
+    read_back_status: int | None = None
+    trims_text: bool = False
+    truncates_created_to_seconds: bool = False
+    unset_numbers_read_minus_one: bool = True
+    stores_twice: bool = False
+    ignores_repeats: bool = False
+    accepts_empty_strings: bool = True
+    max_text_length: int | None = None
+    get_needs_content_type: bool = False
+
+    keep_alive_seconds: float = 75.0
+    kept_requests: int = 100_000
+
+    def __post_init__(self) -> None:
+        """Check what would only show later, as odd behaviour."""
+        check_faults(self.faults, self.scripted_faults)
+        for name, hint in _HINTS.items():
+            _check_choice(name, getattr(self, name), hint)
+        for name in ("requests_per_minute", "window_seconds", "token_lifetime_seconds", "kept_requests"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be greater than 0")
+        for name in ("latency_seconds", "slow_seconds", "read_lag_seconds", "keep_alive_seconds"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative")
+        if self.read_back_status is not None and not 400 <= self.read_back_status <= 599:
+            raise ValueError("read_back_status must lie between 400 and 599")
+
+    def changes(self) -> dict[str, Any]:
+        """Give the settings that differ from their defaults, credentials excepted."""
+        default = SandboxSettings()
+        return {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if item.name not in CREDENTIALS and getattr(self, item.name) != getattr(default, item.name)
+        }
+
+
+CREDENTIALS = frozenset(
+    {
+        "api_key",
+        "access_token",
+        "client_id",
+        "client_secret",
+        "customer_key",
+        "authorization_code",
+        "refresh_token",
+    }
+)
+_HINTS: Mapping[str, Any] = get_type_hints(SandboxSettings)
+
+
+def _check_choice(name: str, value: Any, hint: Any) -> None:
+    # Sets and mappings are checked by their first type argument: the operation names.
+    arguments = get_args(hint)
+    if get_origin(hint) is Literal:
+        values, choices = [value], arguments
+    elif arguments and get_origin(arguments[0]) is Literal:
+        values, choices = list(value), get_args(arguments[0])
+    else:
+        return
+    for each in values:
+        if each not in choices:
+            raise ValueError(f"{name} cannot be {each!r}; it can be {', '.join(map(str, choices))}")

@@ -1,0 +1,71 @@
+"""What every test may use: a practice Lofty, and a connection to it. Airflow is told where it lives before it wakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+# Read when Airflow is first imported, so before any test module is.
+os.environ.setdefault("AIRFLOW_HOME", str(REPOSITORY / ".work" / "test"))
+os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(REPOSITORY / "dags")
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+
+with warnings.catch_warnings():  # Airflow 3.1 warns about its own models, and takes that for a missing connection
+    warnings.simplefilter("ignore")
+    import airflow.models.connection
+    import airflow.models.dag  # noqa: F401
+    from sqlalchemy.orm import configure_mappers
+
+    configure_mappers()
+
+from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings  # noqa: E402 - Airflow must wake in its own home
+
+CONNECTION = "AIRFLOW_CONN_LOFTY_DEFAULT"
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep proxies, certificates and connections of whoever runs the tests out of them."""
+    for name in (*PROXIES, *map(str.upper, PROXIES), "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv(CONNECTION, raising=False)
+
+
+@pytest.fixture
+def lofty() -> Iterator[Sandbox]:
+    """Run a practice Lofty whose rate limit is never reached."""
+    with Sandbox(SandboxSettings(requests_per_minute=600_000)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """
+    Give a function that points the connection ``lofty_default`` to a practice Lofty, or to any URL.
+
+    ``connect(lofty)`` uses its API key, without a pace to wait for. Further arguments replace parts of the
+    connection; what ``extra`` holds is laid over the extra that is there.
+    """
+
+    def connect(server: Sandbox | str, *, extra: dict[str, Any] | None = None, **overrides: Any) -> None:
+        url = server if isinstance(server, str) else server.url
+        password = "made-up-api-key" if isinstance(server, str) else server.settings.api_key
+        connection = {
+            "conn_type": "lofty",
+            "host": url,
+            "password": password,
+            **overrides,
+            "extra": {"requests_per_minute": 600_000, "timeout_seconds": 5, **(extra or {})},
+        }
+        monkeypatch.setenv(CONNECTION, json.dumps(connection))
+
+    return connect

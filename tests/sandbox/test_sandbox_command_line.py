@@ -1,0 +1,133 @@
+"""`python -m airflow_provider_lofty.sandbox`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from airflow_provider_lofty.sandbox import FAULTS, Sandbox
+from airflow_provider_lofty.sandbox.__main__ import main, make_parser
+
+COMMAND = [sys.executable, "-W", "error", "-m", "airflow_provider_lofty.sandbox"]
+
+
+@contextmanager
+def running(*arguments):
+    process = subprocess.Popen(
+        [*COMMAND, "--port", "0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process, process.stdout.readline().split()[2]
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def refused(capsys, *arguments):
+    with pytest.raises(SystemExit) as exited:
+        main(arguments)
+    assert exited.value.code not in (0, None)
+    written = str(exited.value.code) + capsys.readouterr().err
+    assert "Traceback" not in written
+    return written
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_is_and_stops_quietly(number):
+    with running("--api-key", "my-made-up-key") as (process, url):
+        lines = [process.stdout.readline() for _ in range(3)]
+        assert "my-made-up-key" in lines[0]
+        assert "made-up-access-token" in lines[1]
+        headers = {"Authorization": "token my-made-up-key"}
+        assert requests.get(f"{url}/v1.0/me", headers=headers, timeout=10).status_code == 200
+        process.send_signal(number)
+        assert process.wait(timeout=10) == 0
+        assert process.stderr.read() == ""
+
+
+def test_options_become_settings(tmp_path):
+    leads = tmp_path / "leads.json"
+    leads.write_text(json.dumps([{"leadId": 5, "emails": ["ada@example.com"], "phones": []}, {"leadId": 6}]))
+    options = [
+        *("--known-leads", "listed", "--leads", str(leads), "--missing-leads", "6, 7"),
+        *(
+            "--requests-per-minute",
+            "120",
+            "--window-seconds",
+            "30",
+            "--fault",
+            "html_502=1",
+            "--no-rate-headers",
+        ),
+        *("--permission-denied", "get_me", "--rate-refusal-status", "400", "--trims-text"),
+    ]
+    with running(*options) as (_, url):
+        session = requests.Session()
+        session.headers["Authorization"] = "token made-up-api-key"
+        with session:
+            codes = {
+                path: session.get(f"{url}/v1.0/{path}", timeout=10).status_code
+                for path in ("leads/5", "leads/6", "leads/8", "me")
+            }
+            settings = session.get(f"{url}/sandbox/state", timeout=10).json()["settings"]
+    assert codes == {"leads/5": 200, "leads/6": 404, "leads/8": 404, "me": 403}
+    assert settings == {
+        "permission_denied": "get_me",
+        "requests_per_minute": "120.0",
+        "window_seconds": "30.0",
+        "rate_headers": "False",
+        "rate_refusal_status": "400",
+        "known_leads": "listed",
+        "missing_leads": "6, 7",
+        "faults": "html_502 1.0",
+        "trims_text": "True",
+    }
+
+
+def test_help_lists_every_fault_and_switch():
+    shown = make_parser().format_help()
+    for name, fault in FAULTS.items():
+        assert f"  {name} " in shown
+        assert fault.description in shown
+    for option in ("--read-lag-seconds", "--stores-twice", "--error-shape", "--max-concurrent", "--seed"):
+        assert option in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--fault", "smoke=0.1"], "no fault named 'smoke'"),
+        (["--fault", "slow=1.5"], "between 0 and 1"),
+        (["--fault", "slow=many"], "NAME=RATE"),
+        (["--fault", "slow"], "NAME=RATE"),
+        (["--error-shape", "xml"], "invalid choice"),
+        (["--missing-leads", "a"], "invalid"),
+        (["--permission-denied", "all"], "permission_denied cannot be 'all'"),
+        (["--window-seconds", "0"], "window_seconds must be greater than 0"),
+        (["--port", "99999"], "cannot listen on 127.0.0.1:99999"),
+        (["--leads", "/nowhere/leads.json"], "No such file"),
+    ],
+)
+def test_a_bad_option_is_explained(capsys, arguments, message):
+    assert message in refused(capsys, *arguments)
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[5]", '[{"leadId": "5"}]', '[{"leadId": true}]', "[{}]"])
+def test_a_bad_leads_file_is_explained(capsys, tmp_path, content):
+    file = tmp_path / "leads.json"
+    file.write_text(content)
+    assert str(file) in refused(capsys, "--leads", str(file))
+
+
+def test_a_port_in_use_is_explained(capsys):
+    with Sandbox() as lofty:
+        port = lofty.url.rpartition(":")[2]
+        written = refused(capsys, "--port", port)
+    assert f"cannot listen on 127.0.0.1:{port}" in written
+    assert "in use" in written

@@ -1,0 +1,162 @@
+"""Renews constraints.txt and constraints-floor.txt: what this project is tested with, to the exact version.
+
+    make constraints
+    python tools/renew_constraints.py [PYTHON ...]       e.g. python3.10 /opt/python3.13/bin/python
+
+Each interpreter (by default every ``python3.10`` to ``python3.14`` on the PATH that runs) is asked, in a
+throw-away environment, what a current pip would install for this project with all extras: once for the
+newest Airflow, once for the oldest that is supported. Nothing is installed: pip only resolves. The answers are
+then merged: one line where all of them agree, else one line for each version, marked with the Pythons it is
+for. Python 3.10, for one, gets an older pandas than the others, because pandas 3 left it behind.
+
+The files hold names and versions only, whatever index, mirror or find-links pip is configured with here.
+"""
+
+from __future__ import annotations
+
+import configparser
+import json
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = "airflow-provider-lofty"
+SEARCHED = tuple(f"python3.{minor}" for minor in range(10, 15))
+
+
+class Target:
+    """One constraints file: what to resolve, and the newest Python that its Airflow knows."""
+
+    def __init__(self, file: str, title: str, newest: tuple[int, int], extra: tuple[str, ...] = ()) -> None:
+        self.file = ROOT / file
+        self.title = title
+        self.newest = newest
+        self.extra = extra
+
+
+TARGETS = (
+    Target("constraints.txt", "the current Airflow release", (3, 14)),
+    Target("constraints-floor.txt", "the oldest supported Airflow, 3.1", (3, 13), ("apache-airflow==3.1.*",)),
+)
+
+
+def declared_requirements() -> list[str]:
+    """Everything setup.cfg asks for, extras included, without this project's references to itself; and pip."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    blocks = [config["options"]["install_requires"], *config["options.extras_require"].values()]
+    lines = (line.strip() for block in blocks for line in block.splitlines())
+    return ["pip", *(line for line in lines if line and not line.startswith((PROJECT, "#")))]
+
+
+def version_of(python: str) -> tuple[int, int] | None:
+    """The interpreter's (major, minor), or None when it does not run."""
+    probe = "import sys, venv, ensurepip; print(*sys.version_info[:2])"
+    try:
+        ran = subprocess.run([python, "-c", probe], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    major, minor = ran.stdout.split()
+    return int(major), int(minor)
+
+
+def resolve(pip: list[str], requirements: Iterable[str], report: Path) -> dict[str, str]:
+    """Package → version, as pip would install them."""
+    command = [*pip, "install", "--quiet", "--dry-run", "--ignore-installed", "--report", str(report), *requirements]
+    subprocess.run(command, check=True)
+    packages = json.loads(report.read_text(encoding="utf-8"))["install"]
+    found = (package["metadata"] for package in packages)
+    # Without a local part ("+cpu"): that names one machine's build, not a release that everybody can get.
+    return {normalised(found_one["name"]): found_one["version"].partition("+")[0] for found_one in found}
+
+
+def normalised(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def merged(by_python: dict[tuple[int, int], dict[str, str]]) -> Iterator[str]:
+    """The lines of a constraints file.
+
+    A version that only some Pythons get is marked for these; the newest Python's goes to every later one too.
+    """
+    resolved = sorted(by_python)
+    for name in sorted(set().union(*by_python.values())):
+        pythons_of: dict[str, list[tuple[int, int]]] = {}
+        for python in resolved:
+            if name in by_python[python]:
+                pythons_of.setdefault(by_python[python][name], []).append(python)
+        if len(pythons_of) == 1:
+            # Pythons that do not need the package are not hurt by the line.
+            yield f"{name}=={next(iter(pythons_of))}"
+            continue
+        for version, pythons in pythons_of.items():
+            yield f"{name}=={version} ; {marker(pythons, resolved)}"
+
+
+def marker(pythons: list[tuple[int, int]], resolved: list[tuple[int, int]]) -> str:
+    """The condition under which a version is meant, for instance ``python_version >= "3.11"``."""
+    runs: list[list[tuple[int, int]]] = [[]]
+    for python in resolved:
+        if python in pythons:
+            runs[-1].append(python)
+        else:
+            runs.append([])
+    return " or ".join(condition(run[0], run[-1], resolved[-1]) for run in runs if run)
+
+
+def condition(first: tuple[int, int], last: tuple[int, int], newest: tuple[int, int]) -> str:
+    if last == newest:
+        return f'python_version >= "{dotted(first)}"'
+    if first == last:
+        return f'python_version == "{dotted(first)}"'
+    return f'python_version >= "{dotted(first)}" and python_version <= "{dotted(last)}"'
+
+
+def dotted(python: tuple[int, int]) -> str:
+    return ".".join(map(str, python))
+
+
+def header(target: Target, pythons: Iterable[tuple[int, int]]) -> str:
+    resolved = ", ".join(map(dotted, sorted(pythons)))
+    text = (
+        f"What this project is tested with on {target.title}: resolved for Python {resolved}. "
+        "Written by tools/renew_constraints.py (make constraints); do not edit by hand."
+    )
+    return "".join(f"# {line}\n" for line in textwrap.wrap(text, 108))
+
+
+def main(arguments: list[str]) -> int:
+    interpreters = {version_of(python): python for python in arguments or SEARCHED}
+    missing = interpreters.pop(None, None)
+    if arguments and missing:
+        sys.exit(f"{missing} does not run, or has no venv or ensurepip.")
+    if not interpreters:
+        sys.exit("No Python found. Name the interpreters to resolve for: tools/renew_constraints.py PYTHON ...")
+
+    answers: dict[str, dict[tuple[int, int], dict[str, str]]] = {target.title: {} for target in TARGETS}
+    for version, python in sorted(interpreters.items()):
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run([python, "-m", "venv", folder], check=True)
+            pip = [str(Path(folder, "bin", "python")), "-m", "pip", "--disable-pip-version-check"]
+            subprocess.run([*pip, "install", "--quiet", "--upgrade", "pip"], check=True)
+            for target in TARGETS:
+                if version <= target.newest:
+                    print(f"==> Python {dotted(version)}, {target.title}", flush=True)
+                    requirements = [*declared_requirements(), *target.extra]
+                    answers[target.title][version] = resolve(pip, requirements, Path(folder, "report.json"))
+
+    for target in TARGETS:
+        by_python = answers[target.title]
+        if by_python:
+            lines = "\n".join(merged(by_python))
+            target.file.write_text(f"{header(target, by_python)}{lines}\n", encoding="utf-8")
+            print(f"==> wrote {target.file.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
