@@ -116,7 +116,8 @@ class Mapping:
         zone: str = "UTC",
         now: datetime | None = None,
     ) -> None:
-        self.checks = checks(Moments(_zone(zone), now or datetime.now(timezone.utc)))
+        self.moments = Moments(_zone(zone), now or datetime.now(timezone.utc))
+        self.checks = checks(self.moments)
         self.sources = _by_field(mapping or {}, "mapping", objects=True)
         for name, source in self.sources.items():
             if not isinstance(source, str) and not callable(source):

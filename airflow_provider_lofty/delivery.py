@@ -24,9 +24,9 @@ from typing import NamedTuple, Protocol
 
 from airflow_provider_lofty.answers import Meaning, Verdict, names_missing_lead
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused, LoftyError
+from airflow_provider_lofty.logs import PROGRESS_SECONDS, Log
 from airflow_provider_lofty.pacing import Pacer
 from airflow_provider_lofty.privacy import texts_in, without
-from airflow_provider_lofty.logs import PROGRESS_SECONDS, Log
 from airflow_provider_lofty.spool import DELIVERED, REJECTED, UNKNOWN, PendingRow, Result, Spool
 
 TROUBLE_IN_A_ROW = 5
@@ -212,7 +212,7 @@ class Delivery:
         while self._in_flight and time.monotonic() < deadline:
             self._take_results(_SLICE_SECONDS)
         for work in self._in_flight.values():
-            self._settle_unknown(work, Verdict(Meaning.DOUBT, message="the run ended before the answer came"))
+            self._doubt(work, "the run ended before the answer came")
         self._in_flight.clear()
 
     def _take(self, done: _Done) -> None:
@@ -236,8 +236,11 @@ class Delivery:
             self._repeat(work, str(error))
         else:
             if work is not None:
-                self._settle_unknown(work, Verdict(Meaning.DOUBT, message=type(error).__name__))
+                self._doubt(work, type(error).__name__)
             raise error
+
+    def _doubt(self, work: _Work, why: str) -> None:
+        self._take_verdict(work, Verdict(Meaning.DOUBT, message=why))
 
     def _take_verdict(self, work: _Work, verdict: Verdict) -> None:
         meaning = verdict.meaning

@@ -332,7 +332,7 @@ class Moments:
 
     def date_text(self, value: Any) -> str:
         """``scheduledDate``: text as it is, a timestamp as ISO 8601 with its offset, a date as ISO 8601."""
-        return text(self.aware(_standard(value)).isoformat() if isinstance(value, datetime) else value)
+        return text(self.aware(value).isoformat() if isinstance(value, datetime) else value)
 
     def aware(self, moment: datetime) -> datetime:
         """
@@ -340,6 +340,7 @@ class Moments:
 
         :raises InvalidValue: when clocks in the zone skip that time
         """
+        moment = _standard(moment)
         if moment.tzinfo is not None and moment.utcoffset() is not None:
             return moment
         local = moment.replace(tzinfo=self._zone, fold=0)
@@ -348,9 +349,8 @@ class Moments:
         return local
 
     def _since_epoch(self, value: date) -> int:
-        moment = _standard(value)
         try:
-            return (self.aware(moment) - _EPOCH) // _MILLISECOND
+            return (self.aware(_standard(value)) - _EPOCH) // _MILLISECOND
         except OverflowError:
             raise InvalidValue("lies outside 1990 to one year ahead") from None
 

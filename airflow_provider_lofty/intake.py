@@ -7,13 +7,14 @@ A source with a ``lofty_outcome`` column is a report that came back: what it cal
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from time import monotonic
 from typing import Any
 
 from airflow_provider_lofty.activity import InvalidRow, Layout, Mapping
-from airflow_provider_lofty.fields import is_missing
-from airflow_provider_lofty.sources import OUTCOME_COLUMN, Source, SourceRow
+from airflow_provider_lofty.fields import InvalidValue, is_missing
 from airflow_provider_lofty.logs import PROGRESS_SECONDS, Log
+from airflow_provider_lofty.sources import OUTCOME_COLUMN, Source, SourceRow
 from airflow_provider_lofty.spool import (
     ALREADY_DELIVERED,
     DELIVERED,
@@ -91,13 +92,23 @@ class Intake:
         self._log.info("columns used: %s; ignored: %s", _some(used), _some(layout.ignored))
 
     def _spooled(self, source: int, row: SourceRow, layout: Layout) -> SpoolRow:
+        kept = list(map(self._zoned, row.cells)) if self._spool.keeps_cells else ()
         try:
             activity = layout.build(row.cells)
         except InvalidRow as error:
             lead_id = error.lead_id
-            return SpoolRow(source, row.row_number, row.columns, row.cells, lead_id, None, None, None, INVALID,
+            return SpoolRow(source, row.row_number, row.columns, kept, lead_id, None, None, None, INVALID,
                             error.fields, str(error))  # fmt: skip
-        return SpoolRow(source, row.row_number, row.columns, row.cells, *activity)
+        return SpoolRow(source, row.row_number, row.columns, kept, *activity)
+
+    def _zoned(self, cell: Any) -> Any:
+        """Give a time its zone, which a report given back could not know."""
+        if not isinstance(cell, datetime) or cell.tzinfo is not None or is_missing(cell):
+            return cell
+        try:
+            return self._mapping.moments.aware(cell)
+        except InvalidValue:
+            return cell
 
     def _report_row(self, source: int, row: SourceRow, layout: Layout) -> SpoolRow:
         """Honour what a report says became of the row."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-
 PROGRESS_SECONDS = 30.0  # a long step says how far it is at least so often
 
 

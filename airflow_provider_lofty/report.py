@@ -165,7 +165,7 @@ def _write_json_lines(stream: IO[str], spool: Spool) -> None:
 def _fate(row: ReportRow, spool: Spool) -> tuple[Any, ...]:
     """The report's own columns of a row, in the order of :data:`REPORT_COLUMNS`."""
     return (
-        spool.sources[row.source], row.row_number, row.outcome, row.lead_id, row.http_status, row.error_code,
+        spool.source(row.source), row.row_number, row.outcome, row.lead_id, row.http_status, row.error_code,
         row.error_field, row.error, row.attempts, row.sent_at, row.fingerprint,
     )  # fmt: skip
 
@@ -204,7 +204,7 @@ def _group(group: ErrorGroup, spool: Spool, length: int) -> dict[str, Any]:
         "error_code": group.error_code,
         "error_field": _shortened(group.error_field, length),
         "error": _shortened(group.error, length),
-        "example_source": _shortened(spool.sources[group.source], length),
+        "example_source": _shortened(spool.source(group.source), length),
         "example_row": group.row_number,
         "example_lead_id": group.lead_id,
     }

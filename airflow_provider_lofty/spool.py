@@ -14,7 +14,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +22,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
+
+from airflow_provider_lofty.fields import plain
 
 DELIVERED = "delivered"
 ALREADY_DELIVERED = "already_delivered"
@@ -138,7 +140,7 @@ class Spool:
     def __init__(self, *, keep_cells: bool, folder: str | None = None) -> None:
         self.read = 0
         self.sources: list[str] = []
-        self._keep_cells = keep_cells
+        self.keeps_cells = keep_cells
         self._layout_ids: dict[tuple[str, ...], int] = {}
         self._next_layout = 0
         self._batch: list[tuple[Any, ...]] = []
@@ -158,7 +160,7 @@ class Spool:
     def add(self, row: SpoolRow) -> None:
         """Keep one row; :meth:`flush` ends the reading."""
         layout = cells = None
-        if self._keep_cells:
+        if self.keeps_cells:
             layout = self._layout_ids.get(row.columns) or self._layout_id(row.columns)
             cells = _encode_cells(row.cells)
         self.read += 1
@@ -225,7 +227,11 @@ class Spool:
 
     def place(self, source: int, row_number: int) -> str:
         """Name a row for people: its number, and its file where there are several."""
-        return f"row {row_number} of {self.sources[source]}" if len(self.sources) > 1 else f"row {row_number}"
+        return f"row {row_number} of {self.source(source)}" if len(self.sources) > 1 else f"row {row_number}"
+
+    def source(self, number: int) -> str:
+        """Name a source for people; a file's name need not be text."""
+        return self.sources[number].encode("utf-8", "backslashreplace").decode()
 
     def pending(self, after: int = 0, limit: int = _BATCH) -> list[PendingRow]:
         """The next rows that wait to be sent, in the order they were read."""
@@ -362,9 +368,9 @@ def _jsonable(value: Any) -> Any:
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, float):
-        return value if value - value == 0 else None if value != value else {"number": str(value)}
+        return value if value - value == 0 else None if value != value else ["number", str(value)]
     if isinstance(value, Decimal):
-        return None if value.is_nan() else plain_decimal(value) if value.is_finite() else {"number": str(value)}
+        return None if value.is_nan() else plain_decimal(value) if value.is_finite() else ["number", str(value)]
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
     if isinstance(value, (date, datetime, time)):
@@ -372,15 +378,16 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return {"bytes": bytes(value).hex()}
+        return ["bytes", bytes(value).hex()]
     if isinstance(value, dict):
         return {str(key): _jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_jsonable(item) for item in value]
-    if hasattr(value, "item") and not getattr(value, "ndim", None):
-        return value.item()
+    held = plain(value)
+    if held is not value:
+        return _jsonable(held)
     # What no field takes must stay so: as text it would pass the checks when the report is given back.
-    return {type(value).__name__: str(value)}
+    return [type(value).__name__, str(value)]
 
 
 def plain_decimal(value: Decimal) -> str:

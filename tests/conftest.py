@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -27,6 +28,11 @@ with warnings.catch_warnings():  # Airflow 3.1 warns about its own models, and t
     configure_mappers()
 
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings  # noqa: E402 - Airflow must wake in its own home
+
+# The same examples on every run: who changes the code learns of their own faults only. "search" looks for new ones.
+settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 CONNECTION = "AIRFLOW_CONN_LOFTY_DEFAULT"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_lofty.fields import (
     ACTIVITY_TYPES,
@@ -406,7 +407,6 @@ def fits(kind: str, sent: Any) -> bool:
     }[kind]()
 
 
-@settings(max_examples=400, deadline=None)
 @given(value=ANYTHING)
 def test_any_value_is_either_sent_as_the_specification_allows_or_refused(value: Any) -> None:
     value = plain(value)

@@ -21,12 +21,20 @@ from requests import HTTPError, Response
 
 from airflow_provider_lofty.exceptions import LoftyCredentialRefused
 from airflow_provider_lofty.hooks.settings import LoftySettings
-from airflow_provider_lofty.privacy import without
 
 _ASSUMED_LIFETIME_SECONDS = 3600.0
 _LONGEST_LEEWAY_SECONDS = 60.0
 _TOKEN = re.compile(r"[!-~]+")
-_OAUTH_CODE = re.compile(r"[a-z_]{1,60}")
+_OAUTH_CODES = frozenset(  # RFC 6749, section 5.2
+    (
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+    )
+)
 # What Authlib raises for a refusal, and for JSON that is no token.
 _NO_TOKEN = (AuthlibBaseError, HTTPError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 
@@ -152,9 +160,8 @@ class RenewedToken:
                 client = self._client("client_secret_basic")
                 fetched = client.refresh_token(settings.token_url, refresh_token=self._refresh_token)
         except _NO_TOKEN as error:
-            refusal = without(_refusal(error), (*settings.secrets, *self.secrets))
             raise LoftyCredentialRefused(
-                f"Lofty's token endpoint refused ({refusal}); check client_id, client_secret and the "
+                f"Lofty's token endpoint refused ({_refusal(error)}); check client_id, client_secret and the "
                 f"{'customer_key' if settings.auth_type == 'client_credentials' else 'refresh_token'}"
             ) from None
         return dict(fetched)
@@ -181,9 +188,9 @@ class _TokenDoor:
 
 
 def _refusal(error: Exception) -> str:
-    """Name the refusal by its OAuth code only; its description may echo what was sent."""
+    """Name the refusal by its OAuth code only; any other word may echo what was sent."""
     code = getattr(error, "error", None)
-    return code if isinstance(code, str) and _OAUTH_CODE.fullmatch(code) else f"its answer: {type(error).__name__}"
+    return code if isinstance(code, str) and code in _OAUTH_CODES else f"its answer: {type(error).__name__}"
 
 
 def _seconds(value: Any) -> float:

@@ -115,10 +115,10 @@ def clean_secret(name: str, value: Any) -> str:
     """
     if value is None:
         return ""
-    words = str(value).split()
+    words = "".join(c for c in str(value) if c.isspace() or unicodedata.category(c)[0] != "C").split()
     if name == "password" and len(words) == 2 and words[0].lower() in ("token", "bearer"):
         words = words[1:]  # the whole header was pasted
-    cleaned = "".join(c for c in "".join(words) if unicodedata.category(c)[0] not in "CZ")
+    cleaned = "".join(words)
     if not cleaned.isascii():
         raise ValueError(f"{name} holds a character that cannot be in an HTTP header; copy it again from Lofty")
     return cleaned

@@ -59,12 +59,13 @@ class _Server:
         server = await self._loop.create_server(self._protocol, sock=listener)
         self.ready.set()
         await self._app.stopping.wait()
-        server.close()
-        # All tasks, not only requests: a connection that was just accepted is not listed yet.
+        # Before closing: asyncio loses a connection that it has accepted but not yet set up.
+        self._loop.remove_reader(listener)
         while self._state.connections or len(asyncio.all_tasks()) > 1:
             for connection in list(self._state.connections):
                 cast("H11Protocol", connection).transport.abort()
             await asyncio.sleep(0)
+        server.close()
 
     def _protocol(self) -> asyncio.Protocol:
         return _Protocol(self._config, self._state, {})

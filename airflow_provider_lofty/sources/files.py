@@ -15,15 +15,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from gzip import BadGzipFile
+from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
 from airflow_provider_lofty.fields import kind_of
-from airflow_provider_lofty.spreadsheet import restored
 from airflow_provider_lofty.sources import OUTCOME_COLUMN, Source, SourceRow, Take
 from airflow_provider_lofty.spool import INVALID
+from airflow_provider_lofty.spreadsheet import restored
 
 _DELIMITERS = ",;\t|"
 _LONGEST_CELL = 2**26  # characters; csv's own default of 131 072 would refuse honest texts
@@ -87,7 +88,8 @@ def _matches(pattern: str) -> list[_File]:
 def _file(root: ObjectStoragePath, path: str) -> _File:
     if root.protocol in LOCAL_PROTOCOLS:
         return _File(path, root.fs, path)
-    connection = f"{root.conn_id}@" if root.conn_id else ""
+    conn_id = getattr(root, "conn_id", None) or root.storage_options.get("conn_id")  # Airflow 3.1 has the latter
+    connection = f"{conn_id}@" if conn_id else ""
     return _File(f"{root.protocol}://{connection}{path.lstrip('/')}", root.fs, path)
 
 
@@ -98,7 +100,8 @@ def storage_path(url: str) -> ObjectStoragePath:
     :raises LoftyConfigurationError: when the package for its scheme is missing, naming the package
     """
     try:
-        path = ObjectStoragePath(url)
+        # Some versions of universal_pathlib take a relative path for one from the root.
+        path = ObjectStoragePath(url if "://" in url else str(Path(url).absolute()))
         path.fs  # noqa: B018 - only now is the scheme looked up
     except (ValueError, ImportError) as error:
         scheme = url.partition("://")[0]

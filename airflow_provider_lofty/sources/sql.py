@@ -105,12 +105,14 @@ def _through_engine(engine: Engine, name: str, statement: str, parameters: Param
     given = _driver_parameters(parameters)
     options = {"stream_results": True, "max_row_buffer": _BATCH, "no_parameters": given is None}
     try:
-        with engine.connect().execution_options(**options) as connection:
-            with closing(_executed(connection, name, statement, given)) as result:
-                if not result.returns_rows:
-                    raise _no_rows(name)
-                columns = tuple(map(str, result.keys()))
-                take(Source(name, columns, _numbered(columns, _guarded(result, name))))
+        with (
+            engine.connect().execution_options(**options) as connection,
+            closing(_executed(connection, name, statement, given)) as result,
+        ):
+            if not result.returns_rows:
+                raise _no_rows(name)
+            columns = tuple(map(str, result.keys()))
+            take(Source(name, columns, _numbered(columns, _guarded(result, name))))
     except DBAPIError as error:
         raise _not_ready(name, error.orig or error, given) from None
     except SQLAlchemyError as error:

