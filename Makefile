@@ -44,7 +44,7 @@ test-floor: ## run the same tests on the oldest supported Airflow, 3.1
 
 check: environment ## check lint rules, formatting and types
 	@echo "==> ruff check"
-	@.venv/bin/python -m ruff check .
+	@.venv/bin/python -m ruff check --output-format concise .
 	@echo "==> ruff format --check"
 	@.venv/bin/python -m ruff format --check .
 	@echo "==> mypy --strict $(PACKAGE)"

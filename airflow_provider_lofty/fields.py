@@ -233,7 +233,11 @@ def _whole_from_decimal(value: Decimal) -> int:
 
 
 def _within(bound: int, bits: int) -> Check:
+    surely_within = len(str(bound)) - 1  # digits
+
     def check(value: Any) -> int:
+        if type(value) is str and len(value) <= surely_within and value.isdigit() and value.isascii():
+            return int(value)  # nearly every number of a CSV file: no second look
         number: int = value if type(value) is int else whole_number(value)
         if not -bound <= number < bound:
             raise InvalidValue(f"must be a whole number within {bits} bits")

@@ -137,12 +137,13 @@ def _write_csv(stream: IO[str], spool: Spool) -> None:
             index = {column: i for i, column in enumerate(layout)}
             places = [index.get(column) for column in own]
         cells = [None if i is None or i >= len(row.cells) else row.cells[i] for i in places]
-        writer.writerow([_csv_cell(cell) for cell in (*cells, *_fate(row, spool))])
+        writer.writerow([c if type(c) in _CSV_KNOWS else _csv_cell(c) for c in (*cells, *_fate(row, spool))])
+
+
+_CSV_KNOWS = frozenset((int, type(None)))
 
 
 def _csv_cell(value: Any) -> str:
-    if value is None:
-        return ""
     if isinstance(value, str):
         return defused(value)
     if isinstance(value, float):

@@ -310,7 +310,7 @@ class Spool:
         for row in found:
             if row[0] != layout_id:
                 layout_id, columns = row[0], self._columns(row[0])
-            cells = [] if row[1] is None else json.loads(row[1])
+            cells = [] if row[1] is None else _decode_cells(row[1])
             yield ReportRow(columns, cells, *row[2:])
 
     def _columns(self, layout_id: int | None) -> tuple[str, ...]:
@@ -350,6 +350,13 @@ def _encode_cells(cells: Sequence[Any]) -> bytes:
         return _msgpack_json([cell if type(cell) in _JSON_TYPES else _jsonable(cell) for cell in cells])
     except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
         return _encode_odd(cells)
+
+
+def _decode_cells(encoded: bytes) -> Any:
+    try:
+        return msgspec.json.decode(encoded)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # a lone surrogate
+        return json.loads(encoded)
 
 
 def _encode_odd(cells: Sequence[Any]) -> bytes:

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.activity import Activity, InvalidRow, Mapping, MappingError
 from airflow_provider_lofty.fields import FIELDS
@@ -171,7 +170,9 @@ class TestMatchingByName:
         with pytest.raises(MappingError, match=r"listing\.id \(the id of an address.*listing\.listingId \(the MLS id"):
             mapping().layout((*ROW, column), table=True)
 
-    @pytest.mark.parametrize(("meaning", "sent"), [("listing.id", {"id": 77}), ("listing.listingId", {"listingId": "77"})])
+    @pytest.mark.parametrize(
+        ("meaning", "sent"), [("listing.id", {"id": 77}), ("listing.listingId", {"listingId": "77"})]
+    )
     def test_mapping_says_what_listing_id_means(self, meaning: str, sent: dict[str, Any]) -> None:
         assert body_of({**ROW, "listing_id": 77}, mapping={meaning: "listing_id"})["listing"] == sent
 
@@ -198,7 +199,9 @@ class TestMapping:
         assert body_of({**ROW, "x": 1}, mapping={"type": kind})["type"] == "Request"
         assert seen == [{**ROW, "x": 1}]
 
-    @pytest.mark.parametrize("raised", [ValueError("Ada Example"), KeyError("Ada Example"), RecursionError("Ada Example")])
+    @pytest.mark.parametrize(
+        "raised", [ValueError("Ada Example"), KeyError("Ada Example"), RecursionError("Ada Example")]
+    )
     def test_a_callable_that_raises_makes_the_row_invalid_and_is_not_quoted(self, raised: Exception) -> None:
         def broken(row: dict[str, Any]) -> str:
             raise raised
@@ -269,7 +272,23 @@ class TestListingObject:
         assert "listing" not in body_of({**ROW, "listing": given})
 
     @pytest.mark.parametrize(
-        "given", ["", "Phoenix", "[1]", "5", "null", "NaN", "{", "[" * 100_000, '{"price": ' + "9" * 5000 + "}", 5, [1], True, b"{}"], ids=lambda v: repr(v)[:20]
+        "given",
+        [
+            "",
+            "Phoenix",
+            "[1]",
+            "5",
+            "null",
+            "NaN",
+            "{",
+            "[" * 100_000,
+            '{"price": ' + "9" * 5000 + "}",
+            5,
+            [1],
+            True,
+            b"{}",
+        ],
+        ids=lambda v: repr(v)[:20],
     )
     def test_what_is_no_object_is_refused(self, given: Any) -> None:
         assert refusal({**ROW, "listing": given}).fields == "listing"
@@ -397,9 +416,13 @@ def rows(draw: Callable[[Any], Any]) -> dict[str, Any]:
     return row
 
 
-@pytest.mark.parametrize("wishes", [{}, {"defaults": {"type": "Browse", "picture": "", "listing.lotSize": 1}}, {"unique_key": "event"}])
+@pytest.mark.parametrize(
+    "wishes", [{}, {"defaults": {"type": "Browse", "picture": "", "listing.lotSize": 1}}, {"unique_key": "event"}]
+)
 @given(row=rows())
-def test_any_row_becomes_a_valid_activity_or_names_its_wrong_fields(wishes: dict[str, Any], row: dict[str, Any]) -> None:
+def test_any_row_becomes_a_valid_activity_or_names_its_wrong_fields(
+    wishes: dict[str, Any], row: dict[str, Any]
+) -> None:
     try:
         activity = built(row, table=False, **wishes)
     except InvalidRow as error:

@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.answers import Answer, Meaning, names_missing_lead, verdict_on
 
@@ -251,8 +250,10 @@ def test_a_hostile_body_is_read_without_harm(body: bytes, on_200: Meaning) -> No
     body=st.binary(max_size=30)
     | st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["leadId", "code", "message", "error"]), inner, max_size=3),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["leadId", "code", "message", "error"]), inner, max_size=3)
+        ),
         max_leaves=6,
     ).map(lambda value: json.dumps(value).encode()),
     headers=st.dictionaries(st.sampled_from([*LIMITS, "content-type"]), st.text(max_size=5), max_size=2),

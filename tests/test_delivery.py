@@ -75,6 +75,11 @@ def prepare(lofty: Sandbox, connect: Any) -> Iterator[Prepare]:
         each.spool.close()
 
 
+_SHORT_WINDOW: dict[str, Any] = {
+    "window_seconds": 0.05, "requests_per_minute": 10**7, "rate_reset_reading": "epoch_milliseconds",
+}  # fmt: skip
+
+
 def hurried(factor: float = 400.0) -> Callable[[], float]:
     """Give a clock on which a second takes a few milliseconds."""
     return lambda: time.monotonic() * factor
@@ -109,14 +114,14 @@ def test_a_merged_lead_is_delivered_with_a_remark(lofty: Sandbox, prepare: Prepa
 
 def test_rows_go_one_at_a_time_until_one_is_delivered(lofty: Sandbox, prepare: Prepare) -> None:
     # Were more than one in flight, the server would refuse it for its rate.
-    lofty.change(max_concurrent=1, latency_seconds=0.02, missing_leads={1, 2, 3, 4, 5})
+    lofty.change(max_concurrent=1, latency_seconds=0.02, missing_leads={1, 2, 3, 4, 5}, **_SHORT_WINDOW)
     sent = prepare([1, 2, 3, 4, 5])
     sent.run()
     assert [request.status for request in posts(lofty)] == [404] * 5
 
 
 def test_then_several_are_in_flight_but_never_more_than_allowed(lofty: Sandbox, prepare: Prepare) -> None:
-    lofty.change(max_concurrent=3, latency_seconds=0.02)
+    lofty.change(max_concurrent=3, latency_seconds=0.02, **_SHORT_WINDOW)
     sent = prepare(range(1, 30), max_in_flight=3)
     sent.run()
     assert [request.status for request in posts(lofty)] == [200] * 29

@@ -14,8 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.fields import (
     ACTIVITY_TYPES,
@@ -88,7 +87,9 @@ class TestNumpy:
         assert plain(value) == held
         assert type(plain(value)) is type(held)
 
-    @pytest.mark.parametrize("value", [np.timedelta64(5, "ns"), np.datetime64("20000-01-01"), np.datetime64(2**62, "s")])
+    @pytest.mark.parametrize(
+        "value", [np.timedelta64(5, "ns"), np.datetime64("20000-01-01"), np.datetime64(2**62, "s")]
+    )
     @pytest.mark.parametrize("kind", sorted(CHECKS))
     def test_a_time_that_python_cannot_hold_never_passes_for_a_number(self, kind: str, value: Any) -> None:
         with pytest.raises(InvalidValue):
@@ -233,7 +234,10 @@ class TestNumbers:
         with pytest.raises(InvalidValue, match="whole number"):
             int64(value)
 
-    @pytest.mark.parametrize(("value", "sent"), [(2, 2.0), ("2", 2.0), (2.5, 2.5), ("2.5", 2.5), (" .5 ", 0.5), ("1e3", 1000.0), (Decimal("0.25"), 0.25)])
+    @pytest.mark.parametrize(
+        ("value", "sent"),
+        [(2, 2.0), ("2", 2.0), (2.5, 2.5), ("2.5", 2.5), (" .5 ", 0.5), ("1e3", 1000.0), (Decimal("0.25"), 0.25)],
+    )
     def test_a_double_is_the_same_however_it_was_written(self, value: Any, sent: float) -> None:
         assert json.dumps(double(value)) == json.dumps(sent)
 
@@ -303,12 +307,16 @@ class TestCreated:
     def test_a_date_is_midnight_in_the_zone(self, value: Any) -> None:
         assert NEW_YORK.milliseconds(value) == 1714536000000
 
-    @pytest.mark.parametrize("value", [datetime(2024, 3, 10, 2, 30), "2024-03-10T02:30:00", pd.Timestamp(2024, 3, 10, 2, 30)], ids=repr)
+    @pytest.mark.parametrize(
+        "value", [datetime(2024, 3, 10, 2, 30), "2024-03-10T02:30:00", pd.Timestamp(2024, 3, 10, 2, 30)], ids=repr
+    )
     def test_a_time_that_the_zone_skips_is_invalid(self, value: Any) -> None:
         with pytest.raises(InvalidValue, match="clocks in America/New_York skip"):
             NEW_YORK.milliseconds(value)
 
-    @pytest.mark.parametrize("value", [datetime(2024, 11, 3, 1, 30), datetime(2024, 11, 3, 1, 30, fold=1), "2024-11-03T01:30:00"], ids=repr)
+    @pytest.mark.parametrize(
+        "value", [datetime(2024, 11, 3, 1, 30), datetime(2024, 11, 3, 1, 30, fold=1), "2024-11-03T01:30:00"], ids=repr
+    )
     def test_a_time_that_occurs_twice_takes_the_earlier_offset(self, value: Any) -> None:
         assert NEW_YORK.milliseconds(value) == int(datetime(2024, 11, 3, 5, 30, tzinfo=timezone.utc).timestamp() * 1000)
 

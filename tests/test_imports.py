@@ -60,7 +60,7 @@ def importers_of(*libraries: str) -> set[str]:
 def own_imports(file: Path) -> set[str]:
     """The parts of the package that a file imports."""
     names = {name for name in imports_in(tree_of(file)) if f"{name}.".startswith(f"{PACKAGE}.")}
-    inner = {(name.split(".") + [""])[1] for name in names}
+    inner = {[*name.split("."), ""][1] for name in names}
     return {"" if name.startswith("__") else name for name in inner} - {part_of(file)}
 
 
@@ -80,9 +80,7 @@ def test_the_core_knows_neither_airflow_nor_requests(part: str) -> None:
         "import sys; sys.modules.update(dict.fromkeys(('airflow', 'requests', 'urllib3', 'pandas', 'numpy', 'pyarrow'))); "
         f"import {PACKAGE}.{part}"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=FOLDER.parent, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=FOLDER.parent, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -108,7 +106,15 @@ def test_only_the_operator_and_the_hooks_themselves_import_the_hook() -> None:
 
 
 def test_only_the_operator_reads_the_tasks_context() -> None:
-    signs = {"get_current_context", "get_parsing_context", "Context", "xcom_push", "xcom_pull", "task_instance", "dag_run"}
+    signs = {
+        "get_current_context",
+        "get_parsing_context",
+        "Context",
+        "xcom_push",
+        "xcom_pull",
+        "task_instance",
+        "dag_run",
+    }
     readers = set()
     for file in FILES:
         for node in ast.walk(tree_of(file)):
@@ -132,7 +138,11 @@ def test_importing_the_operator_costs_no_pandas_no_pyarrow_and_no_server() -> No
     # What Airflow itself brings along is not ours.
     before = "import sys, airflow.sdk; from airflow.sdk import BaseOperator, BaseHook, ObjectStoragePath; before = set(sys.modules); "
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", before + code], capture_output=True, text=True, cwd=FOLDER.parent, check=False
+        [sys.executable, "-W", "ignore", "-c", before + code],
+        capture_output=True,
+        text=True,
+        cwd=FOLDER.parent,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[-2:] == ["", ""]

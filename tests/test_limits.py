@@ -6,8 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.limits import Limit
@@ -39,7 +38,8 @@ def test_a_limit_is_exceeded_by_more_rows_than_it_says(value: Any, count: int, r
 
 
 @pytest.mark.parametrize(
-    "value", ["", "many", "-1", "-1%", "1.5", "%", "1%%", "0,5%", "½%", "１", "1e3", -1, 1.5, 0.0, True, False, [], {}, b"1"]
+    "value",
+    ["", "many", "-1", "-1%", "1.5", "%", "1%%", "0,5%", "½%", "１", "1e3", -1, 1.5, 0.0, True, False, [], {}, b"1"],
 )
 def test_what_is_no_limit_is_refused_with_the_arguments_name(value: Any) -> None:
     with pytest.raises(LoftyConfigurationError, match=r"^max_rows must be a number of rows or a share such as '0.5%'$"):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.pacing import START_REQUESTS_PER_MINUTE, WINDOW_SECONDS, Pacer, seconds_until_reset
 
@@ -126,7 +126,9 @@ class TestPacer:
             thread.join()
         assert sorted(turns) == [float(turn) for turn in range(1600)]
 
-    @given(st.lists(st.tuples(st.floats(0, 5), st.sampled_from(["20", "60", "600", "x"]), st.floats(0, 60)), max_size=30))
+    @given(
+        st.lists(st.tuples(st.floats(0, 5), st.sampled_from(["20", "60", "600", "x"]), st.floats(0, 60)), max_size=30)
+    )
     def test_no_minute_holds_more_than_the_fastest_pace_in_force(self, steps: list[tuple[float, str, float]]) -> None:
         clock = Clock()
         pacer = Pacer(100, clock)
@@ -137,4 +139,4 @@ class TestPacer:
             if held > 55:
                 pacer.hold(held)
             turns.append(clock.now + pacer.reserve())
-        assert all(later - earlier >= 60 / 100 - 1e-6 for earlier, later in zip(turns, turns[1:], strict=False))
+        assert all(later - earlier >= 60 / 100 - 1e-6 for earlier, later in pairwise(turns))

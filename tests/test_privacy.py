@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from airflow_provider_lofty.privacy import texts_in, without
 
@@ -63,7 +62,9 @@ def test_every_text_and_number_of_an_activity_is_private_but_its_type() -> None:
     assert set(texts_in(json.dumps(body).encode())) == {"hello", "5", "Phoenix", "450000"}
 
 
-@given(before=st.text("abc ,:", max_size=20), value=st.text("xyzäß .*", min_size=6), after=st.text("abc ,:", max_size=20))
+@given(
+    before=st.text("abc ,:", max_size=20), value=st.text("xyzäß .*", min_size=6), after=st.text("abc ,:", max_size=20)
+)
 def test_no_part_of_six_characters_is_left(before: str, value: str, after: str) -> None:
     value = " ".join(value.split())
     assume(len(value) >= 6)

@@ -30,7 +30,9 @@ BODY = [field for field in FIELDS if field.name != "leadId"]
 def document() -> dict[str, Any]:
     path = os.environ.get("LOFTY_OPENAPI")
     if not path:
-        pytest.skip("NOT COMPARED with Lofty's specification: set LOFTY_OPENAPI to the path of its OpenAPI document (JSON)")
+        pytest.skip(
+            "NOT COMPARED with Lofty's specification: set LOFTY_OPENAPI to the path of its OpenAPI document (JSON)"
+        )
     loaded: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     return loaded
 

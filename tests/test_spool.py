@@ -18,8 +18,7 @@ from uuid import UUID
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.activity import InvalidRow, Mapping
 from airflow_provider_lofty.spool import (
@@ -70,7 +69,9 @@ class TestFile:
         modes: list[tuple[str, int]] = []
 
         def look(folder: str) -> None:
-            modes.extend((path.name, stat.S_IMODE(path.stat().st_mode)) for path in (Path(folder), *Path(folder).iterdir()))
+            modes.extend(
+                (path.name, stat.S_IMODE(path.stat().st_mode)) for path in (Path(folder), *Path(folder).iterdir())
+            )
             remove(folder)
 
         remove = shutil.rmtree

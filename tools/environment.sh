@@ -46,7 +46,8 @@ When it speaks of connections or of "no matching distribution": is a package reg
 A mirror or a proxy can be set with PIP_INDEX_URL and HTTPS_PROXY, or in pip'\''s configuration file.'
 
 # A current pip first: with the pip that comes with Python 3.10 or 3.11 the next step takes twice as long.
-"$folder/bin/python" -m pip install -qq --upgrade -c "$constraints" pip || give_up "$registry_hint"
+grep '^pip==' "$constraints" >"$folder/pip.txt" || give_up "$constraints pins no pip."
+"$folder/bin/python" -m pip install -qq -r "$folder/pip.txt" || give_up "$registry_hint"
 echo "==> installing Airflow, the provider and its tools as pinned in $constraints"
 # Bytecode is written when a module is first imported; doing it for all 800 MB now would double the time.
 "$folder/bin/python" -m pip install -qq --no-compile -c "$constraints" -e '.[test,check]' || give_up "$registry_hint"

@@ -17,7 +17,9 @@ def serve() -> Iterator[Callable[..., RawServer]]:
     servers: list[RawServer] = []
 
     def start(*scripts: Script | bytes) -> RawServer:
-        script = scripts[0] if callable(scripts[0]) else answering(*(each for each in scripts if isinstance(each, bytes)))
+        script = (
+            scripts[0] if callable(scripts[0]) else answering(*(each for each in scripts if isinstance(each, bytes)))
+        )
         servers.append(RawServer(script))
         return servers[-1]
 

@@ -303,7 +303,14 @@ class TestTokenEndpoint:
 
     @pytest.mark.parametrize(
         "answer",
-        [Answer(404), Answer(405), Answer(301), Answer(302), Answer(200, b"<html>", "text/html"), Answer(403, b"<html>")],
+        [
+            Answer(404),
+            Answer(405),
+            Answer(301),
+            Answer(302),
+            Answer(200, b"<html>", "text/html"),
+            Answer(403, b"<html>"),
+        ],
         ids=lambda answer: f"{answer.status}",
     )
     def test_what_is_no_token_endpoint_is_a_matter_of_the_connection(
@@ -314,7 +321,9 @@ class TestTokenEndpoint:
         with pytest.raises(LoftyConfigurationError, match="token_url is no token endpoint"):
             hook.get_me()
 
-    @pytest.mark.parametrize("answer", [Answer(500), Answer(503), Answer(429), Answer(None)], ids=lambda a: f"{a.status}")
+    @pytest.mark.parametrize(
+        "answer", [Answer(500), Answer(503), Answer(429), Answer(None)], ids=lambda a: f"{a.status}"
+    )
     def test_trouble_there_is_waited_for_and_then_told(
         self, lofty: Sandbox, connect: Connect, hook: LoftyHook, waits: list[float], answer: Answer
     ) -> None:
@@ -327,9 +336,18 @@ class TestTokenEndpoint:
 
     @pytest.mark.parametrize("extra", [CLIENT, REFRESH], ids=["client_credentials", "refresh_token"])
     @pytest.mark.parametrize("status", [200, 400, 401, 500])
-    @pytest.mark.parametrize("shape", ["{}", '{{"error":"{}"}}', '{{"error":"x","error_description":"{}"}}', '"{}"', '{{"message":"{}"}}'])
+    @pytest.mark.parametrize(
+        "shape", ["{}", '{{"error":"{}"}}', '{{"error":"x","error_description":"{}"}}', '"{}"', '{{"message":"{}"}}']
+    )
     def test_no_secret_is_told_when_the_answer_echoes_the_request(
-        self, serve: Any, connect: Connect, hook: LoftyHook, caplog: pytest.LogCaptureFixture, extra: Any, status: int, shape: str
+        self,
+        serve: Any,
+        connect: Connect,
+        hook: LoftyHook,
+        caplog: pytest.LogCaptureFixture,
+        extra: Any,
+        status: int,
+        shape: str,
     ) -> None:
         body = shape.format(f"bad request {' '.join(SECRETS)}").encode()
         server = serve(http(body, f"{status} X", "Content-Type: application/json"))

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Connection
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.hooks.settings import LoftySettings, clean_secret, settings_from
@@ -112,7 +111,9 @@ class TestAuthType:
 
     @pytest.mark.parametrize("auth_type", ["bearer", "token", ["api_key"], {"a": 1}, 5, True])
     def test_there_are_four(self, auth_type: Any) -> None:
-        assert "must be one of api_key, access_token, client_credentials, refresh_token" in refusal({"auth_type": auth_type})
+        assert "must be one of api_key, access_token, client_credentials, refresh_token" in refusal(
+            {"auth_type": auth_type}
+        )
 
     @pytest.mark.parametrize(
         ("auth_type", "needed"),
@@ -174,7 +175,10 @@ class TestSecrets:
     def test_a_character_that_no_header_can_hold_is_refused_by_field(self, name: str, pasted: str) -> None:
         fields = {"password": pasted} if name == "password" else {}
         said = refusal({} if fields else {**OAUTH, name: pasted}, **fields)
-        assert said == f"the connection 'crm': {name} holds a character that cannot be in an HTTP header; copy it again from Lofty"
+        assert (
+            said
+            == f"the connection 'crm': {name} holds a character that cannot be in an HTTP header; copy it again from Lofty"
+        )
 
     @given(st.text(st.characters(codec=None)) | st.text(" \u2028\ufeff\r\nabc\0é"))
     def test_a_cleaned_secret_can_be_a_header(self, pasted: str) -> None:

@@ -137,7 +137,9 @@ class TestSentAndLost:
         assert (found.status, found.sent, bool(found.failure)) == (None, True, True)
         assert len(server.received) == 1
 
-    @pytest.mark.parametrize("answer", [b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nContent-Le", b'HTTP/1.1 200 OK\r\n\r\n{"leadId":'])
+    @pytest.mark.parametrize(
+        "answer", [b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nContent-Le", b'HTTP/1.1 200 OK\r\n\r\n{"leadId":']
+    )
     def test_an_answer_cut_off_where_nobody_can_tell_is_no_success(
         self, serve: Serve, post: Callable[..., Answer], answer: bytes
     ) -> None:
@@ -309,7 +311,9 @@ class TestTLS:
         assert [(answer.status, answer.sent) for answer in answers] == [(200, True), (200, True)]
         assert server.connections == 1
 
-    def test_a_certificate_for_another_name(self, serve: Serve, post: Callable[..., Answer], tls: ssl.SSLContext) -> None:
+    def test_a_certificate_for_another_name(
+        self, serve: Serve, post: Callable[..., Answer], tls: ssl.SSLContext
+    ) -> None:
         server = serve(over_tls(tls, DELIVERED))
         answer = post(f"https://127.0.0.1:{server.port}")
         assert (answer.status, answer.sent, server.received) == (None, False, [])
@@ -357,7 +361,12 @@ class TestProxy:
 
     @pytest.mark.parametrize(("body", "status"), [(DELIVERED, 200), (b"", None)])
     def test_what_went_through_the_tunnel_was_sent(
-        self, behind: Callable[..., RawServer], post: Callable[..., Answer], tls: ssl.SSLContext, body: bytes, status: int | None
+        self,
+        behind: Callable[..., RawServer],
+        post: Callable[..., Answer],
+        tls: ssl.SSLContext,
+        body: bytes,
+        status: int | None,
     ) -> None:
         def tunnel(connection: socket.socket, server: RawServer) -> None:
             if server.read_request(connection):
@@ -371,7 +380,11 @@ class TestProxy:
         assert b"made-up" not in proxy.received[1].lower()
 
     def test_after_lying_idle_the_tunnel_is_made_anew(
-        self, behind: Callable[..., RawServer], post: Callable[..., Answer], tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+        self,
+        behind: Callable[..., RawServer],
+        post: Callable[..., Answer],
+        tls: ssl.SSLContext,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         def tunnel(connection: socket.socket, server: RawServer) -> None:
             if server.read_request(connection):
