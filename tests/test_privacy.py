@@ -17,6 +17,7 @@ KEY = "eyJ" + "MadeUpKey0123456789" * 8
     [
         ("no user for token made-up-key", ["made-up-key"]),
         ("no user for token MADE-UP-KEY", ["made-up-key"]),
+        ("no user for token MUK1", ["muk1"]),
         ("12 Made Up  Lane\nis wrong", ["12 Made Up Lane"]),
         ("12 Made Up Lane is wrong", [" 12 Made\n Up Lane "]),
         ("text a+b(c) is wrong", ["a+b(c)"]),

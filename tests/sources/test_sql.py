@@ -228,7 +228,15 @@ def test_a_refused_statement_is_told_without_its_parameters(
     assert "nothing was sent" in str(ended.error)
     assert not set(MARK.split()) & set("".join(c if c.isalpha() else " " for c in str(ended.error)).split())
     assert "a home" not in str(ended.error)
+    assert MARK not in "".join(ended.log)
     assert lofty.requests == []
+
+
+def test_parameters_are_not_logged(way: str, postgres: str, lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    ended = run(sql="SELECT * FROM leads WHERE text <> %s", parameters=[MARK], source_conn_id=postgres)
+    assert ended.counts == {"delivered": 3}
+    assert MARK not in "".join(ended.log)
 
 
 def test_a_value_that_a_driver_cannot_read_is_not_quoted(way: str, sqlite: Any, lofty: Any, connect: Any) -> None:
@@ -282,7 +290,7 @@ def test_an_unknown_connection_is_configuration() -> None:
         read("no_such_connection", table="leads")
 
 
-@pytest.mark.parametrize(("conn_type", "said"), [("lofty", "is no SQL database"), ("carrier_pigeon", "cannot be used")])
+@pytest.mark.parametrize(("conn_type", "said"), [("fs", "is no SQL database"), ("carrier_pigeon", "cannot be used")])
 def test_a_connection_to_something_else_is_configuration(
     monkeypatch: pytest.MonkeyPatch, conn_type: str, said: str
 ) -> None:
