@@ -256,7 +256,7 @@ def identifier(value: Any) -> int:
         value = value.strip()
         if not (value.isdigit() and value.isascii()):
             raise InvalidValue(f"must be an id of digits only, got {'text' if value else 'empty text'}")
-    number = int64(value)
+    number: int = int64(value)
     if number <= 0:
         raise InvalidValue("must be an id above zero")
     return number

@@ -43,16 +43,17 @@ _IS_FAILED = (
     f"r.{_MAY_FAIL} AND (r.outcome != '{DUPLICATE}' OR EXISTS"
     f" (SELECT 1 FROM rows o WHERE o.n = r.duplicate_of AND o.outcome IN ({_FAILED_SQL})))"
 )
-_SCHEMA = (
+_ROWS_TABLE = (
     "CREATE TABLE rows ("
     " n INTEGER PRIMARY KEY, source INTEGER NOT NULL, row_number INTEGER NOT NULL, layout INTEGER, cells BLOB,"
     " lead_id INTEGER, body BLOB, identity BLOB, fingerprint BLOB,"
     " outcome TEXT, http_status INTEGER, error_code INTEGER, error_field TEXT, error TEXT,"
-    " attempts INTEGER NOT NULL DEFAULT 0, sent_at TEXT, duplicate_of INTEGER)",
-    # Failed rows are asked for several times; they are few, and without an index each time reads the whole file.
-    f"CREATE INDEX rows_failed ON rows (outcome, n) WHERE {_MAY_FAIL}",
-    "CREATE TABLE layouts (id INTEGER PRIMARY KEY, columns BLOB NOT NULL)",
+    " attempts INTEGER NOT NULL DEFAULT 0, sent_at TEXT, duplicate_of INTEGER)"
 )
+# Failed rows are asked for several times; they are few, and without an index each time reads the whole file.
+_FAILED_INDEX = f"CREATE INDEX rows_failed ON rows (outcome, n) WHERE {_MAY_FAIL}"
+_LAYOUTS_TABLE = "CREATE TABLE layouts (id INTEGER PRIMARY KEY, columns BLOB NOT NULL)"
+_SCHEMA = (_ROWS_TABLE, _FAILED_INDEX, _LAYOUTS_TABLE)
 _INSERT = (
     "INSERT INTO rows (source, row_number, layout, cells, lead_id, body, identity, fingerprint,"
     " outcome, error_field, error) VALUES (?,?,?,?,?,?,?,?,?,?,?)"

@@ -34,8 +34,7 @@ def lofty_from_task() -> None:
         leads = {email: hook.find_leads(email=email) for email in {visit["email"] for visit in visits}}
         ids = {email: found[0]["leadId"] for email, found in leads.items() if len(found) == 1}
         return [
-            {**visit, "lead_id": ids.get(visit["email"]), "leads_found": len(leads[visit["email"]])}
-            for visit in visits
+            {**visit, "lead_id": ids.get(visit["email"]), "leads_found": len(leads[visit["email"]])} for visit in visits
         ]
 
     LoftyAddActivityOperator(

@@ -170,7 +170,7 @@ def exchange(session: requests.Session, request: requests.PreparedRequest, timeo
     :param timeout_seconds: for everything from connecting to the last byte
     """
     current = _current.exchange = _Exchange(time.monotonic() + timeout_seconds)
-    settings = session.merge_environment_settings(request.url, {}, True, None, None)
+    settings: dict[str, Any] = {**session.merge_environment_settings(request.url, {}, True, True, None)}
     try:
         # Not session.send: it would take a redirect's Location apart, and fail when that is no URL.
         adapter = session.get_adapter(request.url or "")

@@ -11,7 +11,7 @@ import csv
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from gzip import BadGzipFile
@@ -42,7 +42,7 @@ _PACKAGES = {
 RowReader = Callable[[Any], tuple["tuple[str, ...] | None", Iterator[SourceRow]]]
 
 
-def read_files(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], take: Take) -> None:
+def read_files(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], take: Take) -> None:
     """
     Read files one after the other.
 
@@ -51,7 +51,9 @@ def read_files(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], 
     :raises LoftySourceNotReady: when a path matches no file, or a file cannot be read just now
     :raises LoftyConfigurationError: for an unknown ending, a missing filesystem package, or a damaged file
     """
-    patterns = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    patterns: list[Any] = list(path) if isinstance(path, (list, tuple)) else [path]
+    if not all(isinstance(pattern, (str, os.PathLike)) and os.fspath(pattern) for pattern in patterns):
+        raise LoftyConfigurationError("path must be a path or a list of paths, none of them empty; nothing was sent")
     if not patterns:
         raise LoftySourceNotReady("path is an empty list: there is no file to read; nothing was sent")
     files: dict[str, _File] = {}

@@ -102,11 +102,13 @@ def reading(then: Callable[[socket.socket, RawServer], Any]) -> Callable[[socket
 
 
 def dripping(start: bytes) -> Callable[[socket.socket, RawServer], Any]:
-    """Make a script that answers with the start of an answer and then a byte at a time, without end."""
+    """Make a script that answers with the start of an answer and then a byte at a time, for far too long."""
 
     def drip(connection: socket.socket, server: RawServer) -> None:
         connection.sendall(start)
-        while not server.stopping.wait(0.02):
+        for _ in range(100):
+            if server.stopping.wait(0.02):
+                return
             connection.sendall(b"x")
 
     return reading(drip)
@@ -172,7 +174,7 @@ class TestSentAndLost:
     def test_an_answer_without_end_is_not_read_to_its_end(self, serve: Serve, post: Callable[..., Answer]) -> None:
         def flood(connection: socket.socket, server: RawServer) -> None:
             connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            while not server.stopping.is_set():
+            for _ in range(1000):
                 connection.sendall(b"x" * 65536)
 
         found = post(serve(reading(flood)).url)

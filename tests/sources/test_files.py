@@ -272,6 +272,12 @@ def test_an_empty_list_of_paths_is_not_ready_yet() -> None:
         read([])
 
 
+@pytest.mark.parametrize("path", ["", [""], 5, [None], ["a.csv", 5], {"a.csv": 1}])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(LoftyConfigurationError, match="a path or a list of paths"):
+        read(path)
+
+
 def test_a_folder_is_refused_with_the_way_to_name_its_files(tmp_path: Path) -> None:
     with pytest.raises(LoftyConfigurationError, match=r"is a folder; name its files, for example .*/\*\.csv"):
         read(f"{tmp_path}/")
