@@ -123,7 +123,7 @@ class Mapping:
             if not isinstance(source, str) and not callable(source):
                 raise MappingError(f"mapping[{name!r}] must be a column name or a callable, not {kind_of(source)}")
         self.defaults = self._checked_defaults(defaults or {})
-        self.unique_key = (unique_key,) if isinstance(unique_key, str) else tuple(unique_key or ())
+        self.unique_key = _columns_of_key(unique_key)
         self.nested_ignored: set[str] = set()
         self._layouts: dict[tuple[str, ...], Layout] = {}
         self._unmet: dict[str, str] | None = None
@@ -401,6 +401,14 @@ def _object_from_json(value: str) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError):
         return value
+
+
+def _columns_of_key(unique_key: Any) -> tuple[str, ...]:
+    if unique_key is None or isinstance(unique_key, str):
+        return (unique_key,) if unique_key else ()
+    if isinstance(unique_key, (list, tuple)) and all(isinstance(column, str) for column in unique_key):
+        return tuple(unique_key)
+    raise MappingError(f"unique_key must be a column name or a list of them, got {kind_of(unique_key)}")
 
 
 def _zone(name: str) -> Any:

@@ -83,8 +83,6 @@ class Report:
         :raises OSError: when the file cannot be written
         :raises LoftyConfigurationError: when it is a file that was read, also when the reading failed
         """
-        if self.is_one_of(spool.sources):
-            raise LoftyConfigurationError(f"report_path {self.path} is a file of the source")
         with self._opened() as stream:
             if self.path.lower().endswith(".csv"):
                 _write_csv(stream, spool)

@@ -159,12 +159,12 @@ class LoftyAddActivityOperator(BaseOperator):
         self._stop = stop = threading.Event()
         policy = _Policy(self)
         mapping = _or_misconfigured(lambda: RowMapping(self.mapping, self.defaults, self.unique_key, self.timezone))
-        read = self._source()
         report = self._report(context)
         hook = LoftyHook(self.lofty_conn_id, requests_per_minute=self.requests_per_minute, sleep=partial(_sleep, stop))
         if not self.preview:
             hook.settings  # noqa: B018 - a connection that cannot work fails before anything is read
         run = _Run(self, context, hook, report)
+        read = self._source(run.spare)
         try:
             with closing(Spool(keep_cells=report is not None)) as run.spool:
                 with run.accounted_for():
@@ -177,8 +177,8 @@ class LoftyAddActivityOperator(BaseOperator):
             raise run.disk_error(error) from None
         return run.summary
 
-    def _source(self) -> Callable[[Take], None]:
-        """Choose the one source; its module is imported only now."""
+    def _source(self, spare: Callable[[list[str]], None]) -> Callable[[Take], None]:
+        """Choose the one source; its module is imported only now. Files are named to ``spare`` before any is read."""
         rows = self._rendered_rows if self._rendered_rows is not None else self.rows
         given = {"rows": rows, "path": self.path, "sql": self.sql, "table": self.table}
         names = [name for name, value in given.items() if value is not None]
@@ -194,7 +194,7 @@ class LoftyAddActivityOperator(BaseOperator):
         if self.path is not None:
             from airflow_provider_lofty.sources.files import read_files
 
-            return partial(read_files, self.path)
+            return partial(read_files, self.path, matched=spare)
         if not self.source_conn_id:
             raise LoftyConfigurationError(f"{names[0]} needs source_conn_id, the connection of the database")
         from airflow_provider_lofty.sources.sql import read_sql
@@ -225,10 +225,11 @@ class _Policy:
         self.max_failed = Limit("max_failed_rows", operator.max_failed_rows)
         self.max_invalid = Limit("max_invalid_rows", operator.max_invalid_rows)
         self.max_rows = Limit("max_rows", operator.max_rows)
-        if operator.requests_per_minute is not None and not operator.requests_per_minute > 0:
-            raise LoftyConfigurationError("requests_per_minute must be above 0")
-        if operator.stop_after_rejections < 1:
-            raise LoftyConfigurationError("stop_after_rejections must be at least 1")
+        pace, rejections = operator.requests_per_minute, operator.stop_after_rejections
+        if pace is not None and not (isinstance(pace, (int, float)) and pace > 0):
+            raise LoftyConfigurationError("requests_per_minute must be a number above 0")
+        if not isinstance(rejections, int) or rejections < 1:
+            raise LoftyConfigurationError("stop_after_rejections must be a whole number of at least 1")
 
     def closed_gate(self, read: int, invalid: int) -> str | None:
         """Say which gate keeps the run from sending anything."""
@@ -265,7 +266,6 @@ class _Run:
 
     def send_unless(self, policy: _Policy, stop: threading.Event) -> None:
         """Send, unless a gate is closed, this is a preview, or nothing waits."""
-        self._spare_source()
         read, counts = self.spool.read, self.spool.counts()
         waiting = read - sum(counts.values())
         self._gate = policy.closed_gate(read, counts[INVALID])
@@ -277,10 +277,14 @@ class _Run:
         elif waiting:
             self._send(stop)
 
-    def _spare_source(self) -> None:
-        """Do not let the report take the place of the file that was read."""
+    def spare(self, files: list[str]) -> None:
+        """
+        Do not let the report take the place of a file that is to be read.
+
+        :raises LoftyConfigurationError: when it would; no report is written then
+        """
         report = self._report
-        if report is not None and report.is_one_of(self.spool.sources):
+        if report is not None and report.is_one_of(files):
             self._report = None
             raise LoftyConfigurationError(f"report_path {report.path} is a file of the source; nothing was sent")
 

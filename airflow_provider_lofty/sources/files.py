@@ -42,12 +42,17 @@ _PACKAGES = {
 RowReader = Callable[[Any], tuple["tuple[str, ...] | None", Iterator[SourceRow]]]
 
 
-def read_files(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], take: Take) -> None:
+def read_files(
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    take: Take,
+    matched: Callable[[list[str]], None] = lambda names: None,
+) -> None:
     """
     Read files one after the other.
 
     :param path: one path or URL, or several; each may be a glob. Files of one glob come in the order of their names
     :param take: gets each file
+    :param matched: gets the names of all files before the first is opened
     :raises LoftySourceNotReady: when a path matches no file, or a file cannot be read just now
     :raises LoftyConfigurationError: for an unknown ending, a missing filesystem package, or a damaged file
     """
@@ -61,6 +66,7 @@ def read_files(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], 
         for file in _matches(os.fspath(pattern)):
             files.setdefault(file.name, file)
     readers = [_reader_for(name) for name in files]
+    matched(list(files))
     for file, (read, compressed) in zip(files.values(), readers, strict=True):
         _read_file(file, read, compressed, take)
 

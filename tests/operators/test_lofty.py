@@ -789,3 +789,35 @@ def test_a_file_whose_name_is_no_text_is_read_and_reported(
     other = write_csv(tmp_path / "z.csv", [row(1), row("x")])
     ended = run(path=[str(file_name_that_is_no_text), other], report_path=str(tmp_path / "out" / "r.csv"))
     assert ended.counts == {"delivered": 1, "invalid": 2, "duplicate": 1}
+
+
+@pytest.mark.parametrize("broken", [b"\xff\xfel\x00e\x00a\x00d\x00", b'leadId,type\n1,"Browse\n'])
+def test_the_report_never_replaces_a_file_that_could_not_be_read(tmp_path: Path, broken: bytes) -> None:
+    source = tmp_path / "rows.csv"
+    source.write_bytes(broken)
+    operator = LoftyAddActivityOperator(task_id="t", path=str(source), report_path=str(source), preview=True)
+    with pytest.raises(LoftyConfigurationError, match="is a file of the source"):
+        operator.execute({})
+    assert source.read_bytes() == broken
+
+
+def test_the_report_never_replaces_a_later_file_when_an_earlier_one_fails(tmp_path: Path) -> None:
+    damaged, later = tmp_path / "a.csv", tmp_path / "b.csv"
+    damaged.write_bytes(b"\xff\xfel\x00e\x00a\x00d\x00")
+    later.write_text("leadId\n1\n")
+    operator = LoftyAddActivityOperator(
+        task_id="t", path=[str(damaged), str(later)], report_path=str(later), preview=True
+    )
+    with pytest.raises(LoftyConfigurationError, match="is a file of the source"):
+        operator.execute({})
+    assert later.read_text() == "leadId\n1\n"
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("requests_per_minute", "5"), ("requests_per_minute", 0), ("stop_after_rejections", None), ("unique_key", 5)],
+)
+def test_a_wrong_argument_is_named(argument: str, value: object) -> None:
+    operator = LoftyAddActivityOperator(task_id="t", rows=[], preview=True, **{argument: value})
+    with pytest.raises(LoftyConfigurationError, match=argument):
+        operator.execute({})
