@@ -114,7 +114,7 @@ class Intake:
         """Honour what a report says became of the row."""
         said = dict(zip(row.columns, row.cells, strict=True))
         outcome = said[OUTCOME_COLUMN]
-        if outcome in _PASSED_CHECKS:
+        if isinstance(outcome, str) and outcome in _PASSED_CHECKS:
             row = row._replace(cells=layout.with_empty_texts(row.cells))
         spooled = self._spooled(source, row, layout)
         if is_missing(outcome):

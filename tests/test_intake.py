@@ -251,3 +251,10 @@ def test_other_columns_of_a_report_are_no_fields(take: Take) -> None:
 def test_objects_with_and_without_an_outcome_may_be_mixed(take: Take) -> None:
     taken = take(objects(row(1), report_row("delivered", 2), row(3)))
     assert taken.outcomes == [None, "already_delivered", None]
+
+
+@pytest.mark.parametrize("outcome", [["delivered"], {"a": 1}, 7, True])
+def test_an_outcome_that_is_no_text_is_invalid_and_sent_to_nobody(take: Take, outcome: object) -> None:
+    taken = take(objects({**row(1), "lofty_outcome": outcome}))
+    assert [(item.outcome, item.error_field) for item in taken.rows] == [("invalid", "lofty_outcome")]
+    assert taken.waiting == []
