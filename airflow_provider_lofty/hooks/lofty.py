@@ -107,6 +107,14 @@ class LoftyHook(BaseHook):
         session.trust_env = not self.settings.is_loopback  # a proxy must not see what is meant for this machine
         return session
 
+    def prepare(self) -> None:
+        """
+        Read the connection and mask its secrets now, in this thread: Airflow answers a task's main thread only.
+
+        :raises LoftyConfigurationError: when the connection is missing or a field of it is wrong
+        """
+        self._credential  # noqa: B018
+
     def get_conn(self) -> requests.Session:
         """The HTTP session, without credentials."""
         return self._session

@@ -162,7 +162,7 @@ class LoftyAddActivityOperator(BaseOperator):
         report = self._report(context)
         hook = LoftyHook(self.lofty_conn_id, requests_per_minute=self.requests_per_minute, sleep=partial(_sleep, stop))
         if not self.preview:
-            hook.settings  # noqa: B018 - a connection that cannot work fails before anything is read
+            hook.prepare()  # a connection that cannot work fails before anything is read
         run = _Run(self, context, hook, report)
         read = self._source(run.spare)
         try:

@@ -319,7 +319,7 @@ class TestReading:
         entries = [{"created": number} for number in range(100)]
         server = serve(http(json.dumps(entries).encode()))
         connect(server.url)
-        assert list(hook.list_activities(5)) == entries
+        assert list(islice(hook.list_activities(5), 500)) == entries
         assert len(server.received) == 2
 
     def test_what_an_activity_says_is_no_error_of_lofty(self, lofty: Sandbox, connected: LoftyHook) -> None:

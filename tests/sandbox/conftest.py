@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -41,6 +42,13 @@ class Caller:
         return answer.json()
 
 
+def until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def activity(**fields: Any) -> dict[str, Any]:
     usual = {
         "type": "Browse",
@@ -50,6 +58,12 @@ def activity(**fields: Any) -> dict[str, Any]:
         "created": 1_747_272_300_123,
     }
     return {name: value for name, value in (usual | fields).items() if value is not None}
+
+
+@pytest.fixture(name="until")
+def wait_until() -> Callable[[Callable[[], Any]], None]:
+    """Wait for what another thread does."""
+    return until
 
 
 @pytest.fixture

@@ -236,11 +236,12 @@ def test_an_activity_without_listing_reads_back_without(caller):
 
 
 def test_reading_back_lags(start):
-    caller = start(read_lag_seconds=0.3)
+    caller = start(read_lag_seconds=60)
     caller.add()
     assert caller.read() == []
     assert len(caller.lofty.activities) == 1
-    time.sleep(0.35)
+    caller.lofty.change(read_lag_seconds=0.1)
+    time.sleep(0.15)
     assert len(caller.read()) == 1
 
 

@@ -36,14 +36,7 @@ def test_a_request_in_pieces_is_put_together(caller):
     assert caller.lofty.requests[0].body == b'{"type":"Browse"}'
 
 
-def until(condition):
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def test_a_request_whose_sender_leaves_is_recorded(caller):
+def test_a_request_whose_sender_leaves_is_recorded(caller, until):
     host, port = caller.lofty.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(b"POST /v1.0/leads/1/activity HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{")
@@ -92,7 +85,7 @@ def test_it_can_start_again_where_it_was():
     assert len(lofty.requests) == 2
 
 
-def test_stopping_leaves_no_thread_and_waits_for_no_answer(start):
+def test_stopping_leaves_no_thread_and_waits_for_no_answer(start, until):
     before = set(threading.enumerate())
     caller = start(latency_seconds=60)
     errors = []
