@@ -346,7 +346,7 @@ class TestAnswers:
          "html_502", "html_502_after_storing", "empty_200"],
     )  # fmt: skip
     def test_doubt_is_unknown_and_never_sent_again(self, lofty: Sandbox, connect: Any, fault: str) -> None:
-        connect(lofty, extra={"timeout_seconds": 0.3})
+        connect(lofty, extra={"timeout_seconds": 0.3, "max_in_flight": 1})  # the faults come in the rows' order
         lofty.change(scripted_faults=[None, fault], slow_seconds=5)
         ended = run(rows=[row(1), row(2), row(3)])
         assert isinstance(ended.error, LoftyRowsFailed)
@@ -599,7 +599,8 @@ class TestReport:
     """The report says what became of every row; given back, it sends only what was not delivered."""
 
     @pytest.mark.parametrize("ending", [".csv", ".jsonl"])
-    def test_given_back_it_sends_the_rest(self, lofty: Sandbox, tmp_path: Path, ending: str) -> None:
+    def test_given_back_it_sends_the_rest(self, lofty: Sandbox, connect: Any, tmp_path: Path, ending: str) -> None:
+        connect(lofty, extra={"max_in_flight": 1})  # the faults come in the rows' order
         first, second = str(tmp_path / f"1{ending}"), str(tmp_path / f"2{ending}")
         lofty.change(scripted_faults=[None, "drop_after_storing", "refused"])
         rows = [
