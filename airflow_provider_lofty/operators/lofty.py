@@ -161,10 +161,10 @@ class LoftyAddActivityOperator(BaseOperator):
         mapping = _or_misconfigured(lambda: RowMapping(self.mapping, self.defaults, self.unique_key, self.timezone))
         report = self._report(context)
         hook = LoftyHook(self.lofty_conn_id, requests_per_minute=self.requests_per_minute, sleep=partial(_sleep, stop))
-        if not self.preview:
-            hook.prepare()  # a connection that cannot work fails before anything is read
         run = _Run(self, context, hook, report)
         read = self._source(run.spare)
+        if not self.preview:
+            hook.prepare()  # a connection that cannot work fails before anything is read
         try:
             with closing(Spool(keep_cells=report is not None)) as run.spool:
                 with run.accounted_for():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
@@ -73,7 +73,6 @@ WRITE_ONLY = frozenset({"priceMax", "priceMin"})
 LISTING_NUMBERS = tuple(
     name for name, item in Listing.model_fields.items() if item.annotation in (int, float) and name not in WRITE_ONLY
 )
-ACTIVITY_TYPES = get_args(Activity.model_fields["type"].annotation)
 
 
 def read_activity(raw: bytes, *, accepts_empty_strings: bool, max_text_length: int | None) -> dict[str, Any]:

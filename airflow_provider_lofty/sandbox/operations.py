@@ -86,9 +86,9 @@ def find_leads(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
     limit = _leads_limit(request.query.get("limit") or str(DEFAULT_LEADS_LIMIT))
     offset = read_int("offset", request.query.get("offset") or "0", least=0)
     missing = lofty.settings.missing_leads
-    found = [lead for lead in lofty.leads.find(request.query) if lead.lead_id not in missing]
+    found = [each for each in lofty.leads.find(request.query) if each.lead_id not in missing]
     metadata = {"collection": "leads", "limit": limit, "offset": offset, "total": len(found), "scrollId": ""}
-    return ok({"_metadata": metadata, "leads": [lead.as_lofty() for lead in found[offset : offset + limit]]})
+    return ok({"_metadata": metadata, "leads": [each.as_lofty() for each in found[offset : offset + limit]]})
 
 
 def get_lead(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
@@ -159,11 +159,13 @@ def _line(request: ReceivedRequest) -> dict[str, Any]:
 
 
 def _setting(value: Any) -> str:
-    # Sets of lead ids may be long; what a canned answer says is of no use here.
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {rate}" for name, rate in value.items() if isinstance(rate, int | float))
-    if isinstance(value, set | frozenset):
-        return f"{len(value)} of them" if len(value) > 5 else ", ".join(sorted(map(str, value)))
+    if isinstance(value, Mapping):
+        # A canned answer is worth its name only.
+        return ", ".join(f"{name} {each}" if isinstance(each, int | float) else name for name, each in value.items())
+    if isinstance(value, Set):
+        return ", ".join(sorted(map(str, value))) if len(value) <= 5 else f"{len(value)} of them"
+    if isinstance(value, list | tuple):
+        return f"{len(value)} of them"
     return str(value)
 
 

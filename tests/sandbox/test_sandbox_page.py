@@ -7,6 +7,7 @@ import re
 import pytest
 import requests
 
+from airflow_provider_lofty.sandbox import Answer
 from airflow_provider_lofty.sandbox.people import LATEST_REQUESTS
 
 
@@ -125,6 +126,7 @@ def test_the_latest_requests_come_with_their_notes_and_no_credential(caller, sta
 
 def test_settings_that_were_switched_are_shown(caller, state):
     answer_all = {"faults": {"slow": 0.05}, "missing_leads": set(range(9)), "permission_denied": {"get_me"}}
+    caller.lofty.change(canned_answers={"get_lead": Answer(502)}, scripted_faults=["slow", None])
     caller.lofty.change(**answer_all, trims_text=True, api_key="another", merged_leads={5: 6})
     assert state()["settings"] == {
         "requests_per_minute": "600000",
@@ -132,6 +134,8 @@ def test_settings_that_were_switched_are_shown(caller, state):
         "missing_leads": "9 of them",
         "merged_leads": "5 6",
         "faults": "slow 0.05",
+        "scripted_faults": "2 of them",
+        "canned_answers": "get_lead",
         "trims_text": "True",
     }
 
