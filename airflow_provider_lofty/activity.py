@@ -194,7 +194,7 @@ class Layout:
         self._tail = [step for step in found if step.name in _AFTER_LISTING]
         self._key = [(column, self._column_index(column, "unique_key")) for column in mapping.unique_key]
         taken = {*self.used, *(columns[index] for _, index in self._key if index is not None)}
-        self.ignored = [c for c in columns if c not in taken and not c.startswith(REPORT_PREFIX)]
+        self.ignored = [c for c in columns if c not in taken and not c.casefold().startswith(REPORT_PREFIX)]
 
     def _field_indexes(self) -> dict[str, int | None]:
         """Which value fills which field; callables come after the columns, in the order they are called."""
@@ -229,7 +229,7 @@ class Layout:
     def _matches_by_name(self, mapped: dict[str, int | None]) -> dict[str, int]:
         matches: dict[str, int] = {}
         for index, column in enumerate(self.columns):
-            if column in self.used or column.startswith(REPORT_PREFIX):
+            if column in self.used or column.casefold().startswith(REPORT_PREFIX):
                 continue
             name = self._field_for(column, mapped)
             if name is None or name in mapped:

@@ -14,7 +14,7 @@ from typing import Any
 from airflow_provider_lofty.activity import InvalidRow, Layout, Mapping
 from airflow_provider_lofty.fields import InvalidValue, is_missing
 from airflow_provider_lofty.logs import PROGRESS_SECONDS, Log
-from airflow_provider_lofty.sources import OUTCOME_COLUMN, Source, SourceRow
+from airflow_provider_lofty.sources import OUTCOME_COLUMN, Source, SourceRow, outcome_place
 from airflow_provider_lofty.spool import (
     ALREADY_DELIVERED,
     DELIVERED,
@@ -63,7 +63,7 @@ class Intake:
             if row.columns is not columns and row.columns != columns and row.problem is None:
                 columns = row.columns
                 layout = self._mapping.layout(columns, table=source.columns is not None)
-                spooled = self._report_row if OUTCOME_COLUMN in columns else self._spooled
+                spooled = self._report_row if outcome_place(columns) is not None else self._spooled
                 self._tell_columns(layout)
             add(_broken(number, row) if row.problem else spooled(number, row, layout))
 
@@ -92,7 +92,9 @@ class Intake:
         self._log.info("columns used: %s; ignored: %s", _some(used), _some(layout.ignored))
 
     def _spooled(self, source: int, row: SourceRow, layout: Layout) -> SpoolRow:
-        kept = list(map(self._zoned, row.cells)) if self._spool.keeps_cells else ()
+        kept: Sequence[Any] = row.cells if self._spool.keeps_cells else ()
+        if not _WITHOUT_TIME.issuperset(map(type, kept)):
+            kept = [self._zoned(cell) for cell in kept]
         try:
             activity = layout.build(row.cells)
         except InvalidRow as error:
@@ -112,7 +114,7 @@ class Intake:
 
     def _report_row(self, source: int, row: SourceRow, layout: Layout) -> SpoolRow:
         """Honour what a report says became of the row."""
-        said = dict(zip(row.columns, row.cells, strict=True))
+        said = {column.casefold(): cell for column, cell in zip(row.columns, row.cells, strict=True)}
         outcome = said[OUTCOME_COLUMN]
         if isinstance(outcome, str) and outcome in _PASSED_CHECKS:
             row = row._replace(cells=layout.with_empty_texts(row.cells))
@@ -143,6 +145,7 @@ def _unknown_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
     return row._replace(outcome=UNKNOWN, error_field=None, error=error)
 
 
+_WITHOUT_TIME = frozenset((str, int, float, bool, type(None)))
 _PASSED_CHECKS = frozenset(OUTCOMES) - {INVALID}
 _SETTLED: dict[str, Callable[[SpoolRow, dict[str, Any]], SpoolRow]] = {
     DELIVERED: _delivered_before,

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +23,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.sources.files import LOCAL_PROTOCOLS, storage_path
 from airflow_provider_lofty.spool import ErrorGroup, ReportRow, Spool, plain_decimal
-from airflow_provider_lofty.spreadsheet import defused
+from airflow_provider_lofty.spreadsheet import SUSPECTS, defused
 
 REPORT_COLUMNS = (
     "lofty_source",
@@ -125,20 +125,29 @@ def report_file(path: str, dag_id: str, run_id: str, task_id: str, map_index: in
 
 
 def _write_csv(stream: IO[str], spool: Spool) -> None:
-    own = [column for column in spool.columns() if column not in REPORT_COLUMNS]
+    own = tuple(column for column in spool.columns() if column.casefold() not in REPORT_COLUMNS)
     writer = csv.writer(stream)  # ends lines with both marks and so quotes cells that hold either
     writer.writerow([*map(defused, own), *REPORT_COLUMNS])
-    layout, places = None, []
+    layout: tuple[str, ...] | None = None
+    places: list[int | None] = []
     for row in spool.report_rows():
         if row.columns is not layout:
             layout = row.columns
             index = {column: i for i, column in enumerate(layout)}
             places = [index.get(column) for column in own]
-        cells = [None if i is None or i >= len(row.cells) else row.cells[i] for i in places]
-        writer.writerow([c if type(c) in _CSV_KNOWS else _csv_cell(c) for c in (*cells, *_fate(row, spool))])
+        cells: Sequence[Any] = row.cells if layout == own else [_cell_at(place, row.cells) for place in places]
+        cells = (*cells, *_fate(row, spool))
+        # Nearly every cell is a number, nothing, or text that no spreadsheet runs: no function call for those.
+        writer.writerow(
+            [c if type(c) in _CSV_KNOWS or (type(c) is str and c[:1] not in SUSPECTS) else _csv_cell(c) for c in cells]
+        )
 
 
 _CSV_KNOWS = frozenset((int, type(None)))
+
+
+def _cell_at(place: int | None, cells: list[Any]) -> Any:
+    return None if place is None or place >= len(cells) else cells[place]
 
 
 def _csv_cell(value: Any) -> str:
@@ -156,7 +165,7 @@ def _plain(number: float) -> str:
 
 def _write_json_lines(stream: IO[str], spool: Spool) -> None:
     for row in spool.report_rows():
-        own = {c: v for c, v in zip(row.columns, row.cells, strict=False) if c not in REPORT_COLUMNS}
+        own = {c: v for c, v in zip(row.columns, row.cells, strict=False) if c.casefold() not in REPORT_COLUMNS}
         fate = dict(zip(REPORT_COLUMNS, _fate(row, spool), strict=True))
         stream.write(json.dumps({**own, **fate}, ensure_ascii=False) + "\n")
 

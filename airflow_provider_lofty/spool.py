@@ -343,12 +343,14 @@ def _open_unlinked(folder: str | None) -> sqlite3.Connection:
     return db
 
 
-_msgpack_json = msgspec.json.Encoder().encode
+_json = msgspec.json.Encoder().encode
 
 
 def _encode_cells(cells: Sequence[Any]) -> bytes:
     try:
-        return _msgpack_json([cell if type(cell) in _JSON_TYPES else _jsonable(cell) for cell in cells])
+        if _JSON_TYPES.issuperset(map(type, cells)):  # every row of a CSV file
+            return _json(cells)
+        return _json([cell if type(cell) in _JSON_TYPES else _jsonable(cell) for cell in cells])
     except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
         return _encode_odd(cells)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 - the full-width marks work in some locales
-_SUSPECTS = frozenset("'=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - first characters; most cells have none of them
+SUSPECTS = frozenset("'=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - first characters; most cells have none of them
 _PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -21,7 +21,7 @@ def _runs_as_formula(cell: str) -> bool:
 
 def defused(cell: str) -> str:
     """Put an apostrophe in front of a cell that a spreadsheet would run."""
-    return "'" + cell if cell[:1] in _SUSPECTS and _runs_as_formula(cell) else cell
+    return "'" + cell if cell[:1] in SUSPECTS and _runs_as_formula(cell) else cell
 
 
 def restored(cell: str) -> str:

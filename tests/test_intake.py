@@ -258,3 +258,10 @@ def test_an_outcome_that_is_no_text_is_invalid_and_sent_to_nobody(take: Take, ou
     taken = take(objects({**row(1), "lofty_outcome": outcome}))
     assert [(item.outcome, item.error_field) for item in taken.rows] == [("invalid", "lofty_outcome")]
     assert taken.waiting == []
+
+
+def test_a_report_that_comes_back_in_capitals_is_still_one(take: Take) -> None:
+    given = {name.upper(): value for name, value in {**row(1), "lofty_outcome": "delivered"}.items()}
+    taken = take(table(given, name="table REPORTS"))
+    assert taken.outcomes == ["already_delivered"]
+    assert taken.waiting == []

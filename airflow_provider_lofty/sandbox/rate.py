@@ -80,4 +80,6 @@ class FixedWindow:
         refused = self._taken >= limit
         if not refused:
             self._taken += 1
-        return Reading(limit, limit - min(self._taken, limit), self._ends_at - now, refused)
+        # Rounded: (now + 60) - now may be a hair more than 60, which rounded up would be 60001 ms.
+        left_seconds = round(self._ends_at - now, 6)
+        return Reading(limit, limit - min(self._taken, limit), left_seconds, refused)

@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-OUTCOME_COLUMN = "lofty_outcome"  # a source that has it is a report, given back
+OUTCOME_COLUMN = "lofty_outcome"
+
+
+def outcome_place(columns: Sequence[str]) -> int | None:
+    """
+    Where the outcome stands if the source is a report, given back; else None.
+
+    In any case: a report that was loaded into a warehouse may come back in capitals.
+    """
+    return next((place for place, column in enumerate(columns) if column.casefold() == OUTCOME_COLUMN), None)
 
 
 class SourceRow(NamedTuple):

@@ -22,7 +22,7 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
 from airflow_provider_lofty.fields import kind_of
-from airflow_provider_lofty.sources import OUTCOME_COLUMN, Source, SourceRow, Take
+from airflow_provider_lofty.sources import Source, SourceRow, Take, outcome_place
 from airflow_provider_lofty.spool import INVALID
 from airflow_provider_lofty.spreadsheet import restored
 
@@ -176,7 +176,7 @@ def _delimited_rows(stream: IO[str], delimiter: str | None) -> tuple[tuple[str, 
         header = next((tuple(cells) for cells in records if cells), None)
     if header is None:
         return None, iter(())
-    if OUTCOME_COLUMN in header:
+    if outcome_place(header) is not None:
         return tuple(map(restored, header)), _cell_rows(records, tuple(map(restored, header)), report=True)
     return header, _cell_rows(records, header, report=False)
 
@@ -218,7 +218,7 @@ def _long_cells() -> Iterator[None]:
 
 def _cell_rows(reader: Iterator[list[str]], columns: tuple[str, ...], *, report: bool) -> Iterator[SourceRow]:
     width, number = len(columns), 0
-    outcome = columns.index(OUTCOME_COLUMN) if report else 0
+    outcome = outcome_place(columns) or 0
     with _long_cells():
         for cells in reader:
             if not cells:

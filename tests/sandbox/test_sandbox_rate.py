@@ -40,6 +40,14 @@ def test_a_window_opens_with_its_first_request_and_holds_the_limit():
     assert (window.take(2, 60).refused, window.take(2, 60).left_seconds) == (False, 60)
 
 
+def test_a_fresh_window_never_lasts_longer_than_a_window():
+    clock = Clock()
+    for _ in range(1000):
+        clock.now += 60.123457
+        reading = FixedWindow(clock).take(500, 60)
+        assert reading.headers("milliseconds_left", 0)["x-ratelimit-reset"] == "60000"
+
+
 @pytest.mark.parametrize(("per_minute", "seconds", "limit"), [(500, 60, 500), (600, 1, 10), (90, 1, 1), (10, 1, 1)])
 def test_the_limit_is_scaled_to_the_window(per_minute, seconds, limit):
     assert FixedWindow().take(per_minute, seconds).limit == limit
