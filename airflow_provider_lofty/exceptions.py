@@ -22,12 +22,14 @@ The messages name rows, fields, rules and counts. They never hold a credential o
 from __future__ import annotations
 
 try:
-    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 except ImportError:  # Airflow 3.1 keeps them elsewhere
-    from airflow.exceptions import AirflowException, AirflowFailException  # type: ignore[attr-defined, no-redef]
+    from airflow.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout  # type: ignore[attr-defined, no-redef]
 
 __all__ = [
     "AirflowException",
+    "AirflowFailException",
+    "AirflowTaskTimeout",
     "LoftyAnswerLost",
     "LoftyConfigurationError",
     "LoftyCredentialRefused",

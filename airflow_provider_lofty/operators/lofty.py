@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
 from airflow_provider_lofty.activity import Mapping as RowMapping, MappingError
-from airflow_provider_lofty.delivery import Delivery, Stop, StopKind
-from airflow_provider_lofty.exceptions import (
-    LoftyConfigurationError,
-    LoftyDeliveryCutShort,
-    LoftyDeliveryIncomplete,
-    LoftyError,
-    LoftyRowsFailed,
-    LoftySourceNotReady,
-)
+from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.intake import Intake
 from airflow_provider_lofty.limits import Limit
-from airflow_provider_lofty.report import Report, report_file, summary
+from airflow_provider_lofty.report import Report, report_file
+from airflow_provider_lofty.run import Policy, Run
 from airflow_provider_lofty.sources import Take
-from airflow_provider_lofty.spool import INVALID, NOT_ATTEMPTED, OUTCOMES, WOULD_SEND, Spool
+from airflow_provider_lofty.spool import Spool
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-_MOST_ROWS_LOGGED = 50
 
 
 class LoftyAddActivityOperator(BaseOperator):
@@ -157,11 +146,11 @@ class LoftyAddActivityOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, check, send, report."""
         self._stop = stop = threading.Event()
-        policy = _Policy(self)
+        policy = self._policy()
         mapping = _or_misconfigured(lambda: RowMapping(self.mapping, self.defaults, self.unique_key, self.timezone))
         report = self._report(context)
         hook = LoftyHook(self.lofty_conn_id, requests_per_minute=self.requests_per_minute, sleep=partial(_sleep, stop))
-        run = _Run(self, context, hook, report)
+        run = Run(policy, hook, report, self.log, partial(self._push_summary, context))
         read = self._source(run.spare)
         if not self.preview:
             hook.prepare()  # a connection that cannot work fails before anything is read
@@ -171,11 +160,29 @@ class LoftyAddActivityOperator(BaseOperator):
                     intake = Intake(mapping, run.spool, self.log)
                     _or_misconfigured(lambda: read(intake.take))
                     _or_misconfigured(intake.finish)
-                    run.send_unless(policy, stop)
-                run.judge(policy)
+                    run.send(stop)
+                run.judge()
         except sqlite3.Error as error:
             raise run.disk_error(error) from None
         return run.summary
+
+    def _policy(self) -> Policy:
+        pace = self.requests_per_minute
+        if pace is not None and not (isinstance(pace, (int, float)) and pace > 0):
+            raise LoftyConfigurationError("requests_per_minute must be a number above 0")
+        return Policy(
+            Limit("max_failed_rows", self.max_failed_rows),
+            Limit("max_invalid_rows", self.max_invalid_rows),
+            Limit("max_rows", self.max_rows),
+            self.stop_after_rejections,
+            self.preview,
+        )
+
+    def _push_summary(self, context: Context, summary: dict[str, Any]) -> None:
+        """A failed try returns nothing, so its summary is pushed by hand."""
+        ti: Any = context.get("ti")
+        if ti is not None and self.do_xcom_push:
+            ti.xcom_push(key="return_value", value=summary)
 
     def _source(self, spare: Callable[[list[str]], None]) -> Callable[[Take], None]:
         """Choose the one source; its module is imported only now. Files are named to ``spare`` before any is read."""
@@ -216,217 +223,6 @@ class LoftyAddActivityOperator(BaseOperator):
             ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index, ti.try_number,
         )  # fmt: skip
         return Report(report_file(str(self.report_path), *place))
-
-
-class _Policy:
-    """When a run must not begin, and when it has failed: the operator's limits, checked before anything is read."""
-
-    def __init__(self, operator: LoftyAddActivityOperator) -> None:
-        self.max_failed = Limit("max_failed_rows", operator.max_failed_rows)
-        self.max_invalid = Limit("max_invalid_rows", operator.max_invalid_rows)
-        self.max_rows = Limit("max_rows", operator.max_rows)
-        pace, rejections = operator.requests_per_minute, operator.stop_after_rejections
-        if pace is not None and not (isinstance(pace, (int, float)) and pace > 0):
-            raise LoftyConfigurationError("requests_per_minute must be a number above 0")
-        if not isinstance(rejections, int) or rejections < 1:
-            raise LoftyConfigurationError("stop_after_rejections must be a whole number of at least 1")
-
-    def closed_gate(self, read: int, invalid: int) -> str | None:
-        """Say which gate keeps the run from sending anything."""
-        if self.max_rows.is_exceeded_by(read, read):
-            return f"{read} rows were read, more than max_rows={self.max_rows} allows"
-        if self.max_invalid.is_exceeded_by(invalid, read):
-            return f"{invalid} of {read} rows are invalid, more than max_invalid_rows={self.max_invalid} allows"
-        return None
-
-
-class _Run:
-    """One execution: what was read, what came of it, and what to tell about it."""
-
-    spool: Spool
-
-    def __init__(
-        self,
-        operator: LoftyAddActivityOperator,
-        context: Context,
-        hook: LoftyHook,
-        report: Report | None,
-    ) -> None:
-        self._operator = operator
-        self._context = context
-        self._hook = hook
-        self._report = report
-        self._log = operator.log
-        self._started = time.monotonic()
-        self._gate: str | None = None
-        self._stopped: Stop | None = None
-        self._sent = 0
-        self._report_error: str | None = None
-        self.summary: dict[str, Any] = {}
-
-    def send_unless(self, policy: _Policy, stop: threading.Event) -> None:
-        """Send, unless a gate is closed, this is a preview, or nothing waits."""
-        read, counts = self.spool.read, self.spool.counts()
-        waiting = read - sum(counts.values())
-        self._gate = policy.closed_gate(read, counts[INVALID])
-        self._log.info("%d rows read, %d to send; of the others %s", read, waiting, _counted(counts))
-        if self._gate is not None:
-            self.spool.close_books(NOT_ATTEMPTED, self._gate)
-        elif self._operator.preview:
-            self.spool.close_books(WOULD_SEND)
-        elif waiting:
-            self._send(stop)
-
-    def spare(self, files: list[str]) -> None:
-        """
-        Do not let the report take the place of a file that is to be read.
-
-        :raises LoftyConfigurationError: when it would; no report is written then
-        """
-        report = self._report
-        if report is not None and report.is_one_of(files):
-            self._report = None
-            raise LoftyConfigurationError(f"report_path {report.path} is a file of the source; nothing was sent")
-
-    def _send(self, stop: threading.Event) -> None:
-        delivery = Delivery(
-            self.spool, self._hook, self._log, stop,
-            max_in_flight=self._hook.settings.max_in_flight,
-            stop_after_rejections=self._operator.stop_after_rejections,
-        )  # fmt: skip
-        try:
-            self._stopped = delivery.run()
-        finally:
-            self._sent = delivery.sent
-            self._hook.close()
-        if self._stopped is not None:
-            self.spool.close_books(NOT_ATTEMPTED, f"the run stopped first: {self._stopped.reason}")
-
-    @contextmanager
-    def accounted_for(self) -> Iterator[None]:
-        """Whatever happens inside: close the books, write the report, push the summary."""
-        try:
-            yield
-        except Exception as error:
-            self._account(f"the run failed first ({type(error).__name__})")
-            self._push_summary()
-            raise
-        except BaseException as error:
-            # A time-out may have struck inside a call to Airflow, whose answers would then be mixed up: no XCom.
-            self._account(f"the run was ended first ({type(error).__name__})")
-            raise
-        self._account("the run ended first")
-
-    def _account(self, reason: str) -> None:
-        spool = self.spool
-        spool.flush()
-        spool.close_books(NOT_ATTEMPTED, reason)
-        self._write_report()
-        self._log_failed_rows()
-        hook = self._hook
-        self.summary = summary(
-            spool,
-            seconds=time.monotonic() - self._started,
-            requests=hook.requests_made,
-            throttled=hook.times_throttled,
-            report_path=self._report.path if self._report and not self._report_error else None,
-        )
-        self._log.info("summary: %s", json.dumps(self.summary))
-
-    def _write_report(self) -> None:
-        if self._report is None:
-            return
-        try:
-            self._report.write(self.spool)
-        except Exception as error:  # each file system fails in its own way; the rows' outcomes matter more
-            self._report_error = f"the report {self._report.path} could not be written: {type(error).__name__}"
-            self._log.error("%s", self._report_error)
-        else:
-            self._log.info("report: %s", self._report.path)
-
-    def _log_failed_rows(self) -> None:
-        place = self.spool.place
-        for row in self.spool.failed_rows(_MOST_ROWS_LOGGED):
-            self._log.error(
-                "%s: %s%s: %s", place(row.source, row.row_number), row.outcome,
-                f", lead {row.lead_id}" if row.lead_id else "", row.error,
-            )  # fmt: skip
-        more = self.spool.count_failed() - _MOST_ROWS_LOGGED
-        if more > 0:
-            see = "see the report" if self._report else "set report_path to see all of them"
-            self._log.error("… and %d more, %s", more, see)
-
-    def judge(self, policy: _Policy) -> None:
-        """
-        Decide whether the task is green.
-
-        :raises LoftyError: when it is not; the summary is pushed first
-        """
-        error = self._failure(policy)
-        if error is not None:
-            self._push_summary()
-            raise error
-        if not self.spool.read:
-            self._log.warning("the source had no rows; nothing was sent")
-
-    def _failure(self, policy: _Policy) -> LoftyError | None:
-        read, counts = self.summary["read"], self._counts()
-        if read != sum(counts.values()):
-            return LoftyRowsFailed(f"the books do not balance: {read} rows read, {_counted(counts)}")
-        if self._gate is not None:
-            return LoftyRowsFailed(f"nothing was sent: {self._gate}. {self._told()}")
-        if self._stopped is not None:
-            return self._failure_of_stop(self._stopped)
-        failed = self.spool.count_failed()
-        if policy.max_failed.is_exceeded_by(failed, read):
-            allowed = f"more than max_failed_rows={policy.max_failed} allows"
-            return LoftyRowsFailed(f"{failed} of {read} rows failed, {allowed}. {self._told()}")
-        if self._report_error is not None:
-            return LoftyRowsFailed(f"{self._report_error}. {self._told()}")
-        return None
-
-    def _failure_of_stop(self, stop: Stop) -> LoftyError:
-        message = f"stopped: {stop.reason}. {self._told()}"
-        if stop.error is not None:
-            return type(stop.error)(message)
-        if stop.kind is StopKind.REJECTIONS:
-            return LoftyRowsFailed(message)
-        if self._sent:
-            return LoftyDeliveryCutShort(
-                f"{message} No retry, which would send the delivered rows again: give the report back as the source"
-            )
-        return LoftyDeliveryIncomplete(f"{message} Nothing was sent; a retry is safe")
-
-    def disk_error(self, error: sqlite3.Error) -> LoftyError:
-        """Tell that the spool on local disk failed, most likely because the disk is full."""
-        what = f"the spool on local disk failed ({error}); free space, or point TMPDIR to another disk"
-        if self._sent:
-            return LoftyDeliveryCutShort(f"{what}. {self._sent} rows had been sent, so there is no retry")
-        return LoftySourceNotReady(f"{what}. Nothing was sent")
-
-    def _told(self) -> str:
-        """Counts and the largest errors, each with an example row."""
-        errors = "; ".join(
-            f"{group['count']} × {group['outcome']} such as row {group['example_row']} of {group['example_source']}: "
-            f"{group['error']}"
-            for group in self.summary["errors"]
-            if group["outcome"] != NOT_ATTEMPTED
-        )
-        report = f" Report: {self.summary['report_path']}." if self.summary["report_path"] else ""
-        return f"{_counted(self._counts())}. {errors}{'.' if errors else ''}{report}"
-
-    def _counts(self) -> dict[str, int]:
-        return {outcome: self.summary[outcome] for outcome in OUTCOMES}
-
-    def _push_summary(self) -> None:
-        """A failed try returns nothing, so the summary is pushed by hand."""
-        ti: Any = self._context.get("ti")
-        if ti is not None and self._operator.do_xcom_push:
-            ti.xcom_push(key="return_value", value=self.summary)
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "none"
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:

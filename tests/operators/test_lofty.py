@@ -19,6 +19,7 @@ from practice import Run, read_report, row, run, run_operator, task_instance, wr
 from airflow_provider_lofty import delivery
 from airflow_provider_lofty.exceptions import (
     AirflowFailException,
+    AirflowTaskTimeout,
     LoftyConfigurationError,
     LoftyCredentialRefused,
     LoftyDeliveryCutShort,
@@ -29,6 +30,7 @@ from airflow_provider_lofty.exceptions import (
 )
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.sandbox import Answer, Sandbox
+from airflow_provider_lofty.spool import Spool
 
 MISSING = 404404  # a lead that does not exist
 
@@ -581,8 +583,6 @@ class TestEnds:
     def test_a_disk_that_fails_before_anything_was_sent_is_retryable(
         self, lofty: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from airflow_provider_lofty.spool import Spool
-
         def full(self: Spool) -> None:
             import sqlite3
 
@@ -822,3 +822,28 @@ def test_a_wrong_argument_is_named(argument: str, value: object) -> None:
     operator = LoftyAddActivityOperator(task_id="t", rows=[], preview=True, **{argument: value})
     with pytest.raises(LoftyConfigurationError, match=argument):
         operator.execute({})
+
+
+class TestAnErrorAfterRowsWereSent:
+    """A retry would send the delivered rows again, whatever the error was."""
+
+    @pytest.mark.parametrize("error", [RuntimeError, AirflowTaskTimeout])
+    def test_is_not_retried(
+        self, lofty: Sandbox, connect: Any, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+    ) -> None:
+        connect(lofty, extra={"max_in_flight": 1})
+        settle = Spool.settle
+        calls = 0
+
+        def settle_twice(spool: Spool, result: Any) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 3:
+                raise error
+            settle(spool, result)
+
+        monkeypatch.setattr(Spool, "settle", settle_twice)
+        ended = run(rows=[row(n) for n in range(1, 6)])
+        assert isinstance(ended.error, LoftyDeliveryCutShort)
+        assert error.__name__ in str(ended.error)
+        assert len(posts(lofty)) == 3
