@@ -7,7 +7,6 @@ A :class:`Mapping` is made once per task. For each set of columns that a source 
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping as MappingABC, Sequence
 from datetime import datetime, timezone
@@ -29,21 +28,24 @@ from airflow_provider_lofty.fields import (
     plain,
     text,
 )
+from airflow_provider_lofty.names import (
+    FIELDS_BY_NAME,
+    FIELDS_BY_PATH,
+    LISTING,
+    MappingError,
+    by_field,
+    closest,
+    normalise,
+)
 
 REPORT_PREFIX = "lofty_"  # the columns that a report adds; never taken for a field
-LISTING = "listing"
 _LISTING_DOT = "listing."
-_FIELDS_BY_PATH = {field.name: field for field in FIELDS}
-_LISTING_KEYS = tuple(path.removeprefix(_LISTING_DOT) for path in _FIELDS_BY_PATH if path.startswith(_LISTING_DOT))
+_LISTING_KEYS = tuple(path.removeprefix(_LISTING_DOT) for path in FIELDS_BY_PATH if path.startswith(_LISTING_DOT))
 _SIMPLE_TYPES = frozenset((str, int, bool))
 _MOST_NESTED_NAMES = 50
 
 MappingSource = str | Callable[[dict[str, Any]], Any]
 encode_json = msgspec.json.Encoder().encode
-
-
-class MappingError(ValueError):
-    """The columns, ``mapping``, ``defaults`` or ``unique_key`` do not fit together. No row was looked at."""
 
 
 class InvalidRow(ValueError):
@@ -87,14 +89,6 @@ class _Step(NamedTuple):
     required: bool
 
 
-def normalise(name: str) -> str:
-    """Column and field names match without regard to case, underscores, dots and outer blanks."""
-    return name.strip().casefold().replace("_", "").replace(".", "")
-
-
-_FIELDS_BY_NAME = {normalise(field.name): field for field in FIELDS}
-
-
 class Mapping:
     """
     The Dag author's wishes about rows and activities, checked once.
@@ -118,7 +112,7 @@ class Mapping:
     ) -> None:
         self.moments = Moments(_zone(zone), now or datetime.now(timezone.utc))
         self.checks = checks(self.moments)
-        self.sources = _by_field(mapping or {}, "mapping", objects=True)
+        self.sources = by_field(mapping or {}, "mapping", objects=True)
         for name, source in self.sources.items():
             if not isinstance(source, str) and not callable(source):
                 raise MappingError(f"mapping[{name!r}] must be a column name or a callable, not {kind_of(source)}")
@@ -130,12 +124,12 @@ class Mapping:
 
     def _checked_defaults(self, defaults: MappingABC[str, Any]) -> dict[str, Any]:
         checked = {}
-        for name, value in _by_field(defaults, "defaults").items():
+        for name, value in by_field(defaults, "defaults").items():
             value = plain(value)
             if is_missing(value):
                 continue
             try:
-                checked[name] = self.checks[_FIELDS_BY_PATH[name].kind](value)
+                checked[name] = self.checks[FIELDS_BY_PATH[name].kind](value)
             except InvalidValue as error:
                 raise MappingError(f"defaults[{name!r}] {error}") from None
         return checked
@@ -219,7 +213,7 @@ class Layout:
             raise MappingError(f"{asked_by} names the column {column!r}, which the source has {len(like)} times")
         if like:
             return like[0]
-        hint = _closest(column, self.columns)
+        hint = closest(column, self.columns)
         constant = "; for a constant use defaults" if asked_by.startswith("mapping") else ""
         self.unmet[asked_by + column] = (
             f"{asked_by} names the column {column!r}, which the source lacks{hint}{constant}"
@@ -246,7 +240,7 @@ class Layout:
         plain_name = normalise(column)
         if plain_name == LISTING:
             return LISTING
-        field = _FIELDS_BY_NAME.get(plain_name)
+        field = FIELDS_BY_NAME.get(plain_name)
         if field is None:
             return None
         if field.name == "listing.id" and column.strip().casefold() != "listing.id":
@@ -262,7 +256,7 @@ class Layout:
         default = self._mapping.defaults.get(field.name)
         if index is None and default is None:
             if field.required and field.name not in self._mapping.sources:
-                hint = _closest(field.name, self.columns)
+                hint = closest(field.name, self.columns)
                 self.unmet[field.name] = f"the required field {field.name} has neither a column nor a default{hint}"
             if not field.required:
                 return None
@@ -333,7 +327,7 @@ class Layout:
         steps: dict[str, _Step] = {}
         given: list[Any] = []
         for key, value in nested.items():
-            field = _FIELDS_BY_NAME.get(LISTING + normalise(str(key)))
+            field = FIELDS_BY_NAME.get(LISTING + normalise(str(key)))
             if field is None:
                 if len(self._mapping.nested_ignored) < _MOST_NESTED_NAMES:
                     self._mapping.nested_ignored.add(f"listing.{key}")
@@ -418,34 +412,3 @@ def _zone(name: str) -> Any:
         return ZoneInfo(str(name))
     except (KeyError, ValueError, OSError):
         raise MappingError(f"timezone={name!r} is not a known IANA time zone, such as 'America/New_York'") from None
-
-
-def _by_field(given: MappingABC[str, Any], argument: str, *, objects: bool = False) -> dict[str, Any]:
-    """Bring the names a Dag author wrote to the fields' own names."""
-    if not isinstance(given, MappingABC):
-        raise MappingError(f"{argument} must be a dict, not {kind_of(given)}")
-    named: dict[str, Any] = {}
-    for name, value in ((str(name), value) for name, value in given.items()):
-        if objects and normalise(name) == LISTING:
-            path = LISTING
-        else:
-            path = name if name in _FIELDS_BY_PATH else _field_named(name, argument)
-        if path in named:
-            raise MappingError(f"{argument} names the field {path} twice")
-        named[path] = value
-    return named
-
-
-def _field_named(name: str, argument: str) -> str:
-    field = _FIELDS_BY_NAME.get(normalise(name))
-    if field is None:
-        raise MappingError(f"{argument}[{name!r}]: Lofty has no such field{_closest(name, _FIELDS_BY_PATH)}")
-    if field.name == "listing.id" and name.casefold() != "listing.id":
-        raise MappingError(f"{argument}[{name!r}] may mean listing.id or listing.listingId; write one of these")
-    return field.name
-
-
-def _closest(name: str, names: Iterable[str]) -> str:
-    by_normal = {normalise(candidate): candidate for candidate in names}
-    close = difflib.get_close_matches(normalise(name), by_normal, n=1, cutoff=0.6)
-    return f"; the closest name is {by_normal[close[0]]!r}" if close else ""

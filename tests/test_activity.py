@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
-from airflow_provider_lofty.activity import Activity, InvalidRow, Mapping, MappingError
+from airflow_provider_lofty.activity import Activity, InvalidRow, Mapping
 from airflow_provider_lofty.fields import FIELDS
+from airflow_provider_lofty.names import MappingError
 from airflow_provider_lofty.sandbox.checks import read_activity
 
 NOW = datetime(2024, 6, 1, tzinfo=timezone.utc)

@@ -19,14 +19,15 @@ FILES = sorted(FOLDER.rglob("*.py"))
 # Each part imports only from the lines above its own. A new module has to find its place here.
 LAYERS = (
     ("", "exceptions", "fields", "logs", "privacy", "answers", "pacing", "spreadsheet", "sandbox"),
-    ("activity", "connections", "limits", "spool", "provider_info"),
+    ("names", "connections", "limits", "spool", "provider_info"),
+    ("activity",),
     ("hooks", "sources"),
     ("intake", "delivery", "report"),
     ("run",),
     ("operators",),
 )
 RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
-PURE = ("fields", "activity", "answers", "pacing", "spool", "spreadsheet", "privacy")
+PURE = ("fields", "names", "activity", "answers", "pacing", "spool", "spreadsheet", "privacy")
 
 
 def part_of(file: Path) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from practice import row
 
-from airflow_provider_lofty.activity import Mapping, MappingError
+from airflow_provider_lofty.activity import Mapping
 from airflow_provider_lofty.intake import Intake
+from airflow_provider_lofty.names import MappingError
 from airflow_provider_lofty.sources import Source, SourceRow
 from airflow_provider_lofty.spool import OUTCOMES, ReportRow, Spool
 

@@ -35,6 +35,7 @@ from airflow_provider_lofty.fields import InvalidValue, identifier, plain
 from airflow_provider_lofty.hooks.credentials import Credential, credential_from
 from airflow_provider_lofty.hooks.settings import LoftySettings, settings_from
 from airflow_provider_lofty.hooks.transport import exchange, new_session
+from airflow_provider_lofty.names import MappingError
 from airflow_provider_lofty.pacing import Pacer, seconds_until_reset
 from airflow_provider_lofty.privacy import texts_in, without
 
@@ -382,11 +383,11 @@ def _checked(lead_id: int, activity: Mapping[str, Any]) -> activities.Activity:
         layout = mapping.layout(tuple(given), table=True)
         checked = layout.build(list(given.values()))
         for unknown in (*layout.ignored, *mapping.nested_ignored):
-            raise activities.MappingError(f"Lofty has no field {unknown!r}")
+            raise MappingError(f"Lofty has no field {unknown!r}")
         return checked
     except InvalidValue as error:
         raise LoftyRequestRejected(f"nothing was sent: leadId {error}") from None
-    except (activities.MappingError, activities.InvalidRow) as error:
+    except (MappingError, activities.InvalidRow) as error:
         raise LoftyRequestRejected(f"nothing was sent: {error}") from None
 
 

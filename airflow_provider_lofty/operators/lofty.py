@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_lofty.activity import Mapping as RowMapping, MappingError
+from airflow_provider_lofty.activity import Mapping as RowMapping
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.intake import Intake
 from airflow_provider_lofty.limits import Limit
+from airflow_provider_lofty.names import MappingError
 from airflow_provider_lofty.report import Report, report_file
 from airflow_provider_lofty.run import Policy, Run
 from airflow_provider_lofty.sources import Take
