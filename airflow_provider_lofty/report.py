@@ -23,7 +23,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.sources.files import LOCAL_PROTOCOLS, storage_path
 from airflow_provider_lofty.spool import ErrorGroup, ReportRow, Spool, plain_decimal
-from airflow_provider_lofty.spreadsheet import SUSPECTS, defused
+from airflow_provider_lofty.spreadsheet import NUL_STAND_IN, SUSPECTS, defused
 
 REPORT_COLUMNS = (
     "lofty_source",
@@ -138,9 +138,13 @@ def _write_csv(stream: IO[str], spool: Spool) -> None:
         cells: Sequence[Any] = row.cells if layout == own else [_cell_at(place, row.cells) for place in places]
         cells = (*cells, *_fate(row, spool))
         # Nearly every cell is a number, nothing, or text that no spreadsheet runs: no function call for those.
-        writer.writerow(
-            [c if type(c) in _CSV_KNOWS or (type(c) is str and c[:1] not in SUSPECTS) else _csv_cell(c) for c in cells]
-        )
+        line = [
+            c if type(c) in _CSV_KNOWS or (type(c) is str and c[:1] not in SUSPECTS) else _csv_cell(c) for c in cells
+        ]
+        try:
+            writer.writerow(line)
+        except csv.Error:
+            writer.writerow([c.replace("\0", NUL_STAND_IN) if isinstance(c, str) else c for c in line])
 
 
 _CSV_KNOWS = frozenset((int, type(None)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 - the full-width marks work in some locales
+NUL_STAND_IN = "\udc00"  # csv of Python 3.10 knows no NUL; a lone surrogate makes its row just as invalid
 SUSPECTS = frozenset("'=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - first characters; most cells have none of them
 _PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 

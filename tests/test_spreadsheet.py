@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import assume, given, strategies as st
 
 from airflow_provider_lofty.spreadsheet import defused, restored
 
@@ -40,6 +41,7 @@ def test_restoring_gives_back_what_was_defused(cell: str) -> None:
 
 @given(st.lists(st.lists(CELLS, min_size=2, max_size=2), max_size=5))
 def test_a_csv_file_gives_back_the_same_cells(rows: list[list[str]]) -> None:
+    assume(sys.version_info >= (3, 11) or "\0" not in "".join(map("".join, rows)))  # older csv knows no NUL
     written = io.StringIO(newline="")
     csv.writer(written).writerows([defused(cell) for cell in row] for row in rows)
     read = csv.reader(io.StringIO(written.getvalue(), newline=""))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySour
 from airflow_provider_lofty.fields import kind_of
 from airflow_provider_lofty.sources import Source, SourceRow, Take, outcome_place
 from airflow_provider_lofty.spool import INVALID
-from airflow_provider_lofty.spreadsheet import restored
+from airflow_provider_lofty.spreadsheet import NUL_STAND_IN, restored
 
 _DELIMITERS = ",;\t|"
 _LONGEST_CELL = 2**26  # characters; csv's own default of 131 072 would refuse honest texts
@@ -193,7 +194,7 @@ def _records(first: str, rest: IO[str], delimiter: str) -> Iterator[list[str]]:
     def lines() -> Iterator[str]:
         nonlocal is_read
         yield first
-        yield from rest
+        yield from rest if sys.version_info >= (3, 11) else (line.replace("\0", NUL_STAND_IN) for line in rest)
         is_read = True
 
     for number, cells in enumerate(csv.reader(lines(), delimiter=delimiter)):

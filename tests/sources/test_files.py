@@ -17,6 +17,7 @@ from practice import COLUMNS, Collected, collected, row, run, write_csv
 from pyarrow import parquet
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
+from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.sources.files import read_files
 
 HEADER = ",".join(COLUMNS)
@@ -352,3 +353,28 @@ def test_a_relative_path_is_one_from_here(tmp_path: Path, monkeypatch: pytest.Mo
     found = read(["in/*.csv", "b.csv", "./b.csv", tmp_path / "b.csv"])
     assert [cells["lead_id"] for cells in found.dicts] == ["1", "2"]
     assert found.names == [f"{tmp_path}/in/a.csv", f"{tmp_path}/b.csv"]
+
+
+def test_a_row_with_a_nul_is_invalid_and_the_others_are_sent(tmp_path: Path) -> None:
+    header = ",".join(COLUMNS)
+    lines = [
+        header,
+        *(",".join(str(value) for value in row(n, text=text).values()) for n, text in ((1, "a"), (2, "b\0c"))),
+    ]
+    source, report = tmp_path / "rows.csv", tmp_path / "report.csv"
+    source.write_text("\n".join(lines), encoding="utf-8")
+    operator = LoftyAddActivityOperator(
+        task_id="t",
+        path=str(source),
+        report_path=str(report),
+        defaults={"picture": ""},
+        preview=True,
+        max_failed_rows=1,
+    )
+    summary = operator.execute({})
+    assert (summary["would_send"], summary["invalid"]) == (1, 1)
+    assert summary["errors"][0]["error_field"] == "text"
+    again = LoftyAddActivityOperator(
+        task_id="t", path=str(report), defaults={"picture": ""}, preview=True, max_failed_rows=1
+    ).execute({})
+    assert again["invalid"] == 1
