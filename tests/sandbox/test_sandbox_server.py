@@ -108,8 +108,11 @@ def test_stopping_leaves_no_thread_and_waits_for_no_answer(start, until):
 
 
 def test_stopping_twice_is_once(caller):
+    url = caller.lofty.url
     caller.lofty.stop()
     caller.lofty.stop()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(url, timeout=5)
 
 
 def test_a_port_in_use_is_an_error_at_once(caller):
@@ -123,9 +126,10 @@ def test_an_idle_connection_is_closed(start):
     with socket.create_connection(("127.0.0.1", int(caller.lofty.url.rpartition(":")[2]))) as connection:
         connection.settimeout(5)
         connection.sendall(b"GET /v1.0/nowhere HTTP/1.1\r\nHost: a\r\n\r\n")
-        received = b"x"
-        while received:
-            received = connection.recv(65536)
+        received = [connection.recv(65536)]
+        while received[-1]:
+            received.append(connection.recv(65536))
+    assert received[0].startswith(b"HTTP/1.1 404")
 
 
 def test_it_serves_an_ipv6_address():

@@ -55,7 +55,8 @@ def test_an_impossible_setting_is_refused(settings, message):
 
 
 def test_rates_may_add_up_to_one():
-    SandboxSettings(faults={"slow": 0.7, "refused": 0.1, "html_502": 0.1, "empty_200": 0.1})
+    settings = SandboxSettings(faults={"slow": 0.7, "refused": 0.1, "html_502": 0.1, "empty_200": 0.1})
+    assert settings.faults["slow"] == 0.7
 
 
 def test_changes_name_what_differs_and_no_credential():
