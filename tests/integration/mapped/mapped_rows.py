@@ -1,4 +1,4 @@
-"""A Dag of the tests: mapped tasks before the operator, and the operator mapped itself."""
+"""A Dag of the tests: mapped tasks before the operator, the operator mapped itself, and a query in a file."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ def mapped_rows() -> None:
     LoftyAddActivityOperator.partial(task_id="each_shard", unique_key="text", defaults=DEFAULTS).expand(rows=shards)
     LoftyAddActivityOperator.partial(task_id="each_row", defaults=DEFAULTS).expand(rows=[row(400), row(500)])
     LoftyAddActivityOperator(task_id="silent", rows=[row(600)], defaults=DEFAULTS, do_xcom_push=False)
+    LoftyAddActivityOperator(
+        task_id="sql_file",
+        source_conn_id="lite",
+        sql="rows.sql",
+        parameters={"least": 700},
+        params={"kind": "sql"},
+        defaults=DEFAULTS,
+    )
 
 
-mapped_rows()
+made = mapped_rows()
