@@ -28,6 +28,7 @@ from airflow_provider_lofty.fields import (
     plain,
     text,
 )
+from airflow_provider_lofty.matching import TRACE_BYTES, trace_of
 from airflow_provider_lofty.names import (
     FIELDS_BY_NAME,
     FIELDS_BY_PATH,
@@ -68,14 +69,16 @@ class Activity(NamedTuple):
 
     :param lead_id: the lead, part of the request's path
     :param body: Lofty's ``LeadActivity`` as JSON
-    :param identity: 16 bytes; what reading back could tell apart, or the author's ``unique_key``
+    :param identity: 12 bytes; the trace, or a hash of the author's ``unique_key``
     :param fingerprint: 16 bytes; lead id and body
+    :param trace: 12 bytes; what reading back can see: lead id, type, created, text and link
     """
 
     lead_id: int
     body: bytes
     identity: bytes
     fingerprint: bytes
+    trace: bytes
 
 
 class _Step(NamedTuple):
@@ -380,13 +383,14 @@ def _fill(steps: Iterable[_Step], values: Sequence[Any], problems: list[tuple[st
 
 
 def _activity(lead_id: int, body: dict[str, Any], key: list[str]) -> Activity:
-    identity = key or (lead_id, body["type"], body["created"], body["text"], body["link"])
+    trace = trace_of(lead_id, body["type"], body["created"], body["text"], body["link"])
     encoded = encode_json(body)
     return Activity(
         lead_id,
         encoded,
-        blake2b(encode_json(identity), digest_size=16).digest(),
+        blake2b(encode_json(key), digest_size=TRACE_BYTES).digest() if key else trace,
         blake2b(b"%d\n%b" % (lead_id, encoded), digest_size=16).digest(),
+        trace,
     )
 
 

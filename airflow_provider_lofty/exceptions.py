@@ -5,8 +5,7 @@ Every error of this provider, drawn as a tree and grouped by what to do next.
 
     LoftyError
     ├── a later try may mend it (Airflow retries the task)
-    │   ├── LoftyDeliveryIncomplete     the run stopped before every row had been tried
-    │   │   └── LoftyDeliveryCutShort   ... after rows had been sent: a retry would send those again
+    │   ├── LoftyDeliveryIncomplete     the run stopped before every row had its final outcome
     │   ├── LoftySourceNotReady         no file matches yet, or the database did not answer: nothing was sent
     │   └── LoftyUnreachable            a call that stores nothing got no usable answer
     └── a later try cannot mend it (Airflow fails the task without retry)
@@ -33,7 +32,6 @@ __all__ = [
     "LoftyAnswerLost",
     "LoftyConfigurationError",
     "LoftyCredentialRefused",
-    "LoftyDeliveryCutShort",
     "LoftyDeliveryIncomplete",
     "LoftyError",
     "LoftyRequestRejected",
@@ -46,17 +44,17 @@ __all__ = [
 class LoftyError(Exception):
     """The base of every error this provider raises."""
 
+    @property
+    def is_retryable(self) -> bool:
+        """Whether a later try may mend it; Airflow then retries the task."""
+        return not isinstance(self, AirflowFailException)
+
 
 class LoftyDeliveryIncomplete(LoftyError):
-    """The run stopped before every row had been tried; the rest is ``not_attempted``."""
-
-
-class LoftyDeliveryCutShort(LoftyDeliveryIncomplete, AirflowFailException):
     """
-    The run stopped after rows had been sent.
+    The run stopped before every row had its final outcome: rows are ``not_attempted``, or in doubt still.
 
-    Not retried: a retry knows nothing of the rows that were delivered and would send them again.
-    The report, given back as the source, sends only the rest.
+    A retry goes on where it stopped and sends nothing again that was delivered.
     """
 
 

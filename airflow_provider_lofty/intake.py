@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow_provider_lofty.activity import InvalidRow, Layout, Mapping
 from airflow_provider_lofty.fields import InvalidValue, is_missing
+from airflow_provider_lofty.known import CONTENT_HAS_CHANGED
 from airflow_provider_lofty.logs import PROGRESS_SECONDS, Log
 from airflow_provider_lofty.sources import OUTCOME_COLUMN, Source, SourceRow, outcome_place
 from airflow_provider_lofty.spool import (
@@ -99,7 +100,7 @@ class Intake:
             activity = layout.build(row.cells)
         except InvalidRow as error:
             lead_id = error.lead_id
-            return SpoolRow(source, row.row_number, row.columns, kept, lead_id, None, None, None, INVALID,
+            return SpoolRow(source, row.row_number, row.columns, kept, lead_id, None, None, None, None, INVALID,
                             error.fields, str(error))  # fmt: skip
         return SpoolRow(source, row.row_number, row.columns, kept, *activity)
 
@@ -131,18 +132,23 @@ class Intake:
 def _delivered_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
     before = said.get(_FINGERPRINT_COLUMN)
     now = row.fingerprint.hex() if row.fingerprint else None
-    remark = None if before in (None, now) else "its content has changed since it was delivered"
+    remark = None if before in (None, now) else CONTENT_HAS_CHANGED
     return row._replace(outcome=ALREADY_DELIVERED, error_field=None, error=remark)
 
 
 def _repeated_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
     # Without an identity: the row it repeats may have failed, and must not take this one for its delivery.
-    return row._replace(outcome=ALREADY_DELIVERED, identity=None, error_field=None, error="a duplicate in its report")
+    return row._replace(
+        outcome=ALREADY_DELIVERED, identity=None, trace=None, error_field=None, error="a duplicate in its report"
+    )
 
 
 def _unknown_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
-    error = "its report says unknown: it may be stored. Look at the lead; empty its lofty_outcome to send it again"
-    return row._replace(outcome=UNKNOWN, error_field=None, error=error)
+    if row.outcome is not None:
+        return row  # invalid by now: it cannot be looked for
+    attempts = str(said.get("lofty_attempts"))
+    sent = int(attempts) if attempts.isdecimal() else 1
+    return row._replace(doubt=True, attempts=sent, error="its report says unknown: it may be stored")
 
 
 _WITHOUT_TIME = frozenset((str, int, float, bool, type(None)))
@@ -156,7 +162,8 @@ _SETTLED: dict[str, Callable[[SpoolRow, dict[str, Any]], SpoolRow]] = {
 
 
 def _broken(source: int, row: SourceRow) -> SpoolRow:
-    return SpoolRow(source, row.row_number, row.columns, row.cells, None, None, None, None, INVALID, "row", row.problem)
+    lacking = (None,) * 5
+    return SpoolRow(source, row.row_number, row.columns, row.cells, *lacking, INVALID, "row", row.problem)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -20,9 +20,10 @@ from typing import IO, Any
 
 from airflow.sdk import ObjectStoragePath
 
+from airflow_provider_lofty.cells import plain_decimal
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.sources.files import LOCAL_PROTOCOLS, storage_path
-from airflow_provider_lofty.spool import ErrorGroup, ReportRow, Spool, plain_decimal
+from airflow_provider_lofty.spool import ErrorGroup, ReportRow, Spool
 from airflow_provider_lofty.spreadsheet import NUL_STAND_IN, SUSPECTS, defused
 
 REPORT_COLUMNS = (
@@ -182,24 +183,35 @@ def _fate(row: ReportRow, spool: Spool) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def summary(spool: Spool, *, seconds: float, requests: int, throttled: int, report_path: str | None) -> dict[str, Any]:
+def summary(
+    spool: Spool,
+    *,
+    seconds: float,
+    requests: int,
+    throttled: int,
+    report_path: str | None,
+    read_backs: int = 0,
+    carried_over: int = 0,
+) -> dict[str, Any]:
     """
     Sum up a run in less than :data:`SUMMARY_BYTES` bytes of JSON.
 
     :param seconds: how long the run took
     :param requests: HTTP requests made, tokens and look-ups included
     :param throttled: how many of them were refused for their rate
+    :param read_backs: how often a lead's activities were read
+    :param carried_over: rows of earlier tries, in doubt then, that the input has no more
     """
     groups = spool.error_groups(_ERROR_GROUPS)
     for length in (300, 80, 20):
         found = {
             "read": spool.read,
             **spool.counts(),
-            "carried_over": 0,
+            "carried_over": carried_over,
             "seconds": round(seconds, 1),
             "requests": requests,
             "throttled": throttled,
-            "read_backs": 0,
+            "read_backs": read_backs,
             "errors": [_group(group, spool, length) for group in groups],
             "report_path": _shortened(report_path, length * 10),
         }

@@ -7,6 +7,7 @@ Whatever ends a run, its books are closed, its report is written and its summary
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,25 +15,34 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_lofty.delivery import Delivery, Stop, StopKind
+from airflow_provider_lofty.delivery import Conduct, Delivery, Stop, StopKind
 from airflow_provider_lofty.exceptions import (
-    AirflowFailException,
-    AirflowTaskTimeout,
     LoftyConfigurationError,
-    LoftyDeliveryCutShort,
     LoftyDeliveryIncomplete,
     LoftyError,
     LoftyRowsFailed,
     LoftySourceNotReady,
 )
+from airflow_provider_lofty.existing import MODES, Existing
 from airflow_provider_lofty.hooks.lofty import LoftyHook
+from airflow_provider_lofty.journal import Intent, Journal, JournalError, JournalUnusable, Recalled, intent_of
 from airflow_provider_lofty.limits import Limit
 from airflow_provider_lofty.logs import Log
 from airflow_provider_lofty.report import Report, summary
-from airflow_provider_lofty.spool import INVALID, NOT_ATTEMPTED, OUTCOMES, WOULD_SEND, Spool
+from airflow_provider_lofty.spool import (
+    ALREADY_DELIVERED,
+    INVALID,
+    NOT_ATTEMPTED,
+    OUTCOMES,
+    UNKNOWN,
+    WOULD_SEND,
+    PendingRow,
+    Spool,
+)
 
+ON_UNKNOWN = ("verify", "report", "resend", "assume_delivered")
 _MOST_ROWS_LOGGED = 50
-_NO_RETRY = "No retry, which would send the delivered rows again: give the report back as the source"
+_MOST_GONE = 0.1  # of the delivered rows; more of them gone, and others in their place, is another input
 
 
 @dataclass(frozen=True)
@@ -41,17 +51,27 @@ class Policy:
     When a run must not begin, when it stops, and when it has failed.
 
     :param stop_after_rejections: so many different leads refused alike, before any success, end the run
+    :param check_existing: ``sample``, ``always`` or ``never``
+    :param on_unknown: ``verify``, ``report``, ``resend`` or ``assume_delivered``
     :param preview: do all but send
-    :raises LoftyConfigurationError: when a number makes no sense
+    :raises LoftyConfigurationError: when a value makes no sense
     """
 
     max_failed: Limit
     max_invalid: Limit
     max_rows: Limit
     stop_after_rejections: int
+    check_existing: str
+    on_unknown: str
     preview: bool
 
     def __post_init__(self) -> None:
+        for name, value, choices in (
+            ("check_existing", self.check_existing, MODES),
+            ("on_unknown", self.on_unknown, ON_UNKNOWN),
+        ):
+            if value not in choices:
+                raise LoftyConfigurationError(f"{name} must be one of {', '.join(choices)}")
         rejections = self.stop_after_rejections
         if not isinstance(rejections, int) or rejections < 1:
             raise LoftyConfigurationError("stop_after_rejections must be a whole number of at least 1")
@@ -71,9 +91,13 @@ class Run:
 
     :param policy: the author's limits
     :param hook: makes the requests
+    :param journal: remembers across tries and runs
     :param report: where every row's outcome goes, if anywhere
     :param log: the task's log
     :param push: gets the summary of a run that fails, before the error is raised
+    :param is_later_try: whether this task ran before, in a try or before a clear
+    :param deadline: when to stop, by the clock
+    :param clock: monotonic seconds
     """
 
     spool: Spool
@@ -82,34 +106,104 @@ class Run:
         self,
         policy: Policy,
         hook: LoftyHook,
+        journal: Journal,
         report: Report | None,
         log: Log,
         push: Callable[[dict[str, Any]], None],
+        *,
+        is_later_try: bool = False,
+        deadline: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policy = policy
         self._hook = hook
+        self._journal = journal
         self._report = report
         self._log = log
         self._push = push
-        self._started = time.monotonic()
+        self._is_later_try = is_later_try
+        self._deadline = deadline
+        self._clock = clock
+        self._started = clock()
+        self._has_journal = False
         self._gate: str | None = None
         self._stopped: Stop | None = None
-        self._sent = 0
+        self._sent = self._read_backs = self._carried_over = 0
+        self._may_settle_later = False
         self._report_error: str | None = None
         self.summary: dict[str, Any] = {}
 
+    def begin(self) -> None:
+        """
+        Try the connection's settings and open the journal, before anything is read.
+
+        :raises LoftyDeliveryIncomplete: when it cannot be reached
+        :raises LoftyConfigurationError: when it is damaged
+        """
+        self._hook.prepare()
+        with _journal_errors():
+            self._has_journal = self._journal.begin()
+
     def send(self, stop: threading.Event) -> None:
         """Send what was read, unless a gate is closed or this is a preview."""
+        with _journal_errors():
+            recalled = self._recall()
         read, counts = self.spool.read, self.spool.counts()
-        waiting = read - sum(counts.values())
+        waiting = self.spool.count_pending()
         self._gate = self._policy.closed_gate(read, counts[INVALID])
         self._log.info("%d rows read, %d to send; of the others %s", read, waiting, _counted(counts))
         if self._gate is not None:
             self.spool.close_books(NOT_ATTEMPTED, self._gate)
         elif self._policy.preview:
             self.spool.close_books(WOULD_SEND)
-        elif waiting:
-            self._deliver(stop)
+        else:
+            doubtful = self._doubtful(recalled)
+            if waiting or doubtful:
+                with _journal_errors():
+                    self._journal.start(self.spool.count_identities())
+                self._deliver(stop, doubtful)
+
+    def _recall(self) -> Recalled:
+        """Give the rows what earlier tries and runs know of them."""
+        if self._policy.preview:
+            return Recalled()
+        recalled = self._journal.recall(self.spool)
+        self._refuse_another_input(recalled)
+        self.spool.known.apply()
+        delivered = self.spool.counts()[ALREADY_DELIVERED]
+        if self._has_journal or delivered or recalled.doubtful:
+            self._log.info(
+                "resuming: %s delivered, %s in doubt, %s to send",
+                *map(_grouped, (delivered, len(recalled.doubtful), self.spool.count_pending())),
+            )
+        elif self._is_later_try:
+            self._log.warning(
+                "this task ran before and left no journal, so nobody knows what it sent: every lead is read before "
+                "anything is sent to it"
+            )
+        return recalled
+
+    def _refuse_another_input(self, recalled: Recalled) -> None:
+        delivered, gone = recalled.delivered, recalled.gone
+        if gone <= _MOST_GONE * delivered:
+            return
+        now, before = self.spool.count_identities(), recalled.rows_before
+        unseen = now - before + gone
+        if unseen >= gone / 2:
+            raise LoftyConfigurationError(
+                f"{gone} of the {delivered} rows that earlier tries delivered are not in the input any more, and at "
+                f"least {unseen} others stand there: it is another input (a query with now(), a changed mapping or "
+                "unique_key), and rows would be sent twice. Nothing was sent. Make the source give the same rows "
+                "on every try, or start a new Dag run"
+            )
+
+    def _doubtful(self, recalled: Recalled) -> list[tuple[Intent, PendingRow | None]]:
+        """What earlier tries left in doubt, each with its row where the input has it."""
+        rows = {row.identity: row for row in self.spool.doubtful()}
+        found = [(intent, rows.pop(intent.identity, None)) for intent in recalled.doubtful]
+        found = [(intent, row) for intent, row in found if row or not self.spool.known.has_row(intent.identity)]
+        self._carried_over = sum(row is None for _, row in found)
+        return found + [(intent_of(row, row.attempts), row) for row in rows.values()]
 
     def spare(self, files: list[str]) -> None:
         """
@@ -122,16 +216,27 @@ class Run:
             self._report = None
             raise LoftyConfigurationError(f"report_path {report.path} is a file of the source; nothing was sent")
 
-    def _deliver(self, stop: threading.Event) -> None:
-        delivery = Delivery(
-            self.spool, self._hook, self._log, stop,
-            max_in_flight=self._hook.settings.max_in_flight,
-            stop_after_rejections=self._policy.stop_after_rejections,
+    def _deliver(self, stop: threading.Event, doubtful: list[tuple[Intent, PendingRow | None]]) -> None:
+        settings = self._hook.settings
+        loaded_settle = settings.loaded_settle_seconds
+        existing = Existing(
+            self._policy.check_existing,
+            has_lost_journal=self._is_later_try and not self._has_journal,
+            not_before=self._started + loaded_settle,
+        )
+        conduct = Conduct(
+            settings.max_in_flight, self._policy.stop_after_rejections, settings.settle_seconds, loaded_settle,
+            self._policy.on_unknown, self._deadline,
         )  # fmt: skip
+        delivery = Delivery(
+            self.spool, self._hook, self._journal, existing, conduct, self._log, stop, clock=self._clock
+        )
         try:
+            delivery.recall(doubtful)
             self._stopped = delivery.run()
         finally:
-            self._sent = delivery.sent
+            self._sent, self._read_backs = delivery.sent, delivery.read_backs
+            self._may_settle_later = delivery.may_settle_later
             self._hook.close()
         if self._stopped is not None:
             self.spool.close_books(NOT_ATTEMPTED, f"the run stopped first: {self._stopped.reason}")
@@ -144,24 +249,12 @@ class Run:
         except Exception as error:
             self._account(f"the run failed first ({type(error).__name__})")
             self._push(self.summary)
-            self._prevent_retry(error)
             raise
         except BaseException as error:
             # A time-out may have struck inside a call to Airflow, whose answers would then be mixed up: no XCom.
             self._account(f"the run was ended first ({type(error).__name__})")
-            if isinstance(error, AirflowTaskTimeout):
-                self._prevent_retry(error)
             raise
         self._account("the run ended first")
-
-    def _prevent_retry(self, error: BaseException) -> None:
-        """
-        Once rows were sent, let no error through that Airflow would retry.
-
-        :raises LoftyDeliveryCutShort: instead of such an error
-        """
-        if self._sent and not isinstance(error, AirflowFailException):
-            raise LoftyDeliveryCutShort(f"{type(error).__name__} ended the run. {self._told()} {_NO_RETRY}") from error
 
     def _account(self, reason: str) -> None:
         spool = self.spool
@@ -172,9 +265,11 @@ class Run:
         hook = self._hook
         self.summary = summary(
             spool,
-            seconds=time.monotonic() - self._started,
+            seconds=self._clock() - self._started,
             requests=hook.requests_made,
             throttled=hook.times_throttled,
+            read_backs=self._read_backs,
+            carried_over=self._carried_over,
             report_path=self._report.path if self._report and not self._report_error else None,
         )
         self._log.info("summary: %s", json.dumps(self.summary))
@@ -225,6 +320,8 @@ class Run:
             return self._failure_of_stop(self._stopped)
         failed = self.spool.count_failed()
         if self._policy.max_failed.is_exceeded_by(failed, read):
+            if self._may_settle_later and counts[UNKNOWN]:
+                return LoftyDeliveryIncomplete(f"rows are in doubt that a retry may settle. {self._told()}")
             allowed = f"more than max_failed_rows={self._policy.max_failed} allows"
             return LoftyRowsFailed(f"{failed} of {read} rows failed, {allowed}. {self._told()}")
         if self._report_error is not None:
@@ -234,18 +331,17 @@ class Run:
     def _failure_of_stop(self, stop: Stop) -> LoftyError:
         message = f"stopped: {stop.reason}. {self._told()}"
         if stop.error is not None:
-            return type(stop.error)(message)
+            failure: LoftyError = type(stop.error)(message)
+            return failure
         if stop.kind is StopKind.REJECTIONS:
             return LoftyRowsFailed(message)
-        if self._sent:
-            return LoftyDeliveryCutShort(f"{message} {_NO_RETRY}")
-        return LoftyDeliveryIncomplete(f"{message} Nothing was sent; a retry is safe")
+        return LoftyDeliveryIncomplete(f"{message} A retry goes on from here")
 
     def disk_error(self, error: Exception) -> LoftyError:
         """Tell that the spool on local disk failed, most likely because the disk is full."""
         what = f"the spool on local disk failed ({error}); free space, or point TMPDIR to another disk"
         if self._sent:
-            return LoftyDeliveryCutShort(f"{what}. {self._sent} rows had been sent, so there is no retry")
+            return LoftyDeliveryIncomplete(f"{what}. {self._sent} rows had been sent; a retry goes on from there")
         return LoftySourceNotReady(f"{what}. Nothing was sent")
 
     def _told(self) -> str:
@@ -261,6 +357,26 @@ class Run:
 
     def _counts(self) -> dict[str, int]:
         return {outcome: self.summary[outcome] for outcome in OUTCOMES}
+
+
+@contextmanager
+def _journal_errors() -> Iterator[None]:
+    """Say what a journal that fails before the first row means."""
+    try:
+        yield
+    except JournalUnusable as error:
+        raise LoftyConfigurationError(
+            f"the journal cannot be used: {error}. Nothing was sent. When it is removed (the task's state in Airflow's "
+            "store, or the task's rows in the table), the next try reads every lead before anything is sent to it"
+        ) from None
+    except JournalError as error:
+        raise LoftyDeliveryIncomplete(
+            f"the journal cannot be used: {error}. Nothing was sent; a retry is safe"
+        ) from None
+
+
+def _grouped(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
 
 
 def _counted(counts: Mapping[str, int]) -> str:

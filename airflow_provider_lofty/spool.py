@@ -15,15 +15,11 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, time
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import UUID
 
-import msgspec
-
-from airflow_provider_lofty.fields import plain
+from airflow_provider_lofty.cells import decode_cells, encode_cells
+from airflow_provider_lofty.known import Known
 
 DELIVERED = "delivered"
 ALREADY_DELIVERED = "already_delivered"
@@ -46,19 +42,20 @@ _IS_FAILED = (
 _ROWS_TABLE = (
     "CREATE TABLE rows ("
     " n INTEGER PRIMARY KEY, source INTEGER NOT NULL, row_number INTEGER NOT NULL, layout INTEGER, cells BLOB,"
-    " lead_id INTEGER, body BLOB, identity BLOB, fingerprint BLOB,"
+    " lead_id INTEGER, body BLOB, identity BLOB, fingerprint BLOB, trace BLOB,"
     " outcome TEXT, http_status INTEGER, error_code INTEGER, error_field TEXT, error TEXT,"
-    " attempts INTEGER NOT NULL DEFAULT 0, sent_at TEXT, duplicate_of INTEGER)"
+    " attempts INTEGER NOT NULL DEFAULT 0, sent_at TEXT, duplicate_of INTEGER, doubt INTEGER NOT NULL DEFAULT 0)"
 )
 # Failed rows are asked for several times; they are few, and without an index each time reads the whole file.
 _FAILED_INDEX = f"CREATE INDEX rows_failed ON rows (outcome, n) WHERE {_MAY_FAIL}"
 _LAYOUTS_TABLE = "CREATE TABLE layouts (id INTEGER PRIMARY KEY, columns BLOB NOT NULL)"
 _SCHEMA = (_ROWS_TABLE, _FAILED_INDEX, _LAYOUTS_TABLE)
 _INSERT = (
-    "INSERT INTO rows (source, row_number, layout, cells, lead_id, body, identity, fingerprint,"
-    " outcome, error_field, error) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+    "INSERT INTO rows (source, row_number, layout, cells, lead_id, body, identity, fingerprint, trace,"
+    " outcome, error_field, error, attempts, doubt) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _BATCH = 500
+_NO_DOUBT, _IN_HAND = 0, 2  # of the column "doubt"; 1 is a row in doubt
 
 
 class SpoolRow(NamedTuple):
@@ -72,9 +69,12 @@ class SpoolRow(NamedTuple):
     body: bytes | None = None
     identity: bytes | None = None
     fingerprint: bytes | None = None
+    trace: bytes | None = None
     outcome: str | None = None
     error_field: str | None = None
     error: str | None = None
+    attempts: int = 0
+    doubt: bool = False
 
 
 class PendingRow(NamedTuple):
@@ -84,6 +84,13 @@ class PendingRow(NamedTuple):
     row_number: int
     lead_id: int
     body: bytes
+    identity: bytes
+    fingerprint: bytes
+    trace: bytes
+    attempts: int = 0
+
+
+_PENDING = "n, row_number, lead_id, body, identity, fingerprint, trace, attempts"
 
 
 class Result(NamedTuple):
@@ -148,6 +155,7 @@ class Spool:
         self._db = _open_unlinked(folder)
         for statement in _SCHEMA:
             self._db.execute(statement)
+        self.known = Known(self._db)
 
     def close(self) -> None:
         """Free the disk space."""
@@ -163,7 +171,7 @@ class Spool:
         layout = cells = None
         if self.keeps_cells:
             layout = self._layout_ids.get(row.columns) or self._layout_id(row.columns)
-            cells = _encode_cells(row.cells)
+            cells = encode_cells(row.cells)
         self.read += 1
         self._batch.append((row.source, row.row_number, layout, cells, *row[4:]))
         if len(self._batch) >= _BATCH:
@@ -179,7 +187,7 @@ class Spool:
             self._layout_ids.clear()
         self._next_layout += 1
         self._layout_ids[columns] = self._next_layout
-        self._db.execute("INSERT INTO layouts VALUES (?, ?)", (self._next_layout, _encode_cells(columns)))
+        self._db.execute("INSERT INTO layouts VALUES (?, ?)", (self._next_layout, encode_cells(columns)))
         return self._next_layout
 
     def find_duplicates(self, identity_name: str) -> None:
@@ -195,7 +203,7 @@ class Spool:
         repeated = self._db.execute(
             "SELECT n, source, row_number, identity, fingerprint, outcome FROM rows WHERE identity IN"
             " (SELECT identity FROM rows WHERE identity IS NOT NULL GROUP BY identity HAVING COUNT(*) > 1)"
-            " ORDER BY identity, outcome IS NULL, n"
+            " ORDER BY identity, outcome IS NULL AND NOT doubt, n"
         )
         marks: list[tuple[Any, ...]] = []
         first: tuple[Any, ...] = (None,) * 6
@@ -236,16 +244,78 @@ class Spool:
 
     def pending(self, after: int = 0, limit: int = _BATCH) -> list[PendingRow]:
         """The next rows that wait to be sent, in the order they were read."""
-        found = self._db.execute(
-            "SELECT n, row_number, lead_id, body FROM rows WHERE n > ? AND outcome IS NULL ORDER BY n LIMIT ?",
-            (after, limit),
+        return list(self._checked("n > ? AND outcome IS NULL AND NOT doubt ORDER BY n LIMIT ?", after, limit))
+
+    def _checked(self, which: str, *values: Any) -> Iterator[PendingRow]:
+        return (PendingRow(*row) for row in self._db.execute(f"SELECT {_PENDING} FROM rows WHERE {which}", values))
+
+    def spread(self, count: int) -> list[PendingRow]:
+        """A few of the rows that wait to be sent, spread over all of them."""
+        (low, high) = self._db.execute("SELECT MIN(n), MAX(n) FROM rows WHERE outcome IS NULL AND NOT doubt").fetchone()
+        if low is None:
+            return []
+        steps = [low + (high - low) * step // max(count - 1, 1) for step in range(count)]
+        found = {row.n: row for step in steps for row in self.pending(step - 1, 1)}
+        return list(found.values())
+
+    def waiting_of_lead(self, lead_id: int) -> Iterator[PendingRow]:
+        """The rows of a lead that wait to be sent; nothing may be written until the last one was taken."""
+        self._index_leads()
+        return self._checked("lead_id = ? AND outcome IS NULL AND NOT doubt ORDER BY n", lead_id)
+
+    def delivered_example(self, kind: str) -> PendingRow | None:
+        """A row of this type that was delivered just as it is now."""
+        start = b'{"type":"%b"' % kind.encode()
+        return next(
+            self._checked(
+                f"outcome IN ('{DELIVERED}', '{ALREADY_DELIVERED}') AND error IS NULL"
+                " AND substr(body, 1, ?) = ? ORDER BY n DESC LIMIT 1",
+                len(start),
+                start,
+            ),
+            None,
         )
-        return [PendingRow(*row) for row in found]
+
+    def doubtful(self) -> list[PendingRow]:
+        """The rows that were sent before, nobody knows with what success."""
+        return list(self._checked("outcome IS NULL AND doubt = 1 ORDER BY n"))
 
     def count_pending(self) -> int:
         """How many rows wait to be sent."""
-        (count,) = self._db.execute("SELECT COUNT(*) FROM rows WHERE outcome IS NULL").fetchone()
+        (count,) = self._db.execute("SELECT COUNT(*) FROM rows WHERE outcome IS NULL AND NOT doubt").fetchone()
         return int(count)
+
+    def identities(self) -> Iterator[bytes]:
+        """Every different row, whatever its outcome."""
+        found = self._db.execute("SELECT DISTINCT identity FROM rows WHERE identity IS NOT NULL")
+        return (identity for (identity,) in found)
+
+    def count_identities(self) -> int:
+        """How many different rows the input has; invalid ones and repeats are not counted."""
+        (count,) = self._db.execute(
+            "SELECT COUNT(*) FROM rows WHERE identity IS NOT NULL AND coalesce(outcome, '') NOT IN"
+            f" ('{INVALID}', '{DUPLICATE}')"
+        ).fetchone()
+        return int(count)
+
+    def doubt(self, result: Result) -> None:
+        """Write down that a row was sent and that no trustworthy answer came; its outcome is still open."""
+        self._db.execute(
+            "UPDATE rows SET outcome = NULL, doubt = 1, http_status = ?, error_code = ?, error = ?, attempts = ?,"
+            " sent_at = ? WHERE n = ?",
+            (*result[2:], result.n),
+        )
+
+    def undoubt(self, n: int, *, waits: bool) -> None:
+        """
+        Take the doubt from a row: it may be sent again.
+
+        :param waits: whether it waits with the others in :meth:`pending`; otherwise the caller has it in hand
+        """
+        self._db.execute(
+            "UPDATE rows SET doubt = ?, http_status = NULL, error_code = NULL, error = NULL WHERE n = ?",
+            (_NO_DOUBT if waits else _IN_HAND, n),
+        )
 
     def settle(self, result: Result) -> None:
         """Write down what came of a row."""
@@ -257,15 +327,20 @@ class Spool:
 
     def reject_lead(self, lead_id: int, http_status: int | None, code: int | None, error: str) -> int:
         """Reject, unsent, the rows of a lead that does not exist; tell how many."""
-        self._db.execute("CREATE INDEX IF NOT EXISTS rows_lead ON rows (lead_id) WHERE outcome IS NULL")
+        self._index_leads()
         return self._db.execute(
             f"UPDATE rows SET outcome = '{REJECTED}', http_status = ?, error_code = ?, error = ?"
-            " WHERE lead_id = ? AND outcome IS NULL",
+            " WHERE lead_id = ? AND outcome IS NULL AND NOT doubt",
             (http_status, code, error, lead_id),
         ).rowcount
 
+    def _index_leads(self) -> None:
+        self._db.execute("CREATE INDEX IF NOT EXISTS rows_lead ON rows (lead_id) WHERE outcome IS NULL")
+
     def close_books(self, outcome: str, error: str | None = None) -> None:
-        """Give every row that still waits this outcome."""
+        """Give every row that still waits this outcome; what is in doubt stays ``unknown``."""
+        self._db.execute(f"UPDATE rows SET outcome = '{UNKNOWN}', error = coalesce(error, ?)"
+                         " WHERE outcome IS NULL AND doubt = 1", (error,))  # fmt: skip
         self._db.execute("UPDATE rows SET outcome = ?, error = ? WHERE outcome IS NULL", (outcome, error))
 
     def counts(self) -> dict[str, int]:
@@ -311,7 +386,7 @@ class Spool:
         for row in found:
             if row[0] != layout_id:
                 layout_id, columns = row[0], self._columns(row[0])
-            cells = [] if row[1] is None else _decode_cells(row[1])
+            cells = [] if row[1] is None else decode_cells(row[1])
             yield ReportRow(columns, cells, *row[2:])
 
     def _columns(self, layout_id: int | None) -> tuple[str, ...]:
@@ -341,68 +416,3 @@ def _open_unlinked(folder: str | None) -> sqlite3.Connection:
     finally:
         shutil.rmtree(private)
     return db
-
-
-_json = msgspec.json.Encoder().encode
-
-
-def _encode_cells(cells: Sequence[Any]) -> bytes:
-    try:
-        if _JSON_TYPES.issuperset(map(type, cells)):  # every row of a CSV file
-            return _json(cells)
-        return _json([cell if type(cell) in _JSON_TYPES else _jsonable(cell) for cell in cells])
-    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
-        return _encode_odd(cells)
-
-
-def _decode_cells(encoded: bytes) -> Any:
-    try:
-        return msgspec.json.decode(encoded)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # a lone surrogate
-        return json.loads(encoded)
-
-
-def _encode_odd(cells: Sequence[Any]) -> bytes:
-    """Keep what msgspec refuses: lone surrogates, odd keys, values without an end."""
-    try:
-        return json.dumps([_jsonable(cell) for cell in cells], skipkeys=True, default=str).encode()
-    except (TypeError, ValueError, RecursionError):
-        return json.dumps([cell if isinstance(cell, str) else str(type(cell)) for cell in cells]).encode()
-
-
-_JSON_TYPES = frozenset((str, int, bool, type(None)))
-
-
-def _jsonable(value: Any) -> Any:
-    """Bring a cell to what JSON can hold, exactly: what a report shows must lead to the same activity again."""
-    if value is None or isinstance(value, (str, bool, int)):
-        return value
-    if isinstance(value, float):
-        return value if value - value == 0 else None if value != value else ["number", str(value)]
-    if isinstance(value, Decimal):
-        return None if value.is_nan() else plain_decimal(value) if value.is_finite() else ["number", str(value)]
-    if type(value).__name__ in ("NaTType", "NAType"):
-        return None
-    if isinstance(value, (date, datetime, time)):
-        return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return ["bytes", bytes(value).hex()]
-    if isinstance(value, dict):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
-    held = plain(value)
-    if held is not value:
-        return _jsonable(held)
-    # What no field takes must stay so: as text it would pass the checks when the report is given back.
-    return [type(value).__name__, str(value)]
-
-
-def plain_decimal(value: Decimal) -> str:
-    """Write a finite number in plain digits, without the zeros at its end: ``5`` for ``5.00``."""
-    if abs(value.adjusted()) > 400:
-        return str(value)
-    digits = format(value, "f") if value else "0"
-    return digits.rstrip("0").rstrip(".") if "." in digits else digits

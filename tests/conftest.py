@@ -70,7 +70,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             "host": url,
             "password": password,
             **overrides,
-            "extra": {"requests_per_minute": 600_000, "timeout_seconds": 5, **(extra or {})},
+            "extra": {"requests_per_minute": 600_000, "timeout_seconds": 5, "settle_seconds": 0.05, **(extra or {})},
         }
         monkeypatch.setenv(CONNECTION, json.dumps(connection))
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
+import math
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -111,23 +114,69 @@ class Run(NamedTuple):
 def task_instance(**overrides: Any) -> Any:
     """Stand in for a task instance: it says who it is and keeps what is pushed."""
     xcom: dict[str, Any] = {}
-    known = {"dag_id": "a_dag", "run_id": "a_run", "task_id": "send", "map_index": -1, "try_number": 1, "xcom": xcom}
+    known = {"dag_id": "a_dag", "run_id": "a_run", "task_id": "send", "map_index": -1, "try_number": 1, "max_tries": 0,
+             "xcom": xcom}  # fmt: skip
     ti = SimpleNamespace(**{**known, **overrides})
     ti.xcom_push = lambda key, value: xcom.__setitem__(key, value)
     return ti
 
 
-def run(ti: Any = None, **arguments: Any) -> Run:
+class Log:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, message: str, /, *args: Any) -> None:
+        self.lines.append(message % args)
+
+    warning = error = info
+
+
+class Store:
+    """
+    Stands in for Airflow's task state store: JSON values under keys, and what was written.
+
+    :ivar fails_after: the store fails after so many more writes
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.written: list[tuple[str, int]] = []
+        self.retentions: dict[str, timedelta | None] = {}
+        self.fails_after = math.inf
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.values[key]) if key in self.values else default
+
+    def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
+        if self.fails_after <= 0:
+            raise RuntimeError("the store is down")
+        self.fails_after -= 1
+        self.values[key] = json.dumps(value)
+        self.written.append((key, len(self.values[key])))
+        self.retentions[key] = retention
+
+    def delete(self, key: str) -> None:
+        self.values.pop(key, None)
+
+    @property
+    def size(self) -> int:
+        """Characters that are kept."""
+        return sum(map(len, self.values.values()))
+
+
+def run(ti: Any = None, store: Store | None = None, **arguments: Any) -> Run:
     """Run the operator as a task would; nothing escapes but what is not an error."""
-    return run_operator(LoftyAddActivityOperator(task_id="send", **arguments), ti)
+    return run_operator(LoftyAddActivityOperator(task_id="send", **arguments), ti, store)
 
 
-def run_operator(operator: LoftyAddActivityOperator, ti: Any = None) -> Run:
+def run_operator(operator: LoftyAddActivityOperator, ti: Any = None, store: Store | None = None) -> Run:
     """Run this operator."""
     ti = ti or task_instance()
     with structlog.testing.capture_logs() as lines:
         try:
-            returned, error = operator.execute({"ti": ti}), None
+            returned, error = operator.execute({"ti": ti, "task_state_store": store}), None
         except Exception as raised:  # noqa: BLE001 - given back, to be looked at
             returned, error = None, raised
     return Run(returned, error, ti.xcom, [line["event"] for line in lines])

@@ -433,7 +433,7 @@ def test_any_row_becomes_a_valid_activity_or_names_its_wrong_fields(
     else:
         assert 0 < activity.lead_id < 2**63
         read_activity(activity.body, accepts_empty_strings=True, max_text_length=None)
-        assert len(activity.identity) == len(activity.fingerprint) == 16
+        assert (len(activity.identity), len(activity.fingerprint), len(activity.trace)) == (12, 16, 12)
 
 
 @given(

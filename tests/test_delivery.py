@@ -8,27 +8,23 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from practice import row
+from practice import Log, row
 
-from airflow_provider_lofty import delivery
+from airflow_provider_lofty import delivery, progress
 from airflow_provider_lofty.activity import Mapping
-from airflow_provider_lofty.delivery import Delivery, Stop, StopKind
+from airflow_provider_lofty.delivery import Conduct, Delivery, Stop, StopKind
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused
+from airflow_provider_lofty.existing import Existing
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.intake import Intake
+from airflow_provider_lofty.journal import NoJournal
 from airflow_provider_lofty.sandbox import Answer, Sandbox, SandboxSettings
 from airflow_provider_lofty.sources import Source, SourceRow
 from airflow_provider_lofty.spool import ReportRow, Spool
 
-
-class Log:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def info(self, message: str, /, *args: Any) -> None:
-        self.lines.append(message % args)
+_CONDUCT: dict[str, Any] = {
+    "max_in_flight": 4, "stop_after_rejections": 20, "settle_seconds": 0.2, "loaded_settle_seconds": 0.2,
+}  # fmt: skip
 
 
 class Sent:
@@ -41,11 +37,17 @@ class Sent:
         intake = Intake(Mapping(), self.spool, self.log)
         intake.take(Source("rows", None, (SourceRow(n, tuple(r), tuple(r.values())) for n, r in enumerate(rows, 1))))
         intake.finish()
-        chosen = {"max_in_flight": 4, "stop_after_rejections": 20, **settings}
-        self.delivery = Delivery(self.spool, self.hook, self.log, self.stop, **chosen)
+        clock = settings.pop("clock", time.monotonic)
+        conduct = Conduct(**{**_CONDUCT, **settings})
+        existing = Existing("never", has_lost_journal=False, not_before=0)
+        self.delivery = Delivery(
+            self.spool, self.hook, NoJournal(), existing, conduct, self.log, self.stop, clock=clock
+        )
 
     def run(self) -> Stop | None:
-        return self.delivery.run()
+        stop = self.delivery.run()
+        self.spool.close_books("not_attempted")
+        return stop
 
     @property
     def rows(self) -> list[ReportRow]:
@@ -160,7 +162,7 @@ def test_rejections_alike_of_many_leads_before_any_success_stop_the_run(lofty: S
     assert stop is not None
     assert stop.kind is StopKind.REJECTIONS
     assert len(posts(lofty)) == 20
-    assert sent.outcomes == ["rejected"] * 20 + [None] * 39
+    assert sent.outcomes == ["rejected"] * 20 + ["not_attempted"] * 39
 
 
 def test_rejections_of_one_lead_are_no_wall(lofty: Sandbox, prepare: Prepare) -> None:
@@ -193,7 +195,7 @@ def test_what_concerns_every_row_stops_at_the_first(
     assert stop is not None
     assert (stop.kind, type(stop.error)) == (kind, error)
     assert len(posts(lofty)) == 1
-    assert set(sent.outcomes) == {None}
+    assert set(sent.outcomes) == {"not_attempted"}
     assert sent.delivery.sent == 0
 
 
@@ -201,7 +203,7 @@ def test_a_server_that_is_not_there_yet_loses_no_row(prepare: Prepare, connect: 
     with Sandbox(SandboxSettings(requests_per_minute=600_000)) as found:
         port = int(found.url.rpartition(":")[2])
     connect(found.url)  # nobody listens there now
-    sent = prepare([1, 2, 3], clock=hurried(50))
+    sent = prepare([1, 2, 3], clock=hurried(5))
     later = Sandbox(SandboxSettings(requests_per_minute=600_000), port=port)
     starts = threading.Timer(0.1, later.start)
     starts.start()
@@ -221,15 +223,15 @@ def test_a_server_that_stays_away_is_an_outage_and_nothing_counts_as_sent(prepar
     stop = sent.run()
     assert stop is not None
     assert stop.kind is StopKind.OUTAGE
-    assert sent.outcomes == [None, None]
+    assert sent.outcomes == ["not_attempted"] * 2
     assert sent.delivery.sent == 0
 
 
 def test_five_doubts_in_a_row_suspend_posting_until_a_read_is_answered(lofty: Sandbox, prepare: Prepare) -> None:
     lofty.change(scripted_faults=["error_before_storing"] * 5)
-    sent = prepare(range(1, 9), clock=hurried(50))
+    sent = prepare(range(1, 9), clock=hurried(50), settle_seconds=20.0)
     assert sent.run() is None
-    assert sent.outcomes == ["unknown"] * 5 + ["delivered"] * 3
+    assert sent.outcomes == ["delivered"] * 8  # what proved not to be stored went again
     assert [request.method for request in lofty.requests][:7] == ["POST"] * 5 + ["GET", "POST"]
 
 
@@ -239,17 +241,17 @@ def test_while_reads_fail_nothing_is_posted_until_the_outage_ends_the_run(lofty:
     stop = sent.run()
     assert stop is not None
     assert stop.kind is StopKind.OUTAGE
-    assert sent.outcomes == ["unknown"] * 5 + [None] * 44
+    assert sent.outcomes == ["unknown"] * 5 + ["not_attempted"] * 44
     assert len(posts(lofty)) == 5
 
 
 def test_one_failed_try_after_an_outage_suspends_again(lofty: Sandbox, prepare: Prepare) -> None:
     lofty.change(scripted_faults=["error_before_storing"] * 6)
-    sent = prepare(range(1, 9), clock=hurried(50))
+    sent = prepare(range(1, 9), clock=hurried(50), settle_seconds=20.0)
     assert sent.run() is None
     methods = [request.method for request in lofty.requests]
     assert methods[:9] == ["POST"] * 5 + ["GET", "POST", "GET", "POST"]
-    assert sent.outcomes == ["unknown"] * 6 + ["delivered"] * 2
+    assert sent.outcomes == ["delivered"] * 8
 
 
 def test_a_stop_sends_nothing_new_and_waits_for_what_is_on_its_way(lofty: Sandbox, prepare: Prepare) -> None:
@@ -263,7 +265,7 @@ def test_a_stop_sends_nothing_new_and_waits_for_what_is_on_its_way(lofty: Sandbo
     assert stop.kind is StopKind.KILLED
     arrived = len(posts(lofty))
     assert arrived < 20
-    assert sent.outcomes == ["delivered"] * arrived + [None] * (499 - arrived)
+    assert sent.outcomes == ["delivered"] * arrived + ["not_attempted"] * (499 - arrived)
 
 
 def _wait_for(happened: Callable[[], bool]) -> None:
@@ -285,7 +287,7 @@ def test_an_answer_that_does_not_come_after_a_stop_leaves_its_row_unknown(
     stop = sent.run()
     watcher.join()
     assert stop is not None
-    assert sent.outcomes == ["unknown", None]
+    assert sent.outcomes == ["unknown", "not_attempted"]
     assert sent.delivery.sent == 1
     lofty.stop()  # frees the worker thread
 
@@ -300,7 +302,7 @@ def test_a_stop_before_the_first_row_sends_nothing(lofty: Sandbox, prepare: Prep
 def test_progress_tells_counts_rate_and_time_left(
     lofty: Sandbox, prepare: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "PROGRESS_SECONDS", 0.0)
     lofty.change(missing_leads={2})
     sent = prepare([1, 2, 3], max_in_flight=1)
     sent.run()

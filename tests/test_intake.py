@@ -6,23 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from practice import row
+from practice import Log, row
 
 from airflow_provider_lofty.activity import Mapping
 from airflow_provider_lofty.intake import Intake
 from airflow_provider_lofty.names import MappingError
 from airflow_provider_lofty.sources import Source, SourceRow
 from airflow_provider_lofty.spool import OUTCOMES, ReportRow, Spool
-
-
-class Log:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def info(self, message: str, /, *args: Any) -> None:
-        self.lines.append(message % args)
 
 
 class Taken:
@@ -181,7 +171,7 @@ def report_row(outcome: Any, lead_id: Any = 1, **values: Any) -> dict[str, Any]:
         ("delivered", "already_delivered"),
         ("already_delivered", "already_delivered"),
         ("duplicate", "already_delivered"),
-        ("unknown", "unknown"),
+        ("unknown", None),
         ("invalid", None),
         ("rejected", None),
         ("not_attempted", None),
@@ -228,7 +218,17 @@ def test_a_row_that_a_report_calls_delivered_makes_the_same_row_a_duplicate(take
 def test_a_row_that_a_report_calls_unknown_keeps_the_same_row_from_being_sent(take: Take) -> None:
     taken = take(table(report_row("not_attempted"), report_row("unknown")))
     assert taken.waiting == []
-    assert taken.spool.count_failed() == 2
+    assert [row.row_number for row in taken.spool.doubtful()] == [2]
+
+
+def test_a_row_that_a_report_calls_unknown_is_in_doubt_with_its_attempts(take: Take) -> None:
+    taken = take(table(report_row("unknown", lofty_attempts="2"), report_row("unknown", 2, lofty_attempts=None)))
+    assert taken.waiting == []
+    assert [row.attempts for row in taken.spool.doubtful()] == [2, 1]
+
+
+def test_a_row_that_a_report_calls_unknown_and_that_is_invalid_now_is_invalid(take: Take) -> None:
+    assert take(table(report_row("unknown", created="never"))).outcomes == ["invalid"]
 
 
 def test_a_duplicate_of_a_report_does_not_stand_for_the_row_that_failed(take: Take) -> None:

@@ -21,6 +21,7 @@ from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.report import REPORT_COLUMNS
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 from airflow_provider_lofty.spool import OUTCOMES
+from airflow_provider_lofty.stores.sql import _COLUMNS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -82,6 +83,11 @@ def test_table_of_fields_is_complete() -> None:
 
 def test_table_of_outcomes_is_complete() -> None:
     assert [row[0].strip("`") for row in table_after("What became of each row")] == list(OUTCOMES)
+
+
+def test_columns_of_the_journal_are_named() -> None:
+    section = README.split("### Where the journal is\n", 1)[1].split("### ")[0]
+    assert set(_COLUMNS) <= set(re.findall(r"`(\w+)`", section))
 
 
 def test_report_columns_are_named() -> None:

@@ -42,7 +42,7 @@ def fill(spool: Spool, *cells: dict[str, Any], outcome: str = NOT_ATTEMPTED) -> 
 
 def test_every_row_is_there_in_order_with_its_own_columns_and_what_became_of_it(tmp_path: Path, spool: Spool) -> None:
     spool.add(SpoolRow(0, 1, ("lead_id", "who"), (1, "a"), 1, b"{}", b"i" * 16, b"\xab" * 16))
-    spool.add(SpoolRow(0, 2, ("who", "extra"), ("b", 2.5), None, None, None, None, INVALID, "leadId", "is bad"))
+    spool.add(SpoolRow(0, 2, ("who", "extra"), ("b", 2.5), None, None, None, None, None, INVALID, "leadId", "is bad"))
     spool.flush()
     spool.settle(Result(1, REJECTED, 404, 20006, "Lofty refused it", 1, "2026-03-01T10:00:00.000+00:00"))
     Report(str(tmp_path / "r.csv")).write(spool)

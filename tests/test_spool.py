@@ -47,7 +47,7 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 
 def row(number: int, identity: bytes = b"", content: bytes = b"", **others: Any) -> SpoolRow:
     identity = identity or b"i%d" % number
-    waiting = SpoolRow(0, number, ("a",), (number,), number, b"{}", identity, content or identity)
+    waiting = SpoolRow(0, number, ("a",), (number,), number, b"{}", identity, content or identity, b"trace")
     return waiting._replace(**others)
 
 
@@ -110,7 +110,7 @@ class TestReading:
 
     def test_a_waiting_row_carries_what_is_sent(self, spool: Spool) -> None:
         fill(spool, row(7, lead_id=2**63 - 1, body=b'{"a":1}'))
-        assert spool.pending() == [(1, 7, 2**63 - 1, b'{"a":1}')]
+        assert spool.pending() == [(1, 7, 2**63 - 1, b'{"a":1}', b"i7", b"i7", b"trace", 0)]
 
     def test_a_row_with_an_outcome_does_not_wait(self, spool: Spool) -> None:
         fill(spool, row(1, outcome=INVALID, error_field="text", error="text is wrong"), row(2))

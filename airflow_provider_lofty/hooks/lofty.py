@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -35,6 +36,7 @@ from airflow_provider_lofty.fields import InvalidValue, identifier, plain
 from airflow_provider_lofty.hooks.credentials import Credential, credential_from
 from airflow_provider_lofty.hooks.settings import LoftySettings, settings_from
 from airflow_provider_lofty.hooks.transport import exchange, new_session
+from airflow_provider_lofty.matching import Sought, sought_in
 from airflow_provider_lofty.names import MappingError
 from airflow_provider_lofty.pacing import Pacer, seconds_until_reset
 from airflow_provider_lofty.privacy import texts_in, without
@@ -46,8 +48,21 @@ _HEADERS = {
     "User-Agent": f"airflow-provider-lofty/{__version__}",
 }
 _PAGE_SIZE = 100  # of the activities of a lead; fixed by Lofty
+_MOST_PAGES = 50
 _PATIENCE_SECONDS = (1.0, 2.0, 4.0)  # between repeats of a call that stores nothing
+_BRIEF_PATIENCE_SECONDS = (1.0,)  # where whoever asked will ask again
 _RATE_REFUSALS = 20  # in a row, for one call
+
+
+class Shown(NamedTuple):
+    """
+    What Lofty shows of a lead's activities.
+
+    :param is_complete: whether all that was asked for was read
+    """
+
+    entries: list[Sought]
+    is_complete: bool
 
 
 class LoftyHook(BaseHook):
@@ -95,6 +110,14 @@ class LoftyHook(BaseHook):
     @cached_property
     def pacer(self) -> Pacer:
         """Says when the next request may go; all requests of this hook share it."""
+        return self._new_pacer()
+
+    @cached_property
+    def _reading_pacer(self) -> Pacer:
+        """Holds reading back further, which may have a limit of its own; that limit says nothing about writing."""
+        return self._new_pacer()
+
+    def _new_pacer(self) -> Pacer:
         caps = [cap for cap in (self.requests_per_minute, self.settings.requests_per_minute) if cap]
         return Pacer(min(caps, default=None), time.monotonic)
 
@@ -158,7 +181,9 @@ class LoftyHook(BaseHook):
                 return verdict
         raise LoftyUnreachable(f"{self.host} refused {_RATE_REFUSALS} times for the rate limit; nothing was stored")
 
-    def post_activity(self, lead_id: int, body: bytes, *, has_turn: bool = False) -> Verdict:
+    def post_activity(
+        self, lead_id: int, body: bytes, *, has_turn: bool = False, start_before: float = math.inf
+    ) -> Verdict:
         """
         Make one ``POST /v1.0/leads/{leadId}/activity`` and say what its answer means.
 
@@ -167,10 +192,12 @@ class LoftyHook(BaseHook):
 
         :param body: a checked ``LeadActivity`` as JSON
         :param has_turn: the caller has reserved the pacer's turn and waited for it
+        :param start_before: by ``time.monotonic()``; what has not begun then is not sent any more
         :raises LoftyCredentialRefused, LoftyUnreachable, LoftyConfigurationError: no token could be had; the
             activity was not sent
         """
-        answer = self._authorised("POST", f"/v1.0/leads/{lead_id}/activity", has_turn, data=body)
+        path = f"/v1.0/leads/{lead_id}/activity"
+        answer = self._authorised("POST", path, has_turn=has_turn, start_before=start_before, data=body)
         return self._verdict(answer, body)
 
     def _verdict(self, answer: Answer, sent: bytes = b"") -> Verdict:
@@ -181,32 +208,46 @@ class LoftyHook(BaseHook):
         private = (*self.settings.secrets, *self._credential.secrets, *(texts_in(sent) if sent else ()))
         return replace(verdict, message=without(verdict.message, private))
 
-    def answers_reading(self, lead_id: int) -> bool:
-        """Make one request that stores nothing; tell whether Lofty gave an answer that can be trusted."""
-        answer = self._authorised("GET", f"/v1.0/leads/{lead_id}/activities", params={"curPage": 0})
-        trusted = answer.status == 200 and isinstance(answer.json, list)
-        return trusted or verdict_on(answer).meaning not in (
-            Meaning.DOUBT,
-            Meaning.NEVER_SENT,
-            Meaning.DELIVERED,
-        )
+    def read_back(self, lead_id: int, since: int) -> Shown:
+        """
+        Read what Lofty shows of a lead's activities, newest ``created`` first, no further than needed.
+
+        :param since: milliseconds since 1970; older activities need not be read
+        :raises LoftyUnreachable: no usable answer after several tries
+        :raises LoftyRequestRejected: the lead does not exist or is not visible
+        :raises LoftyConfigurationError, LoftyCredentialRefused: reading is not permitted
+        """
+        entries: list[Sought] = []
+        for page in self._pages(lead_id, _BRIEF_PATIENCE_SECONDS):
+            found = [sought_in(lead_id, entry) for entry in page]
+            times = [entry.created for entry in found if entry is not None]
+            entries += (entry for entry in found if entry is not None)
+            is_last = len(page) < _PAGE_SIZE
+            is_beyond = bool(times) and times[-1] < since and times == sorted(times, reverse=True)
+            if is_last or is_beyond:
+                return Shown(entries, is_complete=True)
+        return Shown(entries, is_complete=False)
 
     def list_activities(self, lead_id: int) -> Iterator[dict[str, Any]]:
         """
-        Read a lead's activities, newest first by ``created``, a page of 100 for each request.
+        Read a lead's activities, newest first by ``created``, a page of 100 for each request, at most 5 000.
 
         :raises LoftyRequestRejected: the lead does not exist or is not visible
         :raises LoftyUnreachable: no usable answer after several tries
         """
-        previous, page = None, 0
-        while True:
-            found = self._read(f"/v1.0/leads/{lead_id}/activities", {"curPage": page}, list)
-            if found == previous:  # a server that ignores curPage would be read without end
+        for page in self._pages(lead_id, _PATIENCE_SECONDS):
+            yield from (entry for entry in page if isinstance(entry, dict))
+
+    def _pages(self, lead_id: int, patience: Sequence[float]) -> Iterator[list[Any]]:
+        previous = None
+        for number in range(_MOST_PAGES):
+            found: list[Any] = self._read(f"/v1.0/leads/{lead_id}/activities", {"curPage": number}, list, patience)
+            if found == previous and found:  # a server that ignores curPage would be read without end
                 return
-            yield from (entry for entry in found if isinstance(entry, dict))
+            yield found
             if len(found) < _PAGE_SIZE:
                 return
-            previous, page = found, page + 1
+            previous = found
 
     def find_leads(self, email: str | None = None, phone: str | None = None) -> list[dict[str, Any]]:
         """
@@ -293,9 +334,11 @@ class LoftyHook(BaseHook):
             )
         return f"the token that client_id and client_secret of {self.lofty_conn_id!r} gave is not accepted"
 
-    def _read(self, path: str, params: Mapping[str, Any], shape: type) -> Any:
+    def _read(
+        self, path: str, params: Mapping[str, Any], shape: type, patience: Sequence[float] = _PATIENCE_SECONDS
+    ) -> Any:
         """Make a GET, again where that helps, until it gives JSON of this shape."""
-        refusals, waits = 0, list(_PATIENCE_SECONDS)
+        refusals, waits = 0, list(patience)
         while True:
             answer = self._authorised("GET", path, params=params)
             if answer.status == 200 and isinstance(answer.json, shape) and answer.error[0] in (None, 0, 200):
@@ -312,11 +355,11 @@ class LoftyHook(BaseHook):
             else:
                 raise self.error_for(verdict, f"GET {path}")
 
-    def _authorised(self, method: str, path: str, has_turn: bool = False, **content: Any) -> Answer:
+    def _authorised(self, method: str, path: str, *, has_turn: bool = False, **content: Any) -> Answer:
         """Make a request with the credential; if that is refused and can be renewed, once more."""
         header = self._credential.header()
         url = self.host + path
-        answer = self._request(method, url, has_turn, auth=_Header(header), headers=_HEADERS, **content)
+        answer = self._request(method, url, has_turn=has_turn, auth=_Header(header), headers=_HEADERS, **content)
         refused = answer.sent and verdict_on(answer).meaning is Meaning.CREDENTIAL_REFUSED
         if refused and self._credential.renew(header):
             header = self._credential.header()
@@ -343,9 +386,14 @@ class LoftyHook(BaseHook):
         response._content = answer.body
         return response
 
-    def _request(self, method: str, url: str, has_turn: bool = False, **content: Any) -> Answer:
+    def _request(
+        self, method: str, url: str, *, has_turn: bool = False, start_before: float = math.inf, **content: Any
+    ) -> Answer:
         """The one door: every HTTP request of this provider leaves here."""
+        pacer = self._reading_pacer if method == "GET" else self.pacer
         delay = 0.0 if has_turn else self.pacer.reserve()
+        if pacer is not self.pacer:
+            delay = max(delay, pacer.reserve())
         if delay > 0:
             self._sleep(delay)
         with self._counting:
@@ -354,12 +402,12 @@ class LoftyHook(BaseHook):
             request = self._session.prepare_request(requests.Request(method, url, **content))
         except (ValueError, requests.RequestException) as error:
             raise LoftyConfigurationError(f"{_origin(url)} makes no request: {type(error).__name__}") from None
-        answer = exchange(self._session, request, self.settings.timeout_seconds)
-        self.pacer.observe(answer.headers)
+        answer = exchange(self._session, request, self.settings.timeout_seconds, start_before)
+        pacer.observe(answer.headers)
         if verdict_on(answer).meaning is Meaning.RATE_LIMITED:
             with self._counting:
                 self.times_throttled += 1
-            self.pacer.hold(seconds_until_reset(answer.headers.get("x-ratelimit-reset"), time.time()))
+            pacer.hold(seconds_until_reset(answer.headers.get("x-ratelimit-reset"), time.time()))
         return answer
 
 

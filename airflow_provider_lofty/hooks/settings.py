@@ -56,6 +56,11 @@ class LoftySettings:
     settle_seconds: float
 
     @property
+    def loaded_settle_seconds(self) -> float:
+        """The settle time of what another process sent, whose request may still be on its way."""
+        return max(self.settle_seconds, self.timeout_seconds)
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What must be read nowhere."""
         return (self.password, self.client_secret, self.customer_key, self.refresh_token)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import socket
 import threading
 import time
@@ -32,10 +33,16 @@ _CHUNK = 2**16
 
 @dataclass
 class _Exchange:
-    """One request on its way: when it must be over, and whether its first byte has left."""
+    """One request on its way: when it must start and be over, and whether its first byte has left."""
 
     deadline: float
+    start_before: float
     started: bool = False
+
+    def start(self) -> None:
+        if time.monotonic() > self.start_before:
+            raise TimeoutError("it is too late to begin")
+        self.started = True
 
     def seconds_left(self) -> float:
         left = self.deadline - time.monotonic()
@@ -92,7 +99,7 @@ class _Watched(HTTPConnection):
             self.connect()
         if _current.exchange is not None:
             self.sock.settimeout(_current.exchange.seconds_left())
-            _current.exchange.started = True
+            _current.exchange.start()
         super().putrequest(*args, **kwargs)
 
     def getresponse(self) -> Any:
@@ -163,13 +170,19 @@ def new_session(connections: int) -> requests.Session:
     return session
 
 
-def exchange(session: requests.Session, request: requests.PreparedRequest, timeout_seconds: float) -> Answer:
+def exchange(
+    session: requests.Session,
+    request: requests.PreparedRequest,
+    timeout_seconds: float,
+    start_before: float = math.inf,
+) -> Answer:
     """
     Send one request and read its whole answer; whatever happens is told in the :class:`Answer`.
 
     :param timeout_seconds: for everything from connecting to the last byte
+    :param start_before: when the first byte must have left, by ``time.monotonic()``; later nothing is sent
     """
-    current = _current.exchange = _Exchange(time.monotonic() + timeout_seconds)
+    current = _current.exchange = _Exchange(time.monotonic() + timeout_seconds, start_before)
     settings: dict[str, Any] = {**session.merge_environment_settings(request.url, {}, True, True, None)}
     try:
         # Not session.send: it would take a redirect's Location apart, and fail when that is no URL.

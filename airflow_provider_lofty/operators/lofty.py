@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from functools import partial
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -15,15 +19,20 @@ from airflow_provider_lofty.activity import Mapping as RowMapping
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.intake import Intake
+from airflow_provider_lofty.journal import Journal, NoJournal
 from airflow_provider_lofty.limits import Limit
 from airflow_provider_lofty.names import MappingError
 from airflow_provider_lofty.report import Report, report_file
 from airflow_provider_lofty.run import Policy, Run
 from airflow_provider_lofty.sources import Take
 from airflow_provider_lofty.spool import Spool
+from airflow_provider_lofty.stores.task_state import TaskStateJournal
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+_STOP_BEFORE_SECONDS = 30.0
+_STOP_BEFORE_SHARE = 0.1  # of execution_timeout
 
 
 class LoftyAddActivityOperator(BaseOperator):
@@ -52,6 +61,15 @@ class LoftyAddActivityOperator(BaseOperator):
     :param unique_key: column or columns that identify a row; without it lead id, type, created, text and link do
     :param timezone: IANA zone of timestamps that name none
     :param requests_per_minute: a cap on the pace
+    :param durable: keep the journal, of what is about to be sent and what came of it, in Airflow's task state store
+        (3.3 and later), so that tries and clears of this task send no row twice
+    :param journal_conn_id: (templated) keep it in a table of this database instead, any ``DbApiHook`` that enforces
+        primary keys: shared by runs, Dags, mapped tasks and Airflow versions
+    :param check_existing: ``"sample"`` reads the leads of five rows before the first is sent, and all leads if Lofty
+        has one of them already; ``"always"`` reads all, ``"never"`` none. A later try that finds no journal reads all
+    :param on_unknown: what to do with a row that got no trustworthy answer: ``"verify"`` reads back, and sends again
+        (twice at most) what proves not to be stored; ``"report"`` never sends again; ``"resend"`` sends without proof;
+        ``"assume_delivered"`` takes it for delivered
     :param max_failed_rows: more failed rows than this fail the task; a number, or a share such as ``"0.5%"``
     :param max_invalid_rows: more invalid rows than this and nothing is sent; a number or a share
     :param max_rows: more rows than this and nothing is sent
@@ -63,8 +81,7 @@ class LoftyAddActivityOperator(BaseOperator):
     :return: counts by outcome, ``read``, ``carried_over``, ``seconds``, ``requests``, ``throttled``,
         ``read_backs``, ``errors`` (the five largest groups) and ``report_path``; also pushed when the task fails
     :raises LoftyRowsFailed: more rows failed than allowed, or a gate closed; no retry
-    :raises LoftyDeliveryIncomplete: an outage or a kill, before anything was sent; retryable
-    :raises LoftyDeliveryCutShort: the same after rows had been sent; no retry, give the report back instead
+    :raises LoftyDeliveryIncomplete: an outage, a kill, ``execution_timeout`` near, or rows still in doubt; retryable
     :raises LoftySourceNotReady: the source could not be read yet; retryable
     :raises LoftyCredentialRefused: no retry
     :raises LoftyConfigurationError: no retry
@@ -80,6 +97,7 @@ class LoftyAddActivityOperator(BaseOperator):
         "source_conn_id",
         "source_hook_params",
         "defaults",
+        "journal_conn_id",
         "report_path",
     )
     template_ext: Sequence[str] = (".sql",)
@@ -102,6 +120,10 @@ class LoftyAddActivityOperator(BaseOperator):
         unique_key: str | Sequence[str] | None = None,
         timezone: str = "UTC",
         requests_per_minute: float | None = None,
+        durable: bool = True,
+        journal_conn_id: str | None = None,
+        check_existing: str = "sample",
+        on_unknown: str = "verify",
         max_failed_rows: int | str = 0,
         max_invalid_rows: int | str | None = None,
         max_rows: int | None = None,
@@ -124,6 +146,10 @@ class LoftyAddActivityOperator(BaseOperator):
         self.unique_key = unique_key
         self.timezone = timezone
         self.requests_per_minute = requests_per_minute
+        self.durable = durable
+        self.journal_conn_id = journal_conn_id
+        self.check_existing = check_existing
+        self.on_unknown = on_unknown
         self.max_failed_rows = max_failed_rows
         self.max_invalid_rows = max_invalid_rows
         self.max_rows = max_rows
@@ -147,16 +173,26 @@ class LoftyAddActivityOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, check, send, report."""
         self._stop = stop = threading.Event()
+        deadline = self._deadline()
         policy = self._policy()
         mapping = _or_misconfigured(lambda: RowMapping(self.mapping, self.defaults, self.unique_key, self.timezone))
         report = self._report(context)
         hook = LoftyHook(self.lofty_conn_id, requests_per_minute=self.requests_per_minute, sleep=partial(_sleep, stop))
-        run = Run(policy, hook, report, self.log, partial(self._push_summary, context))
+        with closing(self._journal(context, hook)) as journal:
+            ti: Any = context.get("ti")
+            run = Run(
+                policy, hook, journal, report, self.log, partial(self._push_summary, context),
+                is_later_try=getattr(ti, "try_number", 1) > 1, deadline=deadline,
+            )  # fmt: skip
+            self._deliver(run, mapping, stop)
+        return run.summary
+
+    def _deliver(self, run: Run, mapping: RowMapping, stop: threading.Event) -> None:
         read = self._source(run.spare)
         if not self.preview:
-            hook.prepare()  # a connection that cannot work fails before anything is read
+            run.begin()  # what cannot work fails before anything is read
         try:
-            with closing(Spool(keep_cells=report is not None)) as run.spool:
+            with closing(Spool(keep_cells=bool(self.report_path))) as run.spool:
                 with run.accounted_for():
                     intake = Intake(mapping, run.spool, self.log)
                     _or_misconfigured(lambda: read(intake.take))
@@ -165,7 +201,6 @@ class LoftyAddActivityOperator(BaseOperator):
                 run.judge()
         except sqlite3.Error as error:
             raise run.disk_error(error) from None
-        return run.summary
 
     def _policy(self) -> Policy:
         pace = self.requests_per_minute
@@ -176,8 +211,65 @@ class LoftyAddActivityOperator(BaseOperator):
             Limit("max_invalid_rows", self.max_invalid_rows),
             Limit("max_rows", self.max_rows),
             self.stop_after_rejections,
+            self.check_existing,
+            self.on_unknown,
             self.preview,
         )
+
+    def _deadline(self) -> float:
+        """When to stop by oneself: Airflow's time-out may strike inside a call to the journal."""
+        if self.execution_timeout is None:
+            return math.inf
+        seconds = self.execution_timeout.total_seconds()
+        return time.monotonic() + seconds - min(_STOP_BEFORE_SECONDS, seconds * _STOP_BEFORE_SHARE)
+
+    def _journal(self, context: Context, hook: LoftyHook) -> Journal:
+        if self.preview:
+            return NoJournal()
+        if self.journal_conn_id:
+            return self._table_journal(context, hook)
+        store: Any = context.get("task_state_store") if self.durable else None
+        if store is None:
+            return NoJournal()
+        self._warn_of_clear_on_success()
+        max_tries = getattr(context.get("ti"), "max_tries", None)
+        source = _digest(*self._scope(hook), *self._source_names())
+        return TaskStateJournal(store, source=source, keyed=bool(self.unique_key), max_tries=max_tries)
+
+    def _table_journal(self, context: Context, hook: LoftyHook) -> Journal:
+        from airflow_provider_lofty.sources.sql import database_hook
+        from airflow_provider_lofty.stores.sql import SqlJournal, TaskPlace
+
+        place = TaskPlace(*self._place(context)[:4])
+        return SqlJournal(
+            database_hook(str(self.journal_conn_id)),
+            scope=_digest(*self._scope(hook)),
+            source=_digest(*self._scope(hook), *self._source_names()),
+            place=place,
+            max_tries=getattr(context.get("ti"), "max_tries", None),
+            stale_seconds=hook.settings.loaded_settle_seconds,
+        )
+
+    def _scope(self, hook: LoftyHook) -> list[Any]:
+        """Name what identities are told apart by: which Lofty, and which key."""
+        key = [self.unique_key] if isinstance(self.unique_key, str) else list(self.unique_key or ())
+        return [hook.host, key]
+
+    def _source_names(self) -> list[Any]:
+        """Name where rows come from: the same on every try, another for another table."""
+        kind = next((name for name in ("path", "sql", "table") if getattr(self, name) is not None), "rows")
+        return [kind, self.source_conn_id, self.table]
+
+    def _warn_of_clear_on_success(self) -> None:
+        try:
+            from airflow.sdk.configuration import conf
+        except ImportError:  # Airflow before 3.3, which has no such store of its own
+            return
+        if conf.getboolean("state_store", "clear_on_success", fallback=False):
+            self.log.warning(
+                "[state_store] clear_on_success is on: a task that has succeeded and is cleared has no journal, and "
+                "reads every lead before anything is sent to it"
+            )
 
     def _push_summary(self, context: Context, summary: dict[str, Any]) -> None:
         """A failed try returns nothing, so its summary is pushed by hand."""
@@ -219,11 +311,14 @@ class LoftyAddActivityOperator(BaseOperator):
     def _report(self, context: Context) -> Report | None:
         if not self.report_path:
             return None
+        return Report(report_file(str(self.report_path), *self._place(context)))
+
+    def _place(self, context: Context) -> tuple[str, str, str, int, int]:
+        """Dag, run, task, map index and try."""
         ti: Any = context.get("ti")
-        place = ("dag", "run", self.task_id, -1, 1) if ti is None else (
-            ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index, ti.try_number,
-        )  # fmt: skip
-        return Report(report_file(str(self.report_path), *place))
+        if ti is None:
+            return "dag", "run", self.task_id, -1, 1
+        return ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index, ti.try_number
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:
@@ -237,3 +332,7 @@ def _or_misconfigured(work: Callable[[], Any]) -> Any:
         return work()
     except MappingError as error:
         raise LoftyConfigurationError(f"{error}; nothing was sent") from None
+
+
+def _digest(*named: Any) -> str:
+    return blake2b(json.dumps(named, default=str).encode(), digest_size=8).hexdigest()

@@ -22,12 +22,14 @@ class Fault:
 
     :param description: What the sender meets, in a line.
     :param stores: Whether the activity is stored all the same.
+    :param is_late: Whether it is stored only when the answer is due, by when the sender may have given up.
     :param answer: Makes the faulty answer of the one that was due.
     """
 
     description: str
     stores: bool
     answer: Callable[[Answer, SandboxSettings], Answer]
+    is_late: bool = False
 
 
 def _refuse(due: Answer, settings: SandboxSettings) -> Answer:
@@ -70,6 +72,7 @@ FAULTS: Mapping[str, Fault] = {
     "drop_before_storing": Fault("connection dropped without an answer; not stored", False, _drop),
     "drop_after_storing": Fault("connection dropped without an answer; stored", True, _drop),
     "slow": Fault("the ordinary answer, after slow_seconds; stored at once", True, _slow),
+    "stall": Fault("the ordinary answer, after slow_seconds; stored only then", True, _slow, is_late=True),
     "html_502": Fault("502 with a gateway's HTML page; not stored", False, _bad_gateway),
     "html_502_after_storing": Fault("502 with a gateway's HTML page; stored", True, _bad_gateway),
     "empty_200": Fault("200 with an empty body; stored", True, _empty),

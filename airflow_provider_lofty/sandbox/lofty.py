@@ -116,12 +116,16 @@ class Lofty:
         delay_seconds = answer.delay_seconds + settings.latency_seconds
         return replace(answer, headers=headers, delay_seconds=delay_seconds)
 
-    def keep(self, lead_id: int, body: dict[str, Any]) -> None:
-        """Store an accepted activity: once, unless the settings say otherwise."""
+    def keep(self, lead_id: int, body: dict[str, Any], delay_seconds: float = 0.0) -> None:
+        """
+        Store an accepted activity: once, unless the settings say otherwise.
+
+        :param delay_seconds: How long it takes until reading back can show it.
+        """
         if self.settings.ignores_repeats and self.store.has(lead_id, body):
             return
         for _ in range(2 if self.settings.stores_twice else 1):
-            self.store.add(lead_id, body, time.time())
+            self.store.add(lead_id, body, time.time() + delay_seconds)
 
     def visible(self, lead_id: int) -> Iterator[dict[str, Any]]:
         """Give the bodies of a lead's activities that reading back shows by now, last stored first."""

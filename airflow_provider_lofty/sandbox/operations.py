@@ -67,7 +67,7 @@ def add_activity(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
         return due
     fault = FAULTS[name]
     if fault.stores:
-        lofty.keep(lead_id, body)
+        lofty.keep(lead_id, body, settings.slow_seconds if fault.is_late else 0.0)
     return replace(fault.answer(due, settings), note=f"fault {name}: {fault.description}")
 
 

@@ -49,7 +49,7 @@ def read_sql(
     :raises LoftyConfigurationError: when the connection is missing or leads to no ``DbApiHook``
     :raises LoftySourceNotReady: when the database refuses or does not answer
     """
-    hook = _hook(conn_id, hook_params)
+    hook = database_hook(conn_id, hook_params)
     engine = _engine(hook)
     statement = sql or f"SELECT * FROM {_quoted(table or '', hook, engine)}"  # noqa: S608 - quoted by the dialect
     name = f"table {table}" if table else "query"
@@ -59,7 +59,12 @@ def read_sql(
         _through_engine(engine, name, statement, parameters, take)
 
 
-def _hook(conn_id: str, hook_params: dict[str, Any] | None) -> DbApiHook:
+def database_hook(conn_id: str, hook_params: dict[str, Any] | None = None) -> DbApiHook:
+    """
+    Make the hook of a database.
+
+    :raises LoftyConfigurationError: when the connection is missing or leads to no ``DbApiHook``
+    """
     connection = named_connection(conn_id)
     try:
         hook = connection.get_hook(hook_params=hook_params)  # type: ignore[no-untyped-call]

@@ -24,6 +24,7 @@ from airflow_provider_lofty.exceptions import (
     LoftyUnreachable,
 )
 from airflow_provider_lofty.hooks.lofty import LoftyHook
+from airflow_provider_lofty.matching import sought
 from airflow_provider_lofty.sandbox import Answer, Sandbox, SandboxSettings
 
 from .raw_server import http
@@ -272,13 +273,13 @@ def test_no_answer_makes_a_traceback(lofty: Sandbox, connected: LoftyHook, statu
     for call in (
         connected.get_me,
         lambda: list(connected.list_activities(5)),
+        lambda: connected.read_back(5, 0).entries,
         lambda: connected.find_leads("a@example.com"),
     ):
         try:
             assert call() in ([], {}, json.loads(answer))
         except LoftyError as error:
             str(error).encode()
-    connected.answers_reading(5)
     assert isinstance(connected.test_connection()[0], bool)
 
 
@@ -354,17 +355,34 @@ class TestReading:
         assert connected.times_throttled >= 20
         assert max(waits) > 50
 
-    @pytest.mark.parametrize("answered", [Answer(200, b"[]"), Answer(404, b'{"code":20006}'), Answer(401)])
-    def test_an_answer_that_can_be_trusted_ends_an_outage(
-        self, lofty: Sandbox, connected: LoftyHook, answered: Answer
-    ) -> None:
-        lofty.change(canned_answers={"list_activities": answered})
-        assert connected.answers_reading(5)
+    def test_reading_back_goes_no_further_than_needed(self, lofty: Sandbox, connected: LoftyHook) -> None:
+        for number in range(250):
+            connected.post_activity(5, json.dumps({**ACTIVITY, "created": CREATED + number}).encode())
+        asked = len(lofty.requests)
+        shown = connected.read_back(5, CREATED + 160)
+        assert (len(lofty.requests) - asked, shown.is_complete) == (1, True)
+        assert [entry.created - CREATED for entry in shown.entries] == list(range(249, 149, -1))
+        assert len(connected.read_back(5, CREATED).entries) == 250
 
-    @pytest.mark.parametrize("answered", [Answer(200, b"OK"), Answer(500), Answer(None), Answer(200, b'{"leadId":5}')])
-    def test_any_other_does_not(self, lofty: Sandbox, connected: LoftyHook, answered: Answer) -> None:
-        lofty.change(canned_answers={"list_activities": answered})
-        assert not connected.answers_reading(5)
+    def test_what_reading_back_shows_is_recognised(self, lofty: Sandbox, connected: LoftyHook) -> None:
+        connected.post_activity(5, body())
+        assert connected.read_back(5, 0).entries == [sought(5, body())]
+
+    def test_a_server_that_ignores_the_page_is_not_read_to_its_end(self, lofty: Sandbox, connected: LoftyHook) -> None:
+        entries = [{"type": "Browse", "created": 5, "text": "t", "link": "l"}] * 100
+        lofty.change(canned_answers={"list_activities": Answer(200, json.dumps(entries).encode())})
+        shown = connected.read_back(5, 0)
+        assert (len(shown.entries), shown.is_complete) == (100, False)
+
+    def test_entries_that_are_no_activities_are_passed_over(self, lofty: Sandbox, connected: LoftyHook) -> None:
+        lofty.change(canned_answers={"list_activities": Answer(200, b'[5, {}, {"type": 1, "created": 2}, null]')})
+        assert connected.read_back(5, 0) == ([], True)
+
+    def test_the_limit_of_reading_sets_no_pace_for_writing(self, lofty: Sandbox, connected: LoftyHook) -> None:
+        before = connected.pacer.requests_per_minute
+        lofty.change(read_requests_per_minute=7)
+        connected.read_back(5, 0)
+        assert connected.pacer.requests_per_minute == before
 
 
 class TestFindLeads:

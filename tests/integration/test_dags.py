@@ -69,7 +69,7 @@ def test_dag_from_task_finds_leads_by_address(lofty: Sandbox, run_dag: Callable[
     assert run.state == "success"
     assert (summary["read"], summary["delivered"], summary["invalid"]) == (3, 2, 1)
     assert [activity.lead_id for activity in lofty.activities] == [4711, 4711]
-    lookups = [request for request in lofty.requests if request.method == "GET"]
+    lookups = [request for request in lofty.requests if request.path == "/v1.0/leads"]
     assert len(lookups) == 2  # one for each distinct address
 
 
@@ -154,6 +154,22 @@ def test_dag_from_table_run_by_hand_without_a_logical_date_takes_the_last_day(
     (activity,) = lofty.activities
     assert activity.body["text"] == "Viewed home 1"
     assert activity.body["listing"] == {"price": 450000, "listingId": "MLS-1"}
+
+
+def test_dag_with_retries_skips_what_another_run_delivered(
+    lofty: Sandbox, run_dag: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("airflow.sdk.definitions.retry_policy", reason="retry_policy came with Airflow 3.3")
+    lofty.change(known_leads="any")
+    monkeypatch.setenv("AIRFLOW_VAR_LOFTY_FOLDER", str(tmp_path))
+    journal = {"conn_type": "sqlite", "host": str(tmp_path / "journal.db")}
+    monkeypatch.setenv("AIRFLOW_CONN_LOFTY_JOURNAL_DB", json.dumps(journal))
+    lines = [f"{n},{n},Viewed home {n},https://www.example.com,1763290000000" for n in (1, 2)]
+    (tmp_path / "a.csv").write_text("\n".join(["event_id,lead_id,text,link,created", *lines]), encoding="utf-8")
+    first, second = run_dag("lofty_with_retries"), run_dag("lofty_with_retries")
+    assert (first.state, second.state) == ("success", "success")
+    assert (summary_of(first)["delivered"], summary_of(second)["already_delivered"]) == (2, 2)
+    assert len(lofty.activities) == 2
 
 
 def fill_table(uri: str, times: list[datetime]) -> None:

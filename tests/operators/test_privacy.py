@@ -118,7 +118,7 @@ def told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -
 
     def told(**arguments: Any) -> str:
         ti = task_instance()
-        ended = run(ti, **arguments)
+        ended = run(ti, on_unknown="report", **arguments)  # no proof is waited for
         parts = [
             json.dumps([ended.returned, ti.xcom], ensure_ascii=False),
             *ended.log,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 import requests
@@ -23,6 +24,7 @@ from airflow_provider_lofty.sandbox.faults import Dice
         ("slow", 200, b'{"leadId":1}', 1),
         ("html_502", 502, None, 0),
         ("html_502_after_storing", 502, None, 1),
+        ("stall", 200, b'{"leadId":1}', 1),
         ("empty_200", 200, b"", 1),
         ("error_in_200", 200, b'{"code":20005,"message":"INTERNAL_ERROR"}', 0),
     ],
@@ -54,6 +56,18 @@ def test_a_gateway_answers_with_html(start):
 
 def test_a_rate_refusal_by_chance_says_that_nothing_remains(start):
     assert start(faults={"rate_limited": 1}).add().headers["X-RateLimit-Remaining"] == "0"
+
+
+def test_what_stalls_is_shown_only_when_its_answer_is_due(start, until):
+    caller = start(faults={"stall": 1}, slow_seconds=0.4)
+    sender = threading.Thread(target=caller.add)
+    sender.start()
+    until(lambda: caller.lofty.requests)
+    with requests.Session() as other:
+        caller.session = other
+        assert caller.read() == []
+        sender.join()
+        assert len(caller.read()) == 1
 
 
 def test_a_slow_answer_is_stored_at_once(start, until):

@@ -23,8 +23,11 @@ def mapped_rows() -> None:
         return [row(number), row(number + 1)]
 
     shards = shard.expand(number=[100, 200, 300])
-    LoftyAddActivityOperator(task_id="all_shards", rows=shards, defaults=DEFAULTS)
-    LoftyAddActivityOperator.partial(task_id="each_shard", unique_key="text", defaults=DEFAULTS).expand(rows=shards)
+    LoftyAddActivityOperator(task_id="all_shards", rows=shards, defaults=DEFAULTS, check_existing="never")
+    each_shard = LoftyAddActivityOperator.partial(
+        task_id="each_shard", unique_key="text", defaults=DEFAULTS, check_existing="never"
+    )
+    each_shard.expand(rows=shards)
     LoftyAddActivityOperator.partial(task_id="each_row", defaults=DEFAULTS).expand(rows=[row(400), row(500)])
     LoftyAddActivityOperator(task_id="silent", rows=[row(600)], defaults=DEFAULTS, do_xcom_push=False)
     LoftyAddActivityOperator(

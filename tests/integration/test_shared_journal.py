@@ -1,0 +1,118 @@
+"""Two runs at once over the same rows; and a later try of which nothing but Lofty itself knows."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from practice import Run, row, run, task_instance
+
+from airflow_provider_lofty.sandbox import Sandbox
+
+ROW_LIST = [row(1 + n % 40, text=f"event {n}", created=1763290000123 + n) for n in range(240)]
+
+
+@pytest.fixture(autouse=True)
+def connected(lofty: Sandbox, connect: Any) -> None:
+    connect(lofty, extra={"timeout_seconds": 0.5, "settle_seconds": 0.6, "max_in_flight": 4})
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def journal(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give the connection of a database that has no tables yet."""
+    if request.param == "sqlite":
+        connection = {"conn_type": "sqlite", "host": str(tmp_path / "journal.db")}
+    else:
+        import psycopg2
+
+        uri = request.getfixturevalue("postgres_uri")
+        with psycopg2.connect(uri) as database, database.cursor() as cursor:
+            cursor.execute("DROP TABLE IF EXISTS lofty_journal; DROP TABLE IF EXISTS lofty_journal_runs")
+        database.close()
+        host = uri.partition("host=")[2]
+        connection = {"conn_type": "postgres", "login": "postgres", "schema": "postgres", "host": host}
+    monkeypatch.setenv("AIRFLOW_CONN_JOURNAL", json.dumps(connection))
+    return "journal"
+
+
+def at_once(*arguments: dict[str, Any]) -> list[Run]:
+    """Run the operator several times at the same time, each as a Dag run of its own."""
+    ended: dict[int, Run] = {}
+
+    def one(number: int) -> None:
+        ended[number] = run(task_instance(run_id=f"run {number}"), **arguments[number])
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(len(arguments))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [ended[number] for number in range(len(arguments))]
+
+
+def arrived(lofty: Sandbox) -> Counter[str]:
+    return Counter(activity.body["text"] for activity in lofty.activities)
+
+
+def test_two_runs_with_overlapping_windows_send_each_row_once(lofty: Sandbox, journal: str) -> None:
+    lofty.change(latency_seconds=0.01, faults={"drop_before_storing": 0.02, "drop_after_storing": 0.03})
+    shared = {"journal_conn_id": journal, "check_existing": "never"}
+    ended = at_once({"rows": ROW_LIST[:160], **shared}, {"rows": ROW_LIST[80:], **shared})
+    assert set(arrived(lofty).values()) == {1}
+    assert len(arrived(lofty)) == len(ROW_LIST), [(each.counts, each.error) for each in ended]
+    for each in ended:
+        assert set(each.counts) <= {"delivered", "already_delivered"}
+        assert sum(each.counts.values()) == 160
+    assert sum(each.counts["delivered"] for each in ended) + sum(
+        "found by" in line for each in ended for line in each.log
+    ) == len(ROW_LIST)
+    posts = len(lofty.requests)
+    later = run(task_instance(run_id="later"), rows=ROW_LIST, **shared)
+    assert later.counts == {"already_delivered": len(ROW_LIST)}
+    assert len(lofty.requests) == posts
+
+
+def test_a_run_takes_over_what_a_dead_one_held(lofty: Sandbox, journal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider_lofty.spool import Spool
+
+    def dies(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    rows = ROW_LIST[:40]
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "settle", dies)
+        with pytest.raises(KeyboardInterrupt):
+            run(task_instance(run_id="dead"), rows=rows, journal_conn_id=journal)
+    assert len(lofty.activities) == 1
+    ended = run(task_instance(run_id="alive"), rows=rows, journal_conn_id=journal, check_existing="never")
+    assert (ended.error, sum(ended.counts.values())) == (None, 40)
+    assert arrived(lofty) == {each["text"]: 1 for each in rows}
+
+
+def test_without_any_journal_a_later_try_finds_what_is_there(lofty: Sandbox) -> None:
+    first = run(rows=ROW_LIST[:100], durable=False)
+    assert first.counts == {"delivered": 100}
+    again = run(task_instance(try_number=2), rows=ROW_LIST[:140], durable=False)
+    assert again.counts == {"already_delivered": 100, "delivered": 40}
+    assert any("left no journal" in line for line in again.log)
+    assert set(arrived(lofty).values()) == {1}
+
+
+def test_without_any_journal_and_without_reading_a_later_try_sends_nothing(lofty: Sandbox) -> None:
+    run(rows=ROW_LIST[:10], durable=False)
+    lofty.change(read_back_status=403)
+    again = run(task_instance(try_number=2), rows=ROW_LIST[:10], durable=False)
+    assert again.counts == {"not_attempted": 10}
+    assert "no journal says which" in str(again.error)
+    assert set(arrived(lofty).values()) == {1}
+
+
+def test_a_fresh_run_that_meets_its_rows_at_lofty_reads_every_lead(lofty: Sandbox) -> None:
+    run(rows=ROW_LIST[:100])
+    again = run(task_instance(run_id="another"), rows=ROW_LIST[:120])
+    assert again.counts == {"already_delivered": 100, "delivered": 20}
+    assert set(arrived(lofty).values()) == {1}

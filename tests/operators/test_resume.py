@@ -1,0 +1,191 @@
+"""A later try goes on where the earlier one stopped, whatever stopped it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from practice import Run, Store, read_report, row, run, run_operator, task_instance
+
+from airflow_provider_lofty.exceptions import (
+    AirflowFailException,
+    LoftyConfigurationError,
+    LoftyDeliveryIncomplete,
+    LoftyRowsFailed,
+)
+from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
+from airflow_provider_lofty.sandbox import Sandbox
+
+ROWS = [row(1 + n % 20, text=f"event {n}", created=1763290000000 + n) for n in range(60)]
+
+
+@pytest.fixture(autouse=True)
+def connected(lofty: Sandbox, connect: Any) -> None:
+    connect(lofty, extra={"timeout_seconds": 0.4, "settle_seconds": 0.3})
+
+
+def again(store: Store, try_number: int = 2, max_tries: int = 0, **arguments: Any) -> Run:
+    """Run the next try; another ``max_tries`` means that the task was cleared."""
+    ti = task_instance(try_number=try_number, max_tries=max_tries)
+    return run(ti, store=store, **{"rows": ROWS, **arguments})
+
+
+def arrived(lofty: Sandbox) -> Counter[str]:
+    return Counter(activity.body["text"] for activity in lofty.activities)
+
+
+def posts(lofty: Sandbox) -> int:
+    return len([request for request in lofty.requests if request.method == "POST"])
+
+
+def test_a_run_that_finds_its_journal_says_what_it_found(lofty: Sandbox) -> None:
+    store = Store()
+    assert run(store=store, rows=ROWS[:20]).counts == {"delivered": 20}
+    later = again(store)
+    assert later.counts == {"already_delivered": 20, "delivered": 40}
+    assert "resuming: 20 delivered, 0 in doubt, 40 to send" in later.log
+    assert set(arrived(lofty).values()) == {1}
+
+
+@pytest.mark.parametrize("writes", [1, 2, 3, 4, 5, 6])
+def test_when_the_journal_fails_nothing_more_is_sent(lofty: Sandbox, writes: int) -> None:
+    store = Store()
+    store.fails_after = writes
+    ended = run(store=store, rows=ROWS)
+    assert type(ended.error) is LoftyDeliveryIncomplete
+    assert posts(lofty) < len(ROWS)
+    store.fails_after = 10**9
+    later = again(store)
+    assert later.error is None
+    assert arrived(lofty) == {each["text"]: 1 for each in ROWS}
+
+
+def test_a_journal_that_fails_before_the_first_row_is_a_retryable_error(lofty: Sandbox) -> None:
+    store = Store()
+    store.fails_after = 0
+    ended = run(store=store, rows=ROWS)
+    assert type(ended.error) is LoftyDeliveryIncomplete
+    assert "Nothing was sent" in str(ended.error)
+    assert lofty.requests == []
+
+
+def test_a_damaged_journal_stops_the_run_with_nothing_sent(lofty: Sandbox) -> None:
+    store = Store()
+    run(store=store, rows=ROWS[:5])
+    (tail,) = [key for key in store.values if key.endswith("tail.1")]
+    store.values[tail] = store.values[tail].replace("A", "B")
+    before = len(lofty.requests)
+    ended = again(store)
+    assert isinstance(ended.error, LoftyConfigurationError)
+    assert "is damaged" in str(ended.error)
+    assert len(lofty.requests) == before
+
+
+def test_a_run_stops_by_itself_before_its_time_is_over(lofty: Sandbox, connect: Any) -> None:
+    connect(lofty, extra={"timeout_seconds": 0.4, "settle_seconds": 0.3, "max_in_flight": 1})
+    lofty.change(latency_seconds=0.1)
+    store = Store()
+    operator = LoftyAddActivityOperator(task_id="send", rows=ROWS, execution_timeout=timedelta(seconds=2))
+    ended = run_operator(operator, store=store)
+    assert type(ended.error) is LoftyDeliveryIncomplete
+    assert "execution_timeout is near" in str(ended.error)
+    assert 0 < ended.counts["delivered"] < len(ROWS)
+    assert ended.summary["seconds"] < 2
+    lofty.change(latency_seconds=0)
+    assert again(store).error is None
+    assert arrived(lofty) == {each["text"]: 1 for each in ROWS}
+
+
+def test_rejected_rows_are_kept_on_a_retry_and_tried_again_on_a_clear(lofty: Sandbox, tmp_path: Any) -> None:
+    store, report = Store(), str(tmp_path / "r.csv")
+    lofty.change(missing_leads={3})
+    first = run(store=store, rows=ROWS[:20])
+    assert first.counts == {"delivered": 19, "rejected": 1}
+    lofty.change(missing_leads=frozenset())
+    before = posts(lofty)
+    kept = again(store, rows=ROWS[:20], report_path=report)
+    assert isinstance(kept.error, LoftyRowsFailed)
+    assert kept.counts == {"already_delivered": 19, "rejected": 1}
+    (line,) = [line for line in read_report(report) if line["lofty_outcome"] == "rejected"]
+    assert (line["lofty_http_status"], line["lofty_error_code"]) == ("404", "20006")
+    assert posts(lofty) == before
+    assert again(store, 3, 1, rows=ROWS[:20]).counts == {"already_delivered": 19, "delivered": 1}
+
+
+def test_another_input_in_the_place_of_the_first_is_refused(lofty: Sandbox) -> None:
+    store = Store()
+    run(store=store, rows=ROWS[:20])
+    before = len(lofty.requests)
+    moved = [{**each, "created": each["created"] + 1} for each in ROWS[:20]]
+    ended = again(store, rows=moved)
+    assert isinstance(ended.error, LoftyConfigurationError)
+    assert "another input" in str(ended.error)
+    assert ended.counts == {"not_attempted": 20}
+    assert len(lofty.requests) == before
+    assert again(store, 3, rows=ROWS[:20]).counts == {"already_delivered": 20}
+
+
+def test_an_input_that_has_shrunk_is_no_other_one(lofty: Sandbox) -> None:
+    store = Store()
+    run(store=store, rows=ROWS[:20])
+    assert again(store, rows=ROWS[15:20]).counts == {"already_delivered": 5}
+
+
+def test_a_delivered_row_whose_content_has_changed_says_so(lofty: Sandbox, tmp_path: Any) -> None:
+    store, report = Store(), str(tmp_path / "r.csv")
+    run(store=store, rows=ROWS[:20])
+    changed = [{**ROWS[0], "picture": "https://homes.example.com/new.jpg"}, *ROWS[1:20]]
+    ended = again(store, rows=changed, report_path=report)
+    assert ended.counts == {"already_delivered": 20}
+    assert [line["lofty_error"] for line in read_report(report)[:2]] == [
+        "its content has changed since it was delivered", ""
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fault", "there"), [("drop_before_storing", 0), ("drop_after_storing", 1)])
+def test_a_doubtful_row_that_is_gone_is_settled_and_never_sent_again(
+    lofty: Sandbox, connect: Any, fault: str, there: int
+) -> None:
+    connect(lofty, extra={"timeout_seconds": 0.4, "settle_seconds": 0.3, "max_in_flight": 1})
+    store = Store()
+    lofty.change(scripted_faults=[None, fault], read_back_status=403)
+    assert run(store=store, rows=ROWS[:20]).counts == {"delivered": 19, "unknown": 1}
+    lofty.change(scripted_faults=[], read_back_status=None)
+    rest = [ROWS[0], *ROWS[2:20], ROWS[30]]
+    ended = again(store, rows=rest)
+    assert ended.counts == {"already_delivered": 19, "delivered": 1}
+    assert ended.summary["carried_over"] == 1
+    assert arrived(lofty)["event 1"] == there
+    assert again(store, 3, rows=rest).summary["carried_over"] == 0
+
+
+def test_an_unknown_row_that_nothing_can_settle_is_not_retried(lofty: Sandbox) -> None:
+    lofty.change(scripted_faults=["drop_before_storing"])
+    ended = run(store=Store(), rows=ROWS[:1])
+    assert ended.counts == {"unknown": 1}
+    assert "no other Browse activity was delivered" in ended.summary["errors"][0]["error"]
+    assert isinstance(ended.error, AirflowFailException)
+
+
+def test_a_preview_knows_no_journal(lofty: Sandbox) -> None:
+    store = Store()
+    assert run(store=store, rows=ROWS, preview=True).counts == {"would_send": len(ROWS)}
+    assert store.values == {}
+
+
+def test_nothing_of_a_row_is_in_the_store_but_what_is_needed_to_find_it(lofty: Sandbox) -> None:
+    store = Store()
+    lofty.change(faults={"drop_before_storing": 0.2}, read_back_status=403)
+    run(store=store, rows=[{**each, "text": f"marigold {each['text']}"} for each in ROWS])
+    kept = str(store.values)
+    assert "marigold" not in kept
+    assert "homes.example.com" not in kept
+
+
+@pytest.mark.parametrize(("name", "value"), [("check_existing", "sometimes"), ("on_unknown", None)])
+def test_a_choice_that_is_none_is_refused(lofty: Sandbox, name: str, value: Any) -> None:
+    with pytest.raises(LoftyConfigurationError, match=name):
+        LoftyAddActivityOperator(task_id="send", rows=ROWS, **{name: value}).execute({})
+    assert lofty.requests == []

@@ -1,0 +1,135 @@
+"""A whole Airflow in processes of its own: scheduler, API server, LocalExecutor."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+START_SECONDS = 120.0
+
+
+class Standalone:
+    """
+    ``airflow standalone`` with a home and a Dag folder of its own; no login is asked for.
+
+    :param home: an empty folder
+    :param environment: further variables, such as connections
+    """
+
+    def __init__(self, home: Path, environment: dict[str, str]) -> None:
+        self.dags = home / "dags"
+        self.dags.mkdir()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        port = self.url.rpartition(":")[2]
+        self._environment = {
+            **os.environ,
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),  # it calls "airflow"
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__API__PORT": port,
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "2",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+            "PYTHONWARNINGS": "ignore",
+            **environment,
+        }
+        self._log = (home / "standalone.log").open("wb")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._token = ""
+
+    def __enter__(self) -> Standalone:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "airflow", "standalone"],
+            env=self._environment, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            self._wait_until_healthy()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        assert self._process is not None
+        for how in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self._process.pid, how)
+                self._process.wait(15)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                continue
+        self._log.close()
+
+    def _wait_until_healthy(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            assert self._process is not None
+            assert self._process.poll() is None, "airflow standalone has ended"
+            try:
+                health = self._ask("GET", "/api/v2/monitor/health")
+                if all((health[part] or {}).get("status") == "healthy" for part in ("scheduler", "dag_processor")):
+                    self._token = self._ask("GET", "/auth/token", None)["access_token"]
+                    return
+            except (OSError, KeyError):
+                pass
+            time.sleep(0.5)
+        raise AssertionError("airflow standalone did not become healthy")
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            return json.loads(answer.read() or b"null")
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Make a request to the public API; wait for what is not there yet."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return self._ask(method, path, body)
+            except urllib.error.HTTPError as error:
+                if error.code != 404 or time.monotonic() > deadline:
+                    raise AssertionError(f"{method} {path}: {error.code} {error.read()[:500]!r}") from None
+                time.sleep(0.5)
+
+    def trigger(self, dag_id: str, run_id: str) -> None:
+        """Start a Dag run."""
+        self.ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None})
+
+    def clear(self, dag_id: str, run_id: str) -> None:
+        """Clear all tasks of a Dag run, so that they run again."""
+        self.ask(
+            "POST", f"/api/v2/dags/{dag_id}/clearTaskInstances",
+            {"dry_run": False, "dag_run_id": run_id, "only_failed": False, "reset_dag_runs": True},
+        )  # fmt: skip
+
+    def state(self, dag_id: str, run_id: str) -> str:
+        """The state of a Dag run."""
+        return str(self.ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def task(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """A task instance."""
+        found: dict[str, Any] = self.ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}")
+        return found
+
+    def returned(self, dag_id: str, run_id: str, task_id: str) -> Any:
+        """What a task returned."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+        value = self.ask("GET", path)["value"]
+        return json.loads(value) if isinstance(value, str) else value
