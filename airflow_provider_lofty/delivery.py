@@ -446,19 +446,22 @@ class Delivery:
     def _take_last_answers(self) -> None:
         """After a stop wait briefly for what is on its way; without its answer a row is in doubt."""
         deadline = time.monotonic() + LAST_ANSWERS_SECONDS
-        while self._in_flight and time.monotonic() < deadline:
-            try:
-                done = self._results.get(timeout=_SLICE_SECONDS)
-            except Empty:
-                continue
-            if done.work is not None:
-                self._take(done)
-        for work in self._in_flight.values():
-            error = "sent, but the run ended before the answer came: it may be stored; look at the lead"
-            self._ledger.doubt(work.intent, _result(work, UNKNOWN, Verdict(Meaning.DOUBT), error))
-            self._has_open_doubt = True
-            self.sent += 1
-        self._in_flight.clear()
+        try:
+            while self._in_flight and time.monotonic() < deadline:
+                with suppress(Empty):
+                    done = self._results.get(timeout=_SLICE_SECONDS)
+                    if done.work is not None:
+                        self._take(done)
+        finally:
+            for work in list(self._in_flight.values()):
+                self._doubt_unanswered(work, "the run ended before the answer came")
+
+    def _doubt_unanswered(self, work: _Work, why: str) -> None:
+        error = f"sent, but {why}: it may be stored; look at the lead"
+        self._ledger.doubt(work.intent, _result(work, UNKNOWN, Verdict(Meaning.DOUBT), error))
+        self._has_open_doubt = True
+        self.sent += 1
+        del self._in_flight[work.row.n]
 
     def _tend(self) -> None:
         for freed in self._ledger.tend():
@@ -479,9 +482,7 @@ class Delivery:
             self._readback.doubt(Doubt(freed.intent, row, -math.inf, self._clock(), wait))
 
     def _take(self, done: _Done) -> None:
-        if done.work is not None:
-            del self._in_flight[done.work.row.n]
-        else:
+        if done.work is None:
             self._reading.remove(done.lead_id)
         if done.page is not None:
             self._take_page(done.page)
@@ -489,6 +490,8 @@ class Delivery:
             self._take_error(done, done.error)
         elif done.work is not None and done.verdict is not None:
             self._take_verdict(done.work, done.verdict)
+        if done.work is not None:  # last: a time-out that strikes before leaves the row in doubt, not forgotten
+            self._in_flight.pop(done.work.row.n, None)
 
     def _take_page(self, page: Page) -> None:
         self._has_read = True
@@ -506,10 +509,11 @@ class Delivery:
             self._stop_for(error)
         elif isinstance(error, LoftyError):
             self._trouble.happened(str(error))
-        elif done.work is not None:
-            self._take_verdict(done.work, Verdict(Meaning.DOUBT, message=type(error).__name__))
-            raise error
         else:
+            if done.work is not None:
+                self._doubt_unanswered(
+                    done.work, f"the request failed in a way nobody expected ({type(error).__name__})"
+                )
             raise error
         if done.work is not None:
             self._ready.appendleft(done.work)

@@ -299,10 +299,10 @@ class Spool:
         return int(count)
 
     def doubt(self, result: Result) -> None:
-        """Write down that a row was sent and that no trustworthy answer came; its outcome is still open."""
+        """Write down that a row was sent and that no trustworthy answer came, unless its outcome is known."""
         self._db.execute(
-            "UPDATE rows SET outcome = NULL, doubt = 1, http_status = ?, error_code = ?, error = ?, attempts = ?,"
-            " sent_at = ? WHERE n = ?",
+            "UPDATE rows SET doubt = 1, http_status = ?, error_code = ?, error = ?, attempts = ?, sent_at = ?"
+            " WHERE n = ? AND outcome IS NULL",
             (*result[2:], result.n),
         )
 
