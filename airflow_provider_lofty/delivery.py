@@ -40,7 +40,6 @@ from airflow_provider_lofty.spool import ALREADY_DELIVERED, UNKNOWN, PendingRow,
 from airflow_provider_lofty.trouble import Trouble, Wall
 
 LAST_ANSWERS_SECONDS = 2.0
-AUTHORISED_SECONDS = 10.0  # an intent allows a first byte for so long
 MOST_AHEAD = 800  # rows in one commit: more would be a large value for Airflow's store
 _SLICE_SECONDS = 0.2  # how late a stop may be noticed
 _AHEAD_SECONDS = 1.0  # so much is intended ahead, and would be in doubt after a crash
@@ -105,6 +104,7 @@ class Conduct:
     :param stop_after_rejections: so many different leads refused alike, before any success, end the run
     :param settle_seconds: how long Lofty may take to show what it stored
     :param loaded_settle_seconds: the same for what another process sent, whose request may still be on its way
+    :param authorised_seconds: how long an intent allows its request's first byte to leave
     :param on_unknown: ``verify``, ``report``, ``resend`` or ``assume_delivered``
     :param deadline: when to stop, by the clock
     """
@@ -113,6 +113,7 @@ class Conduct:
     stop_after_rejections: int
     settle_seconds: float
     loaded_settle_seconds: float
+    authorised_seconds: float
     on_unknown: str = "verify"
     deadline: float = math.inf
 
@@ -180,6 +181,7 @@ class Delivery:
         self._held: dict[bytes, PendingRow] = {}
         self._missing_leads: dict[int, Result] = {}
         self._last_read = 0
+        self._shunned: int | None = None  # its last row got no usable answer; the next to be tried is another lead's
         self._ahead, self._last_intended = conduct.max_in_flight, -math.inf
         self._in_flight: dict[int, _Work] = {}
         self._reading: set[int] = set()
@@ -194,6 +196,11 @@ class Delivery:
         """Whether another try may settle what this one could not."""
         return self._has_open_doubt or self._readback.may_settle_later or len(self._settling) > 0
 
+    @property
+    def has_refused_rows(self) -> bool:
+        """Whether rows were not sent because Lofty may have had them before this journal began."""
+        return self._readback.has_refused_rows
+
     def recall(self, doubtful: list[tuple[Intent, PendingRow | None]]) -> None:
         """
         Take in what earlier tries left in doubt.
@@ -201,13 +208,21 @@ class Delivery:
         :param doubtful: each with its row, where the input has it
         """
         for intent, row in doubtful:
+            if row is not None and row.identity != intent.identity:
+                intent = self._renamed(intent, row)
             if row is not None and self._conduct.on_unknown == "resend":
-                self._spool.undoubt(row.n, waits=True)
+                self._queue.append(row)
             elif row is not None and self._conduct.on_unknown == "assume_delivered":
                 self._ledger.close(intent, DELIVERED, Result(row.n, ALREADY_DELIVERED, error=_ASSUMED))
             else:
                 wait = self._conduct.loaded_settle_seconds
                 self._readback.doubt(Doubt(intent, row, -math.inf, self._clock(), wait))
+
+    def _renamed(self, old: Intent, row: PendingRow) -> Intent:
+        intent = intent_of(row, old.attempts)
+        self._ledger.intend([intent])
+        self._ledger.withdraw(old)
+        return intent
 
     def run(self) -> Stop | None:
         """
@@ -229,6 +244,7 @@ class Delivery:
             self._rescue(may_commit=isinstance(error, Exception))
             raise
         finally:
+            self._stop_asked.set()  # whoever waits for a turn in a thread of its own stops waiting
             pool.shutdown(wait=False, cancel_futures=True)
         try:
             self._take_last_answers()
@@ -247,18 +263,12 @@ class Delivery:
                 self._close_ledger()
 
     def _close_ledger(self) -> None:
-        """Bring the journal up to date; what was intended and not sent is withdrawn."""
-        is_unproven = self._conduct.on_unknown == "resend"
-        for work in self._ready:
-            self._lapsed[work.row.n] = work.intent
-        self._ready.clear()
-        for n, intent in self._lapsed.items():
-            if is_unproven and intent.attempts:  # it was about to be sent again without proof: it is in doubt still
-                error = "sent, but no trustworthy answer: it may be stored; look at the lead"
-                self._spool.doubt(Result(n, UNKNOWN, error=error, attempts=intent.attempts))
-            else:
+        """Bring the journal up to date; what was intended and never sent is withdrawn."""
+        for intent in (*self._lapsed.values(), *(work.intent for work in self._ready)):
+            if not intent.attempts:
                 self._ledger.withdraw(intent)
         self._lapsed.clear()
+        self._ready.clear()
         try:
             self._ledger.finish()
         except JournalError as error:
@@ -328,9 +338,10 @@ class Delivery:
             self._start_read(pool, *found)
 
     def _start_reads(self, pool: ThreadPoolExecutor) -> None:
-        most = self._conduct.max_in_flight if self._has_read else 1
-        while len(self._reading) < most and len(self._reading) + len(self._in_flight) < self._conduct.max_in_flight:
-            found = self._readback.next_read(self._reading, self._is_idle())
+        is_idle, most = self._is_idle(), self._conduct.max_in_flight
+        share = 1 if not self._has_read else most if is_idle else max(most // 2, 1)  # reading must not hold sending up
+        while len(self._reading) < share and len(self._reading) + len(self._in_flight) < most:
+            found = self._readback.next_read(self._reading, is_idle)
             if found is None:
                 return
             self._start_read(pool, *found)
@@ -364,7 +375,7 @@ class Delivery:
         rows = self._next_rows(self._rows_ahead())
         if not rows:
             return
-        start_before = time.monotonic() + AUTHORISED_SECONDS
+        start_before = time.monotonic() + self._conduct.authorised_seconds
         intents = [intent_of(row, row.attempts) for row in rows]
         try:
             refused = self._ledger.intend(intents)
@@ -392,12 +403,13 @@ class Delivery:
 
     def _next_rows(self, count: int) -> list[PendingRow]:
         rows: list[PendingRow] = []
-        twins: list[PendingRow] = []
+        later: list[PendingRow] = []
         going = {work.row.trace for work in (*self._in_flight.values(), *self._ready)}
-        while len(rows) < count and self._refilled():
+        while len(rows) < count and len(later) < MOST_AHEAD and self._refilled():
             row = self._queue.popleft()
-            if row.trace in going:  # two that look alike at once could not be told apart when an answer is lost
-                twins.append(row)
+            # Two that look alike at once could not be told apart when an answer is lost.
+            if row.trace in going or row.lead_id == self._shunned:
+                later.append(row)
                 continue
             missing = self._missing_leads.get(row.lead_id)
             if missing is not None:
@@ -405,7 +417,9 @@ class Delivery:
             elif not self._readback.parks(row):
                 rows.append(row)
                 going.add(row.trace)
-        self._queue.extend(twins)
+        self._queue.extend(later)
+        if not rows:
+            self._shunned = None
         return rows
 
     def _post(self, work: _Work) -> None:
@@ -551,6 +565,7 @@ class Delivery:
 
     def _settle_delivered(self, work: _Work, verdict: Verdict) -> None:
         self._trouble.delivered()
+        self._shunned = None
         self._wall.delivered()
         other = verdict.lead_id != work.row.lead_id
         remark = f"Lofty answered with lead {verdict.lead_id}: the lead was merged" if other else None
@@ -559,6 +574,7 @@ class Delivery:
 
     def _settle_doubt(self, work: _Work, verdict: Verdict) -> None:
         self._trouble.happened(_said(verdict))
+        self._shunned = work.row.lead_id
         error = f"sent, but no trustworthy answer ({_said(verdict)}): it may be stored; look at the lead"
         said = _result(work, UNKNOWN, verdict, error)
         on_unknown = self._conduct.on_unknown
@@ -568,7 +584,6 @@ class Delivery:
         self._ledger.doubt(work.intent, said)
         intent = work.intent._replace(attempts=said.attempts)
         if on_unknown == "resend" and said.attempts < MOST_SENDS:
-            self._spool.undoubt(work.row.n, waits=False)
             self._queue.append(work.row._replace(attempts=said.attempts))
         elif on_unknown != "resend":
             wait = self._conduct.settle_seconds
@@ -589,7 +604,8 @@ class Delivery:
     def _reject_others_of_lead(self, work: _Work, verdict: Verdict) -> None:
         lead_id = work.row.lead_id
         error = f"the lead does not exist, as Lofty said of row {work.row.row_number}; not sent"
-        self._progress.count(REJECTED, self._spool.reject_lead(lead_id, verdict.status, verdict.code, error))
+        rejected = self._spool.reject_lead(lead_id, verdict.status, verdict.code, error, list(self._in_flight))
+        self._progress.count(REJECTED, rejected)
         self._missing_leads[lead_id] = Result(0, REJECTED, verdict.status, verdict.code, error)
         for other in [ready for ready in self._ready if ready.row.lead_id == lead_id]:
             self._lapsed[other.row.n] = other.intent

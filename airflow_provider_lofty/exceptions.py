@@ -42,7 +42,13 @@ __all__ = [
 
 
 class LoftyError(Exception):
-    """The base of every error this provider raises."""
+    """
+    The base of every error this provider raises.
+
+    :ivar code: Lofty's own error code, where the error comes from an answer that has one
+    """
+
+    code: int | None = None
 
     @property
     def is_retryable(self) -> bool:

@@ -52,6 +52,11 @@ class Existing:
         return self.reason is Reason.NO_JOURNAL
 
     @property
+    def is_found(self) -> bool:
+        """Whether Lofty had rows that nobody wrote down."""
+        return self.reason is Reason.FOUND
+
+    @property
     def is_sampling(self) -> bool:
         """Whether the sample has to be read, or is being read."""
         return self._samples or bool(self._sampled)
@@ -85,6 +90,6 @@ class Existing:
         self._sampled.clear()
 
 
-def is_doubtful(row: Sought, surplus: Sequence[Sought]) -> bool:
-    """Whether one of a lead's other activities may be this row, altered."""
-    return any(is_altered(row, entry) for entry in surplus)
+def looks_like_any(one: Sought, others: Sequence[Sought]) -> bool:
+    """Whether one of these may be this activity, altered."""
+    return any(is_altered(one, other) for other in others)

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 
 from airflow_provider_lofty.known import FINGERPRINT_BYTES
 from airflow_provider_lofty.matching import Sought, sought
+from airflow_provider_lofty.sketch import Sketch
 from airflow_provider_lofty.spool import PendingRow, Spool
 
 INTENDED = "intended"
@@ -61,7 +62,8 @@ class Closing(NamedTuple):
     """
     What came of a row.
 
-    :param state: :data:`DELIVERED`, :data:`REJECTED`, :data:`DOUBTED` or :data:`WITHDRAWN`
+    :param state: :data:`DELIVERED`, :data:`REJECTED`, :data:`DOUBTED`, :data:`ABANDONED` or :data:`WITHDRAWN`
+    :param attempts: how often it was sent by now
     """
 
     intent: Intent
@@ -69,6 +71,7 @@ class Closing(NamedTuple):
     status: int | None = None
     code: int | None = None
     error: str | None = None
+    attempts: int = 0
 
 
 class Freed(NamedTuple):
@@ -91,13 +94,13 @@ class Recalled:
     What a journal knew when the run began.
 
     :param doubtful: every row that is in doubt, also those that the input has no more
-    :param rows_before: how many different rows the input had then
-    :param delivered: how many rows earlier tries of this task delivered
+    :param before: the input that earlier tries of this task had
+    :param delivered: how many rows they delivered
     :param gone: how many of these are not in the input any more
     """
 
     doubtful: Sequence[Intent] = ()
-    rows_before: int = 0
+    before: Sketch | None = None
     delivered: int = 0
     gone: int = 0
 
@@ -105,11 +108,12 @@ class Recalled:
 class Journal(Protocol):
     """Where intents and results are kept. Called from the main thread only."""
 
-    def begin(self) -> bool:
+    def begin(self, *, is_later_try: bool) -> bool:
         """
         Get ready.
 
-        :return: whether earlier tries left a journal of this very source
+        :param is_later_try: this task ran before, in a try or before a clear
+        :return: whether all that earlier tries sent is known: there were none, or they kept this very journal
         :raises JournalError: when it is damaged or cannot be reached
         """
         ...
@@ -122,11 +126,19 @@ class Journal(Protocol):
         """
         ...
 
-    def start(self, rows: int) -> None:
+    def start(self, rows: Sketch) -> None:
         """
         Write down that sending begins.
 
-        :param rows: how many different rows the input has
+        :param rows: the input
+        :raises JournalError: when it cannot be reached
+        """
+        ...
+
+    def trust(self) -> None:
+        """
+        Write down that all is known from now on, since Lofty was asked about every row.
+
         :raises JournalError: when it cannot be reached
         """
         ...
@@ -164,15 +176,18 @@ class Journal(Protocol):
 class NoJournal:
     """Keeps nothing: a later try has to ask Lofty what it has."""
 
-    def begin(self) -> bool:
+    def begin(self, *, is_later_try: bool) -> bool:
         """Remember no earlier try."""
-        return False
+        return not is_later_try
 
     def recall(self, spool: Spool) -> Recalled:
         """Know nothing."""
         return Recalled()
 
-    def start(self, rows: int) -> None:
+    def start(self, rows: Sketch) -> None:
+        """Keep nothing."""
+
+    def trust(self) -> None:
         """Keep nothing."""
 
     def recall_lead(self, lead_id: int, spool: Spool) -> None:

@@ -12,6 +12,10 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 CONTENT_HAS_CHANGED = "its content has changed since it was delivered"
+KEY_OF_ANOTHER = (
+    "the journal says that another Dag or task has delivered to another lead under this key: where a journal is "
+    "shared, unique_key must tell their rows apart; not sent"
+)
 HELD = "held"  # intended by another run that is alive
 FINGERPRINT_BYTES = 4  # enough to see that a content has changed
 _MOST_IN_A_QUERY = 500
@@ -24,6 +28,7 @@ class KnownRow(NamedTuple):
     :param state: ``delivered``, ``rejected``, ``intended`` or :data:`HELD`
     :param fingerprint: the first bytes of the content's; empty when the journal has none
     :param attempts: how often it was sent, as far as is known
+    :param foreign_lead: the lead it was delivered to, when another Dag or task did that
     """
 
     identity: bytes
@@ -34,6 +39,7 @@ class KnownRow(NamedTuple):
     code: int | None = None
     error: str | None = None
     attempts: int = 0
+    foreign_lead: int | None = None
 
 
 class Known:
@@ -47,17 +53,19 @@ class Known:
         self._db = db
         db.execute(
             "CREATE TABLE known (identity BLOB PRIMARY KEY, state TEXT NOT NULL, fingerprint BLOB NOT NULL,"
-            " trace BLOB NOT NULL, status INTEGER, code INTEGER, error TEXT, attempts INTEGER NOT NULL) WITHOUT ROWID"
+            " trace BLOB NOT NULL, status INTEGER, code INTEGER, error TEXT, attempts INTEGER NOT NULL,"
+            " foreign_lead INTEGER) WITHOUT ROWID"
         )
+        db.execute(f"CREATE INDEX known_held ON known (trace) WHERE state = '{HELD}'")
         db.execute("CREATE TABLE leads_read (lead_id INTEGER PRIMARY KEY)")
 
     def add(self, rows: Iterable[KnownRow]) -> None:
         """Take these in; what was known of the same rows before is replaced."""
-        self._db.executemany("INSERT OR REPLACE INTO known VALUES (?,?,?,?,?,?,?,?)", rows)
+        self._db.executemany("INSERT OR REPLACE INTO known VALUES (?,?,?,?,?,?,?,?,?)", rows)
 
-    def forget(self, state: str) -> None:
-        """Drop all rows in this state."""
-        self._db.execute("DELETE FROM known WHERE state = ?", (state,))
+    def forget_held(self) -> None:
+        """Drop what other runs were sending."""
+        self._db.execute(f"DELETE FROM known WHERE state = '{HELD}'")
 
     def count(self, state: str) -> int:
         """How many rows are in this state."""
@@ -75,9 +83,15 @@ class Known:
         """
         Give the rows of the input what is known of them.
 
-        Delivered and rejected ones get their outcome, intended ones are in doubt.
+        Delivered and rejected ones get their outcome, intended ones are in doubt. A key under which another Dag or
+        task has delivered to another lead names two different things: nothing can be said of such a row.
         """
         known = "FROM known k WHERE k.identity = rows.identity"
+        self._db.execute(
+            "UPDATE rows SET outcome = 'invalid', doubt = 0, error_field = 'unique_key', error = ?"
+            f" WHERE outcome IS NULL AND EXISTS (SELECT 1 {known} AND k.foreign_lead <> rows.lead_id)",
+            (KEY_OF_ANOTHER,),
+        )
         self._db.execute(
             "UPDATE rows SET outcome = 'already_delivered', doubt = 0, error = "
             f"(SELECT CASE WHEN k.fingerprint IN (x'', substr(rows.fingerprint, 1, {FINGERPRINT_BYTES}))"
@@ -116,7 +130,7 @@ class Known:
                 part,
             ).fetchall()))  # fmt: skip
             found.update(dict(self._db.execute(
-                f"SELECT trace, COUNT(*) FROM rows WHERE trace IN ({places})"
+                f"SELECT trace, COUNT(DISTINCT identity) FROM rows WHERE trace IN ({places})"
                 " AND outcome IN ('delivered', 'already_delivered') AND coalesce(error, '') <> ? AND NOT EXISTS"
                 " (SELECT 1 FROM known WHERE known.identity = rows.identity AND known.state = 'delivered')"
                 " GROUP BY trace", (*part, CONTENT_HAS_CHANGED),
@@ -125,7 +139,7 @@ class Known:
 
     def held_traces(self) -> Counter[bytes]:
         """Count what other runs are sending, by its trace."""
-        return Counter(dict(self._db.execute("SELECT trace, COUNT(*) FROM known WHERE state = ? GROUP BY 1", (HELD,))))
+        return Counter(dict(self._db.execute(f"SELECT trace, COUNT(*) FROM known WHERE state = '{HELD}' GROUP BY 1")))
 
     def read_lead(self, lead_id: int) -> None:
         """Remember that a lead's activities were read."""

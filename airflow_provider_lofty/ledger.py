@@ -24,7 +24,7 @@ class Ledger:
         self._progress = progress
         self._clock = clock
         self._closings: list[Closing] = []
-        self._due = clock() + COMMIT_SECONDS
+        self._commit_due = self._tend_due = clock() + COMMIT_SECONDS
 
     def intend(self, intents: Sequence[Intent]) -> Collection[bytes]:
         """
@@ -35,7 +35,7 @@ class Ledger:
         """
         refused = self._journal.commit(intents, self._closings)
         self._closings = []
-        self._due = self._clock() + COMMIT_SECONDS
+        self._commit_due = self._clock() + COMMIT_SECONDS
         return refused
 
     def close(self, intent: Intent, state: str, result: Result | None = None) -> None:
@@ -44,8 +44,7 @@ class Ledger:
 
         :param result: for the spool; None when the input has the row no more
         """
-        code = result and (result.http_status, result.error_code, result.error)
-        self._closings.append(Closing(intent, state, *(code or ())))
+        self._closings.append(_closing(intent, state, result))
         if result is not None:
             self.settle(result)
 
@@ -56,12 +55,14 @@ class Ledger:
 
     def doubt(self, intent: Intent, result: Result) -> None:
         """Write down that a row was sent and that no trustworthy answer came."""
-        self._closings.append(Closing(intent, DOUBTED))
+        self._closings.append(_closing(intent, DOUBTED, result))
         self._spool.doubt(result)
 
-    def abandon(self, intent: Intent) -> None:
+    def abandon(self, intent: Intent, result: Result | None = None) -> None:
         """Give up settling a doubt; another try or run may."""
-        self._closings.append(Closing(intent, ABANDONED))
+        self._closings.append(_closing(intent, ABANDONED, result))
+        if result is not None:
+            self.settle(result)
 
     def withdraw(self, intent: Intent) -> None:
         """Write down that a row was not sent after all."""
@@ -82,9 +83,16 @@ class Ledger:
 
         :raises JournalError: when the journal fails
         """
-        if self._clock() < self._due:
-            return ()
-        if self._closings:
+        now = self._clock()
+        if self._closings and now >= self._commit_due:
             self.intend(())
-        self._due = self._clock() + COMMIT_SECONDS
+        if now < self._tend_due:
+            return ()
+        self._tend_due = now + COMMIT_SECONDS
         return self._journal.tend()
+
+
+def _closing(intent: Intent, state: str, result: Result | None) -> Closing:
+    if result is None:
+        return Closing(intent, state, attempts=intent.attempts)
+    return Closing(intent, state, result.http_status, result.error_code, result.error, result.attempts)

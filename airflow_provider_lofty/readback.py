@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+from airflow_provider_lofty.answers import LEAD_NOT_FOUND, PERMISSION_MISSING
 from airflow_provider_lofty.exceptions import (
     LoftyConfigurationError,
     LoftyCredentialRefused,
     LoftyError,
     LoftyRequestRejected,
 )
-from airflow_provider_lofty.existing import SAMPLE_ROWS, Existing, is_doubtful
+from airflow_provider_lofty.existing import SAMPLE_ROWS, Existing, looks_like_any
 from airflow_provider_lofty.journal import DELIVERED, REJECTED, Journal, intent_of
 from airflow_provider_lofty.known import KnownRow
 from airflow_provider_lofty.ledger import Ledger
@@ -27,6 +28,9 @@ from airflow_provider_lofty.spool import ALREADY_DELIVERED, UNKNOWN, PendingRow,
 
 MOST_SENDS = 3  # the first, and two more after it proved not to be stored
 _RETRY_SECONDS = 5.0
+_SAMPLE_RETRY_SECONDS = 1.0
+_MOST_FAILURES = 3  # in a row, of leads of the sample
+_MOST_ODD_ANSWERS = 3  # in a row, that are not Lofty's own
 
 
 class ReadBack:
@@ -56,9 +60,12 @@ class ReadBack:
         self._clock = clock
         self._unread: dict[int, list[PendingRow]] = {}
         self._retry_at: dict[int, float] = {}
+        self._failures_in_a_row = self._odd_answers = 0
+        self._has_read = False
         self._twins: list[PendingRow] = []
+        self._given_up: Counter[bytes] = Counter()
         self._denied = ""
-        self.may_settle_later = False
+        self.may_settle_later = self.has_refused_rows = False
 
     def parked(self) -> int:
         """How many rows wait for a lead to be read; not those that wait for a doubt, which waits for the end itself."""
@@ -133,36 +140,53 @@ class ReadBack:
         :raises JournalError: when the journal fails
         """
         self._journal.recall_lead(page.lead_id, self._spool)
+        self._has_read, self._failures_in_a_row, self._odd_answers = True, 0, 0
         of_lead = self._settling.of_lead(page.lead_id)
         doubts = [doubt for doubt in of_lead if doubt.since <= page.started]
         late = [doubt for doubt in of_lead if doubt.since > page.started]
         rows = list(self._waiting_on(page)) if page.lead_id in self._unread else []
         delivered = self._spool.known.delivered_traces([entry.trace for entry in page.entries])
-        # Rows that are on their way may be on the page; which of them are is not known yet.
+        # Rows that are on their way may be on the page, and so may those given up; nobody knows which of them are.
         perhaps = Counter([*in_flight, *(doubt.wanted.trace for doubt in late)]) + self._spool.known.held_traces()
+        perhaps += self._given_up
         claimed = delivered + perhaps
         wanted = [*(doubt.wanted for doubt in doubts), *(sought(row.lead_id, row.body) for row in rows)]
         matches, surplus = match(wanted, page.entries, claimed)
+        unclear = self._unclear(page, [one for one, found in zip(wanted, matches, strict=True) if found is Match.FOUND])
         self._settling.look_at_controls(page, surplus, delivered)
         judged = {
-            doubt: Match.NEAR if doubt.wanted.trace in perhaps else found
+            doubt: Match.NEAR if doubt.wanted.trace in perhaps or doubt.wanted.trace in unclear else found
             for doubt, found in zip(doubts, matches, strict=False)
         }
         ends = self._settling.take(page, judged, is_idle=is_idle)
         freed = self._end(ends)
         if page.lead_id in self._unread:
             there = [row for row, found in zip(rows, matches[len(doubts) :], strict=True) if found is Match.FOUND]
-            freed += self._compare(page, there, surplus)
+            freed += self._compare(page, there, unclear, surplus)
         return freed + self._free_twins()
+
+    def _unclear(self, page: Page, found: list[Sought]) -> set[bytes]:
+        """Of activities that are shown: those whose entry may be that of a delivered row, altered."""
+        if not found:
+            return set()
+        shown = {entry.trace for entry in page.entries}
+        delivered = self._spool.delivered_to_lead(page.lead_id)
+        lacking = [sought(row.lead_id, row.body) for row in delivered if row.trace not in shown]
+        return {one.trace for one in found if looks_like_any(one, lacking)}
 
     def _waiting_on(self, page: Page) -> Iterator[PendingRow]:
         traces = {entry.trace for entry in page.entries}
         return (row for row in self._spool.waiting_of_lead(page.lead_id) if row.trace in traces)
 
-    def _compare(self, page: Page, there: list[PendingRow], surplus: list[Sought]) -> list[PendingRow]:
+    def _compare(
+        self, page: Page, there: list[PendingRow], unclear: set[bytes], surplus: list[Sought]
+    ) -> list[PendingRow]:
         """Give a lead's rows that Lofty has already their outcome; the others may be sent."""
         settled = {row.n for row in there}
         for row in there:
+            if row.trace in unclear:
+                self._refuse([row], "Lofty shows it, or one that is nearly the same")
+                continue
             said = "Lofty has it already"
             self._ledger.close(intent_of(row, row.attempts), DELIVERED, Result(row.n, ALREADY_DELIVERED, error=said))
         if self._existing.is_strict:
@@ -179,13 +203,18 @@ class ReadBack:
     def _refuse_doubtful(self, page: Page, surplus: list[Sought]) -> set[int]:
         rows = [
             row for row in self._spool.waiting_of_lead(page.lead_id)
-            if not page.is_complete or is_doubtful(sought(row.lead_id, row.body), surplus)
+            if not page.is_complete or looks_like_any(sought(row.lead_id, row.body), surplus)
         ]  # fmt: skip
-        reason = "Lofty shows one that is nearly the same" if page.is_complete else "its lead has too many activities"
-        for row in rows:
-            error = f"an earlier try may have sent it, and {reason}: look at the lead before it is sent again"
-            self._spool.settle(Result(row.n, UNKNOWN, error=error))
+        self._refuse(
+            rows, "Lofty shows one that is nearly the same" if page.is_complete else "its lead has too many activities"
+        )
         return {row.n for row in rows}
+
+    def _refuse(self, rows: list[PendingRow], reason: str) -> None:
+        for row in rows:
+            error = f"it may have been sent before, and {reason}: look at the lead before it is sent again"
+            self._ledger.settle(Result(row.n, UNKNOWN, error=error))
+        self.has_refused_rows |= bool(rows)
 
     def failed(self, lead_id: int, error: LoftyError) -> list[PendingRow]:
         """
@@ -194,19 +223,42 @@ class ReadBack:
         :return: rows that may be sent all the same
         :raises LoftyError: when nothing may be sent without reading
         """
-        if isinstance(error, (LoftyConfigurationError, LoftyCredentialRefused)):
+        if self._is_final(error):
             return self._deny(error)
         is_refused = isinstance(error, LoftyRequestRejected)
         freed = self._end(self._settling.failed(lead_id, str(error), is_refused=is_refused))
-        if is_refused and lead_id in self._unread:  # no such lead: what is sent to it will be refused
-            self._existing.was_read(lead_id, 0)
-            self._spool.known.read_lead(lead_id)
-            freed += self._unread.pop(lead_id)
-        elif lead_id in self._unread and self._existing.is_sampling and not self._existing.reads_every_lead:
-            self._log.warning("the sample cannot be read (%s): going on without", error)
-            freed += self._give_up_existing()
-        self._retry_at[lead_id] = self._clock() + _RETRY_SECONDS
+        self._failures_in_a_row += 1
+        wait = _SAMPLE_RETRY_SECONDS if self._existing.is_sampling else _RETRY_SECONDS
+        self._retry_at[lead_id] = self._clock() + wait
+        if lead_id in self._unread:
+            freed += self._give_up_lead(lead_id, error)
         return freed + self._free_twins()
+
+    def _is_final(self, error: LoftyError) -> bool:
+        """Whether reading will not work later, either. An odd answer may be a gateway's that has a bad moment."""
+        if isinstance(error, LoftyCredentialRefused) or error.code == PERMISSION_MISSING:
+            return True
+        self._odd_answers += isinstance(error, LoftyConfigurationError)
+        return self._odd_answers >= _MOST_ODD_ANSWERS
+
+    def _give_up_lead(self, lead_id: int, error: LoftyError) -> list[PendingRow]:
+        """Decide about a lead that should be read before it is sent to, and cannot be."""
+        existing = self._existing
+        is_missing = error.code == LEAD_NOT_FOUND  # what is sent to it will be refused
+        if isinstance(error, LoftyRequestRejected) and existing.reads_every_lead:
+            if existing.is_strict or not is_missing:
+                rows = list(self._spool.waiting_of_lead(lead_id))
+                self._refuse(rows, f"its lead cannot be read ({error})")
+                del self._unread[lead_id]
+                return []
+        elif not is_missing and self._failures_in_a_row >= _MOST_FAILURES and not existing.reads_every_lead:
+            self._log.warning("the sample cannot be read (%s): going on without", error)
+            return self._give_up_existing()
+        elif existing.reads_every_lead or not is_missing:
+            return []  # it is tried again
+        existing.was_read(lead_id, 0)
+        self._spool.known.read_lead(lead_id)
+        return self._unread.pop(lead_id)
 
     def _deny(self, error: LoftyError) -> list[PendingRow]:
         if self._existing.is_strict:
@@ -214,6 +266,8 @@ class ReadBack:
                 f"{error} An earlier try may have sent rows, no journal says which, and Lofty's activities cannot be "
                 "read: nothing was sent. Give the report of the earlier try back as the source"
             )
+        if self._existing.is_found or (self._existing.reads_every_lead and self._has_read):
+            raise type(error)(f"{error} Lofty may have more of these rows already, so nothing more was sent")
         if not self._denied:
             self._log.warning("reading back does not work (%s): rows in doubt will stay unknown", error)
         self._denied = "activities cannot be read back"
@@ -245,7 +299,7 @@ class ReadBack:
             elif doubt.intent.attempts >= MOST_SENDS:
                 self._end_rejected(doubt, doubt.row)
             else:
-                self._spool.undoubt(doubt.row.n, waits=False)
+                self._spool.undoubt(doubt.row.n)
                 again.append(doubt.row._replace(attempts=doubt.intent.attempts))
         return again
 
@@ -253,8 +307,7 @@ class ReadBack:
         result = None
         if doubt.row is not None:
             outcome = ALREADY_DELIVERED if doubt.is_from_before else DELIVERED
-            said = (doubt.said or Result(doubt.row.n, outcome))._replace(outcome=outcome)
-            result = said._replace(error="found by reading back")
+            result = _said(doubt, doubt.row)._replace(outcome=outcome, error="found by reading back")
         intent = doubt.intent
         self._spool.known.add([KnownRow(intent.identity, DELIVERED, intent.fingerprint, intent.sought.trace)])
         self._ledger.close(intent, DELIVERED, result)
@@ -262,13 +315,13 @@ class ReadBack:
     def _end_unknown(self, end: Settled) -> None:
         self.may_settle_later |= end.may_settle_later
         row = end.doubt.row
-        self._ledger.abandon(end.doubt.intent)
+        self._given_up[end.doubt.wanted.trace] += 1
         error = f"sent, but no trustworthy answer came, and {end.reason}: it may be stored; look at the lead"
         if row is None:
+            self._ledger.abandon(end.doubt.intent)
             self._log.warning("%s: %s", _place(end.doubt), error)
             return
-        said = (end.doubt.said or Result(row.n, UNKNOWN, attempts=row.attempts))._replace(outcome=UNKNOWN)
-        self._ledger.settle(said._replace(error=error))
+        self._ledger.abandon(end.doubt.intent, _said(end.doubt, row)._replace(outcome=UNKNOWN, error=error))
 
     def _end_carried(self, doubt: Doubt) -> None:
         self._log.warning("%s: proved not to be stored; the input has it no more, so it is not sent", _place(doubt))
@@ -276,8 +329,12 @@ class ReadBack:
 
     def _end_rejected(self, doubt: Doubt, row: PendingRow) -> None:
         error = f"sent {doubt.intent.attempts} times, and each time proved not to be stored; not stored"
-        said = (doubt.said or Result(row.n, REJECTED))._replace(outcome=REJECTED, error=error)
-        self._ledger.close(doubt.intent, REJECTED, said)
+        self._ledger.close(doubt.intent, REJECTED, _said(doubt, row)._replace(outcome=REJECTED, error=error))
+
+
+def _said(doubt: Doubt, row: PendingRow) -> Result:
+    """What is known of a row in doubt; one that an earlier try left open was sent at least once."""
+    return doubt.said or Result(row.n, UNKNOWN, attempts=max(doubt.intent.attempts, 1))
 
 
 def _place(doubt: Doubt) -> str:

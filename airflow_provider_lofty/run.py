@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,7 +125,8 @@ class Run:
         self._deadline = deadline
         self._clock = clock
         self._started = clock()
-        self._has_journal = False
+        self._knows_all = True
+        self._has_recalled = False
         self._gate: str | None = None
         self._stopped: Stop | None = None
         self._sent = self._read_backs = self._carried_over = 0
@@ -142,7 +143,7 @@ class Run:
         """
         self._hook.prepare()
         with _journal_errors():
-            self._has_journal = self._journal.begin()
+            self._knows_all = self._journal.begin(is_later_try=self._is_later_try)
 
     def send(self, stop: threading.Event) -> None:
         """Send what was read, unless a gate is closed or this is a preview."""
@@ -160,7 +161,7 @@ class Run:
             doubtful = self._doubtful(recalled)
             if waiting or doubtful:
                 with _journal_errors():
-                    self._journal.start(self.spool.count_identities())
+                    self._journal.start(self.spool.sketch())
                 self._deliver(stop, doubtful)
 
     def _recall(self) -> Recalled:
@@ -168,40 +169,45 @@ class Run:
         if self._policy.preview:
             return Recalled()
         recalled = self._journal.recall(self.spool)
-        self._refuse_another_input(recalled)
         self.spool.known.apply()
+        self._has_recalled = True
+        self._refuse_another_input(recalled)
         delivered = self.spool.counts()[ALREADY_DELIVERED]
-        if self._has_journal or delivered or recalled.doubtful:
+        if not self._knows_all:
+            self._log.warning(
+                "this task ran before and left no journal of all that it sent: every lead is read before anything is "
+                "sent to it"
+            )
+        if (self._is_later_try and self._knows_all) or delivered or recalled.doubtful:
             self._log.info(
                 "resuming: %s delivered, %s in doubt, %s to send",
                 *map(_grouped, (delivered, len(recalled.doubtful), self.spool.count_pending())),
-            )
-        elif self._is_later_try:
-            self._log.warning(
-                "this task ran before and left no journal, so nobody knows what it sent: every lead is read before "
-                "anything is sent to it"
             )
         return recalled
 
     def _refuse_another_input(self, recalled: Recalled) -> None:
         delivered, gone = recalled.delivered, recalled.gone
-        if gone <= _MOST_GONE * delivered:
+        if recalled.before is None or gone <= _MOST_GONE * delivered:
             return
-        now, before = self.spool.count_identities(), recalled.rows_before
-        unseen = now - before + gone
+        unseen = self.spool.sketch().unseen_since(recalled.before)
         if unseen >= gone / 2:
             raise LoftyConfigurationError(
-                f"{gone} of the {delivered} rows that earlier tries delivered are not in the input any more, and at "
-                f"least {unseen} others stand there: it is another input (a query with now(), a changed mapping or "
-                "unique_key), and rows would be sent twice. Nothing was sent. Make the source give the same rows "
+                f"{gone} of the {delivered} rows that earlier tries delivered are not in the input any more, and about "
+                f"{unseen} that were not there stand in it: it is another input (a query with now(), a changed mapping "
+                "or unique_key), and rows would be sent twice. Nothing was sent. Make the source give the same rows "
                 "on every try, or start a new Dag run"
             )
 
     def _doubtful(self, recalled: Recalled) -> list[tuple[Intent, PendingRow | None]]:
         """What earlier tries left in doubt, each with its row where the input has it."""
         rows = {row.identity: row for row in self.spool.doubtful()}
-        found = [(intent, rows.pop(intent.identity, None)) for intent in recalled.doubtful]
-        found = [(intent, row) for intent, row in found if row or not self.spool.known.has_row(intent.identity)]
+        found: list[tuple[Intent, PendingRow | None]] = []
+        for intent in recalled.doubtful:
+            row = rows.pop(intent.identity, None)
+            if row is None and self.spool.known.has_row(intent.identity):
+                continue
+            # The same activity may have another identity now: unique_key was changed while it was in doubt.
+            found.append((intent, row or self.spool.take_twin(intent.sought.trace, intent.attempts)))
         self._carried_over = sum(row is None for _, row in found)
         return found + [(intent_of(row, row.attempts), row) for row in rows.values()]
 
@@ -221,12 +227,12 @@ class Run:
         loaded_settle = settings.loaded_settle_seconds
         existing = Existing(
             self._policy.check_existing,
-            has_lost_journal=self._is_later_try and not self._has_journal,
+            has_lost_journal=not self._knows_all,
             not_before=self._started + loaded_settle,
         )
         conduct = Conduct(
             settings.max_in_flight, self._policy.stop_after_rejections, settings.settle_seconds, loaded_settle,
-            self._policy.on_unknown, self._deadline,
+            settings.authorised_seconds, self._policy.on_unknown, self._deadline,
         )  # fmt: skip
         delivery = Delivery(
             self.spool, self._hook, self._journal, existing, conduct, self._log, stop, clock=self._clock
@@ -240,6 +246,9 @@ class Run:
             self._hook.close()
         if self._stopped is not None:
             self.spool.close_books(NOT_ATTEMPTED, f"the run stopped first: {self._stopped.reason}")
+        elif not self._knows_all and not delivery.has_refused_rows:
+            with suppress(JournalError):  # the next try reads every lead once more
+                self._journal.trust()
 
     @contextmanager
     def accounted_for(self) -> Iterator[None]:
@@ -276,6 +285,11 @@ class Run:
 
     def _write_report(self) -> None:
         if self._report is None:
+            return
+        if self._is_later_try and not self._has_recalled and not self._policy.preview:
+            # What earlier tries delivered is not known here; given back, such a report would send it again.
+            self._report_error = "no report was written: the run ended before it knew what earlier tries delivered"
+            self._log.warning("%s", self._report_error)
             return
         try:
             self._report.write(self.spool)

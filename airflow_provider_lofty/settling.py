@@ -12,7 +12,7 @@ All times are in seconds of the clock that is given; nothing here sleeps or make
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -26,6 +26,7 @@ from airflow_provider_lofty.spool import PendingRow, Result
 PATIENCE = 10  # so many settle times are the longest wait for any proof
 _EARLY_SECONDS = 2.0
 _MOST_REFUSALS = 3
+_MOST_FLAWS = 3  # controls that are tried
 _MOST_TIMES_NEAR = 3  # it may be a row of another run, which its journal will know in a moment
 _PAUSE = 0.5  # of a settle time, between two looks at the same
 _LOOK_SECONDS = 0.05
@@ -61,7 +62,7 @@ class Control:
     wanted: Sought
     sent: float
     verified_at: float = math.inf
-    is_altered: bool = False
+    flaw: str = ""  # why it proves nothing
 
     @property
     def is_verified(self) -> bool:
@@ -88,6 +89,8 @@ class Doubt:
     settle_seconds: float
     said: Result | None = None
     control: Control | None = None
+    flaws: int = 0  # controls that proved useless, and
+    flaw: str = ""  # why
     was_read: bool = False
     times_near: int = 0
     refusals: int = 0
@@ -152,7 +155,7 @@ class Settling:
         self._doubts: dict[int, list[Doubt]] = {}
         self._without_control: defaultdict[str, list[Doubt]] = defaultdict(list)
         self._verified: dict[str, Control] = {}
-        self._latest: dict[str, Control] = {}
+        self._controls: defaultdict[str, deque[Control]] = defaultdict(lambda: deque(maxlen=_MOST_FLAWS + 1))
         self._next_look = -math.inf
 
     def __len__(self) -> int:
@@ -168,23 +171,27 @@ class Settling:
     def add(self, doubt: Doubt) -> None:
         """Take in a doubt."""
         self._doubts.setdefault(doubt.lead_id, []).append(doubt)
-        latest = self._latest.get(doubt.wanted.type)
-        if latest is not None and latest.sent >= doubt.since:
-            doubt.control = latest
-        else:
+        self._give_control(doubt)
+
+    def _give_control(self, doubt: Doubt) -> None:
+        """Choose the newest of the controls that were begun when the doubtful request was over: stored after it."""
+        fit = (c for c in reversed(self._controls[doubt.wanted.type]) if c.sent >= doubt.since and not c.flaw)
+        doubt.control = next(fit, None)
+        if doubt.control is None:
             self._without_control[doubt.wanted.type].append(doubt)
 
     def delivered(self, wanted: Sought, sent: float) -> None:
         """Learn of a delivered row: the control of earlier doubts of its type."""
-        latest = self._latest.get(wanted.type)
-        if latest is not None and latest.sent >= sent:
+        controls = self._controls[wanted.type]
+        if controls and controls[-1].sent >= sent:
             return
+        control = Control(wanted, sent)
+        controls.append(control)
         waiting = self._without_control.get(wanted.type)
-        control = self._latest[wanted.type] = Control(wanted, sent)
         if waiting:
             for doubt in waiting:
-                if doubt.since <= sent:  # begun when the doubtful request was over, so certainly stored after it
-                    doubt.control = control
+                if doubt.since <= sent:
+                    doubt.control, doubt.next_read = control, -math.inf
             waiting[:] = [doubt for doubt in waiting if doubt.control is None]
 
     def oldest(self) -> Doubt | None:
@@ -216,7 +223,7 @@ class Settling:
         if control is None:
             return doubt.wanted if is_idle or not self._is_proving else None
         is_late = now >= doubt.expires_at + doubt.settle_seconds
-        return doubt.wanted if control.is_verified or control.is_altered or is_late else control.wanted
+        return doubt.wanted if control.is_verified or is_late or doubt.flaws >= _MOST_FLAWS else control.wanted
 
     def _control_of(self, doubt: Doubt, now: float, is_idle: bool) -> Control | None:
         """The best control there is for a doubt; an older one will do after a long time."""
@@ -224,13 +231,13 @@ class Settling:
         verified = self._verified.get(kind)
         if verified is not None and verified.sent >= doubt.since:
             return verified
-        if doubt.control is not None or not is_idle or not self._is_proving:
+        if doubt.control is not None or not is_idle or not self._is_proving or doubt.flaws:
             return doubt.control
         if now >= doubt.expires_at:
-            older = self._latest.get(kind)
-            if older is None and (wanted := self._older_control(kind)) is not None:
-                older = self._latest[kind] = Control(wanted, -math.inf)
-            doubt.control = older
+            controls = self._controls[kind]
+            if not controls and (wanted := self._older_control(kind)) is not None:
+                controls.append(Control(wanted, -math.inf))
+            doubt.control = next((control for control in reversed(controls) if not control.flaw), None)
         return doubt.control
 
     def of_lead(self, lead_id: int) -> Sequence[Doubt]:
@@ -255,9 +262,20 @@ class Settling:
                 control.verified_at = page.ended
                 self._prefer(control)
                 continue
-            control.is_altered = any(is_altered(control.wanted, entry) for entry in surplus)
+            if any(is_altered(control.wanted, entry) for entry in surplus):
+                self._spoil(control, doubts, "Lofty does not show activities as they were sent")
+                continue
             for doubt in doubts:
-                doubt.next_read = page.ended + (0 if control.is_altered else doubt.settle_seconds * _PAUSE)
+                doubt.next_read = page.ended + doubt.settle_seconds * _PAUSE
+
+    def _spoil(self, control: Control, doubts: Iterable[Doubt], flaw: str) -> None:
+        """Give the doubts that rely on a control another one, if there is any."""
+        control.flaw = flaw
+        for doubt in doubts:
+            doubt.flaws += 1
+            doubt.flaw = flaw
+            doubt.next_read = -math.inf
+            self._give_control(doubt)
 
     def _prefer(self, control: Control) -> None:
         best = self._verified.get(control.wanted.type)
@@ -302,23 +320,21 @@ class Settling:
 
     def _judge_absence(self, doubt: Doubt, page: Page, is_idle: bool) -> Settled | None:
         control = self._control_of(doubt, page.started, is_idle)
+        if doubt.flaws >= _MOST_FLAWS or (doubt.flaws and control is None and is_idle):
+            return Settled(doubt, Proof.NONE, doubt.flaw)
         if control is None:
             if not is_idle or self._may_get_older_control(doubt.wanted.type):
                 return None
             return Settled(doubt, Proof.NONE, f"no other {doubt.wanted.type} activity was delivered, so nothing shows "
                                               "whether Lofty would show this one")  # fmt: skip
-        if control.is_altered:
-            return Settled(doubt, Proof.NONE, "Lofty does not show activities as they were sent")
-        # Seen on a page that was asked for before this one was there, or on this very page.
-        if control.verified_at <= page.started or (control.verified_at == page.ended
-                                                   and control.wanted.lead_id == page.lead_id):  # fmt: skip
+        if any(_was_seen_by(page, one) for one in (control, doubt.control) if one is not None):
             return Settled(doubt, Proof.NOT_STORED)
         if page.started >= doubt.expires_at + doubt.settle_seconds:
             return Settled(doubt, Proof.NONE, "Lofty does not show what was delivered after it, either")
         return None
 
     def _may_get_older_control(self, kind: str) -> bool:
-        return kind in self._latest or self._older_control(kind) is not None
+        return bool(self._controls[kind]) or self._older_control(kind) is not None
 
     def failed(self, lead_id: int, reason: str, *, is_refused: bool) -> list[Settled]:
         """
@@ -328,12 +344,17 @@ class Settling:
         """
         now = self._clock()
         settled = []
-        controlled = [d for d in self._all() if d.control is not None and d.control.wanted.lead_id == lead_id]
-        for doubt in dict.fromkeys((*self._doubts.get(lead_id, ()), *controlled)):
-            doubt.refusals += is_refused
+        relying = defaultdict(list)
+        for doubt in self._all():
+            if doubt.control is not None and doubt.control.wanted.lead_id == lead_id:
+                relying[doubt.control].append(doubt)
+        for doubt in dict.fromkeys((*self.of_lead(lead_id), *chain.from_iterable(relying.values()))):
+            doubt.refusals += is_refused and doubt.lead_id == lead_id
             doubt.next_read = now + doubt.settle_seconds * _PAUSE
             if doubt.refusals >= _MOST_REFUSALS or now >= doubt.expires_at:
                 settled.append(Settled(doubt, Proof.NONE, f"reading back failed: {reason}", not is_refused))
+        for control, doubts in relying.items() if is_refused else ():
+            self._spoil(control, doubts, f"what was delivered after it cannot be read: {reason}")
         self._drop(settled)
         return settled
 
@@ -352,3 +373,9 @@ class Settling:
             waiting = self._without_control.get(end.doubt.wanted.type, [])
             if end.doubt in waiting:
                 waiting.remove(end.doubt)
+
+
+def _was_seen_by(page: Page, control: Control) -> bool:
+    """Whether a control was seen before a page was asked for, or on this very page."""
+    is_on_page = control.verified_at == page.ended and control.wanted.lead_id == page.lead_id
+    return control.verified_at <= page.started or is_on_page

@@ -14,12 +14,13 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from airflow_provider_lofty.cells import decode_cells, encode_cells
 from airflow_provider_lofty.known import Known
+from airflow_provider_lofty.sketch import IDENTITY_BYTES, SAMPLE_ROWS, Sketch
 
 DELIVERED = "delivered"
 ALREADY_DELIVERED = "already_delivered"
@@ -54,8 +55,9 @@ _INSERT = (
     "INSERT INTO rows (source, row_number, layout, cells, lead_id, body, identity, fingerprint, trace,"
     " outcome, error_field, error, attempts, doubt) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
+_IS_CONTROL = f"body IS NOT NULL AND outcome IN ('{DELIVERED}', '{ALREADY_DELIVERED}') AND error IS NULL"
 _BATCH = 500
-_NO_DOUBT, _IN_HAND = 0, 2  # of the column "doubt"; 1 is a row in doubt
+_IN_HAND = 2  # of the column "doubt"; 1 is a row in doubt
 
 
 class SpoolRow(NamedTuple):
@@ -195,7 +197,7 @@ class Spool:
         Of rows with the same identity keep the first; mark the others.
 
         Same content: ``duplicate``, naming the first row. Other content: ``invalid``. A row whose outcome is
-        already known stands before those that wait.
+        already known stands before one in doubt, and that before those that wait.
 
         :param identity_name: what to call the identity where it is at fault
         """
@@ -203,7 +205,7 @@ class Spool:
         repeated = self._db.execute(
             "SELECT n, source, row_number, identity, fingerprint, outcome FROM rows WHERE identity IN"
             " (SELECT identity FROM rows WHERE identity IS NOT NULL GROUP BY identity HAVING COUNT(*) > 1)"
-            " ORDER BY identity, outcome IS NULL AND NOT doubt, n"
+            " ORDER BY identity, outcome IS NULL, NOT doubt, n"
         )
         marks: list[tuple[Any, ...]] = []
         first: tuple[Any, ...] = (None,) * 6
@@ -268,13 +270,25 @@ class Spool:
         start = b'{"type":"%b"' % kind.encode()
         return next(
             self._checked(
-                f"outcome IN ('{DELIVERED}', '{ALREADY_DELIVERED}') AND error IS NULL"
-                " AND substr(body, 1, ?) = ? ORDER BY n DESC LIMIT 1",
+                f"{_IS_CONTROL} AND substr(body, 1, ?) = ? ORDER BY n DESC LIMIT 1",
                 len(start),
                 start,
             ),
             None,
         )
+
+    def take_twin(self, trace: bytes, attempts: int) -> PendingRow | None:
+        """
+        Put into doubt one of the waiting rows with this trace.
+
+        :param attempts: how often it was sent
+        """
+        self._db.execute("CREATE INDEX IF NOT EXISTS rows_trace ON rows (trace) WHERE trace IS NOT NULL")
+        row = next(self._checked("trace = ? AND outcome IS NULL AND NOT doubt ORDER BY n LIMIT 1", trace), None)
+        if row is None:
+            return None
+        self.doubt(Result(row.n, UNKNOWN, attempts=attempts))
+        return row._replace(attempts=attempts)
 
     def doubtful(self) -> list[PendingRow]:
         """The rows that were sent before, nobody knows with what success."""
@@ -290,13 +304,12 @@ class Spool:
         found = self._db.execute("SELECT DISTINCT identity FROM rows WHERE identity IS NOT NULL")
         return (identity for (identity,) in found)
 
-    def count_identities(self) -> int:
-        """How many different rows the input has; invalid ones and repeats are not counted."""
-        (count,) = self._db.execute(
-            "SELECT COUNT(*) FROM rows WHERE identity IS NOT NULL AND coalesce(outcome, '') NOT IN"
-            f" ('{INVALID}', '{DUPLICATE}')"
-        ).fetchone()
-        return int(count)
+    def sketch(self) -> Sketch:
+        """Sum up which rows the input has; invalid ones and repeats are not counted."""
+        which = f"FROM rows WHERE identity IS NOT NULL AND coalesce(outcome, '') NOT IN ('{INVALID}', '{DUPLICATE}')"
+        (count,) = self._db.execute(f"SELECT COUNT(*) {which}").fetchone()
+        lowest = self._db.execute(f"SELECT identity {which} ORDER BY identity LIMIT {SAMPLE_ROWS}")
+        return Sketch(int(count), b"".join(identity[:IDENTITY_BYTES] for (identity,) in lowest))
 
     def doubt(self, result: Result) -> None:
         """Write down that a row was sent and that no trustworthy answer came, unless its outcome is known."""
@@ -306,15 +319,10 @@ class Spool:
             (*result[2:], result.n),
         )
 
-    def undoubt(self, n: int, *, waits: bool) -> None:
-        """
-        Take the doubt from a row: it may be sent again.
-
-        :param waits: whether it waits with the others in :meth:`pending`; otherwise the caller has it in hand
-        """
+    def undoubt(self, n: int) -> None:
+        """Take the doubt from a row: it proved not to be stored, and the caller has it in hand to send it again."""
         self._db.execute(
-            "UPDATE rows SET doubt = ?, http_status = NULL, error_code = NULL, error = NULL WHERE n = ?",
-            (_NO_DOUBT if waits else _IN_HAND, n),
+            f"UPDATE rows SET doubt = {_IN_HAND}, http_status = NULL, error_code = NULL, error = NULL WHERE n = ?", (n,)
         )
 
     def settle(self, result: Result) -> None:
@@ -325,12 +333,23 @@ class Spool:
             (*result[1:], result.n),
         )
 
-    def reject_lead(self, lead_id: int, http_status: int | None, code: int | None, error: str) -> int:
-        """Reject, unsent, the rows of a lead that does not exist; tell how many."""
+    def delivered_to_lead(self, lead_id: int) -> Iterator[PendingRow]:
+        """The rows of a lead that were delivered just as they are now."""
+        self._db.execute("CREATE INDEX IF NOT EXISTS rows_of_lead ON rows (lead_id)")
+        return self._checked(f"lead_id = ? AND {_IS_CONTROL} ORDER BY n", lead_id)
+
+    def reject_lead(
+        self, lead_id: int, http_status: int | None, code: int | None, error: str, on_their_way: Collection[int]
+    ) -> int:
+        """
+        Reject, unsent, the rows of a lead that does not exist; tell how many.
+
+        :param on_their_way: rows that are being sent at this moment, and get an answer of their own
+        """
         self._index_leads()
         return self._db.execute(
             f"UPDATE rows SET outcome = '{REJECTED}', http_status = ?, error_code = ?, error = ?"
-            " WHERE lead_id = ? AND outcome IS NULL AND NOT doubt",
+            f" WHERE lead_id = ? AND outcome IS NULL AND NOT doubt AND n NOT IN ({','.join(map(str, on_their_way))})",
             (http_status, code, error, lead_id),
         ).rowcount
 

@@ -23,7 +23,7 @@ from airflow_provider_lofty.sources import Source, SourceRow
 from airflow_provider_lofty.spool import ReportRow, Spool
 
 _CONDUCT: dict[str, Any] = {
-    "max_in_flight": 4, "stop_after_rejections": 20, "settle_seconds": 0.2, "loaded_settle_seconds": 0.2,
+    "max_in_flight": 4, "stop_after_rejections": 20, "settle_seconds": 0.2, "loaded_settle_seconds": 0.2, "authorised_seconds": 10.0,
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_lofty.known import CONTENT_HAS_CHANGED, FINGERPRINT_BYTES, HELD, KnownRow
+from airflow_provider_lofty.known import CONTENT_HAS_CHANGED, FINGERPRINT_BYTES, HELD, KEY_OF_ANOTHER, KnownRow
 from airflow_provider_lofty.spool import (
     ALREADY_DELIVERED,
     DELIVERED,
@@ -109,16 +109,52 @@ class TestApplying:
         assert spool.counts()[ALREADY_DELIVERED] == 2
 
 
+class TestForeignKeys:
+    """What another Dag or task has delivered under a key that this input has too."""
+
+    def test_a_row_for_another_lead_is_invalid(self, spool: Spool) -> None:
+        fill(spool, 1, 2)
+        spool.known.add([known(1, foreign_lead=9), known(2, foreign_lead=2)])
+        spool.known.apply()
+        spool.close_books(UNKNOWN)
+        found = [(row.outcome, row.error_field, row.error) for row in spool.report_rows()]
+        assert found == [(INVALID, "unique_key", KEY_OF_ANOTHER), (ALREADY_DELIVERED, None, None)]
+
+    def test_a_row_in_doubt_for_another_lead_is_invalid_too(self, spool: Spool) -> None:
+        fill(spool, 1, doubt=True)
+        spool.known.add([known(1, foreign_lead=9)])
+        spool.known.apply()
+        assert spool.doubtful() == []
+        assert (spool.counts()[INVALID], spool.count_failed()) == (1, 1)
+
+    def test_a_row_with_an_outcome_keeps_it(self, spool: Spool) -> None:
+        fill(spool, 1, outcome=ALREADY_DELIVERED)
+        spool.known.add([known(1, foreign_lead=9)])
+        spool.known.apply()
+        assert outcomes(spool) == [(ALREADY_DELIVERED, None, None, None, 0)]
+
+
 class TestCounting:
     def test_what_is_said_later_replaces_what_was_said_before(self, spool: Spool) -> None:
         spool.known.add([known(1, "rejected"), known(2, "rejected")])
         spool.known.add([known(1)])
         assert (spool.known.count("rejected"), spool.known.count("delivered")) == (1, 1)
 
-    def test_a_state_can_be_forgotten(self, spool: Spool) -> None:
+    def test_what_others_hold_can_be_forgotten(self, spool: Spool) -> None:
         spool.known.add([known(1), known(2, HELD), known(3, HELD)])
-        spool.known.forget(HELD)
+        spool.known.forget_held()
         assert (spool.known.count(HELD), spool.known.count("delivered")) == (0, 1)
+
+    def test_what_others_hold_is_found_without_looking_at_all_that_is_known(self, spool: Spool) -> None:
+        asked: list[str] = []
+        spool.known._db.set_trace_callback(asked.append)
+        spool.known.held_traces()
+        spool.known.forget_held()
+        spool.known._db.set_trace_callback(None)
+        assert len(asked) == 2
+        for statement in asked:
+            plan = spool.known._db.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+            assert "known_held" in plan[0][3]
 
     def test_delivered_rows_that_the_input_has_no_more_are_gone(self, spool: Spool) -> None:
         fill(spool, 1, 2)

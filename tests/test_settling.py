@@ -318,11 +318,41 @@ class TestReadsThatFail:
             Settled(doubt, Proof.NONE, "reading back failed: no", may_settle_later=True)
         ]
 
-    def test_a_control_whose_lead_is_refused_ends_it_too(self, desk: Desk) -> None:
+    def test_a_control_whose_lead_is_refused_is_replaced_by_another(self, desk: Desk) -> None:
         desk.doubt()
         desk.settling.delivered(CONTROL, 5)
-        ends = [self.failed(desk, 6, at, is_refused=True) for at in (61, 100, 140)]
-        assert [[end.proof for end in each] for each in ends] == [[], [], [Proof.NONE]]
+        desk.settling.delivered(activity(3, 7), 6)
+        assert desk.wants(61) == CONTROL
+        assert self.failed(desk, 6, 61, is_refused=True) == []
+        assert desk.wants(62) == activity(3, 7)
+        desk.show(7, activity(3, 7), at=62)
+        assert desk.show(5, at=64) == NOT_STORED
+
+    def test_where_no_control_can_be_read_it_stays_unknown_at_once(self, desk: Desk) -> None:
+        desk.doubt()
+        desk.settling.delivered(CONTROL, 5)
+        assert self.failed(desk, 6, 61, is_refused=True) == []
+        assert desk.wants(62) == SENT
+        assert desk.show(5, at=62) == [(Proof.NONE, "what was delivered after it cannot be read: no")]
+
+    def test_while_rows_are_sent_another_control_is_waited_for(self, desk: Desk) -> None:
+        desk.is_idle = False
+        desk.doubt()
+        desk.settling.delivered(CONTROL, 5)
+        self.failed(desk, 6, 61, is_refused=True)
+        assert desk.wants(62) is None
+        desk.settling.delivered(activity(3, 7), 63)
+        assert desk.wants(64) == activity(3, 7)
+
+    def test_not_every_control_there_is_gets_tried(self, desk: Desk) -> None:
+        desk.doubt()
+        for n in range(10):
+            desk.settling.delivered(activity(20 + n, 20 + n), 5 + n)
+        for n in (0, 9, 8):
+            assert desk.wants(62) == activity(20 + n, 20 + n)
+            self.failed(desk, 20 + n, 62, is_refused=True)
+        assert desk.wants(63) == SENT
+        assert [proof for proof, _ in desk.show(5, at=63)] == [Proof.NONE]
 
     def test_other_leads_do_not_matter(self, desk: Desk) -> None:
         desk.doubt()

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.activity import InvalidRow, Mapping
+from airflow_provider_lofty.sketch import IDENTITY_BYTES, SAMPLE_ROWS, Sketch
 from airflow_provider_lofty.spool import (
     ALREADY_DELIVERED,
     DELIVERED,
@@ -152,6 +153,11 @@ class TestDuplicates:
         assert spool.count_pending() == 0
         assert outcomes(spool)[0] == (DUPLICATE, "same as row 2")
 
+    def test_a_row_in_doubt_stands_before_those_that_wait(self, spool: Spool) -> None:
+        fill(spool, row(1, b"same"), row(2, b"same", doubt=True), row(3, b"same")).find_duplicates("identity")
+        spool.close_books(UNKNOWN)
+        assert outcomes(spool) == [(DUPLICATE, "same as row 2"), (UNKNOWN, None), (DUPLICATE, "same as row 2")]
+
     def test_invalid_rows_without_an_identity_are_not_compared(self, spool: Spool) -> None:
         nothing = {"identity": None, "fingerprint": None, "outcome": INVALID}
         fill(spool, row(1)._replace(**nothing), row(2)._replace(**nothing)).find_duplicates("identity")
@@ -189,9 +195,14 @@ class TestOutcomes:
     def test_a_missing_lead_rejects_its_waiting_rows_only(self, spool: Spool) -> None:
         fill(spool, row(1, lead_id=5), row(2, lead_id=5), row(3, lead_id=6), row(4, lead_id=5))
         spool.settle(Result(1, DELIVERED))
-        assert spool.reject_lead(5, 404, 20006, "the lead does not exist") == 2
+        assert spool.reject_lead(5, 404, 20006, "the lead does not exist", ()) == 2
         assert [outcome for outcome, _ in outcomes(spool)[:2]] == [DELIVERED, REJECTED]
         assert [waiting.lead_id for waiting in spool.pending()] == [6]
+
+    def test_but_none_of_those_that_are_on_their_way(self, spool: Spool) -> None:
+        fill(spool, *(row(number, lead_id=5) for number in range(1, 5)))
+        assert spool.reject_lead(5, 404, 20006, "the lead does not exist", [2, 3]) == 2
+        assert [waiting.n for waiting in spool.pending()] == [2, 3]
 
     def test_failed_rows_that_failed_alike_are_one_group_with_the_first_as_example(self, spool: Spool) -> None:
         fill(spool, *(row(number) for number in range(1, 7)))
@@ -212,6 +223,102 @@ class TestOutcomes:
         spool.close_books(NOT_ATTEMPTED)
         assert [found.row_number for found in spool.failed_rows(10)] == [2, 4]
         assert [found.row_number for found in spool.failed_rows(1)] == [2]
+
+
+class TestDoubt:
+    SENT = Result(1, UNKNOWN, 502, None, "no answer", 2, "2024-05-01T10:00:00Z")
+
+    def test_a_row_in_doubt_does_not_wait_and_ends_unknown(self, spool: Spool) -> None:
+        fill(spool, row(1), row(2)).doubt(self.SENT)
+        assert [(found.n, found.attempts) for found in spool.doubtful()] == [(1, 2)]
+        assert [waiting.n for waiting in spool.pending()] == [2]
+        spool.close_books(NOT_ATTEMPTED, "the run stopped first")
+        assert outcomes(spool) == [(UNKNOWN, "no answer"), (NOT_ATTEMPTED, "the run stopped first")]
+        assert [found.attempts for found in spool.report_rows()] == [2, 0]
+
+    @pytest.mark.parametrize("outcome", [DELIVERED, REJECTED])
+    def test_a_row_whose_outcome_is_known_is_never_in_doubt(self, spool: Spool, outcome: str) -> None:
+        fill(spool, row(1)).settle(Result(1, outcome, 200, error="as Lofty said", attempts=1))
+        spool.doubt(self.SENT)
+        spool.close_books(NOT_ATTEMPTED)
+        assert outcomes(spool) == [(outcome, "as Lofty said")]
+        assert spool.doubtful() == []
+
+    def test_without_its_doubt_a_row_is_in_somebodys_hand(self, spool: Spool) -> None:
+        fill(spool, row(1)).doubt(self.SENT)
+        spool.undoubt(1)
+        assert (spool.doubtful(), spool.pending()) == ([], [])
+        spool.close_books(NOT_ATTEMPTED, "the run stopped first")
+        (found,) = spool.report_rows()
+        assert (found.outcome, found.error, found.http_status) == (NOT_ATTEMPTED, "the run stopped first", None)
+        assert found.attempts == 2
+
+    def test_it_may_be_in_doubt_again(self, spool: Spool) -> None:
+        fill(spool, row(1)).doubt(self.SENT)
+        spool.undoubt(1)
+        spool.doubt(self.SENT._replace(attempts=3))
+        assert [(found.n, found.attempts) for found in spool.doubtful()] == [(1, 3)]
+
+
+class TestTwins:
+    """A doubt is told by its trace where the row has another identity now."""
+
+    def test_the_first_waiting_row_with_the_trace_is_put_into_doubt(self, spool: Spool) -> None:
+        fill(spool, row(1, trace=b"other"), row(2), row(3), row(4))
+        spool.settle(Result(2, DELIVERED))
+        twin = spool.take_twin(b"trace", 2)
+        assert twin is not None
+        assert (twin.n, twin.identity, twin.attempts) == (3, b"i3", 2)
+        assert spool.doubtful() == [twin]
+        assert [waiting.n for waiting in spool.pending()] == [1, 4]
+
+    def test_each_of_several_doubts_takes_a_row_of_its_own(self, spool: Spool) -> None:
+        fill(spool, row(1), row(2), row(3, outcome=DUPLICATE))
+        taken = [spool.take_twin(b"trace", 1) for _ in range(3)]
+        assert [twin and twin.n for twin in taken] == [1, 2, None]
+
+    def test_without_such_a_row_nothing_changes(self, spool: Spool) -> None:
+        fill(spool, row(1))
+        assert spool.take_twin(b"another", 1) is None
+        assert (spool.count_pending(), spool.doubtful()) == (1, [])
+
+
+class TestSketch:
+    def test_it_counts_the_rows_and_keeps_the_lowest_identities(self, spool: Spool) -> None:
+        identities = [b"%012d" % (n * 7919 % 1009) for n in range(1000)]
+        fill(spool, *(row(number, identity) for number, identity in enumerate(identities, 1)))
+        lowest = b"".join(identity[:IDENTITY_BYTES] for identity in sorted(identities)[:SAMPLE_ROWS])
+        assert spool.sketch() == Sketch(1000, lowest)
+
+    def test_the_order_of_the_rows_and_what_came_of_them_does_not_matter(self, spool: Spool, tmp_path: Path) -> None:
+        fill(spool, row(1), row(2), row(3), row(4))
+        spool.settle(Result(1, ALREADY_DELIVERED))
+        spool.settle(Result(2, REJECTED))
+        spool.doubt(Result(3, UNKNOWN))
+        other = Spool(keep_cells=True, folder=str(tmp_path))
+        other.add_source("x")
+        assert fill(other, row(4), row(3), row(2), row(1)).sketch() == spool.sketch()
+        other.close()
+
+    def test_invalid_rows_and_repeats_are_not_counted(self, spool: Spool) -> None:
+        fill(spool, row(1, b"same00"), row(2, b"same00"), row(3, b"bad000", outcome=INVALID), row(4, identity=None))
+        spool.add(row(5)._replace(identity=None, outcome=INVALID))
+        spool.find_duplicates("identity")
+        assert spool.sketch() == Sketch(2, b"i4same00")
+
+    def test_no_rows_are_none(self, spool: Spool) -> None:
+        assert spool.sketch() == Sketch(0, b"")
+
+
+def test_the_rows_of_a_lead_that_were_delivered_as_they_are_now(spool: Spool) -> None:
+    fill(spool, *(row(number, lead_id=5 + (number == 4)) for number in range(1, 7)))
+    spool.settle(Result(1, DELIVERED, 200))
+    spool.settle(Result(2, ALREADY_DELIVERED))
+    spool.settle(Result(3, ALREADY_DELIVERED, error="its content has changed since it was delivered"))
+    spool.settle(Result(4, DELIVERED, 200))
+    spool.settle(Result(5, REJECTED, 400))
+    assert [found.n for found in spool.delivered_to_lead(5)] == [1, 2]
+    assert [found.n for found in spool.delivered_to_lead(6)] == [4]
 
 
 class Colour(str, enum.Enum):

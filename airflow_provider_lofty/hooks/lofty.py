@@ -289,7 +289,7 @@ class LoftyHook(BaseHook):
         try:
             profile = self.get_me()
         except LoftyError as error:
-            if isinstance(error, LoftyConfigurationError) and str(PERMISSION_MISSING) in str(error):
+            if error.code == PERMISSION_MISSING:
                 return True, "Lofty accepts the credential; this app may not read its owner's profile"
             return False, str(error)
         return (
@@ -304,6 +304,11 @@ class LoftyHook(BaseHook):
 
     def error_for(self, verdict: Verdict, what: str) -> LoftyError:
         """Make the exception for an answer that is no success; ``what`` names what was asked for."""
+        error = self._error_for(verdict, what)
+        error.code = verdict.code
+        return error
+
+    def _error_for(self, verdict: Verdict, what: str) -> LoftyError:
         said = f"HTTP {verdict.status}" + (f", code {verdict.code}" if verdict.code is not None else "")
         if verdict.meaning is Meaning.CREDENTIAL_REFUSED:
             return LoftyCredentialRefused(f"Lofty refused the credential ({said}): {self._credential_advice(verdict)}")

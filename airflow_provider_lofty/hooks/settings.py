@@ -24,6 +24,7 @@ _NUMBERS: dict[str, tuple[float | None, float, float]] = {  # default, smallest,
     "timeout_seconds": (30, 0.1, 600),
     "settle_seconds": (60, 0, 86_400),
 }
+_MOST_AUTHORISED_SECONDS = 10.0
 _NEEDS = {
     "api_key": ("password",),
     "access_token": ("password",),
@@ -56,9 +57,14 @@ class LoftySettings:
     settle_seconds: float
 
     @property
+    def authorised_seconds(self) -> float:
+        """How long the intent to send a row allows its first byte to leave."""
+        return min(_MOST_AUTHORISED_SECONDS, max(self.settle_seconds / 6, 1.0))
+
+    @property
     def loaded_settle_seconds(self) -> float:
-        """The settle time of what another process sent, whose request may still be on its way."""
-        return max(self.settle_seconds, self.timeout_seconds)
+        """The settle time of what another process sent, which may still be about to send it."""
+        return max(self.settle_seconds, self.authorised_seconds + self.timeout_seconds)
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ The journal in a table: shared by runs, Dags, mapped tasks and Airflow versions,
 A row is claimed by inserting its key, which the database allows once, so two runs never send the same row at once. A
 claim is its owner's as long as the owner shows signs of life; whoever meets it waits. When they stay away, it is taken
 over and is in doubt: only Lofty can tell whether its row was sent. No clock is compared with another machine's: a
-sign of life is a value that changes.
+sign of life is a value that changes, and each claim says how long its owner may go without one.
 
 The statements are plain SQL for any ``DbApiHook`` whose database enforces primary keys; a warehouse such as Snowflake
 or BigQuery does not, and is refused.
@@ -13,6 +13,7 @@ or BigQuery does not, and is refused.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from hashlib import blake2b
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from airflow_provider_lofty.journal import (
+    ABANDONED,
     DELIVERED,
     DOUBTED,
     INTENDED,
@@ -35,6 +37,7 @@ from airflow_provider_lofty.journal import (
 )
 from airflow_provider_lofty.known import HELD, KnownRow
 from airflow_provider_lofty.matching import Sought
+from airflow_provider_lofty.sketch import Sketch
 from airflow_provider_lofty.spool import Spool
 
 TABLE = "lofty_journal"
@@ -58,6 +61,7 @@ _COLUMNS = {
     "task_key": "CHAR(16) NOT NULL",  # a hash of the four before
     "owner": "CHAR(32) NOT NULL",  # the process that claimed it
     "sign_of_life": "VARCHAR(32) NOT NULL",
+    "stale_seconds": "INTEGER NOT NULL",  # without one for so long, the owner is taken for dead
     "intended_at": "VARCHAR(32) NOT NULL",
     "closed_at": "VARCHAR(32)",
     "http_status": "INTEGER",
@@ -73,6 +77,8 @@ _RUN_COLUMNS = {
     "source": "VARCHAR(32) NOT NULL",
     "max_tries": "INTEGER",
     "row_count": "BIGINT NOT NULL",
+    "lowest": "VARCHAR(2500) NOT NULL",  # a sketch of the input
+    "is_blind": "INTEGER NOT NULL",  # 1: earlier tries may have sent rows that nobody wrote down
     "started_at": "VARCHAR(32) NOT NULL",
 }
 _SCHEMA = (
@@ -84,8 +90,14 @@ _SCHEMA = (
 )  # fmt: skip
 _FOUND = (
     "row_key, fingerprint, trace, lead_id, activity_type, created_ms, text_mark, link_mark, state, attempts, task_key,"
-    " owner, sign_of_life, http_status, error_code, error"
+    " dag_id, task_id, owner, sign_of_life, stale_seconds, http_status, error_code, error"
 )
+# A peer that stopped between INSERT and COMMIT must not be waited for without end.
+_LOCK_TIMEOUTS = {
+    "postgresql": "SET lock_timeout = '5s'",
+    "mysql": "SET SESSION innodb_lock_wait_timeout = 5",
+    "mssql": "SET LOCK_TIMEOUT 5000",
+}
 _REOPENED = "reopened"  # was rejected, and the task was cleared since
 _CLAIMABLE = (REJECTED, _REOPENED)
 _MOST_KEYS = 400  # in one statement; databases allow from 999 parameters on
@@ -131,8 +143,11 @@ class _Row(NamedTuple):
     state: str
     attempts: int
     task_key: str
+    dag_id: str
+    task_id: str
     owner: str
     sign_of_life: str
+    stale_seconds: int
     http_status: int | None
     error_code: int | None
     error: str | None
@@ -193,29 +208,39 @@ class SqlJournal:
         self._clock = clock
         self._owner = uuid4().hex
         self._connection: Any = None
-        self._rows_before = 0
-        self._is_resumed = self._is_cleared = False
+        self._before: Sketch | None = None
+        self._is_resumed = self._is_cleared = self._is_blind = False
         self._mine: set[bytes] = set()
         self._held: dict[bytes, _Held] = {}
         self._next_life = 0.0
 
-    def begin(self) -> bool:
+    def begin(self, *, is_later_try: bool) -> bool:
         """Make the tables where they are missing; look for earlier tries."""
         self._prepare_tables()
-        key = (self._place.key,)
-        found = self._query(f"SELECT source, max_tries, row_count FROM {RUNS_TABLE} WHERE task_key = ?", key)
+        key = self._place.key
+        found = self._query(
+            f"SELECT source, max_tries, row_count, lowest, is_blind FROM {RUNS_TABLE} WHERE task_key = ?", (key,)
+        )
         if not found:
-            self._insert([self._run_values(0)], RUNS_TABLE, _RUN_COLUMNS)
+            self._is_blind = is_later_try
+            self._insert([self._run_values(key)], RUNS_TABLE, _RUN_COLUMNS)
             self._commit()
-            return False
-        source, max_tries, rows = found[0]
+            return not self._is_blind
+        source, max_tries, rows, lowest, is_blind = found[0]
         self._is_resumed = source.strip() == self._source
         self._is_cleared = max_tries != self._max_tries
-        self._rows_before = int(rows) if self._is_resumed else 0
-        return self._is_resumed
+        if self._is_resumed and rows:
+            self._before = Sketch(int(rows), bytes.fromhex(lowest))
+        is_purged = bool(rows) and not self._count("task_key = ?", key)
+        self._is_blind = bool(is_blind) or is_purged or not self._is_resumed
+        return not self._is_blind
 
     def recall(self, spool: Spool) -> Recalled:
         """Take over what earlier tries of this task left open; look up every row of the input."""
+        with self._or_disconnected():
+            return self._recall(spool)
+
+    def _recall(self, spool: Spool) -> Recalled:
         key = self._place.key
         self._execute(
             f"UPDATE {TABLE} SET owner = ?, sign_of_life = ? WHERE scope = ? AND task_key = ? AND state = ?",
@@ -229,51 +254,63 @@ class SqlJournal:
         self._commit()
         doubtful = [row.intent for row in self._rows("owner = ?", (self._owner,))]
         self._mine.update(intent.identity for intent in doubtful)
-        ((delivered,),) = self._query(
-            f"SELECT COUNT(*) FROM {TABLE} WHERE scope = ? AND task_key = ? AND state = ?",
-            (self._scope, key, DELIVERED),
-        )
+        delivered = self._count("task_key = ? AND state = ?", key, DELIVERED)
         there = 0
         for keys in _batches(spool.identities()):
             found = self._rows_with(keys)
             there += sum(row.state == DELIVERED and row.task_key == key for row in found)
-            spool.known.add(row.known for row in found if self._is_known(row))
-        if not self._is_resumed:
+            spool.known.add(self._known(row) for row in found if self._is_known(row))
+        if self._before is None:
             return Recalled(doubtful)
-        return Recalled(doubtful, self._rows_before, int(delivered), int(delivered) - there)
+        return Recalled(doubtful, self._before, delivered, delivered - there)
+
+    def _known(self, row: _Row) -> KnownRow:
+        place = self._place
+        is_foreign = (row.dag_id.strip(), row.task_id.strip()) != (place.dag_id, place.task_id)
+        return row.known._replace(foreign_lead=int(row.lead_id) if is_foreign else None)
 
     def _is_known(self, row: _Row) -> bool:
         if row.state == REJECTED:  # by this task, which was not cleared since; others may have mended their rows
             return row.task_key == self._place.key and self._is_resumed
         return row.state == DELIVERED or row.owner == self._owner
 
-    def start(self, rows: int) -> None:
+    def start(self, rows: Sketch) -> None:
         """Write down that sending begins."""
         self._execute(
-            f"UPDATE {RUNS_TABLE} SET source = ?, max_tries = ?, row_count = ?, started_at = ? WHERE task_key = ?",
-            (self._source, self._max_tries, rows, utc_now(), self._place.key),
-        )
+            f"UPDATE {RUNS_TABLE} SET source = ?, max_tries = ?, row_count = ?, lowest = ?, is_blind = ?,"
+            " started_at = ? WHERE task_key = ?",
+            (self._source, self._max_tries, rows.rows, rows.lowest.hex(), int(self._is_blind), utc_now(),
+             self._place.key),
+        )  # fmt: skip
+        self._commit()
+
+    def trust(self) -> None:
+        """Say so in the run's row."""
+        self._execute(f"UPDATE {RUNS_TABLE} SET is_blind = 0 WHERE task_key = ?", (self._place.key,))
         self._commit()
 
     def recall_lead(self, lead_id: int, spool: Spool) -> None:
         """Look up what was ever delivered to a lead, and what other runs are sending to it now."""
-        spool.known.forget(HELD)
+        spool.known.forget_held()
         mine_aside = "lead_id = ? AND state IN (?, ?) AND owner <> ?"
-        rows = self._rows(mine_aside, (lead_id, DELIVERED, INTENDED, self._owner))
+        with self._or_disconnected():
+            rows = self._rows(mine_aside, (lead_id, DELIVERED, INTENDED, self._owner))
         spool.known.add(row.known if row.state == DELIVERED else row.known._replace(state=HELD) for row in rows)
 
     def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
         """Close rows, then claim others; each in a transaction of its own."""
-        try:
+        with self._or_disconnected():
             if closings:
                 self._close_rows(closings)
             return self._claim(intents) if intents else ()
-        except JournalError:
-            self._disconnect()  # what follows gets a new connection: claims are known by their owner
-            raise
 
     def tend(self) -> Sequence[Freed]:
         """Show a sign of life; look at rows that others hold."""
+        with self._or_disconnected():
+            self._show_life()
+            return self._look_at_held()
+
+    def _show_life(self) -> None:
         if self._mine and self._clock() >= self._next_life:
             for keys in _batches(list(self._mine)):
                 self._execute(
@@ -283,6 +320,8 @@ class SqlJournal:
                 )
             self._commit()
             self._next_life = self._clock() + min(_LIFE_SECONDS, self._stale_seconds / 4)
+
+    def _look_at_held(self) -> list[Freed]:
         freed = []
         for keys in _batches(list(self._held)):
             found = {bytes.fromhex(row.row_key): row for row in self._rows_with(keys)}
@@ -294,6 +333,15 @@ class SqlJournal:
     def close(self) -> None:
         """Close the connection."""
         self._disconnect()
+
+    @contextlib.contextmanager
+    def _or_disconnected(self) -> Iterator[None]:
+        """What follows a failure gets a new connection: claims are known by their owner."""
+        try:
+            yield
+        except JournalError:
+            self._disconnect()
+            raise
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -382,7 +430,9 @@ class SqlJournal:
         held = self._held[key]
         if (row.owner, row.sign_of_life) != (held.owner, held.sign_of_life):
             self._held[key] = _Held(row.owner, row.sign_of_life, self._clock())
-        elif self._clock() - held.since >= self._stale_seconds and self._take_over(row, row.intent):
+        elif self._clock() - held.since >= max(self._stale_seconds, row.stale_seconds) and self._take_over(
+            row, row.intent
+        ):
             self._mine.add(key)
             return Freed(key, DOUBTED, row.intent)
         return None
@@ -390,51 +440,61 @@ class SqlJournal:
     # Results
 
     def _close_rows(self, closings: Sequence[Closing]) -> None:
-        for state in (DOUBTED, WITHDRAWN):
-            for keys in _batches(closing.intent.identity for closing in closings if closing.state == state):
-                change = f"UPDATE {TABLE} SET attempts = attempts + 1" if state == DOUBTED else f"DELETE FROM {TABLE}"
-                self._execute(
-                    f"{change} WHERE scope = ? AND owner = ? AND state = ? AND row_key IN ({self._marks(keys)})",
-                    (self._scope, self._owner, INTENDED, *_hex(keys)),
-                )
+        withdrawn = [closing.intent.identity for closing in closings if closing.state == WITHDRAWN]
+        for keys in _batches(withdrawn):
+            self._execute(
+                f"DELETE FROM {TABLE} WHERE scope = ? AND owner = ? AND state = ? AND row_key IN ({self._marks(keys)})",
+                (self._scope, self._owner, INTENDED, *_hex(keys)),
+            )
+        self._tell([closing for closing in closings if closing.state in (DOUBTED, ABANDONED)])
         final = [closing for closing in closings if closing.state in (DELIVERED, REJECTED)]
-        claimed = [closing for closing in final if closing.intent.identity in self._mine]
-        for said in dict.fromkeys((c.state, c.status, c.code, c.error) for c in claimed):
-            same = [c.intent.identity for c in claimed if (c.state, c.status, c.code, c.error) == said]
-            self._close_claims(same, Closing(claimed[0].intent, *said))
+        lost = self._tell([closing for closing in final if closing.intent.identity in self._mine])
         self._commit()
         for closing in final:
-            if closing.intent.identity not in self._mine:
+            if closing.intent.identity not in self._mine or (closing.state == DELIVERED and lost):
                 self._keep_found(closing)
         self._mine.difference_update(c.intent.identity for c in closings if c.state != DOUBTED)
 
+    def _tell(self, closings: Sequence[Closing]) -> bool:
+        """Write what came of claimed rows; tell whether some of them are not there any more."""
+        lost = False
+        groups: dict[tuple[Any, ...], list[bytes]] = {}
+        for c in closings:
+            groups.setdefault((c.state, c.attempts, c.status, c.code, c.error), []).append(c.intent.identity)
+        for (state, attempts, status, code, error), identities in groups.items():
+            is_final = state in (DELIVERED, REJECTED)
+            values = (state if is_final else INTENDED, attempts, utc_now() if is_final else None, status, code,
+                      _storable(error))  # fmt: skip
+            # A certain delivery counts even when the claim was taken over by somebody who thought this run dead.
+            mine: tuple[str, ...] = () if state == DELIVERED else (self._owner, INTENDED)
+            for keys in _batches(identities):
+                changed = self._execute(
+                    f"UPDATE {TABLE} SET state = ?, attempts = ?, closed_at = ?, http_status = ?, error_code = ?,"
+                    f" error = ? WHERE scope = ?{' AND owner = ? AND state = ?' if mine else ''}"
+                    f" AND row_key IN ({self._marks(keys)})",
+                    (*values, self._scope, *mine, *_hex(keys)),
+                )
+                lost = lost or changed != len(keys)
+        return lost
+
     def _keep_found(self, closing: Closing) -> None:
-        """Write down a row that was never claimed here: Lofty has it."""
+        """Write down a row that is not claimed here: Lofty has it."""
         found = self._insert_unless_there(closing.intent, closing.state, closing)
         if found is not None and found.state in _CLAIMABLE:
             self._take_over(found, closing.intent, closing.state, closing)
-
-    def _close_claims(self, identities: Sequence[bytes], said: Closing) -> None:
-        sent = 1 if said.status is not None else 0  # what reading back found was counted when it was sent
-        for keys in _batches(identities):
-            self._execute(
-                f"UPDATE {TABLE} SET state = ?, attempts = attempts + ?, closed_at = ?, http_status = ?,"
-                f" error_code = ?, error = ? WHERE scope = ? AND owner = ? AND row_key IN ({self._marks(keys)})",
-                (said.state, sent, utc_now(), said.status, said.code, _storable(said.error),
-                 self._scope, self._owner, *_hex(keys)),
-            )  # fmt: skip
 
     def _values(self, intent: Intent, state: str, said: Closing | None = None) -> tuple[Any, ...]:
         wanted, place = intent.sought, self._place
         end = (None,) * 4 if said is None else (utc_now(), said.status, said.code, _storable(said.error))
         return (
             self._scope, intent.identity.hex(), intent.fingerprint.hex(), wanted.trace.hex(), wanted.lead_id,
-            wanted.type, wanted.created, wanted.text_mark.hex(), wanted.link_mark.hex(), state, intent.attempts,
-            *place, place.key, self._owner, uuid4().hex, utc_now(), *end,
+            wanted.type, wanted.created, wanted.text_mark.hex(), wanted.link_mark.hex(), state,
+            intent.attempts if said is None else said.attempts, *place, place.key, self._owner, uuid4().hex,
+            math.ceil(self._stale_seconds), utc_now(), *end,
         )  # fmt: skip
 
-    def _run_values(self, rows: int) -> tuple[Any, ...]:
-        return (self._place.key, *self._place, self._source, self._max_tries, rows, utc_now())
+    def _run_values(self, key: str) -> tuple[Any, ...]:
+        return (key, *self._place, self._source, self._max_tries, 0, "", int(self._is_blind), utc_now())
 
     # The database
 
@@ -460,7 +520,7 @@ class SqlJournal:
 
     def _refuse_without_keys(self) -> None:
         """Try whether a key can be inserted twice, and leave nothing of it."""
-        probe = (uuid4().hex[:16], *self._run_values(0)[1:])
+        probe = self._run_values(uuid4().hex[:16])
         self._insert([probe], RUNS_TABLE, _RUN_COLUMNS)
         try:
             self._insert([probe], RUNS_TABLE, _RUN_COLUMNS)
@@ -468,7 +528,13 @@ class SqlJournal:
             return
         finally:
             self._rollback()
+            self._execute(f"DELETE FROM {RUNS_TABLE} WHERE task_key = ?", probe[:1])  # of a connection that commits
+            self._commit()
         raise JournalUnusable("its database does not enforce primary keys, so that two runs could send the same row")
+
+    def _count(self, condition: str, *values: Any) -> int:
+        statement = f"SELECT COUNT(*) FROM {TABLE} WHERE scope = ? AND {condition}"
+        return int(self._query(statement, (self._scope, *values))[0][0])
 
     def _rows(self, condition: str, values: tuple[Any, ...]) -> list[_Row]:
         found = self._query(f"SELECT {_FOUND} FROM {TABLE} WHERE scope = ? AND {condition}", (self._scope, *values))
@@ -522,6 +588,10 @@ class SqlJournal:
     def _connected(self) -> Any:
         if self._connection is None:
             self._connection = self._try(self._database.get_conn)
+            timeout = _LOCK_TIMEOUTS.get(getattr(self._database, "dialect_name", ""))
+            if timeout:
+                self._execute(timeout)
+                self._commit()
         return self._connection
 
     def _try(self, call: Callable[..., Any], *args: Any) -> Any:

@@ -7,11 +7,12 @@ over into a new tail. The header names the chunks with their digests, and where 
 
 ::
 
-    lofty_journal             version, source, where the tail begins, digest of every chunk
-    lofty_journal.chunk.0 …   delivered rows, 16 bytes each; rejected ones with what Lofty said
-    lofty_journal.tail.0 …    one commit: intents, 37 bytes each, and the numbers of those that are closed
+    lofty_journal              version, source, sketch of the input, where the tail begins, digest of every chunk
+    lofty_journal.ID.chunk.0 … delivered rows, 16 bytes each; rejected ones with what Lofty said
+    lofty_journal.ID.tail.0 …  one commit: intents, 37 bytes each, and the numbers of those that are closed
 
-Every write can be the last: a chunk or a carried tail counts only once the header names it.
+Every write can be the last: a chunk or a carried tail counts only once the header names it. Each commit of the tail is
+checked together with those before it, so that what is left of another tail cannot pass for a part of this one.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from airflow_provider_lofty.journal import (
     Recalled,
 )
 from airflow_provider_lofty.known import KnownRow
+from airflow_provider_lofty.sketch import Sketch
 from airflow_provider_lofty.spool import Spool
 from airflow_provider_lofty.stores.tail import Records, Tail
 
@@ -46,15 +48,16 @@ KEY = "lofty_journal"
 VERSION = 1
 CHUNK_CHARACTERS = 48_000  # Airflow warns of values above 64 KB
 MOST_CLOSED = 13_000  # sealed together: what is open is written anew each time
-MOST_TAIL_KEYS = 1000  # each is read by itself when the journal is loaded
+MOST_TAIL_KEYS = 1500  # each is read by itself when the journal is loaded
 KEPT_SECONDS = 30 * 86_400.0
 _RENEWED_SECONDS = 15 * 86_400.0  # what would expire sooner is written anew when it is loaded
 _SWEPT_AT_ONCE = 8
 _CARRIED_AT_ONCE = 800
 _LOOK_AHEAD = 8
+_LOOKS = 3  # before absence is believed
 _MOST_REJECTED = 30  # in one commit, each with what Lofty said
 _ERROR_CHARACTERS = 200
-_CHECK_CHARACTERS = 6
+_CHECK_CHARACTERS = 4
 
 
 class Store(Protocol):
@@ -71,21 +74,29 @@ class _Header(msgspec.Struct):
     """
     What the header says.
 
-    :param rows: how many different rows the input had
+    :param id: of this journal: a new one takes no key of an old one for its own
+    :param is_blind: earlier tries may have sent rows that are not in here
+    :param rows: how many different rows the input had, and
+    :param lowest: the lowest of their identities, as base64; see :class:`Sketch`
     :param expires: seconds since 1970, common to all keys
     :param forgotten: what chunks before this one say of rejected rows is void: the task was cleared
     :param tail: the first commit that counts
+    :param chain: what the check of that commit goes on from
     :param swept: the first commit whose key may still be there
     """
 
     version: int
+    id: str
     source: str
+    is_blind: bool
     keyed: bool
     max_tries: int | None
     rows: int
+    lowest: str
     expires: float
     forgotten: int
     tail: int
+    chain: str
     swept: int
     chunks: list[str]
 
@@ -110,28 +121,34 @@ class TaskStateJournal:
         self._records = Records(keyed)
         self._max_tries = max_tries
         self._now = now
-        self._header = _Header(VERSION, source, keyed, max_tries, 0, now() + KEPT_SECONDS, 0, 0, 0, [])
+        expires = now() + KEPT_SECONDS
+        self._header = _Header(
+            VERSION, token_hex(3), source, False, keyed, max_tries, 0, "", expires, 0, 0, "", 0, []
+        )  # fmt: skip
         self._is_resumed = self._is_cleared = self._is_sealing = False
         self._next_commit = 0
+        self._chain = ""
         self._tail = Tail(self._records)
 
-    def begin(self) -> bool:
+    def begin(self, *, is_later_try: bool) -> bool:
         """Read the header, or write the first one."""
         found = self._read_header()
         if found is None:
+            self._header.is_blind = is_later_try
             self._write_header()
-            return False
+            return not is_later_try
         self._header = found
         self._next_commit = found.tail
+        self._chain = found.chain
         self._is_resumed = found.source == self._source
         self._is_cleared = found.max_tries != self._max_tries
         self._tail = Tail(Records(found.keyed))
-        return self._is_resumed
+        return self._is_resumed and not found.is_blind
 
     def recall(self, spool: Spool) -> Recalled:
         """Load chunks and tail; of another source's journal only what is in doubt."""
         header = self._header
-        rows_before = header.rows if self._is_resumed else 0
+        before = Sketch(header.rows, b64decode(header.lowest)) if self._is_resumed else None
         is_old = header.expires - self._now() < _RENEWED_SECONDS
         if is_old:
             header.expires = self._now() + KEPT_SECONDS
@@ -152,17 +169,23 @@ class TaskStateJournal:
         spool.known.add(
             KnownRow(i.identity, INTENDED, i.fingerprint, i.sought.trace, attempts=i.attempts) for i in doubtful
         )
-        return Recalled(doubtful, rows_before, spool.known.count(DELIVERED), spool.known.count_gone())
+        return Recalled(doubtful, before, spool.known.count(DELIVERED), spool.known.count_gone())
 
-    def start(self, rows: int) -> None:
+    def start(self, rows: Sketch) -> None:
         """Seal what earlier tries left; write this try's header."""
         header = self._header
-        if not self._is_resumed:
-            header.chunks, header.forgotten = [], 0
+        if header.source != self._source:
+            header.chunks, header.forgotten, header.is_blind = [], 0, True
         elif self._is_cleared:
             header.forgotten = len(header.chunks)
-        header.source, header.keyed, header.max_tries, header.rows = self._source, self._keyed, self._max_tries, rows
+        header.source, header.keyed, header.max_tries = self._source, self._keyed, self._max_tries
+        header.rows, header.lowest = rows.rows, b64encode(rows.lowest).decode()
         self._seal()
+
+    def trust(self) -> None:
+        """Say so in the header."""
+        self._header.is_blind = False
+        self._write_header()
 
     def recall_lead(self, lead_id: int, spool: Spool) -> None:
         """Nobody else writes here."""
@@ -195,10 +218,10 @@ class TaskStateJournal:
             # The store says "absent" also when it does not find the task or cannot be reached through a gateway.
             token = token_hex(8)
             self._set("probe", token)
-            if self._get(f"{KEY}.probe") != token:
+            if self._get(self._key("probe")) != token:
                 raise JournalError("Airflow's task state store does not give back what it was given")
-            self._call(self._store.delete, f"{KEY}.probe")
-            found = self._get(KEY)
+            self._call(self._store.delete, self._key("probe"))
+            found = next((header for _ in range(_LOOKS) if (header := self._get(KEY)) is not None), None)
         if found is None:
             return None
         try:
@@ -214,8 +237,18 @@ class TaskStateJournal:
     def _write_header(self) -> None:
         self._set("", {**msgspec.to_builtins(self._header), "check": _header_check(self._header)})
 
+    def _get_surely(self, name: str) -> Any:
+        """Read a key; that it is absent is believed only of a store that shows the header before and after."""
+        for _ in range(_LOOKS):
+            value = self._get(self._key(name))
+            if value is not None:
+                return value
+            if self._get(KEY) is None:
+                raise JournalError("Airflow's task state store does not show what it holds")
+        return None
+
     def _chunk(self, number: int, digest: str) -> str:
-        text = self._get(f"{KEY}.chunk.{number}")
+        text = self._get_surely(f"chunk.{number}")
         if not isinstance(text, str) or _digest(text) != digest:
             state = "is missing" if text is None else "is damaged"
             raise JournalUnusable(f"its chunk {number} of {len(self._header.chunks)} {state}")
@@ -230,21 +263,25 @@ class TaskStateJournal:
             yield KnownRow(b64decode(identity), REJECTED, b"", b"", status, code, error, attempts)
 
     def _load_tail(self) -> None:
-        while isinstance(text := self._get(f"{KEY}.tail.{self._next_commit}"), str):
+        while isinstance(text := self._get_surely(f"tail.{self._next_commit}"), str):
             check, line = text[:_CHECK_CHARACTERS], text[_CHECK_CHARACTERS:]
+            chain = _next_link(self._chain, line)
             try:
-                if check != _check(self._next_commit, line):
+                if check != chain[:_CHECK_CHARACTERS]:
                     raise ValueError("its check is wrong")
                 self._tail.apply(line)
             except ValueError as error:
                 raise JournalUnusable(f"its commit {self._next_commit} is damaged: {error}") from None
+            self._chain = chain
             self._next_commit += 1
-        for later in range(self._next_commit, self._next_commit + _LOOK_AHEAD):
-            if self._get(f"{KEY}.tail.{later}") is not None:
+        for later in range(self._next_commit + 1, self._next_commit + _LOOK_AHEAD):
+            if self._get(self._key(f"tail.{later}")) is not None:
                 raise JournalUnusable(f"its commit {self._next_commit} is missing")
 
     def _write_commit(self, line: str) -> None:
-        self._set(f"tail.{self._next_commit}", _check(self._next_commit, line) + line)
+        chain = _next_link(self._chain, line)
+        self._set(f"tail.{self._next_commit}", chain[:_CHECK_CHARACTERS] + line)
+        self._chain = chain
         self._next_commit += 1
         self._tail.apply(line)
 
@@ -253,18 +290,20 @@ class TaskStateJournal:
         self._is_sealing = True
         header = self._header
         chunks = list(header.chunks)
+        header = msgspec.structs.replace(header, chunks=chunks, tail=self._next_commit, chain=self._chain)
         for text in self._chunk_texts(self._tail.closed):
             self._set(f"chunk.{len(chunks)}", text)
             chunks.append(_digest(text))
         still_open = self._tail.open
-        commit = self._next_commit
+        commit, chain = self._next_commit, self._chain
         for start in range(0, len(still_open), _CARRIED_AT_ONCE):
             line = self._records.pack(still_open[start : start + _CARRIED_AT_ONCE])
-            self._set(f"tail.{commit}", _check(commit, line) + line)
+            chain = _next_link(chain, line)
+            self._set(f"tail.{commit}", chain[:_CHECK_CHARACTERS] + line)
             commit += 1
-        self._header = msgspec.structs.replace(header, chunks=chunks, tail=self._next_commit)
+        self._header = header
         self._write_header()
-        self._next_commit = commit
+        self._next_commit, self._chain = commit, chain
         self._tail = Tail(self._records, still_open)
         self._is_sealing = False
 
@@ -288,15 +327,18 @@ class TaskStateJournal:
         """Remove a few of the tail's keys that do not count any more."""
         header = self._header
         for number in range(header.swept, min(header.tail, header.swept + _SWEPT_AT_ONCE)):
-            self._call(self._store.delete, f"{KEY}.tail.{number}")
+            self._call(self._store.delete, self._key(f"tail.{number}"))
             header.swept = number + 1
 
     def _get(self, key: str) -> Any:
         return self._call(self._store.get, key)
 
+    def _key(self, name: str) -> str:
+        return f"{KEY}.{self._header.id}.{name}"
+
     def _set(self, name: str, value: Any) -> None:
         left = timedelta(seconds=max(self._header.expires - self._now(), 60.0))
-        self._call(self._store.set, f"{KEY}.{name}" if name else KEY, value, retention=left)
+        self._call(self._store.set, self._key(name) if name else KEY, value, retention=left)
 
     def _call(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         try:
@@ -309,9 +351,8 @@ def _digest(text: str) -> str:
     return blake2b(text.encode(), digest_size=4).hexdigest()
 
 
-def _check(number: int, line: str) -> str:
-    digest = blake2b(f"{number};{line}".encode(), digest_size=5).digest()
-    return b64encode(digest).decode()[:_CHECK_CHARACTERS]
+def _next_link(chain: str, line: str) -> str:
+    return b64encode(blake2b(f"{chain};{line}".encode(), digest_size=12).digest()).decode()
 
 
 def _header_check(header: _Header) -> str:

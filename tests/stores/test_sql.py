@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -13,9 +14,11 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
+from practice import Log
 
 from airflow_provider_lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.journal import (
+    ABANDONED,
     DELIVERED,
     DOUBTED,
     INTENDED,
@@ -29,9 +32,13 @@ from airflow_provider_lofty.journal import (
     Recalled,
     intent_of,
 )
-from airflow_provider_lofty.known import HELD, Known, KnownRow
+from airflow_provider_lofty.known import HELD, KEY_OF_ANOTHER, Known, KnownRow
+from airflow_provider_lofty.ledger import Ledger
 from airflow_provider_lofty.matching import Sought
-from airflow_provider_lofty.spool import PendingRow
+from airflow_provider_lofty.progress import Progress
+from airflow_provider_lofty.sketch import SAMPLE_ROWS, Sketch
+from airflow_provider_lofty.spool import ALREADY_DELIVERED, INVALID, PendingRow, Spool, SpoolRow
+from airflow_provider_lofty.stores import sql
 from airflow_provider_lofty.stores.sql import RUNS_TABLE, TABLE, SqlJournal, TaskPlace
 
 STALE_SECONDS = 60.0
@@ -40,8 +47,9 @@ STALE_SECONDS = 60.0
 class Database:
     """What a journal needs of a hook, and what a test asks the tables."""
 
-    def __init__(self, placeholder: str, connect: Callable[[], Any]) -> None:
-        self.placeholder = placeholder
+    def __init__(self, dialect_name: str, connect: Callable[[], Any]) -> None:
+        self.dialect_name = dialect_name
+        self.placeholder = "%s" if dialect_name == "postgresql" else "?"
         self.connect = connect
         self.connections: list[Any] = []
 
@@ -68,18 +76,19 @@ class Database:
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Give a database without the tables."""
-    if request.param == "sqlite":
-        database = lite(tmp_path)
-    else:
-        uri, schema = request.getfixturevalue("postgres_uri"), f"s{uuid4().hex}"
-        Database("%s", lambda: psycopg2.connect(uri)).do(f"CREATE SCHEMA {schema}")
-        database = Database("%s", lambda: psycopg2.connect(uri, options=f"-c search_path={schema}"))
-    yield database
-    database.close()
+    is_lite = request.param == "sqlite"
+    with closing(lite(tmp_path) if is_lite else postgres(request.getfixturevalue("postgres_uri"))) as database:
+        yield database
+
+
+def postgres(uri: str) -> Database:
+    schema = f"s{uuid4().hex}"
+    Database("postgresql", lambda: psycopg2.connect(uri)).do(f"CREATE SCHEMA {schema}")
+    return Database("postgresql", lambda: psycopg2.connect(uri, options=f"-c search_path={schema}"))
 
 
 def lite(folder: Path) -> Database:
-    return Database("?", lambda: sqlite3.connect(folder / "journal.db", timeout=5, check_same_thread=False))
+    return Database("sqlite", lambda: sqlite3.connect(folder / "journal.db", timeout=5, check_same_thread=False))
 
 
 class Memory:
@@ -103,7 +112,7 @@ class Memory:
 class Learned(NamedTuple):
     """What a journal knew when a run began."""
 
-    is_resumed: bool
+    knows_all: bool
     recalled: Recalled
     rows: dict[bytes, KnownRow]
 
@@ -119,22 +128,24 @@ class Parties:
         self.database = database
         self.now = 0.0
 
-    def journal(self, run: str = "r", *, task: str = "send", index: int = -1, **settings: Any) -> SqlJournal:
+    def journal(
+        self, run: str = "r", *, dag: str = "d", task: str = "send", index: int = -1, **settings: Any
+    ) -> SqlJournal:
         given = {"scope": "lofty", "source": "s", "max_tries": 0, "stale_seconds": STALE_SECONDS, **settings}
-        place = TaskPlace("d", run, task, index)
+        place = TaskPlace(dag, run, task, index)
         return SqlJournal(self.database, place=place, clock=lambda: self.now, **given)
 
-    def learn(self, journal: SqlJournal, rows: Iterable[int] = ()) -> Learned:
-        is_resumed = journal.begin()
+    def learn(self, journal: SqlJournal, rows: Iterable[int] = (), *, is_later_try: bool = False) -> Learned:
+        knows_all = journal.begin(is_later_try=is_later_try)
         with closing(Memory(made(n).identity for n in rows)) as memory:
             recalled = journal.recall(memory)
-            return Learned(is_resumed, recalled, memory.read())
+            return Learned(knows_all, recalled, memory.read())
 
     def started(self, run: str = "r", **settings: Any) -> SqlJournal:
         """A journal as it is when sending begins."""
         journal = self.journal(run, **settings)
         self.learn(journal)
-        journal.start(0)
+        journal.start(sketch(0))
         return journal
 
 
@@ -151,19 +162,25 @@ def made(n: int, attempts: int = 0) -> Intent:
     return Intent(b"i%011d" % n, b"f%03d" % (n % 1000), wanted, attempts)
 
 
+def sketch(rows: int) -> Sketch:
+    """Sum up an input of so many rows."""
+    return Sketch(rows, b"".join(b"%06d" % n for n in range(min(rows, SAMPLE_ROWS))))
+
+
 ONE = made(1)
-SAID = {DELIVERED: (200,), REJECTED: (400, 20012, "Lofty refused it"), DOUBTED: (), WITHDRAWN: ()}
+SAID = {DELIVERED: (200,), REJECTED: (400, 20012, "Lofty refused it"), DOUBTED: (), ABANDONED: (), WITHDRAWN: ()}
 
 
 def closed(state: str, *intents: Intent) -> list[Closing]:
-    return [Closing(intent, state, *SAID[state]) for intent in intents]
+    """What came of rows that were sent once more."""
+    return [Closing(intent, state, *SAID[state])._replace(attempts=intent.attempts + 1) for intent in intents]
 
 
 class TestTables:
     def test_they_are_made_on_first_use_and_used_from_then_on(self, parties: Parties) -> None:
-        assert parties.learn(parties.journal(), [1]) == Learned(False, Recalled([]), {})
+        assert parties.learn(parties.journal(), [1]) == Learned(True, Recalled([]), {})
         assert parties.database.rows("row_key") == []
-        assert parties.learn(parties.journal(), [1]).is_resumed is True
+        assert parties.learn(parties.journal(), [1], is_later_try=True).knows_all is True
         assert parties.database.do(f"SELECT COUNT(*) FROM {RUNS_TABLE}") == [(1,)]
 
     def test_several_runs_may_make_them_at_once(self, parties: Parties) -> None:
@@ -178,13 +195,15 @@ class TestTables:
         parties.database.connect = connect_together
         begun: list[bool] = []
         journals = [parties.journal(f"r{n}") for n in range(4)]
-        threads = [threading.Thread(target=lambda one=one: begun.append(one.begin())) for one in journals]
+        threads = [
+            threading.Thread(target=lambda one=one: begun.append(one.begin(is_later_try=False))) for one in journals
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(60)
         parties.database.connect = connect
-        assert begun == [False] * 4
+        assert begun == [True] * 4
         assert parties.database.do(f"SELECT COUNT(*) FROM {RUNS_TABLE}") == [(4,)]
         assert parties.started("other").commit([ONE], ()) == set()
 
@@ -207,14 +226,125 @@ class TestTables:
             database.do(f"DROP TABLE {table}")
             database.do(f"ALTER TABLE copy RENAME TO {table}")
         with pytest.raises(JournalUnusable, match="does not enforce primary keys"):
-            parties.journal().begin()
+            parties.journal().begin(is_later_try=False)
         assert database.do(f"SELECT COUNT(*) FROM {RUNS_TABLE}") == [(0,)]
         database.close()
 
-    def test_trying_the_keys_leaves_nothing(self, parties: Parties) -> None:
+    @pytest.mark.parametrize("commits_itself", [False, True])
+    def test_trying_the_keys_leaves_nothing(self, parties: Parties, commits_itself: bool) -> None:
+        if commits_itself:
+            parties.database.connect = committing(parties.database.connect)
         for _ in range(3):
-            parties.journal().begin()
+            parties.journal().begin(is_later_try=False)
         assert parties.database.do(f"SELECT run_id FROM {RUNS_TABLE}") == [("r",)]
+
+    def test_a_connection_that_commits_by_itself_does_no_harm(self, parties: Parties) -> None:
+        parties.database.connect = committing(parties.database.connect)
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE, made(2)], ())
+        assert set(b.commit([ONE, made(3)], ())) == {ONE.identity}
+        a.commit((), [*closed(DELIVERED, ONE), *closed(REJECTED, made(2))])
+        assert list(b.tend()) == [Freed(ONE.identity, DELIVERED)]
+        assert parties.learn(parties.journal("a"), range(4)).states == {
+            ONE.identity: DELIVERED,
+            made(2).identity: REJECTED,
+        }
+
+
+def committing(connect: Callable[[], Any]) -> Callable[[], Any]:
+    """Give connections on which every statement is committed at once."""
+
+    def connect_so() -> Any:
+        connection = connect()
+        if isinstance(connection, sqlite3.Connection):
+            connection.isolation_level = None
+        else:
+            connection.autocommit = True
+        return connection
+
+    return connect_so
+
+
+class TestBlindness:
+    def later(self, parties: Parties, **settings: Any) -> SqlJournal:
+        journal = parties.journal("a", **settings)
+        assert journal.begin(is_later_try=True) is False
+        return journal
+
+    def knows_all(self, parties: Parties, **settings: Any) -> bool:
+        return parties.learn(parties.journal("a", **settings), is_later_try=True).knows_all
+
+    def test_a_later_try_without_a_journal_does_not_know_what_was_sent(self, parties: Parties) -> None:
+        self.later(parties)
+        assert not self.knows_all(parties)
+
+    def test_it_stays_so_over_interrupted_tries_until_every_lead_was_asked(self, parties: Parties) -> None:
+        self.later(parties)
+        for n in range(4):
+            self.later(parties)
+            journal = parties.started("a", max_tries=n)
+            journal.start(sketch(10))
+            journal.commit([made(n)], closed(DELIVERED, *map(made, range(n))))
+            assert not self.knows_all(parties, max_tries=n)
+        journal.trust()
+        journal.commit([], closed(DELIVERED, made(3)))
+        for _ in range(2):
+            assert self.knows_all(parties)
+            parties.started("a").start(sketch(10))
+
+    def test_another_source_knows_nothing_of_what_the_first_one_sent(self, parties: Parties) -> None:
+        parties.started("a").commit([ONE], ())
+        self.later(parties, source="another")
+        assert self.knows_all(parties)  # nothing was sent from the other one yet
+        parties.started("a", source="another")
+        self.later(parties, source="another")
+        self.later(parties)
+        parties.started("a", source="another").trust()
+        assert self.knows_all(parties, source="another")
+        assert not self.knows_all(parties)
+
+    def test_other_runs_are_not_concerned(self, parties: Parties) -> None:
+        parties.started("b")
+        self.later(parties)
+        assert parties.learn(parties.journal("b"), is_later_try=True).knows_all
+        parties.journal("b").trust()
+        assert not self.knows_all(parties)
+
+    def test_rows_that_were_purged_are_not_known(self, parties: Parties) -> None:
+        journal = parties.started("a")
+        journal.start(sketch(10))
+        journal.commit([ONE], ())
+        journal.commit([], closed(DELIVERED, ONE))
+        parties.started("b").commit([made(2)], ())
+        assert self.knows_all(parties)
+        parties.database.do(f"DELETE FROM {TABLE} WHERE run_id = 'a'")
+        for _ in range(2):
+            self.later(parties)
+        journal = parties.started("a")
+        journal.start(sketch(10))
+        journal.commit([ONE], ())
+        self.later(parties)
+        journal.trust()
+        assert self.knows_all(parties)
+
+    def test_a_try_that_ended_before_it_sent_left_nothing_to_purge(self, parties: Parties) -> None:
+        parties.journal("a").begin(is_later_try=False)
+        assert self.knows_all(parties)
+
+    @pytest.mark.parametrize("stays_down", [True, False])
+    def test_no_interruption_makes_it_see(self, parties: Parties, stays_down: bool) -> None:
+        parties.started("warm up")
+        connect = parties.database.connect
+        for steps in range(25):
+            left, task = [steps], f"t{steps}"
+            parties.database.connect = lambda left=left: Flaky(connect(), left, stays_down=stays_down)
+            with suppress(JournalError), closing(parties.journal("a", task=task)) as journal:
+                parties.learn(journal, [1], is_later_try=True)
+                journal.start(sketch(1))
+                journal.commit([ONE], ())
+                journal.commit((), closed(DELIVERED, ONE))
+            parties.database.connect = connect
+            assert not self.knows_all(parties, task=task)
 
 
 class TestClaims:
@@ -320,15 +450,64 @@ class TestDeadOwners:
             a.commit((), closed(state, ONE))
             assert parties.database.rows("run_id, state, attempts") == [("b", INTENDED, 0)]
 
-    def test_an_owner_that_closes_late_changes_nothing(self, parties: Parties) -> None:
-        for n, state in enumerate((DOUBTED, WITHDRAWN, DELIVERED, REJECTED)):
-            a, b = parties.started(f"a{n}"), parties.started("b")
-            a.commit([made(n)], ())
-            b.commit([made(n)], ())
-            parties.now += STALE_SECONDS
-            b.tend()
-            a.commit((), closed(state, made(n)))
-        assert parties.database.rows("run_id, state, attempts") == [("b", INTENDED, 0)] * 4
+    def robbed(self, parties: Parties, *rows: Intent) -> tuple[SqlJournal, SqlJournal]:
+        """A run whose claims were taken over, unnoticed, by another one."""
+        a, b = parties.started("a"), parties.started("b")
+        a.commit(rows, ())
+        b.commit(rows, ())
+        parties.now += STALE_SECONDS
+        assert [freed.state for freed in b.tend()] == [DOUBTED] * len(rows)
+        return a, b
+
+    @pytest.mark.parametrize("state", [DOUBTED, ABANDONED, WITHDRAWN, REJECTED])
+    def test_an_owner_that_closes_late_changes_nothing(self, parties: Parties, state: str) -> None:
+        a, _ = self.robbed(parties, ONE)
+        a.commit((), closed(state, ONE))
+        assert parties.database.rows("run_id, state, attempts") == [("b", INTENDED, 0)]
+
+    def test_a_certain_delivery_counts_though_its_claim_was_taken_over(self, parties: Parties) -> None:
+        a, b = self.robbed(parties, ONE, made(2), made(3))
+        a.commit((), [*closed(DELIVERED, ONE), *closed(REJECTED, made(2)), *closed(DELIVERED, made(3))])
+        assert parties.database.rows("row_key, state, http_status") == [
+            (ONE.identity.hex(), DELIVERED, 200),
+            (made(2).identity.hex(), INTENDED, None),
+            (made(3).identity.hex(), DELIVERED, 200),
+        ]
+        for state in (DOUBTED, ABANDONED, WITHDRAWN, REJECTED):
+            b.commit((), closed(state, ONE))
+        assert set(b.commit([made(3, 1)], ())) == {made(3).identity}
+        assert list(b.tend()) == [Freed(made(3).identity, DELIVERED)]
+        assert parties.learn(parties.journal("c"), range(4)).states == {
+            ONE.identity: DELIVERED,
+            made(3).identity: DELIVERED,
+        }
+
+    @pytest.mark.parametrize("state", [WITHDRAWN, REJECTED, DELIVERED])
+    def test_it_counts_too_when_the_other_one_has_ended_it_before(self, parties: Parties, state: str) -> None:
+        a, b = self.robbed(parties, ONE, made(2))
+        b.commit((), closed(state, ONE, made(2)))
+        a.commit((), closed(DELIVERED, ONE))
+        (found,) = [row[1:] for row in parties.database.rows("row_key, state, error") if row[0] == ONE.identity.hex()]
+        assert found == (DELIVERED, None)
+        assert parties.learn(parties.journal("c"), [1]).states == {ONE.identity: DELIVERED}
+        assert len(parties.database.rows("row_key")) == (1 if state == WITHDRAWN else 2)
+
+    @pytest.mark.parametrize(("owners", "mine"), [(90, 20), (20, 90)])
+    def test_an_owner_is_given_the_time_it_asked_for_and_at_least_ones_own(
+        self, parties: Parties, owners: float, mine: float
+    ) -> None:
+        a, b = parties.started("a", stale_seconds=owners), parties.started("b", stale_seconds=mine)
+        a.commit([ONE], ())
+        b.commit([ONE], ())
+        parties.now += 89
+        assert list(b.tend()) == []
+        parties.now += 1
+        assert [freed.state for freed in b.tend()] == [DOUBTED]
+        assert parties.database.rows("run_id, stale_seconds") == [("b", mine)]
+
+    def test_part_of_a_second_is_a_whole_one(self, parties: Parties) -> None:
+        parties.started("a", stale_seconds=40.2).commit([ONE], ())
+        assert parties.database.rows("stale_seconds") == [(41,)]
 
     def test_an_owner_that_shows_life_is_never_robbed(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
@@ -339,6 +518,24 @@ class TestDeadOwners:
             a.tend()
             assert list(b.tend()) == []
         assert parties.database.rows("run_id, state") == [("a", INTENDED)]
+
+    @pytest.mark.parametrize("pause", [0.1, 0.7])
+    def test_nor_is_one_that_is_busy(self, parties: Parties, pause: float) -> None:
+        def clock() -> float:
+            return parties.now
+
+        a, b = parties.started("a"), parties.started("b")
+        with closing(Spool(keep_cells=False)) as spool:
+            ledger = Ledger(spool, a, Progress(1, Log(), clock), clock)
+            ledger.intend([ONE])
+            b.commit([ONE], ())
+            for _ in range(int(2 * STALE_SECONDS / pause)):
+                parties.now += pause
+                ledger.intend([made(2)])
+                ledger.withdraw(made(2))
+                ledger.tend()
+                assert list(b.tend()) == []
+        assert ("a", ONE.identity.hex(), INTENDED) in parties.database.rows("run_id, row_key, state")
 
     def test_an_owner_that_intends_anew_is_alive(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
@@ -397,22 +594,22 @@ class TestRecalling:
         assert learned.rows[made(500).identity] == KnownRow(
             made(500).identity, DELIVERED, made(500).fingerprint, made(500).sought.trace, 200, None, None, 1
         )
-        assert (learned.is_resumed, learned.recalled) == (False, Recalled([]))
+        assert (learned.knows_all, learned.recalled) == (True, Recalled([]))
 
     def test_a_later_try_knows_how_much_is_gone(self, parties: Parties) -> None:
         a = parties.started("a")
-        a.start(10)
+        a.start(sketch(10))
         a.commit([made(n) for n in range(10)], ())
         a.commit((), closed(DELIVERED, *map(made, range(10))))
-        assert parties.learn(parties.journal("a"), range(3, 20)).recalled == Recalled([], 10, 10, 3)
+        assert parties.learn(parties.journal("a"), range(3, 20)).recalled == Recalled([], sketch(10), 10, 3)
 
     def test_another_source_knows_what_was_delivered_and_what_is_in_doubt(self, parties: Parties) -> None:
         a = parties.started("a")
-        a.start(10)
+        a.start(sketch(10))
         a.commit([made(n) for n in range(3)], ())
         a.commit((), [*closed(DELIVERED, made(0)), *closed(REJECTED, made(1))])
         learned = parties.learn(parties.journal("a", source="another"), range(3))
-        assert (learned.is_resumed, learned.recalled) == (False, Recalled([made(2)]))
+        assert (learned.knows_all, learned.recalled) == (False, Recalled([made(2)]))
         assert learned.states == {made(0).identity: DELIVERED, made(2).identity: INTENDED}
 
     def test_refused_rows_are_known_to_the_same_task_only(self, parties: Parties) -> None:
@@ -434,7 +631,7 @@ class TestRecalling:
         a.commit((), [*closed(REJECTED, ONE), *closed(DELIVERED, made(2))])
         cleared = parties.journal("a", max_tries=1)
         assert parties.learn(cleared, [1, 2]).states == {made(2).identity: DELIVERED}
-        cleared.start(2)
+        cleared.start(sketch(2))
         assert set(cleared.commit([ONE], ())) == set()
         cleared.commit((), closed(REJECTED, ONE))
         assert parties.learn(parties.journal("a", max_tries=1), [1]).states == {ONE.identity: REJECTED}
@@ -465,6 +662,43 @@ class TestRecalling:
             assert {row.state for row in memory.read().values()} == {DELIVERED}
             b.recall_lead(5, memory)
             assert len(memory.read()) == 1
+
+
+class TestSharedKeys:
+    """Identities are hashes of a ``unique_key``, and two Dags may number their rows alike."""
+
+    def delivered(self, parties: Parties, run: str, **settings: Any) -> None:
+        journal = parties.started(run, **settings)
+        journal.commit([ONE], ())
+        journal.commit((), closed(DELIVERED, ONE))
+
+    @pytest.mark.parametrize("other", [{"dag": "another"}, {"task": "another"}])
+    def test_what_another_dag_or_task_delivered_says_to_which_lead(self, parties: Parties, other: Any) -> None:
+        self.delivered(parties, "a", **other)
+        found = parties.learn(parties.journal("b"), [1]).rows[ONE.identity]
+        assert (found.state, found.foreign_lead) == (DELIVERED, ONE.sought.lead_id)
+
+    def test_what_this_task_delivered_in_any_run_does_not(self, parties: Parties) -> None:
+        self.delivered(parties, "a", index=3)
+        for run in ("a", "b"):
+            found = parties.learn(parties.journal(run, index=5), [1]).rows[ONE.identity]
+            assert (found.state, found.foreign_lead) == (DELIVERED, None)
+
+    @pytest.mark.parametrize("is_same_lead", [True, False])
+    def test_a_row_for_another_lead_is_not_taken_for_delivered(self, parties: Parties, is_same_lead: bool) -> None:
+        self.delivered(parties, "a", dag="another")
+        lead_id = ONE.sought.lead_id - (not is_same_lead)
+        with closing(Spool(keep_cells=False)) as spool:
+            spool.add_source("leads")
+            spool.add(SpoolRow(0, 1, (), (), lead_id, b"{}", ONE.identity, ONE.fingerprint, b"trace"))
+            spool.flush()
+            journal = parties.journal("b")
+            journal.begin(is_later_try=False)
+            journal.recall(spool)
+            spool.known.apply()
+            (row,) = spool.report_rows()
+        expected = (ALREADY_DELIVERED, None, None) if is_same_lead else (INVALID, "unique_key", KEY_OF_ANOTHER)
+        assert (row.outcome, row.error_field, row.error) == expected
 
 
 class TestClosing:
@@ -538,11 +772,35 @@ class TestAudit:
         a = parties.started("a")
         a.commit([ONE], ())
         a.commit((), closed(DOUBTED, ONE))
-        a.commit((), [Closing(made(1, 1), DELIVERED, None, None, "found by reading back")])
+        a.commit((), [Closing(made(1, 1), DELIVERED, None, None, "found by reading back", 1)])
         assert parties.database.rows("state, attempts") == [(DELIVERED, 1)]
 
+    def test_a_row_in_doubt_says_what_came_in_place_of_an_answer(self, parties: Parties) -> None:
+        a = parties.started("a")
+        columns = "run_id, state, attempts, http_status, error_code, error, closed_at"
+        a.commit([ONE], ())
+        for state in (DOUBTED, DOUBTED, ABANDONED):  # told again when nobody knows whether it was written
+            a.commit((), [Closing(ONE, state, 502, None, "no trustworthy answer", 1)])
+            assert parties.database.rows(columns) == [("a", INTENDED, 1, 502, None, "no trustworthy answer", None)]
+        again = parties.journal("a")
+        assert parties.learn(again, [1]).recalled.doubtful == [made(1, 1)]
+        again.commit([made(1, 1)], ())
+        assert parties.database.rows(columns) == [("a", INTENDED, 1, None, None, None, None)]
+        again.commit((), closed(DELIVERED, made(1, 1)))
+        assert parties.database.rows("state, attempts, http_status, error") == [(DELIVERED, 2, 200, None)]
+
+    def test_what_is_told_twice_counts_once(self, parties: Parties) -> None:
+        a = parties.started("a")
+        rows = [made(n, n) for n in range(3)]
+        a.commit(rows, ())
+        for _ in range(2):
+            a.commit((), [*closed(DELIVERED, rows[0]), *closed(REJECTED, rows[1]), *closed(DOUBTED, rows[2])])
+        assert [row[1:] for row in parties.database.rows("row_key, state, attempts")] == [
+            (DELIVERED, 1), (REJECTED, 2), (INTENDED, 3),
+        ]  # fmt: skip
+
     def test_runs_are_listed_with_their_rows(self, parties: Parties) -> None:
-        parties.started("a", index=3).start(77)
+        parties.started("a", index=3).start(sketch(77))
         assert parties.database.do(f"SELECT dag_id, run_id, task_id, map_index, row_count FROM {RUNS_TABLE}") == [
             ("d", "a", "send", 3, 77)
         ]
@@ -619,7 +877,7 @@ class TestFailures:
         now: dict[bytes, str | None] = {}
         try:
             parties.learn(journal, range(self.ROWS))
-            journal.start(self.ROWS)
+            journal.start(sketch(self.ROWS))
             before: Sequence[Intent] = ()
             for start in range(0, self.ROWS, 4):
                 intents = [made(n) for n in range(start, start + 4)]
@@ -681,34 +939,59 @@ class TestFailures:
             lambda: journal.commit([made(2)], ()),
             lambda: journal.commit((), closed(DELIVERED, ONE)),
             lambda: journal.tend(),
-            lambda: journal.start(1),
+            lambda: journal.start(sketch(1)),
             lambda: parties.learn(journal),
         ]
         for call in calls:
             with pytest.raises(JournalError):
                 call()
 
-    def test_a_connection_that_the_server_ends_is_an_error_once_and_then_made_anew(self, postgres_uri: str) -> None:
-        schema = f"s{uuid4().hex}"
-        Database("%s", lambda: psycopg2.connect(postgres_uri)).do(f"CREATE SCHEMA {schema}")
-        database = Database("%s", lambda: psycopg2.connect(postgres_uri, options=f"-c search_path={schema}"))
-        journal = Parties(database).started("a")
+    @pytest.mark.parametrize("call", ["commit", "tend", "recall", "recall_lead"])
+    def test_a_connection_that_the_server_ends_is_an_error_once_and_then_made_anew(
+        self, postgres_uri: str, call: str
+    ) -> None:
+        with closing(postgres(postgres_uri)) as database, closing(Memory([ONE.identity])) as memory:
+            journal = Parties(database).started("a")
+            journal.commit([ONE], ())
+            process = database.connections[-1].info.backend_pid
+            database.do(f"SELECT pg_terminate_backend({process})")
+            with pytest.raises(JournalError):
+                self.call(journal, call, memory)
+            self.call(journal, call, memory)
+            journal.commit([], closed(DELIVERED, ONE))
+            journal.close()
+            assert Parties(database).learn(Parties(database).journal("a"), [1]).states == {ONE.identity: DELIVERED}
+
+    @staticmethod
+    def call(journal: SqlJournal, name: str, memory: Memory) -> None:
+        calls: dict[str, Callable[[], Any]] = {
+            "commit": lambda: journal.commit([made(2)], closed(DOUBTED, ONE)),
+            "tend": journal.tend,
+            "recall": lambda: journal.recall(memory),
+            "recall_lead": lambda: journal.recall_lead(ONE.sought.lead_id, memory),
+        }
+        calls[name]()
+
+    @pytest.mark.parametrize("call", ["commit", "tend", "recall", "recall_lead"])
+    def test_no_failed_transaction_is_gone_on_with(self, parties: Parties, call: str) -> None:
+        left, connect = [10_000], parties.database.connect
+        parties.database.connect = lambda: Flaky(connect(), left, stays_down=False)
+        journal = parties.started("a")
         journal.commit([ONE], ())
-        process = database.connections[-1].info.backend_pid
-        database.do(f"SELECT pg_terminate_backend({process})")
-        with pytest.raises(JournalError):
-            journal.commit([made(2)], closed(DELIVERED, ONE))
-        journal.commit([], closed(DELIVERED, ONE))
-        journal.close()
-        assert Parties(database).learn(Parties(database).journal("a"), [1]).states == {ONE.identity: DELIVERED}
-        database.close()
+        connections = len(parties.database.connections)
+        with closing(Memory([ONE.identity])) as memory:
+            left[0] = 0
+            with suppress(JournalError):  # a commit may do without
+                self.call(journal, call, memory)
+            self.call(journal, call, memory)
+        assert len(parties.database.connections) == connections + 1
 
     def test_a_database_that_cannot_be_reached_is_an_error(self) -> None:
         def refuse() -> Any:
             raise psycopg2.OperationalError("connection refused")
 
         with pytest.raises(JournalError, match="OperationalError"):
-            Parties(Database("%s", refuse)).journal().begin()
+            Parties(Database("postgresql", refuse)).journal().begin(is_later_try=False)
 
     def test_closing_twice_is_harmless(self, parties: Parties) -> None:
         journal = parties.started()
@@ -716,3 +999,83 @@ class TestFailures:
         journal.close()
         parties.journal().close()
         assert parties.database.rows("state") == []
+
+
+class Stopped(BaseException):
+    """The process goes no further, and its connections stay open."""
+
+
+class Stalling:
+    """A connection of a process that stops before it commits, when it is told to."""
+
+    def __init__(self, connection: Any, stops: threading.Event) -> None:
+        self._connection = connection
+        self._stops = stops
+
+    def commit(self) -> None:
+        if self._stops.is_set():
+            raise Stopped
+        self._connection.commit()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+class TestStoppedPeers:
+    """A run that stopped in the middle of a transaction keeps its locks as long as its machine is up."""
+
+    @pytest.fixture
+    def parties(self, postgres_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parties]:
+        monkeypatch.setitem(sql._LOCK_TIMEOUTS, "postgresql", "SET lock_timeout = '200ms'")
+        with closing(postgres(postgres_uri)) as database:
+            Parties(database).started("warm up").close()
+            yield Parties(database)
+
+    def stopped(self, parties: Parties, call: Callable[[SqlJournal], Any]) -> Any:
+        """Let run a stop within this call; give the connection that it keeps open."""
+        stops, connect = threading.Event(), parties.database.connect
+        parties.database.connect = lambda: Stalling(connect(), stops)
+        journal = parties.started("a")
+        journal.commit([ONE], ())
+        stops.set()
+        with pytest.raises(Stopped):
+            call(journal)
+        parties.database.connect = connect
+        return parties.database.connections[-1]
+
+    def test_its_claim_is_an_error_for_others_and_not_waited_for(self, parties: Parties) -> None:
+        connection = self.stopped(parties, lambda journal: journal.commit([made(2)], ()))
+        b = parties.started("b")
+        b.commit([made(3)], ())
+        before = time.monotonic()
+        with pytest.raises(JournalError) as caught:
+            b.commit([made(2), made(4)], closed(DELIVERED, made(3)))
+        assert time.monotonic() - before < 5
+        assert not isinstance(caught.value, JournalUnusable)
+        assert b.commit([made(5)], ()) == set()
+        connection.close()
+        assert set(b.commit([ONE, made(2), made(4)], ())) == {ONE.identity}
+        assert [(run, state) for _, run, state in parties.database.rows("row_key, run_id, state")] == [
+            ("a", INTENDED), ("b", INTENDED), ("b", DELIVERED), ("b", INTENDED), ("b", INTENDED),
+        ]  # fmt: skip
+
+    def test_nor_is_a_result_that_it_was_writing(self, parties: Parties) -> None:
+        connection = self.stopped(parties, lambda journal: journal.commit((), closed(DELIVERED, ONE)))
+        b = parties.started("b")
+        assert set(b.commit([ONE], ())) == {ONE.identity}
+        parties.now += STALE_SECONDS
+        before = time.monotonic()
+        with pytest.raises(JournalError):
+            b.tend()
+        with pytest.raises(JournalError):
+            parties.learn(parties.journal("a"), [1])
+        assert time.monotonic() - before < 5
+        connection.close()
+        assert [freed.state for freed in b.tend()] == [DOUBTED]
+
+    def test_a_lock_is_waited_for_a_few_seconds(self, postgres_uri: str) -> None:
+        with closing(postgres(postgres_uri)) as database:
+            Parties(database).started("a")
+            with database.connections[-1].cursor() as cursor:
+                cursor.execute("SHOW lock_timeout")
+                assert cursor.fetchall() == [("5s",)]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +29,7 @@ from airflow_provider_lofty.journal import (
 )
 from airflow_provider_lofty.known import Known, KnownRow
 from airflow_provider_lofty.matching import Sought
+from airflow_provider_lofty.sketch import SAMPLE_ROWS, Sketch
 from airflow_provider_lofty.stores import task_state
 from airflow_provider_lofty.stores.task_state import KEPT_SECONDS, KEY, TaskStateJournal
 
@@ -55,13 +57,13 @@ class Task:
     def journal(self, **changed: Any) -> TaskStateJournal:
         return TaskStateJournal(self.store, **{**self.settings, **changed}, now=lambda: self.now)
 
-    def started(self, rows: int = 0, **changed: Any) -> TaskStateJournal:
+    def started(self, rows: int = 0, *, is_later_try: bool | None = None, **changed: Any) -> TaskStateJournal:
         """A journal as it is when sending begins."""
         journal = self.journal(**changed)
-        journal.begin()
+        journal.begin(is_later_try=KEY in self.store.values if is_later_try is None else is_later_try)
         with closing(Memory()) as memory:
             journal.recall(memory)
-        journal.start(rows)
+        journal.start(sketch(rows))
         return journal
 
     def recalled(self, **changed: Any) -> Memory:
@@ -69,10 +71,14 @@ class Task:
         memory = Memory()
         with closing(memory):
             journal = self.journal(**changed)
-            memory.is_resumed = journal.begin()
+            memory.knows_all = journal.begin(is_later_try=True)
             memory.recalled = journal.recall(memory)
             memory.read()
         return memory
+
+    def key(self, name: str) -> str:
+        """The key of a part of the journal that is there."""
+        return f"{KEY}.{self.store.get(KEY)['id']}.{name}"
 
     def tail(self) -> list[str]:
         return sorted(key for key in self.store.values if ".tail." in key)
@@ -88,7 +94,7 @@ class Memory:
         self._db = sqlite3.connect(":memory:")
         self._db.execute("CREATE TABLE rows (identity BLOB)")
         self.known = Known(self._db)
-        self.is_resumed: bool | None = None
+        self.knows_all: bool | None = None
         self.recalled = Recalled()
         self.rows: dict[bytes, KnownRow] = {}
 
@@ -104,6 +110,11 @@ class Memory:
 
     def of(self, state: str) -> set[bytes]:
         return {identity for identity, row in self.rows.items() if row.state == state}
+
+
+def sketch(rows: int) -> Sketch:
+    """Sum up an input of so many rows."""
+    return Sketch(rows, b"".join(b"%06d" % n for n in range(min(rows, SAMPLE_ROWS))))
 
 
 def identities(numbers: Sequence[int] | range) -> set[bytes]:
@@ -134,13 +145,13 @@ def task() -> Task:
 
 class TestBeginning:
     def test_the_first_try_writes_a_header_before_anything_else(self, task: Task) -> None:
-        assert task.journal().begin() is False
+        assert task.journal().begin(is_later_try=False) is True
         assert list(task.store.values) == [KEY]
-        assert (task.recalled().is_resumed, task.recalled().recalled.doubtful) == (True, [])
+        assert (task.recalled().knows_all, task.recalled().recalled.doubtful) == (True, [])
 
     def test_absence_is_believed_only_after_a_probe_came_back(self, task: Task) -> None:
-        task.journal().begin()
-        assert [key for key, _ in task.store.written] == [f"{KEY}.probe", KEY]
+        task.journal().begin(is_later_try=False)
+        assert [key for key, _ in task.store.written] == [task.key("probe"), KEY]
 
     def test_a_store_that_says_absent_to_everything_is_not_believed(self) -> None:
         class Unreachable(Store):
@@ -149,7 +160,7 @@ class TestBeginning:
 
         store = Unreachable()
         with pytest.raises(JournalError, match="does not give back") as caught:
-            Task(store).journal().begin()
+            Task(store).journal().begin(is_later_try=True)
         assert not isinstance(caught.value, JournalUnusable)
         assert KEY not in store.values
 
@@ -173,7 +184,184 @@ class TestBeginning:
                 raise OSError("gone")
 
         with pytest.raises(JournalError, match="OSError"):
-            Task(Broken()).journal().begin()
+            Task(Broken()).journal().begin(is_later_try=True)
+
+
+class TestBlindness:
+    def later(self, task: Task, **changed: Any) -> TaskStateJournal:
+        journal = task.journal(**changed)
+        assert journal.begin(is_later_try=True) is False
+        return journal
+
+    def test_a_later_try_without_a_journal_does_not_know_what_was_sent(self, task: Task) -> None:
+        self.later(task)
+        assert task.recalled().knows_all is False
+
+    def test_it_stays_so_over_interrupted_tries_until_every_lead_was_asked(self, task: Task) -> None:
+        self.later(task)
+        for first in range(0, 40, 10):
+            self.later(task)
+            deliver(task.started(), range(first, first + 10), 3)
+            self.later(task, max_tries=first)
+        journal = task.started()
+        journal.trust()
+        deliver(journal, range(40, 50), 3)
+        for _ in range(2):
+            found = task.recalled()
+            assert (found.knows_all, found.of(DELIVERED)) == (True, identities(range(50)))
+            task.started()
+
+    def test_another_source_knows_nothing_of_what_the_first_one_sent(self, task: Task) -> None:
+        deliver(task.started(rows=10), range(10), 3)
+        self.later(task, source="another")
+        assert task.recalled().knows_all is True  # nothing was sent from the other one yet
+        deliver(task.started(source="another"), range(20, 30), 3)
+        self.later(task, source="another")
+        self.later(task)
+        journal = task.started(source="another")
+        journal.trust()
+        assert task.recalled(source="another").knows_all is True
+        assert task.recalled().knows_all is False
+
+    def test_the_source_that_comes_back_is_another_one_too(self, task: Task) -> None:
+        task.started().trust()
+        task.started(source="another").trust()
+        task.started()
+        assert task.recalled().knows_all is False
+
+    @pytest.mark.parametrize("is_written", [False, True])
+    @pytest.mark.parametrize("kind", ["Mortal", "Failing"])
+    @pytest.mark.usefixtures("small")
+    def test_no_interruption_makes_it_see(self, kind: str, is_written: bool) -> None:
+        for writes in range(40):
+            store = {"Mortal": Mortal, "Failing": Failing}[kind](writes, is_written=is_written)
+            task, books = Task(store), Books()
+            with suppress(JournalError, Died):
+                task.journal().begin(is_later_try=True)
+            books.run(task, 0, is_later_try=True)
+            store.left = math.inf
+            assert task.recalled().knows_all is False
+            task.started().trust()
+            assert task.recalled().knows_all is True
+            store.left = writes % 5
+            books.run(task, 100, source="another")
+            store.left = math.inf
+            assert task.recalled(source="another").knows_all is False
+
+
+class Blinking(Store):
+    """
+    Says "absent" to some reads, whatever it holds, as a store behind a gateway may.
+
+    :param is_absent: which reads, counted from 0
+    """
+
+    def __init__(self, values: dict[str, str], is_absent: Callable[[int], bool]) -> None:
+        super().__init__()
+        self.values = dict(values)
+        self.gets = 0
+        self._is_absent = is_absent
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.gets += 1
+        return default if self._is_absent(self.gets - 1) else super().get(key, default)
+
+
+@pytest.mark.usefixtures("small")
+class TestAbsence:
+    """What is absent for a moment is never taken for the end of the journal."""
+
+    @pytest.fixture
+    def task(self) -> Task:
+        task = Task()
+        journal = task.started(rows=30)
+        deliver(journal, range(22), 2)
+        journal.commit([made(100), made(101)], [])
+        journal.commit([made(102)], [Closing(made(100), DOUBTED, attempts=1)])
+        return task
+
+    def loaded(self, task: Task, is_absent: Callable[[int], bool]) -> tuple[Memory | None, int]:
+        """Load from a store that blinks; what else is loaded than all is an error."""
+        whole = task.recalled()
+        store = Blinking(task.store.values, is_absent)
+        blinking = Task(store)
+        found = None
+        with suppress(JournalError):
+            found = blinking.recalled()
+            assert (found.knows_all, found.rows, found.recalled) == (True, whole.rows, whole.recalled)
+        gets, blinking.store = store.gets, Store()
+        blinking.store.values = store.values
+        later = blinking.recalled()
+        assert (later.rows, later.recalled) == (whole.rows, whole.recalled)
+        return found, gets
+
+    def test_a_store_that_is_there_all_the_time_shows_all(self, task: Task) -> None:
+        found, gets = self.loaded(task, lambda get: False)
+        assert found is not None
+        assert set(found.recalled.doubtful) == {made(100, 1), made(101), made(102)}
+        assert gets > 15
+        assert len(task.chunks()) >= 3
+
+    def test_nothing_is_missed_in_a_gap_of_any_length_that_begins_at_any_read(self, task: Task) -> None:
+        _, gets = self.loaded(task, lambda get: False)
+        whole = 0
+        for first in range(gets):
+            for length in range(1, 41):
+                found, _ = self.loaded(task, lambda get, gap=range(first, first + length): get in gap)
+                whole += found is not None
+        assert 0 < whole < gets * 40
+
+    def test_a_gap_is_no_damage(self, task: Task) -> None:
+        _, gets = self.loaded(task, lambda get: False)
+        for first in range(gets):
+            for length in (1, 2, 3, 5, 40):
+                gap = range(first, first + length)
+                try:
+                    Task(Blinking(task.store.values, lambda get, gap=gap: get in gap)).recalled()
+                except JournalError as error:
+                    assert not isinstance(error, JournalUnusable), (first, length)
+
+    def test_nothing_is_missed_when_one_read_of_twenty_fails(self, task: Task) -> None:
+        whole = 0
+        for seed in range(300):
+            chance = random.Random(seed)  # noqa: S311 - a coin, not a secret
+            found, _ = self.loaded(task, lambda get, chance=chance: chance.random() < 0.05)
+            whole += found is not None
+        assert whole > 200
+
+    def test_a_new_journal_takes_nothing_of_one_whose_header_is_gone(self, task: Task) -> None:
+        task.store.delete(KEY)
+        before = set(task.store.values)
+        journal = task.journal()
+        assert journal.begin(is_later_try=True) is False
+        found = task.recalled()
+        assert (found.rows, found.recalled) == ({}, Recalled([], sketch(0)))
+        deliver(task.started(), range(50, 80), 3)
+        assert task.recalled().of(DELIVERED) == identities(range(50, 80))
+        assert before <= set(task.store.values)
+
+
+@pytest.mark.parametrize("hidden", range(1, 7))
+@pytest.mark.parametrize("commits", range(7))
+def test_what_is_left_of_a_tail_that_was_not_seen_is_no_part_of_another(hidden: int, commits: int) -> None:
+    task = Task()
+    journal = task.started()
+    for n in range(6):
+        journal.commit([made(n)], [])
+    left = {key: task.store.values.pop(key) for key in task.tail()[-hidden:]}
+    journal = task.started()
+    for n in range(100, 100 + commits):
+        journal.commit([made(n)], [])
+    is_covered = not left.keys() - task.store.values.keys()
+    is_untouched = not left.keys() & task.store.values.keys()
+    task.store.values = {**left, **task.store.values}
+    if is_covered:
+        assert task.recalled().of(INTENDED) == identities([*range(6 - hidden), *range(100, 100 + commits)])
+    elif is_untouched:  # what shows up again is what was there
+        assert task.recalled().of(INTENDED) == identities(range(6))
+    else:
+        with pytest.raises(JournalUnusable, match="commit .* is damaged"):
+            task.recalled()
 
 
 class TestRecalling:
@@ -196,12 +384,12 @@ class TestRecalling:
             else:
                 journal.commit((), [Closing(three, DOUBTED)])
         found = task.recalled()
-        assert found.is_resumed is True
+        assert found.knows_all is True
         assert found.of(DELIVERED) == identities(range(0, 30, 3))
         assert found.of(REJECTED) == identities(range(1, 30, 3))
         assert found.of(INTENDED) == identities(range(2, 30, 6))
         assert set(found.recalled.doubtful) == {made(n, 1, keyed=keyed) for n in range(2, 30, 6)}
-        assert (found.recalled.rows_before, found.recalled.delivered, found.recalled.gone) == (40, 10, 10)
+        assert (found.recalled.before, found.recalled.delivered, found.recalled.gone) == (sketch(40), 10, 10)
         delivered, rejected = found.rows[rows[0].identity], found.rows[rows[1].identity]
         assert (delivered.fingerprint, delivered.trace) == (rows[0].fingerprint, rows[0].sought.trace)
         assert (rejected.status, rejected.code, rejected.error) == (400, 20012, "Lofty refused it")
@@ -345,18 +533,19 @@ class TestDamage:
         [
             {"version": 2}, {"version": 0}, {"version": "1"}, {"source": None}, {"keyed": 1}, {"tail": "0"},
             {"tail": 1.5}, {"chunks": None}, {"chunks": [1]}, {"rows": None}, {"expires": "soon"}, {"max_tries": "1"},
+            {"id": None}, {"id": "another"}, {"is_blind": None}, {"is_blind": True}, {"lowest": None}, {"chain": ""},
         ],
     )  # fmt: skip
     def test_a_header_of_another_version_or_shape(self, task: Task, change: dict[str, Any]) -> None:
         task.store.set(KEY, {**task.store.get(KEY), **change})
         with pytest.raises(JournalUnusable):
-            task.journal().begin()
+            task.journal().begin(is_later_try=True)
 
     @pytest.mark.parametrize("value", [7, "text", [], {}, {"version": 1}, False])
     def test_a_header_that_is_something_else(self, task: Task, value: Any) -> None:
         task.store.set(KEY, value)
         with pytest.raises(JournalUnusable, match="header"):
-            task.journal().begin()
+            task.journal().begin(is_later_try=True)
 
 
 @pytest.mark.usefixtures("small")
@@ -372,7 +561,7 @@ class TestAnotherSource:
     def test_of_its_journal_only_doubt_is_believed(self, task: Task) -> None:
         self.fill(task)
         found = task.recalled(source="another")
-        assert found.is_resumed is False
+        assert found.knows_all is False
         assert found.states == dict.fromkeys(identities([60, 61]), INTENDED)
         assert found.recalled == Recalled([made(60), made(61, 1)])
 
@@ -381,11 +570,10 @@ class TestAnotherSource:
         journal = task.started(rows=7, source="another")
         deliver(journal, range(70, 90), 3)
         found = task.recalled(source="another")
-        assert found.is_resumed is True
         assert found.of(DELIVERED) == identities(range(70, 90))
         assert found.of(REJECTED) == set()
         assert set(found.recalled.doubtful) == {made(60), made(61, 1)}
-        assert found.recalled.rows_before == 7
+        assert found.recalled.before == sketch(7)
 
     @pytest.mark.parametrize("keyed", [False, True])
     def test_with_other_keys_a_doubt_is_still_recognisable_two_tries_later(self, keyed: bool) -> None:
@@ -405,6 +593,26 @@ class TestAnotherSource:
         deliver(journal, range(70, 90), 3, keyed=not keyed)
         assert task.recalled(**changed).of(DELIVERED) == identities(range(70, 90))
 
+    @pytest.mark.parametrize("is_written", [False, True])
+    @pytest.mark.parametrize("comes_back", [False, True])
+    @pytest.mark.parametrize("keyed", [False, True])
+    def test_an_interruption_while_keys_change_loses_no_doubt(
+        self, keyed: bool, comes_back: bool, is_written: bool
+    ) -> None:
+        changed = {"source": "another", "keyed": not keyed}
+        for writes in range(6):
+            store = Mortal(is_written=is_written)
+            task = Task(store, keyed=keyed)
+            self.fill(task)
+            doubtful = {intent.sought for intent in task.recalled().recalled.doubtful}
+            store.left = writes
+            with suppress(Died):
+                deliver(task.started(**changed), range(70, 73), 1, keyed=not keyed)
+            store.left = math.inf
+            found = task.recalled(**({} if comes_back else changed))
+            assert {intent.sought for intent in found.recalled.doubtful} >= doubtful
+            assert len(doubtful) == 2
+
 
 @pytest.mark.usefixtures("small")
 class TestClearing:
@@ -420,7 +628,7 @@ class TestClearing:
         self.fill(task, range(count))
         assert task.recalled().of(REJECTED) == identities(range(1, count, 2))
         found = task.recalled(max_tries=1)
-        assert (found.is_resumed, found.of(REJECTED)) == (True, set())
+        assert (found.knows_all, found.of(REJECTED)) == (True, set())
         assert found.of(DELIVERED) == identities(range(0, count, 2))
 
     def test_a_third_try_does_not_remember_them_either(self, task: Task) -> None:
@@ -527,11 +735,11 @@ class Books:
             assert found.states.get(identity) in states, identity
         assert {intent.identity for intent in found.recalled.doubtful} == found.of(INTENDED)
 
-    def run(self, task: Task, first: int) -> bool:
+    def run(self, task: Task, first: int, *, is_later_try: bool | None = None, **changed: Any) -> bool:
         """Run one try until the store fails, if it does; tell whether it did."""
         commit: Commit = ([], [])
         try:
-            journal = task.started()
+            journal = task.started(is_later_try=is_later_try, **changed)
             for commit in commits(first):
                 journal.commit(*commit)
                 self.change(commit, is_sure=True)
@@ -609,7 +817,7 @@ class TestInterruptions:
 
 
 class TestSize:
-    @pytest.mark.parametrize(("rows", "at_once"), [(20_000, 8), (20_000, 800), (5_000, 1)])
+    @pytest.mark.parametrize(("rows", "at_once"), [(20_000, 8), (20_000, 800), (5_000, 1), (30_100, 1)])
     def test_not_much_more_is_written_than_is_kept(self, task: Task, rows: int, at_once: int) -> None:
         deliver(task.started(rows), range(rows), at_once)
         assert sum(size for _, size in task.store.written) <= 4 * task.store.size
@@ -675,7 +883,7 @@ class TestExpiry:
         before = len(task.store.written)
         deliver(task.started(), range(30, 40), 3)
         written = {key for key, _ in task.store.written[before:]}
-        assert f"{KEY}.chunk.0" not in written
+        assert task.key("chunk.0") not in written
         assert self.left(task, written) == {16 * DAY}
 
     def test_with_less_everything_that_counts_is_renewed_together(self, task: Task) -> None:
@@ -689,7 +897,7 @@ class TestExpiry:
         assert written >= {KEY, *task.chunks()}
         assert self.left(task, written) == {30 * DAY}
         first = task.store.get(KEY)["tail"]
-        assert f"{KEY}.tail.{first}" in written
+        assert task.key(f"tail.{first}") in written
         assert task.store.get(KEY)["expires"] == task.now + KEPT_SECONDS
         found = task.recalled()
         assert (found.of(DELIVERED), found.recalled.doubtful) == (identities(range(30)), [made(100)])
@@ -698,7 +906,7 @@ class TestExpiry:
         journal = task.started()
         task.now += 31 * DAY
         journal.commit([made(1)], ())
-        assert task.store.retentions[f"{KEY}.tail.0"] == timedelta(seconds=60)
+        assert task.store.retentions[task.key("tail.0")] == timedelta(seconds=60)
 
     def left(self, task: Task, keys: set[str]) -> set[float]:
         return {task.store.retentions[key].total_seconds() for key in keys}
