@@ -178,6 +178,8 @@ class TaskStateJournal:
             header.chunks, header.forgotten, header.is_blind = [], 0, True
         elif self._is_cleared:
             header.forgotten = len(header.chunks)
+        if header.keyed != self._keyed:  # the header that is there must not take what is carried over for its own
+            self._next_commit += _LOOK_AHEAD
         header.source, header.keyed, header.max_tries = self._source, self._keyed, self._max_tries
         header.rows, header.lowest = rows.rows, b64encode(rows.lowest).decode()
         self._seal()
@@ -263,8 +265,8 @@ class TaskStateJournal:
             yield KnownRow(b64decode(identity), REJECTED, b"", b"", status, code, error, attempts)
 
     def _load_tail(self) -> None:
-        while isinstance(text := self._get_surely(f"tail.{self._next_commit}"), str):
-            check, line = text[:_CHECK_CHARACTERS], text[_CHECK_CHARACTERS:]
+        while (text := self._get_surely(f"tail.{self._next_commit}")) is not None:
+            check, line = str(text)[:_CHECK_CHARACTERS], str(text)[_CHECK_CHARACTERS:]
             chain = _next_link(self._chain, line)
             try:
                 if check != chain[:_CHECK_CHARACTERS]:
