@@ -14,7 +14,7 @@ PACKAGE = airflow_provider_lofty
 export HYPOTHESIS_STORAGE_DIRECTORY = $(WORK)/hypothesis
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-floor check build constraints clean environment
+.PHONY: help demo test test-floor check build bench bench-quick constraints clean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,13 @@ build: environment ## build the wheel into dist/ and check what is in it
 	@echo "==> building the wheel"
 	@.venv/bin/python -m build --wheel --outdir dist . >"$(WORK)/build.log" 2>&1 || { cat "$(WORK)/build.log"; exit 1; }
 	@.venv/bin/python tools/check_wheel.py dist/*.whl
+
+# Makes the other clients' environments under .work/ too, about a minute the first time.
+bench: environment ## measure the provider against what people use instead, below 20 minutes; writes bench/RESULTS.md
+	@.venv/bin/python -m bench $(ARGS)
+
+bench-quick: environment ## see whether the benchmark works, below 3 minutes; writes into .work/
+	@.venv/bin/python -m bench --quick $(ARGS)
 
 constraints: ## resolve constraints.txt and constraints-floor.txt anew, for every Python 3.10 to 3.14 on the PATH
 	@python=$$(tools/find_python.sh 3.10 3.14 "$(PYTHON)") && "$$python" tools/renew_constraints.py

@@ -62,6 +62,8 @@ class Door(Protocol):
     @property
     def pacer(self) -> Pacer: ...
 
+    def reading_delay(self) -> float: ...
+
     def post_activity(self, lead_id: int, body: bytes, *, has_turn: bool, start_before: float) -> Verdict: ...
 
     def read_back(self, lead_id: int, since: int) -> ShownPage: ...
@@ -185,7 +187,7 @@ class Delivery:
         self._ahead, self._last_intended = conduct.max_in_flight, -math.inf
         self._in_flight: dict[int, _Work] = {}
         self._reading: set[int] = set()
-        self._is_probing = self._has_read = self._has_open_doubt = False
+        self._is_probing = self._has_read = self._has_open_doubt = self._has_planned = False
         self._results: SimpleQueue[_Done] = SimpleQueue()
         self._stop: Stop | None = None
         self.sent = 0
@@ -317,8 +319,12 @@ class Delivery:
         self._start_reads(pool)
         if self._existing.is_sampling:
             return
-        while self._has_room() and self._next_is_ready() and self._hook.pacer.delay() <= 0:
-            self._hook.pacer.reserve()
+        pacer = self._hook.pacer
+        while self._has_room() and self._next_is_ready() and pacer.delay() <= 0:
+            if not self._has_planned:
+                self._has_planned = True
+                self._progress.plan(pacer.requests_per_minute, pacer.is_told, self._conduct.deadline - self._clock())
+            pacer.reserve()
             work = self._ready.popleft()._replace(sent_at=utc_now(), began=self._clock())
             self._in_flight[work.row.n] = work
             pool.submit(self._post, work)
@@ -341,6 +347,8 @@ class Delivery:
         is_idle, most = self._is_idle(), self._conduct.max_in_flight
         share = 1 if not self._has_read else most if is_idle else max(most // 2, 1)  # reading must not hold sending up
         while len(self._reading) < share and len(self._reading) + len(self._in_flight) < most:
+            if self._hook.reading_delay() > 0:
+                return
             found = self._readback.next_read(self._reading, is_idle)
             if found is None:
                 return
@@ -354,6 +362,8 @@ class Delivery:
     def _has_room(self) -> bool:
         if not self._trouble.is_proven:
             return not self._in_flight
+        if not self._hook.pacer.may_begin:
+            return False
         return len(self._in_flight) + len(self._reading) < self._conduct.max_in_flight
 
     def _next_is_ready(self) -> bool:

@@ -1,101 +1,214 @@
 """
-When the next request may go.
+When the next request may go, and how many may be on their way.
 
-Requests leave evenly spaced, never in bursts. The pace starts at the author's cap, else at 60 a minute, and follows
-``X-RateLimit-Limit`` when Lofty sends one, though never above the cap. After a refusal for its rate nothing goes
-until Lofty's window turns.
+Requests leave evenly spaced, never in bursts. The pace starts at the author's cap, else at 60 a minute. Where Lofty
+names its limit, each window is used to its end and shared with whoever else uses it, as
+:mod:`window <airflow_provider_lofty.window>` tells; where it does not, the pace grows slowly and is halved after a
+refusal. Nothing ever makes it faster than the cap. After a refusal for the rate nothing goes until the window turns.
 
-All times are in seconds; the clock is an argument.
+All times are in seconds; clock and chance are arguments.
 """
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from airflow_provider_lofty.window import WINDOW_SECONDS, ResetUnit, Window, number_in
 
 START_REQUESTS_PER_MINUTE = 60.0
-WINDOW_SECONDS = 60.0
+MOST_WITHOUT_HEADERS = 100.0
+MOST_LIMIT = 10**6
+_LEAST_PACE = 1.0
+_GROWTH = 3.0  # requests a minute, each minute
+_LEAST_HOLD = 0.01  # of a window, after a refusal; doubled by each that follows
+_JITTER_SHARE = 0.02  # the same
+_JITTER_SHARE_WITHOUT_HEADERS = 0.2
+_CROWD_SECONDS = 1.0
+_ANSWERS_TO_WIDEN = 200
 
-_EPOCH_MILLISECONDS = 10**12
-_EPOCH_SECONDS = 10**9
-_MOST_SECONDS_LEFT = 120
 
-
-def seconds_until_reset(value: str | None, now: float) -> float:
+class Ticket(NamedTuple):
     """
-    Read ``X-RateLimit-Reset``, whose unit Lofty's page contradicts itself about.
+    A request on its way.
 
-    From 10**12 on it is taken for epoch milliseconds, from 10**9 on for epoch seconds, above 120 for milliseconds
-    left, else for seconds left. Missing or unreadable means a whole window.
-
-    :param value: the header
-    :param now: the present, as seconds since the epoch, by the clock of the server that sent it where known
-    :return: 0 to 60 seconds
+    :param number: counted from 0
+    :param sent: when it left
     """
-    try:
-        number = float(value or "")
-    except ValueError:
-        return WINDOW_SECONDS
-    if not 0 <= number < 10**15:  # also not-a-number
-        return WINDOW_SECONDS
-    if number >= _EPOCH_MILLISECONDS:
-        number = number / 1000 - now
-    elif number >= _EPOCH_SECONDS:
-        number -= now
-    elif number > _MOST_SECONDS_LEFT:
-        number /= 1000
-    return min(max(number, 0.0), WINDOW_SECONDS)
+
+    number: int
+    sent: float
 
 
 class Pacer:
     """
-    Hands out the times at which requests may go. Safe to share between threads.
+    Hands out the times at which requests to one endpoint may go. Safe to share between threads.
 
     :param requests_per_minute: the author's cap; None when there is none
     :param clock: monotonic seconds
+    :param unit: of the host's Reset header
+    :param chance: gives a number from 0 to 1
     """
 
-    def __init__(self, requests_per_minute: float | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        requests_per_minute: float | None,
+        clock: Callable[[], float],
+        unit: ResetUnit | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._cap = requests_per_minute
         self._pace = requests_per_minute or START_REQUESTS_PER_MINUTE
         self._clock = clock
+        self._unit = unit or ResetUnit()
+        self._chance = chance
         self._lock = threading.Lock()
-        self._next = clock()
+        self._window = Window()
+        self._turn = clock() - 60.0 / self._pace
+        self._held_until = self._turn
+        self._taken = self._begun = self._ended = 0
+        self._refused_at = self._narrowed_at = float("-inf")
+        self._refusals_in_a_row = 0
+        self._most_in_flight = float("inf")
+        self._answers_to_widen = self._answers_since = _ANSWERS_TO_WIDEN
 
     @property
     def requests_per_minute(self) -> float:
         """The pace in force."""
-        return self._pace
+        with self._lock:
+            return 60.0 / max(self._interval(), 60.0 / MOST_LIMIT)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether Lofty has named its limit."""
+        return self._window.limit is not None
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether the server takes one more request at once, as far as is known."""
+        return self._taken - self._ended < self._most_in_flight
 
     def delay(self) -> float:
         """Seconds until a request may go; zero or less means now. Reserves nothing."""
         with self._lock:
-            return self._next - self._clock()
+            return self._next_turn() - self._clock()
 
     def reserve(self) -> float:
         """Take the next turn; tell how many seconds away it is."""
         with self._lock:
             now = self._clock()
-            turn = max(self._next, now)
-            self._next = turn + 60.0 / self._pace
-            return turn - now
+            self._turn = max(self._next_turn(), now)
+            self._taken += 1
+            return self._turn - now
 
-    def hold(self, seconds: float) -> None:
-        """Let nothing go for this long."""
+    def _next_turn(self) -> float:
+        return max(self._turn + self._interval(), self._held_until)
+
+    def _interval(self) -> float:
+        if self._window.limit is None:
+            return 60.0 / self._pace
+        capped = 60.0 / self._cap if self._cap else 0.0
+        return max(self._window.interval(self._turn, self._taken), capped)
+
+    def guess(self, limit: float) -> None:
+        """Without a cap begin as fast as another endpoint allows, until this one's limit is known; never slower."""
         with self._lock:
-            self._next = max(self._next, self._clock() + seconds)
+            if self._window.limit is None and self._cap is None:
+                self._pace = max(self._pace, limit)
 
-    def observe(self, headers: Mapping[str, str]) -> None:
-        """
-        Follow the limit that Lofty names.
-
-        :param headers: of an answer, names in lower case
-        """
-        try:
-            limit = float(headers.get("x-ratelimit-limit", ""))
-        except ValueError:
-            return
-        if not 1 <= limit <= 10**6:
-            return
+    def begin(self) -> Ticket:
+        """A request leaves now, in its turn."""
         with self._lock:
-            self._pace = min(limit, self._cap) if self._cap else limit
+            self._begun += 1
+            return Ticket(self._begun - 1, self._clock())
+
+    def passed(self, ticket: Ticket) -> None:
+        """Learn that a request is over whose answer tells nothing of this endpoint, or that got none."""
+        with self._lock:
+            self._ended += 1
+            self._window.unanswered()
+
+    def ended(
+        self, ticket: Ticket, headers: Mapping[str, str], server_time: float, *, is_refused: bool
+    ) -> float | None:
+        """
+        Learn from a request's answer.
+
+        :param headers: of the answer, names in lower case
+        :param server_time: seconds since the epoch, by the server's clock where it says so
+        :param is_refused: for the rate
+        :return: the limit that the answer names
+        """
+        limit = number_in(headers.get("x-ratelimit-limit"))
+        limit = limit if limit is not None and 1 <= limit <= MOST_LIMIT else None
+        with self._lock:
+            in_flight = self._begun - self._ended - 1
+            self._ended += 1
+            if is_refused and self._is_crowd(ticket, in_flight):
+                self._narrow(ticket, in_flight)
+            elif is_refused:
+                self._refused(ticket, headers, limit, server_time)
+            elif limit is None:
+                self._grow()
+            if limit is not None and not is_refused:
+                remaining = number_in(headers.get("x-ratelimit-remaining"))
+                left = self._unit.seconds_left(headers.get("x-ratelimit-reset"), ticket.sent, server_time)
+                self._window.answered(ticket.number, ticket.sent, limit, remaining, left, in_flight)
+            if not is_refused:
+                self._refusals_in_a_row = 0
+                self._widen()
+        return limit
+
+    # Refusals
+
+    def _is_crowd(self, ticket: Ticket, in_flight: int) -> bool:
+        """Whether it was refused for the number on their way: the window held more than others can have taken."""
+        limit = self._window.limit
+        if limit is None or not in_flight or not self._window.is_certain:
+            return False
+        return self._window.budget(ticket.sent, ticket.number) > max(limit / 10, in_flight + 1)
+
+    def _narrow(self, ticket: Ticket, in_flight: int) -> None:
+        self._held_until = max(self._held_until, self._clock() + _CROWD_SECONDS * self._chance())
+        if ticket.sent <= self._narrowed_at:
+            return  # one of several that were refused together
+        if self._narrowed_at > float("-inf"):
+            self._answers_to_widen *= 2
+        self._narrowed_at = self._clock()
+        self._answers_since = 0
+        self._most_in_flight = max(in_flight, 1)
+
+    def _widen(self) -> None:
+        """Try whether one more is taken by now."""
+        self._answers_since += 1
+        if self._answers_since >= self._answers_to_widen:
+            self._most_in_flight += 1
+            self._answers_since = 0
+
+    def _refused(self, ticket: Ticket, headers: Mapping[str, str], limit: float | None, server_time: float) -> None:
+        left = self._unit.seconds_to_wait(headers.get("x-ratelimit-reset"), ticket.sent, server_time)
+        length = self._window.length
+        now = self._clock()
+        if limit is not None:
+            self._window.refused(ticket.number, ticket.sent, limit, left)
+        until = now + length if left is None else max(ticket.sent + left, now)
+        is_first = ticket.sent > self._refused_at  # of several that were refused together
+        if is_first:
+            self._refused_at = now
+            self._refusals_in_a_row += 1
+        until = max(until, now + length * _LEAST_HOLD * 2 ** min(self._refusals_in_a_row - 1, 6))
+        jitter = _JITTER_SHARE if limit is not None else _JITTER_SHARE_WITHOUT_HEADERS
+        self._held_until = max(self._held_until, until + self._chance() * jitter * length)
+        if limit is None and is_first:
+            self._pace = max(self._pace / 2, _LEAST_PACE)
+            self._most_in_flight = max(min(self._most_in_flight, self._begun - self._ended) // 2, 1)
+            self._answers_since = 0
+
+    def _grow(self) -> None:
+        most = self._cap or MOST_WITHOUT_HEADERS
+        self._pace = min(self._pace + _GROWTH / self._pace, max(most, self._pace))
+
+
+__all__ = ["START_REQUESTS_PER_MINUTE", "WINDOW_SECONDS", "Pacer", "Ticket"]

@@ -123,6 +123,9 @@ class ModelLofty:
     def error_for(self, verdict: Verdict, what: str) -> LoftyError:
         return LoftyAnswerLost(what)
 
+    def reading_delay(self) -> float:
+        return 0.0
+
     def prepare(self) -> None: ...
 
     def close(self) -> None: ...
@@ -211,7 +214,7 @@ class Tries(RuleBasedStateMachine):
 
     @rule(
         faults=st.lists(st.sampled_from([None, *FAULTS]), max_size=25),
-        crash=st.one_of(st.none(), st.integers(0, 120)),
+        crash=st.one_of(st.none(), st.integers(0, 120), st.integers(0, 15)),
         lag=st.sampled_from([0.0, 5.0, SETTLE_SECONDS - 10]),
         reads_fail=st.sampled_from([0, 0, 0, 2]),
         check_existing=st.sampled_from(MODES),
@@ -369,5 +372,22 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 TestTries = Tries.TestCase
-TestTries.settings = settings(max_examples=150, stateful_step_count=6, suppress_health_check=list(HealthCheck))
+TestTries.settings = settings(max_examples=300, stateful_step_count=8, suppress_health_check=list(HealthCheck))
 TestTries = pytest.mark.usefixtures("quick")(TestTries)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("kind", ["task", "sql", "none"])
+def test_a_part_of_the_rows_vouches_for_that_part_only(kind: str) -> None:
+    calm: dict[str, Any] = {"faults": [], "crash": None, "lag": 0.0, "reads_fail": 0, "check_existing": "never"}
+    tries = Tries()
+    tries.begin(kind=kind, rows=12, keyed=False)
+    with tries.folder:
+        tries.try_it(**calm)
+        if kind != "none":
+            tries.the_journal_is_wiped(what="all")
+        for part in (slice(0, 3), slice(None)):
+            tries.the_source_gives(part=part)
+            tries.try_it(**calm)
+            tries.nothing_is_there_twice()
+        assert sum(tries.stored().values()) == 12

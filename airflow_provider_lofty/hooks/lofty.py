@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -38,8 +39,9 @@ from airflow_provider_lofty.hooks.settings import LoftySettings, settings_from
 from airflow_provider_lofty.hooks.transport import exchange, new_session
 from airflow_provider_lofty.matching import Sought, sought_in
 from airflow_provider_lofty.names import MappingError
-from airflow_provider_lofty.pacing import Pacer, seconds_until_reset
+from airflow_provider_lofty.pacing import Pacer
 from airflow_provider_lofty.privacy import texts_in, without
+from airflow_provider_lofty.window import ResetUnit
 
 _HEADERS = {
     # Some endpoints answer 400 or 415 without it, on GET too.
@@ -47,6 +49,7 @@ _HEADERS = {
     "Accept": "application/json",
     "User-Agent": f"airflow-provider-lofty/{__version__}",
 }
+_ADDING, _READING, _FINDING, _PROFILE, _TOKEN = "add activity", "list activities", "find leads", "me", "token"
 _PAGE_SIZE = 100  # of the activities of a lead; fixed by Lofty
 _MOST_PAGES = 50
 _PATIENCE_SECONDS = (1.0, 2.0, 4.0)  # between repeats of a call that stores nothing
@@ -97,6 +100,8 @@ class LoftyHook(BaseHook):
         self.requests_made = 0
         self.times_throttled = 0
         self._counting = threading.Lock()
+        self._pacers: dict[str, Pacer] = {}
+        self._reset_unit = ResetUnit()
 
     @cached_property
     def settings(self) -> LoftySettings:
@@ -107,19 +112,22 @@ class LoftyHook(BaseHook):
         """
         return settings_from(named_connection(self.lofty_conn_id))
 
-    @cached_property
+    @property
     def pacer(self) -> Pacer:
-        """Says when the next request may go; all requests of this hook share it."""
-        return self._new_pacer()
+        """Says when the next activity may be posted; all other requests wait for a turn of it, too."""
+        return self._pacer_of(_ADDING)
 
-    @cached_property
-    def _reading_pacer(self) -> Pacer:
-        """Holds reading back further, which may have a limit of its own; that limit says nothing about writing."""
-        return self._new_pacer()
+    def reading_delay(self) -> float:
+        """Seconds until a lead's activities may be read; zero or less means now."""
+        return max(self.pacer.delay(), self._pacer_of(_READING).delay())
 
-    def _new_pacer(self) -> Pacer:
-        caps = [cap for cap in (self.requests_per_minute, self.settings.requests_per_minute) if cap]
-        return Pacer(min(caps, default=None), time.monotonic)
+    def _pacer_of(self, endpoint: str) -> Pacer:
+        """Limits are kept for each endpoint: some have lower ones, which say nothing about the others."""
+        with self._counting:
+            if endpoint not in self._pacers:
+                caps = [cap for cap in (self.requests_per_minute, self.settings.requests_per_minute) if cap]
+                self._pacers[endpoint] = Pacer(min(caps, default=None), time.monotonic, self._reset_unit)
+            return self._pacers[endpoint]
 
     @cached_property
     def _credential(self) -> Credential:
@@ -197,7 +205,7 @@ class LoftyHook(BaseHook):
             activity was not sent
         """
         path = f"/v1.0/leads/{lead_id}/activity"
-        answer = self._authorised("POST", path, has_turn=has_turn, start_before=start_before, data=body)
+        answer = self._authorised("POST", path, _ADDING, has_turn=has_turn, start_before=start_before, data=body)
         return self._verdict(answer, body)
 
     def _verdict(self, answer: Answer, sent: bytes = b"") -> Verdict:
@@ -241,7 +249,8 @@ class LoftyHook(BaseHook):
     def _pages(self, lead_id: int, patience: Sequence[float]) -> Iterator[list[Any]]:
         previous = None
         for number in range(_MOST_PAGES):
-            found: list[Any] = self._read(f"/v1.0/leads/{lead_id}/activities", {"curPage": number}, list, patience)
+            path = f"/v1.0/leads/{lead_id}/activities"
+            found: list[Any] = self._read(path, _READING, {"curPage": number}, list, patience)
             if found == previous and found:  # a server that ignores curPage would be read without end
                 return
             yield found
@@ -267,7 +276,7 @@ class LoftyHook(BaseHook):
         if not normal(wanted):
             return []
         params = {name: wanted.strip(), "preciseSearchFlag": "true", "limit": _PAGE_SIZE}
-        leads = _list_in(self._read("/v1.0/leads", params, dict), "leads")
+        leads = _list_in(self._read("/v1.0/leads", _FINDING, params, dict), "leads")
         return [
             lead
             for lead in leads
@@ -281,7 +290,7 @@ class LoftyHook(BaseHook):
 
         :raises LoftyCredentialRefused, LoftyConfigurationError, LoftyUnreachable: as the answer says
         """
-        profile: dict[str, Any] = self._read("/v1.0/me", {}, dict)
+        profile: dict[str, Any] = self._read("/v1.0/me", _PROFILE, {}, dict)
         return profile
 
     def test_connection(self) -> tuple[bool, str]:
@@ -340,12 +349,17 @@ class LoftyHook(BaseHook):
         return f"the token that client_id and client_secret of {self.lofty_conn_id!r} gave is not accepted"
 
     def _read(
-        self, path: str, params: Mapping[str, Any], shape: type, patience: Sequence[float] = _PATIENCE_SECONDS
+        self,
+        path: str,
+        endpoint: str,
+        params: Mapping[str, Any],
+        shape: type,
+        patience: Sequence[float] = _PATIENCE_SECONDS,
     ) -> Any:
         """Make a GET, again where that helps, until it gives JSON of this shape."""
         refusals, waits = 0, list(patience)
         while True:
-            answer = self._authorised("GET", path, params=params)
+            answer = self._authorised("GET", path, endpoint, params=params)
             if answer.status == 200 and isinstance(answer.json, shape) and answer.error[0] in (None, 0, 200):
                 return answer.json
             verdict = self._verdict(answer)
@@ -360,21 +374,22 @@ class LoftyHook(BaseHook):
             else:
                 raise self.error_for(verdict, f"GET {path}")
 
-    def _authorised(self, method: str, path: str, *, has_turn: bool = False, **content: Any) -> Answer:
+    def _authorised(self, method: str, path: str, endpoint: str, *, has_turn: bool = False, **content: Any) -> Answer:
         """Make a request with the credential; if that is refused and can be renewed, once more."""
         header = self._credential.header()
         url = self.host + path
-        answer = self._request(method, url, has_turn=has_turn, auth=_Header(header), headers=_HEADERS, **content)
+        content["headers"] = _HEADERS
+        answer = self._request(method, url, endpoint, has_turn=has_turn, auth=_Header(header), **content)
         refused = answer.sent and verdict_on(answer).meaning is Meaning.CREDENTIAL_REFUSED
         if refused and self._credential.renew(header):
             header = self._credential.header()
-            answer = self._request(method, url, auth=_Header(header), headers=_HEADERS, **content)
+            answer = self._request(method, url, endpoint, auth=_Header(header), **content)
         return answer
 
     def _post_form(self, url: str, form: dict[str, str], headers: dict[str, str], auth: Any) -> requests.Response:
         """Make a token request; it stores nothing, so it may be repeated."""
         for wait in (*_PATIENCE_SECONDS, None):
-            answer = self._request("POST", url, auth=auth, headers={**_HEADERS, **headers}, data=form)
+            answer = self._request("POST", url, _TOKEN, auth=auth, headers={**_HEADERS, **headers}, data=form)
             if answer.status is not None and answer.status < 500 and answer.status != 429:
                 break
             if wait is None:
@@ -392,13 +407,18 @@ class LoftyHook(BaseHook):
         return response
 
     def _request(
-        self, method: str, url: str, *, has_turn: bool = False, start_before: float = math.inf, **content: Any
+        self,
+        method: str,
+        url: str,
+        endpoint: str,
+        *,
+        has_turn: bool = False,
+        start_before: float = math.inf,
+        **content: Any,
     ) -> Answer:
         """The one door: every HTTP request of this provider leaves here."""
-        pacer = self._reading_pacer if method == "GET" else self.pacer
-        delay = 0.0 if has_turn else self.pacer.reserve()
-        if pacer is not self.pacer:
-            delay = max(delay, pacer.reserve())
+        pacers = list(dict.fromkeys((self.pacer, self._pacer_of(endpoint))))
+        delay = 0.0 if has_turn else max(pacer.reserve() for pacer in pacers)
         if delay > 0:
             self._sleep(delay)
         with self._counting:
@@ -407,12 +427,20 @@ class LoftyHook(BaseHook):
             request = self._session.prepare_request(requests.Request(method, url, **content))
         except (ValueError, requests.RequestException) as error:
             raise LoftyConfigurationError(f"{_origin(url)} makes no request: {type(error).__name__}") from None
+        tickets = [pacer.begin() for pacer in pacers]
         answer = exchange(self._session, request, self.settings.timeout_seconds, start_before)
-        pacer.observe(answer.headers)
-        if verdict_on(answer).meaning is Meaning.RATE_LIMITED:
+        is_refused = verdict_on(answer).meaning is Meaning.RATE_LIMITED
+        if is_refused:
             with self._counting:
                 self.times_throttled += 1
-            pacer.hold(seconds_until_reset(answer.headers.get("x-ratelimit-reset"), time.time()))
+        for pacer, ticket in zip(pacers[:-1], tickets[:-1], strict=True):
+            pacer.passed(ticket)
+        if answer.status is None:
+            pacers[-1].passed(tickets[-1])
+            return answer
+        limit = pacers[-1].ended(tickets[-1], answer.headers, _server_time(answer), is_refused=is_refused)
+        if limit is not None and endpoint != _TOKEN:
+            self.pacer.guess(limit)
         return answer
 
 
@@ -471,6 +499,14 @@ def _configuration_advice(verdict: Verdict) -> str:
     if verdict.status in (401, 403, 407):
         return "a proxy or gateway on the way refused it, not Lofty; nothing was stored"
     return "check the connection's host; nothing was stored"
+
+
+def _server_time(answer: Answer) -> float:
+    """Seconds since the epoch by the server's clock, which may be minutes off; by ours where it does not say."""
+    try:
+        return parsedate_to_datetime(answer.headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return time.time()
 
 
 def _described(verdict: Verdict) -> str:

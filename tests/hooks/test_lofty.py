@@ -207,7 +207,9 @@ class TestAddActivity:
         assert [request.status for request in lofty.requests] == [status, status, 200]
         assert (len(lofty.activities), connected.times_throttled) == (1, 2)
         assert len(waits) == 2
-        assert all(wait > 55 for wait in waits)  # the sandbox's window is 60 s and has just begun
+        # The window is 60 s and has just begun. "60" may be milliseconds, until that proves to be too short.
+        assert waits[0] < 5
+        assert waits[1] > 50
 
     def test_a_rate_refusal_without_end_is_told_in_the_end(self, lofty: Sandbox, connected: LoftyHook) -> None:
         lofty.change(faults={"rate_limited": 1})
