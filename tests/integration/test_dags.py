@@ -172,6 +172,22 @@ def test_dag_with_retries_skips_what_another_run_delivered(
     assert len(lofty.activities) == 2
 
 
+def test_dag_in_shards_sends_each_row_of_each_window_once(
+    lofty: Sandbox, run_dag: Callable[..., Any], warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(timezone.utc)
+    fill_table(warehouse, [now - timedelta(hours=hours) for hours in (1, 2, 7, 13, 19, 25)])
+    lofty.change(known_leads="any")
+    journal = {"conn_type": "sqlite", "host": str(tmp_path / "journal.db")}
+    monkeypatch.setenv("AIRFLOW_CONN_LOFTY_JOURNAL_DB", json.dumps(journal))
+    run = run_dag("lofty_in_shards")
+    assert run.state == "success"
+    delivered = {ti.map_index: ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index)["delivered"]
+                 for ti in run.get_task_instances() if ti.task_id == "send_to_lofty"}  # fmt: skip
+    assert delivered == {0: 1, 1: 1, 2: 1, 3: 2}
+    assert sorted(activity.body["text"] for activity in lofty.activities) == [f"Viewed home {n}" for n in range(5)]
+
+
 def fill_table(uri: str, times: list[datetime]) -> None:
     rows = [(100 + n, f"Viewed home {n}", happened_at, f"MLS-{n}") for n, happened_at in enumerate(times)]
     with closing(psycopg2.connect(uri)) as database, database, database.cursor() as cursor:
