@@ -198,11 +198,6 @@ class Delivery:
         """Whether another try may settle what this one could not."""
         return self._has_open_doubt or self._readback.may_settle_later or len(self._settling) > 0
 
-    @property
-    def has_refused_rows(self) -> bool:
-        """Whether rows were not sent because Lofty may have had them before this journal began."""
-        return self._readback.has_refused_rows
-
     def recall(self, doubtful: list[tuple[Intent, PendingRow | None]]) -> None:
         """
         Take in what earlier tries left in doubt.

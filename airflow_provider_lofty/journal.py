@@ -135,14 +135,6 @@ class Journal(Protocol):
         """
         ...
 
-    def trust(self) -> None:
-        """
-        Write down that all is known from now on, since Lofty was asked about every row.
-
-        :raises JournalError: when it cannot be reached
-        """
-        ...
-
     def recall_lead(self, lead_id: int, spool: Spool) -> None:
         """
         Put into ``spool.known`` what other runs delivered to a lead.
@@ -185,9 +177,6 @@ class NoJournal:
         return Recalled()
 
     def start(self, rows: Sketch) -> None:
-        """Keep nothing."""
-
-    def trust(self) -> None:
         """Keep nothing."""
 
     def recall_lead(self, lead_id: int, spool: Spool) -> None:

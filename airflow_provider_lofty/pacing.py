@@ -36,10 +36,12 @@ class Ticket(NamedTuple):
 
     :param number: counted from 0
     :param sent: when it left
+    :param ahead: how many others were on their way then
     """
 
     number: int
     sent: float
+    ahead: int
 
 
 class Pacer:
@@ -70,7 +72,7 @@ class Pacer:
         self._held_until = self._turn
         self._taken = self._begun = self._ended = 0
         self._refused_at = self._narrowed_at = float("-inf")
-        self._refusals_in_a_row = 0
+        self._refusals_in_a_row = self._unexpected = 0
         self._most_in_flight = float("inf")
         self._answers_to_widen = self._answers_since = _ANSWERS_TO_WIDEN
 
@@ -122,7 +124,7 @@ class Pacer:
         """A request leaves now, in its turn."""
         with self._lock:
             self._begun += 1
-            return Ticket(self._begun - 1, self._clock())
+            return Ticket(self._begun - 1, self._clock(), self._begun - 1 - self._ended)
 
     def passed(self, ticket: Ticket) -> None:
         """Learn that a request is over whose answer tells nothing of this endpoint, or that got none."""
@@ -146,8 +148,8 @@ class Pacer:
         with self._lock:
             in_flight = self._begun - self._ended - 1
             self._ended += 1
-            if is_refused and self._is_crowd(ticket, in_flight):
-                self._narrow(ticket, in_flight)
+            if is_refused and self._is_crowd(ticket):
+                self._narrow(ticket)
             elif is_refused:
                 self._refused(ticket, headers, limit, server_time)
             elif limit is None:
@@ -163,29 +165,39 @@ class Pacer:
 
     # Refusals
 
-    def _is_crowd(self, ticket: Ticket, in_flight: int) -> bool:
-        """Whether it was refused for the number on their way: the window held more than others can have taken."""
-        limit = self._window.limit
-        if limit is None or not in_flight or not self._window.is_certain:
-            return False
-        return self._window.budget(ticket.sent, ticket.number) > max(limit / 10, in_flight + 1)
+    def _is_crowd(self, ticket: Ticket) -> bool:
+        """
+        Whether it was refused for the number on their way: the window held more than others can have taken.
 
-    def _narrow(self, ticket: Ticket, in_flight: int) -> None:
+        Where a new window was only expected it may not have begun, so this has to come twice.
+        """
+        limit = self._window.limit
+        if limit is None or not ticket.ahead:
+            return False
+        if self._window.budget(ticket.sent, ticket.number) <= max(limit / 10, ticket.ahead + 1):
+            return False
+        if self._window.is_certain:
+            return True
+        self._unexpected += ticket.sent > self._refused_at
+        return self._unexpected > 1
+
+    def _narrow(self, ticket: Ticket) -> None:
+        self._most_in_flight = min(self._most_in_flight, ticket.ahead)
         self._held_until = max(self._held_until, self._clock() + _CROWD_SECONDS * self._chance())
         if ticket.sent <= self._narrowed_at:
             return  # one of several that were refused together
         if self._narrowed_at > float("-inf"):
             self._answers_to_widen *= 2
         self._narrowed_at = self._clock()
+        self._unexpected = 0
         self._answers_since = 0
-        self._most_in_flight = max(in_flight, 1)
 
     def _widen(self) -> None:
         """Try whether one more is taken by now."""
         self._answers_since += 1
         if self._answers_since >= self._answers_to_widen:
             self._most_in_flight += 1
-            self._answers_since = 0
+            self._answers_since = self._unexpected = 0
 
     def _refused(self, ticket: Ticket, headers: Mapping[str, str], limit: float | None, server_time: float) -> None:
         left = self._unit.seconds_to_wait(headers.get("x-ratelimit-reset"), ticket.sent, server_time)
@@ -203,7 +215,7 @@ class Pacer:
         self._held_until = max(self._held_until, until + self._chance() * jitter * length)
         if limit is None and is_first:
             self._pace = max(self._pace / 2, _LEAST_PACE)
-            self._most_in_flight = max(min(self._most_in_flight, self._begun - self._ended) // 2, 1)
+            self._most_in_flight = max(min(self._most_in_flight, ticket.ahead) // 2, 1)
             self._answers_since = 0
 
     def _grow(self) -> None:

@@ -65,7 +65,7 @@ class ReadBack:
         self._twins: list[PendingRow] = []
         self._given_up: Counter[bytes] = Counter()
         self._denied = ""
-        self.may_settle_later = self.has_refused_rows = False
+        self.may_settle_later = False
 
     def parked(self) -> int:
         """How many rows wait for a lead to be read; not those that wait for a doubt, which waits for the end itself."""
@@ -214,7 +214,6 @@ class ReadBack:
         for row in rows:
             error = f"it may have been sent before, and {reason}: look at the lead before it is sent again"
             self._ledger.settle(Result(row.n, UNKNOWN, error=error))
-        self.has_refused_rows |= bool(rows)
 
     def failed(self, lead_id: int, error: LoftyError) -> list[PendingRow]:
         """

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -246,9 +246,6 @@ class Run:
             self._hook.close()
         if self._stopped is not None:
             self.spool.close_books(NOT_ATTEMPTED, f"the run stopped first: {self._stopped.reason}")
-        elif not self._knows_all and not delivery.has_refused_rows:
-            with suppress(JournalError):  # the next try reads every lead once more
-                self._journal.trust()
 
     @contextmanager
     def accounted_for(self) -> Iterator[None]:

@@ -284,11 +284,6 @@ class SqlJournal:
         )  # fmt: skip
         self._commit()
 
-    def trust(self) -> None:
-        """Say so in the run's row."""
-        self._execute(f"UPDATE {RUNS_TABLE} SET is_blind = 0 WHERE task_key = ?", (self._place.key,))
-        self._commit()
-
     def recall_lead(self, lead_id: int, spool: Spool) -> None:
         """Look up what was ever delivered to a lead, and what other runs are sending to it now."""
         spool.known.forget_held()

@@ -184,11 +184,6 @@ class TaskStateJournal:
         header.rows, header.lowest = rows.rows, b64encode(rows.lowest).decode()
         self._seal()
 
-    def trust(self) -> None:
-        """Say so in the header."""
-        self._header.is_blind = False
-        self._write_header()
-
     def recall_lead(self, lead_id: int, spool: Spool) -> None:
         """Nobody else writes here."""
 

@@ -113,14 +113,24 @@ class TestLostJournals:
         assert third.error is None
         assert arrived(lofty) == {each["text"]: 1 for each in ROWS}
 
-    def test_once_every_lead_was_read_the_journal_is_trusted(self, lofty: Sandbox) -> None:
+    def test_what_was_found_by_reading_every_lead_is_in_the_new_journal(self, lofty: Sandbox) -> None:
         store = Store()
         run(store=store, rows=ROWS[:10])
         store.values.clear()
         assert run(task_instance(**LATER), store=store, rows=ROWS).counts == {"already_delivered": 10, "delivered": 10}
+        before = len(lofty.requests)
         third = run(task_instance(try_number=3), store=store, rows=ROWS)
         assert third.counts == {"already_delivered": 20}
         assert "resuming: 20 delivered, 0 in doubt, 0 to send" in third.log
+        assert len(lofty.requests) == before
+
+    def test_a_part_of_the_rows_vouches_for_no_others(self, lofty: Sandbox) -> None:
+        store = Store()
+        run(store=store, rows=ROWS)
+        store.values.clear()
+        for number, rows in enumerate((ROWS[:5], ROWS), 2):
+            run(task_instance(try_number=number), store=store, rows=rows, check_existing="never")
+        assert arrived(lofty) == {each["text"]: 1 for each in ROWS}
 
     def test_a_later_try_that_fails_before_it_knows_what_was_delivered_leaves_the_report(
         self, lofty: Sandbox, tmp_path: Path
