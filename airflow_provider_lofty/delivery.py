@@ -357,9 +357,8 @@ class Delivery:
     def _has_room(self) -> bool:
         if not self._trouble.is_proven:
             return not self._in_flight
-        if not self._hook.pacer.may_begin:
-            return False
-        return len(self._in_flight) + len(self._reading) < self._conduct.max_in_flight
+        most = min(self._conduct.max_in_flight, self._hook.pacer.most_in_flight)
+        return len(self._in_flight) + len(self._reading) < most
 
     def _next_is_ready(self) -> bool:
         """Whether the journal allows the next row to be sent, now."""

@@ -88,9 +88,9 @@ class Pacer:
         return self._window.limit is not None
 
     @property
-    def may_begin(self) -> bool:
-        """Whether the server takes one more request at once, as far as is known."""
-        return self._taken - self._ended < self._most_in_flight
+    def most_in_flight(self) -> float:
+        """How many requests the server takes at once, as far as is known."""
+        return self._most_in_flight
 
     def delay(self) -> float:
         """Seconds until a request may go; zero or less means now. Reserves nothing."""
@@ -104,6 +104,11 @@ class Pacer:
             self._turn = max(self._next_turn(), now)
             self._taken += 1
             return self._turn - now
+
+    def give_back(self) -> None:
+        """A turn that was taken is not used: no request leaves."""
+        with self._lock:
+            self._taken -= 1
 
     def _next_turn(self) -> float:
         return max(self._turn + self._interval(), self._held_until)

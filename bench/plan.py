@@ -62,7 +62,7 @@ QUICK = Plan(
     waste_cases=((3, 6),),
     waste_windows={6: 2},
     fault_scale=2,
-    speed_rows={0.0: 300, 0.05: 40},
+    speed_rows={0.05: 40},
     speed_repeats=1,
     memory_rows=(500, 1000),
 )

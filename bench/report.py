@@ -150,7 +150,7 @@ def _waste(values: Mapping[str, Values], plan: Plan) -> str:
 
 def _even_paces(plan: Plan) -> str:
     paces = {
-        case.window_seconds: f"{case.even_pace:.1f} (windows of {case.window_seconds:g} s)" for case in cases(plan)
+        case.window_seconds: f"{case.even_pace:.3g} (windows of {case.window_seconds:g} s)" for case in cases(plan)
     }
     return " and ".join(paces.values())
 

@@ -121,7 +121,7 @@ class Simulation:
         delay = pacer.delay()
         if delay > 0:
             self.try_at(self.clock.now + max(min(delay, 0.2), 1e-4), worker)
-        elif pacer.may_begin and self.in_flight[worker] < self.most_in_flight:
+        elif self.in_flight[worker] < min(pacer.most_in_flight, self.most_in_flight):
             pacer.reserve()
             self.in_flight[worker] += 1
             latency = self.server.latency * (1 + self.chance.random() / 10)

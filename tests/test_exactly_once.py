@@ -16,6 +16,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing, suppress
+from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,6 +42,11 @@ from airflow_provider_lofty.sources import Source, SourceRow
 from airflow_provider_lofty.spool import OUTCOMES, Spool
 from airflow_provider_lofty.stores.sql import RUNS_TABLE, TABLE, SqlJournal, TaskPlace
 from airflow_provider_lofty.stores.task_state import KEY, TaskStateJournal
+
+pytestmark = pytest.mark.skipif(
+    not find_spec("airflow.sdk.definitions.retry_policy"),
+    reason="a minute of what knows nothing of Airflow's version: run on the current release only",
+)
 
 SETTLE_SECONDS = 60.0
 LEADS = 3
@@ -376,18 +383,37 @@ TestTries.settings = settings(max_examples=300, stateful_step_count=8, suppress_
 TestTries = pytest.mark.usefixtures("quick")(TestTries)
 
 
+CALM: dict[str, Any] = {"faults": [], "crash": None, "lag": 0.0, "reads_fail": 0, "check_existing": "never"}
+
+
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("kind", ["task", "sql", "none"])
 def test_a_part_of_the_rows_vouches_for_that_part_only(kind: str) -> None:
-    calm: dict[str, Any] = {"faults": [], "crash": None, "lag": 0.0, "reads_fail": 0, "check_existing": "never"}
     tries = Tries()
     tries.begin(kind=kind, rows=12, keyed=False)
     with tries.folder:
-        tries.try_it(**calm)
+        tries.try_it(**CALM)
         if kind != "none":
             tries.the_journal_is_wiped(what="all")
         for part in (slice(0, 3), slice(None)):
             tries.the_source_gives(part=part)
-            tries.try_it(**calm)
+            tries.try_it(**CALM)
             tries.nothing_is_there_twice()
         assert sum(tries.stored().values()) == 12
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_doubt_under_another_key_is_one_doubt_whenever_the_process_dies(keyed: bool) -> None:
+    for first, second in product(range(15, 24, 2), range(12)):
+        tries = Tries()
+        tries.begin(kind="task", rows=4, keyed=keyed)
+        with tries.folder:
+            tries.try_it(**{**CALM, "crash": first})
+            tries.unique_key_is_switched_on_or_off()
+            tries.try_it(**{**CALM, "crash": second})
+            for _ in range(2):
+                tries.time_passes(seconds=3600)
+                tries.try_it(**CALM)
+                tries.nothing_is_there_twice()
+            assert tries.counts["unknown"] == 0

@@ -80,6 +80,23 @@ class TestTurns:
             answer(pacer, limit=limit, remaining=str(remaining), reset=str(reset), refused=refused)
         assert all(later - earlier >= 60 / 100 - 1e-6 for earlier, later in pairwise(turns))
 
+    def test_turns_that_are_given_back_take_nothing_of_the_quota(self, clock: Clock) -> None:
+        pacer = Pacer(None, clock, chance=no_chance)
+        sent = [0] * 6
+        for turn in range(10**6):
+            clock.now += max(pacer.delay(), 0.0)
+            window = int(clock.now // 60)
+            if window == len(sent):
+                break
+            pacer.reserve()
+            if turn % 2:
+                pacer.give_back()
+                continue
+            sent[window] += 1
+            left = str(round(60_000 - clock.now % 60 * 1000))
+            answer(pacer, limit="100", remaining=str(100 - sent[window]), reset=left)
+        assert min(sent[1:]) >= 45
+
 
 class TestLimits:
     def test_a_guess_holds_until_lofty_names_the_limit(self, clock: Clock) -> None:

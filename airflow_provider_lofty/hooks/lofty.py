@@ -376,7 +376,12 @@ class LoftyHook(BaseHook):
 
     def _authorised(self, method: str, path: str, endpoint: str, *, has_turn: bool = False, **content: Any) -> Answer:
         """Make a request with the credential; if that is refused and can be renewed, once more."""
-        header = self._credential.header()
+        try:
+            header = self._credential.header()
+        except BaseException:
+            if has_turn:
+                self.pacer.give_back()
+            raise
         url = self.host + path
         content["headers"] = _HEADERS
         answer = self._request(method, url, endpoint, has_turn=has_turn, auth=_Header(header), **content)
@@ -418,15 +423,16 @@ class LoftyHook(BaseHook):
     ) -> Answer:
         """The one door: every HTTP request of this provider leaves here."""
         pacers = list(dict.fromkeys((self.pacer, self._pacer_of(endpoint))))
-        delay = 0.0 if has_turn else max(pacer.reserve() for pacer in pacers)
-        if delay > 0:
-            self._sleep(delay)
-        with self._counting:
-            self.requests_made += 1
         try:
             request = self._session.prepare_request(requests.Request(method, url, **content))
         except (ValueError, requests.RequestException) as error:
+            if has_turn:
+                self.pacer.give_back()
             raise LoftyConfigurationError(f"{_origin(url)} makes no request: {type(error).__name__}") from None
+        if not has_turn:
+            self._wait_for_turn(pacers)
+        with self._counting:
+            self.requests_made += 1
         tickets = [pacer.begin() for pacer in pacers]
         answer = exchange(self._session, request, self.settings.timeout_seconds, start_before)
         is_refused = verdict_on(answer).meaning is Meaning.RATE_LIMITED
@@ -442,6 +448,16 @@ class LoftyHook(BaseHook):
         if limit is not None and endpoint != _TOKEN:
             self.pacer.guess(limit)
         return answer
+
+    def _wait_for_turn(self, pacers: Sequence[Pacer]) -> None:
+        delay = max([pacer.reserve() for pacer in pacers])
+        try:
+            if delay > 0:
+                self._sleep(delay)
+        except BaseException:
+            for pacer in pacers:
+                pacer.give_back()
+            raise
 
 
 class _Header(requests.auth.AuthBase):
