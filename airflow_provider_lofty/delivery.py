@@ -217,8 +217,8 @@ class Delivery:
 
     def _renamed(self, old: Intent, row: PendingRow) -> Intent:
         intent = intent_of(row, old.attempts)
-        self._ledger.intend([intent])
         self._ledger.withdraw(old)
+        self._ledger.intend([intent])  # in one commit: a crash between the two would leave one doubt twice
         return intent
 
     def run(self) -> Stop | None:
