@@ -339,7 +339,7 @@ class Delivery:
             self._start_read(pool, *found)
 
     def _start_reads(self, pool: ThreadPoolExecutor) -> None:
-        is_idle, most = self._is_idle(), self._conduct.max_in_flight
+        is_idle, most = self._is_idle(), self._most_in_flight()
         share = 1 if not self._has_read else most if is_idle else max(most // 2, 1)  # reading must not hold sending up
         while len(self._reading) < share and len(self._reading) + len(self._in_flight) < most:
             if self._hook.reading_delay() > 0:
@@ -357,8 +357,10 @@ class Delivery:
     def _has_room(self) -> bool:
         if not self._trouble.is_proven:
             return not self._in_flight
-        most = min(self._conduct.max_in_flight, self._hook.pacer.most_in_flight)
-        return len(self._in_flight) + len(self._reading) < most
+        return len(self._in_flight) + len(self._reading) < self._most_in_flight()
+
+    def _most_in_flight(self) -> int:
+        return int(min(self._conduct.max_in_flight, self._hook.pacer.most_in_flight))
 
     def _next_is_ready(self) -> bool:
         """Whether the journal allows the next row to be sent, now."""

@@ -28,6 +28,7 @@ _JITTER_SHARE = 0.02  # the same
 _JITTER_SHARE_WITHOUT_HEADERS = 0.2
 _CROWD_SECONDS = 1.0
 _ANSWERS_TO_WIDEN = 200
+_MOST_ANSWERS_TO_WIDEN = 1600
 
 
 class Ticket(NamedTuple):
@@ -91,6 +92,11 @@ class Pacer:
     def most_in_flight(self) -> float:
         """How many requests the server takes at once, as far as is known."""
         return self._most_in_flight
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many are on their way as the server takes at once."""
+        return self._begun - self._ended >= self._most_in_flight
 
     def delay(self) -> float:
         """Seconds until a request may go; zero or less means now. Reserves nothing."""
@@ -192,7 +198,7 @@ class Pacer:
         if ticket.sent <= self._narrowed_at:
             return  # one of several that were refused together
         if self._narrowed_at > float("-inf"):
-            self._answers_to_widen *= 2
+            self._answers_to_widen = min(self._answers_to_widen * 2, _MOST_ANSWERS_TO_WIDEN)
         self._narrowed_at = self._clock()
         self._unexpected = 0
         self._answers_since = 0

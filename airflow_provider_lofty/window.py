@@ -21,6 +21,7 @@ _LONG_ENOUGH = 1.5  # between two values, to see whether they count seconds or m
 _LONGEST_BIAS = 2.0
 _SHORTEST_WINDOW = 0.5
 _PERIODS_APART = 0.2
+_MOST_EMPTY = 3
 _SPARE_SHARE = 0.01  # of a window, left to what the clocks get wrong
 _SPARE_SHARE_AMONG_OTHERS = 0.02
 _MEMORY_SHARE = 0.1  # of a window: how long others' requests are remembered
@@ -114,6 +115,8 @@ class Window:
         self._has_learned_length = False
         self._period = 0.0
         self._unsure = 0
+        self._empty_in_a_row = 0
+        self._largest_left = 0.0
         self._begun_at_end: int | None = None  # requests begun when the window ended, as far as is known
         self._mine = self._others = 0.0  # requests a second
 
@@ -130,6 +133,12 @@ class Window:
         self.limit = limit
         if remaining is None or number <= self._number:
             return
+        self._empty_in_a_row = 0 if remaining else self._empty_in_a_row + 1
+        self._largest_left = max(self._largest_left, left or 0.0)
+        if self._empty_in_a_row > _MOST_EMPTY:  # it says so always
+            return
+        if self._largest_left < _LONG_ENOUGH:  # it is always said to be over
+            left = None
         end = None if left is None else sent + left
         if self._number < 0:
             self._shown_end = end
@@ -176,16 +185,16 @@ class Window:
         if expected is not None and end is not None and (sent < expected or self._sent > expected):
             self._bias = min(max(self._bias + sent - expected, -_LONGEST_BIAS), _LONGEST_BIAS)
         self._expected_end = None
-        if end is not None:  # it has just begun, so what is left is all of it
-            self.length, self._has_learned_length = max(end - sent, _SHORTEST_WINDOW), True
-        elif self._turned_at is not None:
-            self._learn_length(sent - self._turned_at)
+        since = math.inf if self._turned_at is None else sent - self._turned_at
+        if end is not None and since > (end - sent) / 2:  # it has just begun, so what is left is all of it
+            self._learn_length(end - sent)
+        elif end is None and self._turned_at is not None:
+            self._learn_length(since / max(round(since / self.length), 1))  # one that nobody used may have passed
         self._turned_at, self._shown_end, self._begun_at_end = sent, end, None
         self.ends = sent + self.length if end is None else None
 
     def _learn_length(self, period: float) -> None:
-        """Two periods that agree are believed; a window that nobody used may have passed unseen."""
-        period /= max(round(period / self.length), 1)
+        """Two that agree are believed."""
         if abs(period - self._period) <= _PERIODS_APART * period and period > _SHORTEST_WINDOW:
             self.length, self._has_learned_length = period, True
         self._period = period
@@ -215,7 +224,7 @@ class Window:
     @property
     def is_certain(self) -> bool:
         """Whether what it holds is known from an answer, not only expected."""
-        return self.limit is not None and self._begun_at_end is None
+        return self._number >= 0 and self._begun_at_end is None
 
     def budget(self, now: float, begun: int) -> float:
         """
@@ -225,6 +234,8 @@ class Window:
         """
         if self._begun_at_end is not None:
             return (self.limit or 0.0) - (begun - self._begun_at_end)
+        if self._number < 0:
+            return self.limit or 0.0
         return self._remaining - (begun - self._number - 1) - self._others * max(now - self._sent, 0.0)
 
     def _pass(self, turn: float, begun: int) -> None:

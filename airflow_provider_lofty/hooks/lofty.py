@@ -119,7 +119,8 @@ class LoftyHook(BaseHook):
 
     def reading_delay(self) -> float:
         """Seconds until a lead's activities may be read; zero or less means now."""
-        return max(self.pacer.delay(), self._pacer_of(_READING).delay())
+        reading = self._pacer_of(_READING)
+        return math.inf if reading.is_full else max(self.pacer.delay(), reading.delay())
 
     def _pacer_of(self, endpoint: str) -> Pacer:
         """Limits are kept for each endpoint: some have lower ones, which say nothing about the others."""

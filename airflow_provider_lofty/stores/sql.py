@@ -79,6 +79,7 @@ _RUN_COLUMNS = {
     "row_count": "BIGINT NOT NULL",
     "lowest": "VARCHAR(2500) NOT NULL",  # a sketch of the input
     "is_blind": "INTEGER NOT NULL",  # 1: earlier tries may have sent rows that nobody wrote down
+    "has_sent": "INTEGER NOT NULL",  # 1: so its rows must be in the other table
     "started_at": "VARCHAR(32) NOT NULL",
 }
 _SCHEMA = (
@@ -209,7 +210,7 @@ class SqlJournal:
         self._owner = uuid4().hex
         self._connection: Any = None
         self._before: Sketch | None = None
-        self._is_resumed = self._is_cleared = self._is_blind = False
+        self._is_resumed = self._is_cleared = self._is_blind = self._has_sent = False
         self._mine: set[bytes] = set()
         self._held: dict[bytes, _Held] = {}
         self._next_life = 0.0
@@ -219,19 +220,20 @@ class SqlJournal:
         self._prepare_tables()
         key = self._place.key
         found = self._query(
-            f"SELECT source, max_tries, row_count, lowest, is_blind FROM {RUNS_TABLE} WHERE task_key = ?", (key,)
+            f"SELECT source, max_tries, row_count, lowest, is_blind, has_sent FROM {RUNS_TABLE} WHERE task_key = ?",
+            (key,),
         )
         if not found:
             self._is_blind = is_later_try
             self._insert([self._run_values(key)], RUNS_TABLE, _RUN_COLUMNS)
             self._commit()
             return not self._is_blind
-        source, max_tries, rows, lowest, is_blind = found[0]
+        source, max_tries, rows, lowest, is_blind, has_sent = found[0]
         self._is_resumed = source.strip() == self._source
         self._is_cleared = max_tries != self._max_tries
         if self._is_resumed and rows:
             self._before = Sketch(int(rows), bytes.fromhex(lowest))
-        is_purged = bool(rows) and not self._count("task_key = ?", key)
+        is_purged = bool(has_sent) and not self._count("task_key = ?", key)
         self._is_blind = bool(is_blind) or is_purged or not self._is_resumed
         return not self._is_blind
 
@@ -293,11 +295,16 @@ class SqlJournal:
         spool.known.add(row.known if row.state == DELIVERED else row.known._replace(state=HELD) for row in rows)
 
     def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
-        """Close rows, then claim others; each in a transaction of its own."""
+        """Close rows, claim others, then give claims up; each in a transaction of its own."""
+        withdrawn = [closing for closing in closings if closing.state == WITHDRAWN]
+        others = [closing for closing in closings if closing.state != WITHDRAWN]
         with self._or_disconnected():
-            if closings:
-                self._close_rows(closings)
-            return self._claim(intents) if intents else ()
+            if others:
+                self._close_rows(others)
+            refused = self._claim(intents) if intents else ()
+            if withdrawn:  # last: a doubt may have been claimed anew, under another identity
+                self._withdraw([closing.intent.identity for closing in withdrawn])
+            return refused
 
     def tend(self) -> Sequence[Freed]:
         """Show a sign of life; look at rows that others hold."""
@@ -435,12 +442,9 @@ class SqlJournal:
     # Results
 
     def _close_rows(self, closings: Sequence[Closing]) -> None:
-        withdrawn = [closing.intent.identity for closing in closings if closing.state == WITHDRAWN]
-        for keys in _batches(withdrawn):
-            self._execute(
-                f"DELETE FROM {TABLE} WHERE scope = ? AND owner = ? AND state = ? AND row_key IN ({self._marks(keys)})",
-                (self._scope, self._owner, INTENDED, *_hex(keys)),
-            )
+        if not self._has_sent and any(closing.state in (DELIVERED, DOUBTED) for closing in closings):
+            self._execute(f"UPDATE {RUNS_TABLE} SET has_sent = 1 WHERE task_key = ?", (self._place.key,))
+            self._has_sent = True
         self._tell([closing for closing in closings if closing.state in (DOUBTED, ABANDONED)])
         final = [closing for closing in closings if closing.state in (DELIVERED, REJECTED)]
         lost = self._tell([closing for closing in final if closing.intent.identity in self._mine])
@@ -449,6 +453,15 @@ class SqlJournal:
             if closing.intent.identity not in self._mine or (closing.state == DELIVERED and lost):
                 self._keep_found(closing)
         self._mine.difference_update(c.intent.identity for c in closings if c.state != DOUBTED)
+
+    def _withdraw(self, identities: Sequence[bytes]) -> None:
+        for keys in _batches(identities):
+            self._execute(
+                f"DELETE FROM {TABLE} WHERE scope = ? AND owner = ? AND state = ? AND row_key IN ({self._marks(keys)})",
+                (self._scope, self._owner, INTENDED, *_hex(keys)),
+            )
+        self._commit()
+        self._mine.difference_update(identities)
 
     def _tell(self, closings: Sequence[Closing]) -> bool:
         """Write what came of claimed rows; tell whether some of them are not there any more."""
@@ -489,7 +502,7 @@ class SqlJournal:
         )  # fmt: skip
 
     def _run_values(self, key: str) -> tuple[Any, ...]:
-        return (key, *self._place, self._source, self._max_tries, 0, "", int(self._is_blind), utc_now())
+        return (key, *self._place, self._source, self._max_tries, 0, "", int(self._is_blind), 0, utc_now())
 
     # The database
 
