@@ -23,6 +23,8 @@ READINGS: dict[str, Callable[[float, float], str]] = {
     "epoch seconds": lambda left, now: str(math.ceil(now + left)),
     "epoch milliseconds": lambda left, now: str(math.ceil((now + left) * 1000)),
     "nonsense": lambda left, now: "soon",
+    "always now": lambda left, now: str(math.ceil(now)),
+    "always past": lambda left, now: str(math.floor(now + left - 60)),
 }
 
 
@@ -145,6 +147,8 @@ class Simulation:
     def _headers(self, limit: int, remaining: int, now: float) -> dict[str, str]:
         if self.server.reading is None:
             return {}
+        if self.server.reading == "limit alone":
+            return {"x-ratelimit-limit": str(limit)}
         time_left = (math.floor(now / self.server.window) + 1) * self.server.window - now
         reset = READINGS[self.server.reading](time_left, EPOCH + self.server.clock_ahead + now)
         return {"x-ratelimit-limit": str(limit), "x-ratelimit-remaining": str(remaining), "x-ratelimit-reset": reset}

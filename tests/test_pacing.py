@@ -209,10 +209,26 @@ class TestQuota:
         assert outcome.steady_share >= 0.98
         assert outcome.refused == []
 
-    def test_a_reset_that_makes_no_sense_is_done_without(self) -> None:
-        outcome = simulate(Server(100, reading="nonsense"), windows=20)
+    @pytest.mark.parametrize("reading", ["nonsense", "always now", "always past"])
+    @pytest.mark.parametrize("limit", [100, 500])
+    def test_a_reset_that_makes_no_sense_is_done_without(self, reading: str, limit: int) -> None:
+        outcome = simulate(Server(limit, reading=reading), windows=20)
         assert outcome.steady_share >= 0.9
         assert outcome.wasted <= 0.02
+
+    @pytest.mark.parametrize("workers", [1, 2, 3])
+    def test_a_limit_alone_is_kept(self, workers: int) -> None:
+        outcome = simulate(Server(100, reading="limit alone", latency=1.0), workers=workers, windows=20)
+        assert outcome.steady_share >= (0.9 if workers == 1 else 0.5)
+        assert outcome.wasted <= (0.02 if workers == 1 else 0.7)  # they cannot feel each other
+
+    def test_a_remaining_that_is_always_zero_is_not_believed(self, clock: Clock) -> None:
+        pacer = Pacer(None, clock)
+        for _ in range(50):
+            clock.now += max(pacer.delay(), 0.0)
+            pacer.reserve()
+            answer(pacer, limit="100", remaining="0", reset="30000")
+        assert pacer.requests_per_minute >= 50
 
     def test_a_limit_that_is_lowered_is_followed_at_once(self) -> None:
         outcome = simulate(Server(500, latency=0.3, later=(130.0, 100)))

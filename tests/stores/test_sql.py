@@ -320,6 +320,13 @@ class TestBlindness:
         journal.commit([ONE], ())
         self.later(parties)
 
+    def test_a_try_that_was_stopped_before_its_first_row_left_nothing_to_purge(self, parties: Parties) -> None:
+        journal = parties.started("a")
+        journal.start(sketch(10))
+        journal.commit([ONE], ())
+        journal.commit((), [Closing(ONE, WITHDRAWN)])
+        assert self.knows_all(parties)
+
     def test_a_try_that_ended_before_it_sent_left_nothing_to_purge(self, parties: Parties) -> None:
         parties.journal("a").begin(is_later_try=False)
         assert self.knows_all(parties)
