@@ -20,7 +20,8 @@ from airflow_provider_lofty.window import WINDOW_SECONDS, ResetUnit, Window, num
 
 START_REQUESTS_PER_MINUTE = 60.0
 MOST_WITHOUT_HEADERS = 100.0
-MOST_LIMIT = 10**6
+MOST_LIMIT = 10**6  # faster than anyone is
+_LARGEST_SENSE = 10**9
 _LEAST_PACE = 1.0
 _GROWTH = 3.0  # requests a minute, each minute
 _LEAST_HOLD = 0.01  # of a window, after a refusal; doubled by each that follows
@@ -155,7 +156,7 @@ class Pacer:
         :return: the limit that the answer names
         """
         limit = number_in(headers.get("x-ratelimit-limit"))
-        limit = limit if limit is not None and 1 <= limit <= MOST_LIMIT else None
+        limit = min(limit, MOST_LIMIT) if limit is not None and 1 <= limit <= _LARGEST_SENSE else None
         with self._lock:
             in_flight = self._begun - self._ended - 1
             self._ended += 1

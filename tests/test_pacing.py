@@ -118,11 +118,16 @@ class TestLimits:
         pacer.guess(7)
         assert pacer.requests_per_minute == 60
 
-    @pytest.mark.parametrize("value", ["", "0", "-5", "0.5", "nan", "inf", "1e7", "many", "9" * 5000, "20, 20"])
+    @pytest.mark.parametrize("value", ["", "0", "-5", "0.5", "nan", "inf", "1e10", "many", "9" * 5000, "20, 20"])
     def test_a_limit_that_makes_no_sense_is_ignored(self, clock: Clock, value: str) -> None:
         pacer = Pacer(None, clock)
         answer(pacer, limit=value, remaining="1", reset="60000")
         assert not pacer.is_told
+
+    def test_a_limit_that_nobody_reaches_is_none(self, clock: Clock) -> None:
+        pacer = Pacer(None, clock)
+        answer(pacer, limit="10000000", remaining="9999999", reset="60000")
+        assert pacer.requests_per_minute > 100_000
 
     def test_after_a_refusal_nothing_goes_until_the_window_turns(self, clock: Clock) -> None:
         pacer = Pacer(6000, clock, chance=no_chance)
