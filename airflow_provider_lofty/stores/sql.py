@@ -79,7 +79,7 @@ _RUN_COLUMNS = {
     "row_count": "BIGINT NOT NULL",
     "lowest": "VARCHAR(2500) NOT NULL",  # a sketch of the input
     "is_blind": "INTEGER NOT NULL",  # 1: earlier tries may have sent rows that nobody wrote down
-    "has_sent": "INTEGER NOT NULL",  # 1: so its rows must be in the other table
+    "has_claimed": "INTEGER NOT NULL",  # 1: its rows must be in the other table
     "started_at": "VARCHAR(32) NOT NULL",
 }
 _SCHEMA = (
@@ -210,7 +210,7 @@ class SqlJournal:
         self._owner = uuid4().hex
         self._connection: Any = None
         self._before: Sketch | None = None
-        self._is_resumed = self._is_cleared = self._is_blind = self._has_sent = False
+        self._is_resumed = self._is_cleared = self._is_blind = self._has_claimed = False
         self._mine: set[bytes] = set()
         self._held: dict[bytes, _Held] = {}
         self._next_life = 0.0
@@ -220,7 +220,7 @@ class SqlJournal:
         self._prepare_tables()
         key = self._place.key
         found = self._query(
-            f"SELECT source, max_tries, row_count, lowest, is_blind, has_sent FROM {RUNS_TABLE} WHERE task_key = ?",
+            f"SELECT source, max_tries, row_count, lowest, is_blind, has_claimed FROM {RUNS_TABLE} WHERE task_key = ?",
             (key,),
         )
         if not found:
@@ -228,12 +228,12 @@ class SqlJournal:
             self._insert([self._run_values(key)], RUNS_TABLE, _RUN_COLUMNS)
             self._commit()
             return not self._is_blind
-        source, max_tries, rows, lowest, is_blind, has_sent = found[0]
+        source, max_tries, rows, lowest, is_blind, has_claimed = found[0]
         self._is_resumed = source.strip() == self._source
         self._is_cleared = max_tries != self._max_tries
         if self._is_resumed and rows:
             self._before = Sketch(int(rows), bytes.fromhex(lowest))
-        is_purged = bool(has_sent) and not self._count("task_key = ?", key)
+        is_purged = bool(has_claimed) and not self._count("task_key = ?", key)
         self._is_blind = bool(is_blind) or is_purged or not self._is_resumed
         return not self._is_blind
 
@@ -355,6 +355,8 @@ class SqlJournal:
 
     def _claim(self, intents: Sequence[Intent]) -> set[bytes]:
         """Claim rows; tell which ones another run holds."""
+        if not self._has_claimed:
+            self._mark_claimed(has_claimed=True)
         known = [intent for intent in intents if intent.identity in self._mine]
         new = [intent for intent in intents if intent.identity not in self._mine]
         refused = self._renew(known) if known else set()
@@ -442,9 +444,6 @@ class SqlJournal:
     # Results
 
     def _close_rows(self, closings: Sequence[Closing]) -> None:
-        if not self._has_sent and any(closing.state in (DELIVERED, DOUBTED) for closing in closings):
-            self._execute(f"UPDATE {RUNS_TABLE} SET has_sent = 1 WHERE task_key = ?", (self._place.key,))
-            self._has_sent = True
         self._tell([closing for closing in closings if closing.state in (DOUBTED, ABANDONED)])
         final = [closing for closing in closings if closing.state in (DELIVERED, REJECTED)]
         lost = self._tell([closing for closing in final if closing.intent.identity in self._mine])
@@ -462,6 +461,14 @@ class SqlJournal:
             )
         self._commit()
         self._mine.difference_update(identities)
+        if not self._mine and not self._count("task_key = ?", self._place.key):
+            self._mark_claimed(has_claimed=False)
+
+    def _mark_claimed(self, *, has_claimed: bool) -> None:
+        key = self._place.key
+        self._execute(f"UPDATE {RUNS_TABLE} SET has_claimed = ? WHERE task_key = ?", (int(has_claimed), key))
+        self._commit()
+        self._has_claimed = has_claimed
 
     def _tell(self, closings: Sequence[Closing]) -> bool:
         """Write what came of claimed rows; tell whether some of them are not there any more."""

@@ -320,6 +320,13 @@ class TestBlindness:
         journal.commit([ONE], ())
         self.later(parties)
 
+    def test_nor_are_those_of_a_try_that_died_before_it_closed_any(self, parties: Parties) -> None:
+        journal = parties.started("a")
+        journal.start(sketch(10))
+        journal.commit([ONE], ())
+        parties.database.do(f"DELETE FROM {TABLE} WHERE run_id = 'a'")
+        assert not self.knows_all(parties)
+
     def test_a_try_that_was_stopped_before_its_first_row_left_nothing_to_purge(self, parties: Parties) -> None:
         journal = parties.started("a")
         journal.start(sketch(10))
