@@ -103,7 +103,7 @@ def echo(connect: Any) -> Iterator[type[_Echo]]:
 
 
 # Times of log lines and ports of servers may hold any digits.
-CLOCK = re.compile(r"\d\d:\d\d:\d\d[.,]\d+|127\.0\.0\.1:\d+")
+CLOCK = re.compile(r"\d\d:\d\d:\d\d[.,]\d+|127\.0\.0\.1:\d+|\b\d{5}\b")  # a port may stand alone
 
 
 def private_in(told: str) -> list[str]:
