@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -74,6 +77,32 @@ def test_two_runs_with_overlapping_windows_send_each_row_once(lofty: Sandbox, jo
     later = run(task_instance(run_id="later"), rows=ROW_LIST, **shared)
     assert later.counts == {"already_delivered": len(ROW_LIST)}
     assert len(lofty.requests) == posts
+
+
+PROCESS = """
+import json, sys
+from practice import row, run, task_instance
+first, last, name = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+rows = [row(1 + n % 40, text=f"event {n}", created=1763290000123 + n) for n in range(first, last)]
+ended = run(task_instance(run_id=name), rows=rows, journal_conn_id="journal", check_existing="never")
+print(json.dumps([str(ended.error or ""), ended.counts]))
+"""
+
+
+def test_two_processes_with_overlapping_windows_send_each_row_once(lofty: Sandbox, journal: str) -> None:
+    lofty.change(latency_seconds=0.02, faults={"drop_before_storing": 0.02, "drop_after_storing": 0.03})
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS, *part], env=environment, stdout=subprocess.PIPE, text=True,
+        )
+        for part in (("0", "160", "one"), ("80", "240", "two"))
+    ]  # fmt: skip
+    told = [json.loads(process.communicate(timeout=120)[0].splitlines()[-1]) for process in processes]
+    assert [error for error, _ in told] == ["", ""]
+    assert [sum(counts.values()) for _, counts in told] == [160, 160]
+    assert set(told[0][1]) | set(told[1][1]) <= {"delivered", "already_delivered"}
+    assert arrived(lofty) == {each["text"]: 1 for each in ROW_LIST}
 
 
 def test_a_run_takes_over_what_a_dead_one_held(lofty: Sandbox, journal: str, monkeypatch: pytest.MonkeyPatch) -> None:
