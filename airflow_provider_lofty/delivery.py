@@ -27,7 +27,18 @@ from typing import NamedTuple, Protocol
 from airflow_provider_lofty.answers import Meaning, Verdict, names_missing_lead
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused, LoftyError
 from airflow_provider_lofty.existing import Existing
-from airflow_provider_lofty.journal import DELIVERED, REJECTED, Freed, Intent, Journal, JournalError, intent_of, utc_now
+from airflow_provider_lofty.journal import (
+    DELIVERED,
+    FOREIGN,
+    REJECTED,
+    Freed,
+    Intent,
+    Journal,
+    JournalError,
+    intent_of,
+    utc_now,
+)
+from airflow_provider_lofty.known import KEY_OF_ANOTHER
 from airflow_provider_lofty.ledger import Ledger
 from airflow_provider_lofty.logs import Log
 from airflow_provider_lofty.matching import Sought, sought
@@ -36,7 +47,7 @@ from airflow_provider_lofty.privacy import texts_in, without
 from airflow_provider_lofty.progress import Progress
 from airflow_provider_lofty.readback import MOST_SENDS, ReadBack
 from airflow_provider_lofty.settling import Doubt, Page, Settling
-from airflow_provider_lofty.spool import ALREADY_DELIVERED, UNKNOWN, PendingRow, Result, Spool
+from airflow_provider_lofty.spool import ALREADY_DELIVERED, INVALID, UNKNOWN, PendingRow, Result, Spool
 from airflow_provider_lofty.trouble import Trouble, Wall
 
 LAST_ANSWERS_SECONDS = 2.0
@@ -210,7 +221,8 @@ class Delivery:
             if row is not None and self._conduct.on_unknown == "resend":
                 self._queue.append(row)
             elif row is not None and self._conduct.on_unknown == "assume_delivered":
-                self._ledger.close(intent, DELIVERED, Result(row.n, ALREADY_DELIVERED, error=_ASSUMED))
+                sends = max(intent.attempts, 1)
+                self._ledger.close(intent, DELIVERED, Result(row.n, ALREADY_DELIVERED, error=_ASSUMED, attempts=sends))
             else:
                 wait = self._conduct.loaded_settle_seconds
                 self._readback.doubt(Doubt(intent, row, -math.inf, self._clock(), wait))
@@ -494,6 +506,8 @@ class Delivery:
             return
         if freed.state == DELIVERED:
             self._ledger.settle(Result(row.n, ALREADY_DELIVERED, error="delivered by another run"))
+        elif freed.state == FOREIGN:
+            self._ledger.settle(Result(row.n, INVALID, error=KEY_OF_ANOTHER))
         elif freed.intent is None:
             self._queue.append(row)
         else:

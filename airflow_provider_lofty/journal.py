@@ -25,6 +25,7 @@ REJECTED = "rejected"
 DOUBTED = "doubted"  # sent, and no trustworthy answer came
 ABANDONED = "abandoned"  # in doubt, and this run has given up settling it
 WITHDRAWN = "withdrawn"  # intended, and certainly not stored
+FOREIGN = "foreign"  # another Dag or task uses this key for a row of another lead
 
 
 class JournalError(Exception):
@@ -78,8 +79,8 @@ class Freed(NamedTuple):
     """
     A row that another run held, and what became of it.
 
-    :param state: :data:`DELIVERED`; :data:`WITHDRAWN`, so that it may be sent here; or :data:`DOUBTED`: its owner died,
-        and it is this run's now to settle
+    :param state: :data:`DELIVERED`; :data:`WITHDRAWN`, so that it may be sent here; :data:`DOUBTED`: its owner died,
+        and it is this run's now to settle; or :data:`FOREIGN`: it is another row
     :param intent: what its owner had intended, when it is in doubt
     """
 

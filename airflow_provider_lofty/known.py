@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 CONTENT_HAS_CHANGED = "its content has changed since it was delivered"
 KEY_OF_ANOTHER = (
-    "the journal says that another Dag or task has delivered to another lead under this key: where a journal is "
-    "shared, unique_key must tell their rows apart; not sent"
+    "the journal says that another Dag or task uses this key for another lead: where a journal is shared, unique_key "
+    "must tell their rows apart; not sent"
 )
 HELD = "held"  # intended by another run that is alive
 FINGERPRINT_BYTES = 4  # enough to see that a content has changed

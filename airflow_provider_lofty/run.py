@@ -206,8 +206,10 @@ class Run:
             row = rows.pop(intent.identity, None)
             if row is None and self.spool.known.has_row(intent.identity):
                 continue
-            # The same activity may have another identity now: unique_key was changed while it was in doubt.
-            found.append((intent, row or self.spool.take_twin(intent.sought.trace, intent.attempts)))
+            if row is None and not self._knows_all:
+                # It was another source, and so perhaps another unique_key: the same activity under another identity.
+                row = self.spool.take_twin(intent.sought.trace, intent.attempts)
+            found.append((intent, row))
         self._carried_over = sum(row is None for _, row in found)
         return found + [(intent_of(row, row.attempts), row) for row in rows.values()]
 

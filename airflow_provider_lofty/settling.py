@@ -334,7 +334,8 @@ class Settling:
         return None
 
     def _may_get_older_control(self, kind: str) -> bool:
-        return bool(self._controls[kind]) or self._older_control(kind) is not None
+        controls = self._controls[kind]
+        return any(not control.flaw for control in controls) or (not controls and self._older_control(kind) is not None)
 
     def failed(self, lead_id: int, reason: str, *, is_refused: bool) -> list[Settled]:
         """

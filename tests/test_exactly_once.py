@@ -50,6 +50,7 @@ pytestmark = pytest.mark.skipif(
 
 SETTLE_SECONDS = 60.0
 LEADS = 3
+MOST_LOOKS = 50_000  # at the clock, in one run
 KEYED_TWINS = 2  # rows that only their key tells apart
 
 # fault → whether Lofty stores the activity, and what its answer means; None: as it should be
@@ -73,9 +74,12 @@ class World:
     def __init__(self) -> None:
         self.now = 1_000_000.0
         self.left: int | None = None
+        self.looks = 0
 
     def clock(self) -> float:
         self.now += 0.5
+        self.looks += 1
+        assert self.looks < MOST_LOOKS, "the run does not end"
         return self.now
 
     def step(self) -> None:
@@ -289,6 +293,7 @@ class Tries(RuleBasedStateMachine):
 
     def run_once(self) -> None:
         self.tries += 1
+        self.world.looks = 0
         log = Log()
         journal = self.journal()
         policy = Policy(
@@ -400,6 +405,18 @@ def test_a_part_of_the_rows_vouches_for_that_part_only(kind: str) -> None:
             tries.try_it(**CALM)
             tries.nothing_is_there_twice()
         assert sum(tries.stored().values()) == 12
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("how", ["trims", "truncates", "hides"])
+def test_a_run_ends_whatever_proof_it_lacks(how: str) -> None:
+    for faults in product([None, "lost", "stored"], repeat=3):
+        tries = Tries()
+        tries.begin(kind="task", rows=3, keyed=False)
+        with tries.folder:
+            tries.an_assumption_breaks(how=how)
+            tries.try_it(**{**CALM, "faults": list(faults)})
+            assert sum(tries.counts.values()) == 3
 
 
 @pytest.mark.usefixtures("quick")

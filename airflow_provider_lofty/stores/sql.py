@@ -24,6 +24,7 @@ from airflow_provider_lofty.journal import (
     ABANDONED,
     DELIVERED,
     DOUBTED,
+    FOREIGN,
     INTENDED,
     REJECTED,
     WITHDRAWN,
@@ -170,9 +171,12 @@ class _Row(NamedTuple):
 
 
 class _Held(NamedTuple):
+    """A row that another run holds, and the lead that this run has for it."""
+
     owner: str
     sign_of_life: str
     since: float
+    lead_id: int
 
 
 class SqlJournal:
@@ -245,8 +249,9 @@ class SqlJournal:
     def _recall(self, spool: Spool) -> Recalled:
         key = self._place.key
         self._execute(
-            f"UPDATE {TABLE} SET owner = ?, sign_of_life = ? WHERE scope = ? AND task_key = ? AND state = ?",
-            (self._owner, uuid4().hex, self._scope, key, INTENDED),
+            f"UPDATE {TABLE} SET owner = ?, sign_of_life = ?, stale_seconds = ?"
+            " WHERE scope = ? AND task_key = ? AND state = ?",
+            (self._owner, uuid4().hex, math.ceil(self._stale_seconds), self._scope, key, INTENDED),
         )
         if self._is_cleared:
             self._execute(
@@ -267,9 +272,10 @@ class SqlJournal:
         return Recalled(doubtful, self._before, delivered, delivered - there)
 
     def _known(self, row: _Row) -> KnownRow:
-        place = self._place
-        is_foreign = (row.dag_id.strip(), row.task_id.strip()) != (place.dag_id, place.task_id)
-        return row.known._replace(foreign_lead=int(row.lead_id) if is_foreign else None)
+        return row.known._replace(foreign_lead=int(row.lead_id) if self._is_foreign(row) else None)
+
+    def _is_foreign(self, row: _Row) -> bool:
+        return (row.dag_id.strip(), row.task_id.strip()) != (self._place.dag_id, self._place.task_id)
 
     def _is_known(self, row: _Row) -> bool:
         if row.state == REJECTED:  # by this task, which was not cleared since; others may have mended their rows
@@ -373,7 +379,7 @@ class SqlJournal:
     def _renew(self, intents: Sequence[Intent]) -> set[bytes]:
         """Intend anew what is claimed already, perhaps with another content, unless somebody took it over."""
         names = [name for name in _COLUMNS if name not in ("scope", "row_key", "intended_at")]
-        lost = set()
+        lost = {}
         for intent in intents:
             values = dict(zip(_COLUMNS, self._values(intent, INTENDED), strict=True))
             changed = self._execute(
@@ -382,12 +388,12 @@ class SqlJournal:
                 (*(values[name] for name in names), self._scope, self._owner, INTENDED, intent.identity.hex()),
             )
             if changed != 1:
-                lost.add(intent.identity)
+                lost[intent.identity] = intent.sought.lead_id
         self._commit()
-        for identity in lost:
+        for identity, lead_id in lost.items():
             self._mine.discard(identity)
-            self._held[identity] = _Held("", "", self._clock())
-        return lost
+            self._held[identity] = _Held("", "", self._clock(), lead_id)
+        return set(lost)
 
     def _claim_one(self, intent: Intent) -> bool:
         """Claim one row that may be there already."""
@@ -397,7 +403,9 @@ class SqlJournal:
         if is_mine or found is None or (found.state in _CLAIMABLE and self._take_over(found, intent)):
             self._mine.add(intent.identity)
             return True
-        self._held[intent.identity] = _Held(found.owner, found.sign_of_life, self._clock())
+        self._held[intent.identity] = _Held(
+            found.owner, found.sign_of_life, self._clock(), intent.sought.lead_id
+        )  # fmt: skip
         return False
 
     def _insert_unless_there(self, intent: Intent, state: str, said: Closing | None = None) -> _Row | None:
@@ -429,11 +437,13 @@ class SqlJournal:
     def _freed(self, key: bytes, row: _Row | None) -> Freed | None:
         if row is None or row.state in _CLAIMABLE:
             return Freed(key, WITHDRAWN)
+        held = self._held[key]
+        if self._is_foreign(row) and int(row.lead_id) != held.lead_id:
+            return Freed(key, FOREIGN)
         if row.state == DELIVERED:
             return Freed(key, DELIVERED)
-        held = self._held[key]
         if (row.owner, row.sign_of_life) != (held.owner, held.sign_of_life):
-            self._held[key] = _Held(row.owner, row.sign_of_life, self._clock())
+            self._held[key] = _Held(row.owner, row.sign_of_life, self._clock(), held.lead_id)
         elif self._clock() - held.since >= max(self._stale_seconds, row.stale_seconds) and self._take_over(
             row, row.intent
         ):
@@ -603,7 +613,9 @@ class SqlJournal:
     def _connected(self) -> Any:
         if self._connection is None:
             self._connection = self._try(self._database.get_conn)
-            timeout = _LOCK_TIMEOUTS.get(getattr(self._database, "dialect_name", ""))
+            timeout = None
+            with contextlib.suppress(Exception):  # a hook may not know its dialect, each in its own way
+                timeout = _LOCK_TIMEOUTS.get(getattr(self._database, "dialect_name", ""))
             if timeout:
                 self._execute(timeout)
                 self._commit()

@@ -54,7 +54,7 @@ _RENEWED_SECONDS = 15 * 86_400.0  # what would expire sooner is written anew whe
 _SWEPT_AT_ONCE = 8
 _CARRIED_AT_ONCE = 800
 _LOOK_AHEAD = 8
-_LOOKS = 3  # before absence is believed
+_LOOKS = 5  # before absence is believed
 _MOST_REJECTED = 30  # in one commit, each with what Lofty said
 _ERROR_CHARACTERS = 200
 _CHECK_CHARACTERS = 4
@@ -140,7 +140,7 @@ class TaskStateJournal:
         self._header = found
         self._next_commit = found.tail
         self._chain = found.chain
-        self._is_resumed = found.source == self._source
+        self._is_resumed = found.source == self._source and found.keyed == self._keyed
         self._is_cleared = found.max_tries != self._max_tries
         self._tail = Tail(Records(found.keyed))
         return self._is_resumed and not found.is_blind
@@ -174,12 +174,12 @@ class TaskStateJournal:
     def start(self, rows: Sketch) -> None:
         """Seal what earlier tries left; write this try's header."""
         header = self._header
-        if header.source != self._source:
+        if header.source != self._source or header.keyed != self._keyed:
+            # Keys of their own: the header that is there must not take what is carried over for a part of its tail.
+            header.id, header.swept, self._next_commit, self._chain = token_hex(3), 0, 0, ""
             header.chunks, header.forgotten, header.is_blind = [], 0, True
         elif self._is_cleared:
             header.forgotten = len(header.chunks)
-        if header.keyed != self._keyed:  # the header that is there must not take what is carried over for its own
-            self._next_commit += _LOOK_AHEAD
         header.source, header.keyed, header.max_tries = self._source, self._keyed, self._max_tries
         header.rows, header.lowest = rows.rows, b64encode(rows.lowest).decode()
         self._seal()

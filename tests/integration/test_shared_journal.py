@@ -42,12 +42,13 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     return "journal"
 
 
-def at_once(*arguments: dict[str, Any]) -> list[Run]:
+def at_once(*arguments: dict[str, Any], **ti: list[str]) -> list[Run]:
     """Run the operator several times at the same time, each as a Dag run of its own."""
     ended: dict[int, Run] = {}
 
     def one(number: int) -> None:
-        ended[number] = run(task_instance(run_id=f"run {number}"), **arguments[number])
+        own = {name: values[number] for name, values in ti.items()}
+        ended[number] = run(task_instance(run_id=f"run {number}", **own), **arguments[number])
 
     threads = [threading.Thread(target=one, args=(number,)) for number in range(len(arguments))]
     for thread in threads:
@@ -77,6 +78,22 @@ def test_two_runs_with_overlapping_windows_send_each_row_once(lofty: Sandbox, jo
     later = run(task_instance(run_id="later"), rows=ROW_LIST, **shared)
     assert later.counts == {"already_delivered": len(ROW_LIST)}
     assert len(lofty.requests) == posts
+
+
+def test_two_dags_at_once_whose_keys_mean_different_rows_lose_none_without_a_word(lofty: Sandbox, journal: str) -> None:
+    lofty.change(latency_seconds=0.02)
+    shared = {"journal_conn_id": journal, "check_existing": "never", "unique_key": "key"}
+    rows = [
+        [row(lead + n, text=f"{lead} {n}", key=n, created=1763290000123 + n) for n in range(30)] for lead in (1, 101)
+    ]
+    ended = at_once({"rows": rows[0], **shared}, {"rows": rows[1], **shared}, dag_id=["one", "two"])
+    for each, own in zip(ended, rows, strict=True):
+        assert set(each.counts) <= {"delivered", "invalid"}
+        there = [item for item in own if arrived(lofty)[item["text"]] == 1]
+        assert each.counts.get("delivered", 0) == len(there)
+        assert sum(each.counts.values()) == 30
+    assert sum(arrived(lofty).values()) == 30
+    assert any("uses this key for another lead" in group["error"] for each in ended for group in each.summary["errors"])
 
 
 PROCESS = """

@@ -173,6 +173,18 @@ class TestLostJournals:
 
 
 class TestLookalikes:
+    def test_a_row_that_looks_like_a_doubtful_one_that_is_gone_is_a_row_of_its_own(self, lofty: Sandbox) -> None:
+        store, key = Store(), {"unique_key": "key"}
+        lofty.change(scripted_faults=[None, "drop_after_storing"], read_back_status=403)
+        first = [{**ROWS[1], "key": 1}, {**ROWS[0], "key": 0}]
+        assert run(store=store, rows=first, **key).counts == {"delivered": 1, "unknown": 1}
+        lofty.change(scripted_faults=[], read_back_status=None)
+        rows = [{**ROWS[1], "key": 1}, {**ROWS[2], "key": 2}, {**ROWS[0], "key": 100}]
+        ended = run(task_instance(try_number=2, max_tries=1), store=store, rows=rows, **key)
+        assert ended.counts == {"already_delivered": 1, "delivered": 2}
+        assert ended.summary["carried_over"] == 1
+        assert arrived(lofty)["event 0"] == 2
+
     def test_an_altered_entry_of_another_row_does_not_prove_a_delivery(self, lofty: Sandbox) -> None:
         lofty.change(trims_text=True, scripted_faults=[None, "drop_before_storing"])
         twins = [row(1, text="same ", created=1763290000000), row(1, text="same", created=1763290000000)]

@@ -606,6 +606,32 @@ class TestAnotherSource:
             assert len(doubtful) == 2
 
 
+@pytest.mark.parametrize("keyed", [False, True])
+@pytest.mark.parametrize("comes_back", [False, True])
+@pytest.mark.parametrize("is_written", [False, True])
+def test_what_an_interrupted_change_of_keys_left_is_never_in_the_way(
+    keyed: bool, comes_back: bool, is_written: bool
+) -> None:
+    changed = {"source": "another", "keyed": not keyed}
+    for writes in range(5):
+        store = Mortal(is_written=is_written)
+        task = Task(store, keyed=keyed)
+        task.started().commit([made(60, keyed=keyed), made(61, keyed=keyed)], ())
+        store.left = writes
+        with suppress(Died):
+            deliver(task.started(**changed), range(70, 72), 1, keyed=not keyed)
+        store.left = math.inf
+        now = {} if comes_back else changed
+        is_keyed = keyed if comes_back else not keyed
+        journal = task.started(**now)
+        for n in range(100, 120):
+            deliver(journal, range(n, n + 1), 1, keyed=is_keyed)
+            found = task.recalled(**now)
+            assert found.of(DELIVERED) >= identities(range(100, n + 1))
+            lost = {made(n, keyed=keyed).sought for n in (60, 61)} - {one.sought for one in found.recalled.doubtful}
+            assert not lost
+
+
 @pytest.mark.usefixtures("small")
 class TestClearing:
     def fill(self, task: Task, numbers: range, **changed: Any) -> None:
