@@ -8,6 +8,34 @@ from airflow_provider_lofty import __version__
 
 PACKAGE = "airflow-provider-lofty"
 
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "requests_per_minute": {
+        "description": "A cap on the pace of tasks whose connection names none.\n"
+        "Empty: the limit that Lofty names in its answers.\n",
+        "version_added": "0.1.0",
+        "type": "float",
+        "example": "100",
+        "default": "",
+    },
+    "timeout_seconds": {
+        "description": "Seconds for one whole request, where the connection does not say. Empty: 30.\n",
+        "version_added": "0.1.0",
+        "type": "float",
+        "example": "30",
+        "default": "",
+    },
+    "report_folder": {
+        "description": "A folder, local or a URL (s3://conn_id@bucket/folder), for the reports of tasks without a\n"
+        "report_path: one file for each Dag, run, task, map index and try, with every row and its outcome.\n"
+        'The tab "Lofty rows" shows rows only from there, so web server and workers must both reach it.\n'
+        "Reports hold the rows' own columns. Empty: none are written.\n",
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": "/opt/airflow/lofty_reports",
+        "default": "",
+    },
+}
+
 
 def get_provider_info() -> dict[str, Any]:
     """Describe the provider (entry point ``apache_airflow_provider``)."""
@@ -32,4 +60,5 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "airflow_provider_lofty.hooks.lofty.LoftyHook",
             }
         ],
+        "config": {"lofty": {"description": "Defaults of all tasks that deliver to Lofty.", "options": _OPTIONS}},
     }

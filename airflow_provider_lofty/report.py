@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,6 +43,7 @@ REPORT_COLUMNS = (
 SUMMARY_BYTES = 8000
 _ERROR_GROUPS = 5
 _ENDINGS = (".csv", ".jsonl")
+_MOST_OF_AN_ID = 60  # of three, in a file's name of 255 bytes at most
 
 
 class Report:
@@ -121,8 +123,10 @@ def report_file(path: str, dag_id: str, run_id: str, task_id: str, map_index: in
     if not path.endswith("/"):
         return path
     mapped = f"_{map_index}" if map_index >= 0 else ""
-    name = f"{dag_id}__{run_id}__{task_id}{mapped}__try_{try_number}"
-    return f"{path}{re.sub(r'[^A-Za-z0-9_.+-]', '-', name)}.csv"
+    names = "__".join(name[:_MOST_OF_AN_ID] for name in (dag_id, run_id, task_id))
+    # Two tasks never share a file, whatever stands in their ids or was cut off.
+    digest = blake2b(json.dumps((dag_id, run_id, task_id, map_index)).encode(), digest_size=6).hexdigest()
+    return f"{path}{re.sub(r'[^A-Za-z0-9_.+-]', '-', names)}{mapped}__try_{try_number}__{digest}.csv"
 
 
 def _write_csv(stream: IO[str], spool: Spool) -> None:

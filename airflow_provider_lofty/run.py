@@ -134,6 +134,11 @@ class Run:
         self._report_error: str | None = None
         self.summary: dict[str, Any] = {}
 
+    @property
+    def has_report(self) -> bool:
+        """Whether the rows' own columns will be asked for."""
+        return self._report is not None
+
     def begin(self) -> None:
         """
         Try the connection's settings and open the journal, before anything is read.

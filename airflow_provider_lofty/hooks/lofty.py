@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import requests
 from airflow.sdk import BaseHook
 
-from airflow_provider_lofty import __version__, activity as activities
+from airflow_provider_lofty import __version__, activity as activities, configured
 from airflow_provider_lofty.answers import (
     KEY_AS_BEARER,
     PERMISSION_MISSING,
@@ -110,7 +110,7 @@ class LoftyHook(BaseHook):
 
         :raises LoftyConfigurationError: when it is missing or a field of it is wrong
         """
-        return settings_from(named_connection(self.lofty_conn_id))
+        return settings_from(named_connection(self.lofty_conn_id), configured.numbers())
 
     @property
     def pacer(self) -> Pacer:

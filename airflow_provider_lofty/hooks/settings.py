@@ -77,19 +77,20 @@ class LoftySettings:
         return _is_loopback(self.base_url)
 
 
-def settings_from(connection: Connection) -> LoftySettings:
+def settings_from(connection: Connection, defaults: Mapping[str, str] | None = None) -> LoftySettings:
     """
     Read a connection.
 
+    :param defaults: numbers of ``airflow.cfg`` for what the connection does not say
     :raises LoftyConfigurationError: naming the field and what is wrong with it, never its value
     """
     try:
-        return _settings(connection)
+        return _settings(connection, defaults or {})
     except ValueError as error:
         raise LoftyConfigurationError(f"the connection {connection.conn_id!r}: {error}") from None
 
 
-def _settings(connection: Connection) -> LoftySettings:
+def _settings(connection: Connection, defaults: Mapping[str, str]) -> LoftySettings:
     given = connection.extra_dejson
     if not isinstance(given, Mapping):
         raise ValueError("extra must be a JSON object")
@@ -105,7 +106,7 @@ def _settings(connection: Connection) -> LoftySettings:
         if not secrets[name]:
             raise ValueError(f"auth_type {auth_type!r} needs {name}, which is empty")
     base_url = _base_url(connection)
-    requests_per_minute, max_in_flight, timeout, settle = (_number(name, extra) for name in _NUMBERS)
+    requests_per_minute, max_in_flight, timeout, settle = (_number(name, extra, defaults) for name in _NUMBERS)
     return LoftySettings(
         base_url=base_url,
         auth_type=auth_type,
@@ -135,16 +136,17 @@ def clean_secret(name: str, value: Any) -> str:
     return cleaned
 
 
-def _number(name: str, extra: Mapping[str, Any]) -> float | None:
+def _number(name: str, extra: Mapping[str, Any], defaults: Mapping[str, str]) -> float | None:
     default, smallest, largest = _NUMBERS[name]
-    if name not in extra:
+    if name not in extra and name not in defaults:
         return default
+    given, told = (extra[name], name) if name in extra else (defaults[name], f"{name} in [lofty] of airflow.cfg")
     try:
-        number = float(extra[name])
+        number = float(given)
     except (TypeError, ValueError):
-        raise ValueError(f"{name} must be a number") from None
+        raise ValueError(f"{told} must be a number") from None
     if not smallest <= number <= largest:
-        raise ValueError(f"{name} must be from {smallest:g} to {largest:g}")
+        raise ValueError(f"{told} must be from {smallest:g} to {largest:g}")
     return number
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_lofty import configured
 from airflow_provider_lofty.activity import Mapping as RowMapping
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete
 from airflow_provider_lofty.hooks.lofty import LoftyHook
@@ -192,7 +193,7 @@ class LoftyAddActivityOperator(BaseOperator):
         if not self.preview:
             run.begin()  # what cannot work fails before anything is read
         try:
-            with closing(Spool(keep_cells=bool(self.report_path))) as run.spool:
+            with closing(Spool(keep_cells=run.has_report)) as run.spool:
                 with run.accounted_for():
                     intake = Intake(mapping, run.spool, self.log)
                     _or_misconfigured(lambda: read(intake.take))
@@ -309,9 +310,8 @@ class LoftyAddActivityOperator(BaseOperator):
         )
 
     def _report(self, context: Context) -> Report | None:
-        if not self.report_path:
-            return None
-        return Report(report_file(str(self.report_path), *self._place(context)))
+        path = self.report_path or configured.report_folder()
+        return Report(report_file(str(path), *self._place(context))) if path else None
 
     def _place(self, context: Context) -> tuple[str, str, str, int, int]:
         """Dag, run, task, map index and try."""
