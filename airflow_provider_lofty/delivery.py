@@ -159,6 +159,7 @@ class Delivery:
     :param existing: which leads to read before they are sent to
     :param log: progress and stops
     :param stop: set from outside to end the run: nothing new is sent from then on
+    :param show: given the progress, often
     :param clock: monotonic seconds
     """
 
@@ -172,6 +173,7 @@ class Delivery:
         log: Log,
         stop: threading.Event,
         *,
+        show: Callable[[Progress], None] = lambda progress: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spool = spool
@@ -179,6 +181,7 @@ class Delivery:
         self._conduct = conduct
         self._existing = existing
         self._stop_asked = stop
+        self._show = show
         self._clock = clock
         self._trouble = Trouble(clock)
         self._wall = Wall(conduct.stop_after_rejections)
@@ -246,6 +249,7 @@ class Delivery:
                 self._take_results(self._patience())
                 self._tend()
                 self._progress.tell()
+                self._show(self._progress)
         except JournalError as error:
             self._stop = Stop(StopKind.JOURNAL, f"the journal failed ({error}), and without it nothing is sent")
         except BaseException as error:

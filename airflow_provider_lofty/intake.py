@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from airflow_provider_lofty.activity import InvalidRow, Layout, Mapping
+from airflow_provider_lofty.board import SHOW_SECONDS, Board
 from airflow_provider_lofty.fields import InvalidValue, is_missing
 from airflow_provider_lofty.known import CONTENT_HAS_CHANGED
 from airflow_provider_lofty.logs import PROGRESS_SECONDS, Log
@@ -38,13 +39,16 @@ class Intake:
     :param mapping: how rows become activities
     :param spool: where they go
     :param log: told which columns are used and which are ignored
+    :param board: shown how many rows were read so far
     """
 
-    def __init__(self, mapping: Mapping, spool: Spool, log: Log) -> None:
+    def __init__(self, mapping: Mapping, spool: Spool, log: Log, board: Board) -> None:
         self._mapping = mapping
         self._spool = spool
         self._log = log
+        self._board = board
         self._columns_told: tuple[str, ...] | None = None
+        self._look_at = monotonic() + SHOW_SECONDS
         self._tell_at = monotonic() + PROGRESS_SECONDS
 
     def take(self, source: Source) -> None:
@@ -59,7 +63,7 @@ class Intake:
         add, spooled = self._spool.add, self._spooled
         columns: tuple[str, ...] | None = None
         for row in source.rows:
-            if monotonic() >= self._tell_at:
+            if monotonic() >= self._look_at:
                 self._tell_progress()
             if row.columns is not columns and row.columns != columns and row.problem is None:
                 columns = row.columns
@@ -82,8 +86,13 @@ class Intake:
         self._spool.find_duplicates(", ".join(self._mapping.unique_key) or "identity")
 
     def _tell_progress(self) -> None:
-        self._tell_at = monotonic() + PROGRESS_SECONDS
-        self._log.info("%d rows read and checked so far", self._spool.read)
+        now = monotonic()
+        self._look_at = now + SHOW_SECONDS
+        if self._board.is_due:
+            self._board.show(read=self._spool.read)
+        if now >= self._tell_at:
+            self._tell_at = now + PROGRESS_SECONDS
+            self._log.info("%d rows read and checked so far", self._spool.read)
 
     def _tell_columns(self, layout: Layout) -> None:
         if self._columns_told is not None:

@@ -90,6 +90,12 @@ class Pacer:
         return self._window.limit is not None
 
     @property
+    def limit(self) -> float | None:
+        """Requests a minute that Lofty has named as its limit."""
+        limit = self._window.limit
+        return None if limit is None else limit * WINDOW_SECONDS / self._window.length
+
+    @property
     def most_in_flight(self) -> float:
         """How many requests the server takes at once, as far as is known."""
         return self._most_in_flight

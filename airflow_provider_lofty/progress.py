@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 
 from airflow_provider_lofty.logs import PROGRESS_SECONDS, Log
 
+_RECENT_SECONDS = 60.0
+_STEP_SECONDS = 2.0
+
 
 class Progress:
-    """Tells how far the run is, every :data:`PROGRESS_SECONDS`."""
+    """
+    Knows how far the run is and how fast, and logs it every :data:`PROGRESS_SECONDS`.
+
+    :param total: rows to send
+    :param clock: monotonic seconds
+    """
 
     def __init__(self, total: int, log: Log, clock: Callable[[], float]) -> None:
         self._total = total
         self._log = log
         self._clock = clock
-        self._counts: Counter[str] = Counter()
-        self._started = self._told = clock()
+        self.counts: Counter[str] = Counter()
+        self._told = clock()
+        self._steps = deque([(self._told, 0)], maxlen=int(_RECENT_SECONDS / _STEP_SECONDS))
+
+    @property
+    def done(self) -> int:
+        """Rows whose outcome is known."""
+        return sum(self.counts.values())
+
+    @property
+    def left(self) -> int:
+        """Rows that are still to be sent or settled."""
+        return self._total - self.done
+
+    @property
+    def rows_per_minute(self) -> float:
+        """The rate of the last minute."""
+        began, done = self._steps[0]
+        seconds = self._clock() - began
+        return (self.done - done) * 60 / seconds if seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long it takes at this rate; None while nobody can tell."""
+        rate = self.rows_per_minute
+        return self.left * 60 / rate if rate else None
 
     def plan(self, requests_per_minute: float, is_told: bool, seconds_allowed: float) -> None:
         """
@@ -25,7 +57,7 @@ class Progress:
         :param is_told: whether Lofty has named its limit, so that the pace is known
         :param seconds_allowed: until the run has to stop
         """
-        rows = self._total - sum(self._counts.values())
+        rows = self.left
         seconds = rows * 60 / requests_per_minute
         pace = f"{requests_per_minute:,.0f} requests/min" + ("" if is_told else ", until Lofty names its limit")
         self._log.info("%d rows to send at %s: about %s", rows, pace, duration(seconds))
@@ -37,18 +69,22 @@ class Progress:
             )  # fmt: skip
 
     def count(self, outcome: str, rows: int = 1) -> None:
-        self._counts[outcome] += rows
+        self.counts[outcome] += rows
 
     def tell(self) -> None:
         now = self._clock()
+        if now - self._steps[-1][0] >= _STEP_SECONDS:
+            self._steps.append((now, self.done))
         if now - self._told < PROGRESS_SECONDS:
             return
         self._told = now
-        done = sum(self._counts.values())
-        rate = done * 60 / (now - self._started)
-        eta = f"about {(self._total - done) / rate:.0f} min left" if rate else "no row done yet"
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self._counts.items())
-        self._log.info("%d of %d rows done (%s), %.0f rows/min, %s", done, self._total, outcomes or "none", rate, eta)
+        left = self.seconds_left
+        eta = "no row done yet" if left is None else f"about {duration(left)} left"
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items())
+        self._log.info(
+            "%d of %d rows done (%s), %.0f rows/min, %s",
+            self.done, self._total, outcomes or "none", self.rows_per_minute, eta,
+        )  # fmt: skip
 
 
 def duration(seconds: float) -> str:

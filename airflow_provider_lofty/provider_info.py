@@ -60,5 +60,7 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "airflow_provider_lofty.hooks.lofty.LoftyHook",
             }
         ],
+        "extra-links": ["airflow_provider_lofty.links.LoftyReportLink"],
+        "asset-uris": [{"schemes": ["lofty"], "handler": "airflow_provider_lofty.assets.sanitize_uri"}],
         "config": {"lofty": {"description": "Defaults of all tasks that deliver to Lofty.", "options": _OPTIONS}},
     }

@@ -10,11 +10,14 @@ import json
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from airflow_provider_lofty.board import ENDED, SENDING, Board
 from airflow_provider_lofty.delivery import Conduct, Delivery, Stop, StopKind
 from airflow_provider_lofty.exceptions import (
     LoftyConfigurationError,
@@ -28,6 +31,7 @@ from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal import Intent, Journal, JournalError, JournalUnusable, Recalled, intent_of
 from airflow_provider_lofty.limits import Limit
 from airflow_provider_lofty.logs import Log
+from airflow_provider_lofty.progress import Progress
 from airflow_provider_lofty.report import Report, summary
 from airflow_provider_lofty.spool import (
     ALREADY_DELIVERED,
@@ -95,6 +99,7 @@ class Run:
     :param report: where every row's outcome goes, if anywhere
     :param log: the task's log
     :param push: gets the summary of a run that fails, before the error is raised
+    :param board: shows whoever looks how far the run is
     :param is_later_try: whether this task ran before, in a try or before a clear
     :param deadline: when to stop, by the clock
     :param clock: monotonic seconds
@@ -110,6 +115,7 @@ class Run:
         report: Report | None,
         log: Log,
         push: Callable[[dict[str, Any]], None],
+        board: Board,
         *,
         is_later_try: bool = False,
         deadline: float = math.inf,
@@ -121,6 +127,7 @@ class Run:
         self._report = report
         self._log = log
         self._push = push
+        self._board = board
         self._is_later_try = is_later_try
         self._deadline = deadline
         self._clock = clock
@@ -242,8 +249,11 @@ class Run:
             settings.authorised_seconds, self._policy.on_unknown, self._deadline,
         )  # fmt: skip
         delivery = Delivery(
-            self.spool, self._hook, self._journal, existing, conduct, self._log, stop, clock=self._clock
-        )
+            self.spool, self._hook, self._journal, existing, conduct, self._log, stop,
+            show=partial(self._show, Counter(self.spool.counts())), clock=self._clock,
+        )  # fmt: skip
+        outcomes = {outcome: count for outcome, count in self.spool.counts().items() if count}
+        self._board.show(phase=SENDING, read=self.spool.read, outcomes=outcomes, left=self.spool.count_pending())
         try:
             delivery.recall(doubtful)
             self._stopped = delivery.run()
@@ -254,6 +264,22 @@ class Run:
         if self._stopped is not None:
             self.spool.close_books(NOT_ATTEMPTED, f"the run stopped first: {self._stopped.reason}")
 
+    def _show(self, known_before: Counter[str], progress: Progress) -> None:
+        if not self._board.is_due:
+            return
+        self._board.show(
+            phase=SENDING,
+            read=self.spool.read,
+            outcomes=dict(known_before + progress.counts),
+            left=progress.left,
+            rows_per_minute=round(progress.rows_per_minute, 1),
+            seconds_left=progress.seconds_left,
+            seconds=round(self._clock() - self._started, 1),
+            requests=self._hook.requests_made,
+            throttled=self._hook.times_throttled,
+            limit=self._hook.pacer.limit,
+        )
+
     @contextmanager
     def accounted_for(self) -> Iterator[None]:
         """Whatever happens inside: close the books, write the report, push the summary."""
@@ -262,12 +288,18 @@ class Run:
         except Exception as error:
             self._account(f"the run failed first ({type(error).__name__})")
             self._push(self.summary)
+            self._show_end()
             raise
         except BaseException as error:
             # A time-out may have struck inside a call to Airflow, whose answers would then be mixed up: no XCom.
             self._account(f"the run was ended first ({type(error).__name__})")
             raise
         self._account("the run ended first")
+        self._show_end()
+
+    def _show_end(self) -> None:
+        limit = None if self._policy.preview else self._hook.pacer.limit
+        self._board.show(phase=ENDED, limit=limit, summary=self.summary)
 
     def _account(self, reason: str) -> None:
         spool = self.spool

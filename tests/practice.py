@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from airflow_provider_lofty.board import Board
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.sources import Source, SourceRow
 
@@ -131,6 +132,11 @@ class Log:
         self.lines.append(message % args)
 
     warning = error = info
+
+
+def no_board(log: Log) -> Board:
+    """Give a board that nobody looks at."""
+    return Board(lambda key, value: None, log, {})
 
 
 class Store:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from practice import Log, row
+from practice import Log, no_board, row
 
 from airflow_provider_lofty import delivery, progress
 from airflow_provider_lofty.activity import Mapping
@@ -34,7 +34,7 @@ class Sent:
         self.log, self.stop = Log(), threading.Event()
         self.spool, self.hook = Spool(keep_cells=False), LoftyHook()
         rows = [row(lead_id, text=f"row {n}") for n, lead_id in enumerate(lead_ids, 1)]
-        intake = Intake(Mapping(), self.spool, self.log)
+        intake = Intake(Mapping(), self.spool, self.log, no_board(self.log))
         intake.take(Source("rows", None, (SourceRow(n, tuple(r), tuple(r.values())) for n, r in enumerate(rows, 1))))
         intake.finish()
         clock = settings.pop("clock", time.monotonic)
@@ -308,7 +308,7 @@ def test_progress_tells_counts_rate_and_time_left(
     sent.run()
     last = [line for line in sent.log.lines if "rows done" in line][-1]
     assert last.startswith("3 of 3 rows done (2 delivered, 1 rejected), ")
-    assert " rows/min, about 0 min left" in last
+    assert " rows/min, about 0 s left" in last
 
 
 @pytest.mark.parametrize(

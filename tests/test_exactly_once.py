@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from practice import Log, Store, row
+from practice import Log, Store, no_board, row
 
 from airflow_provider_lofty import delivery
 from airflow_provider_lofty.activity import Mapping
@@ -300,7 +300,7 @@ class Tries(RuleBasedStateMachine):
             Limit("a", None), Limit("b", None), Limit("c", None), 1000, self.check_existing, "verify", False
         )
         run = Run(
-            policy, self.lofty, journal, None, log, lambda _: None,  # type: ignore[arg-type]
+            policy, self.lofty, journal, None, log, lambda _: None, no_board(log),  # type: ignore[arg-type]
             is_later_try=self.tries > 1, clock=self.world.clock,
         )  # fmt: skip
         self.counts = {}
@@ -308,7 +308,7 @@ class Tries(RuleBasedStateMachine):
             run.begin()
             with closing(Spool(keep_cells=False)) as run.spool:
                 with run.accounted_for():
-                    intake = Intake(Mapping(unique_key="key" if self.keyed else None), run.spool, log)
+                    intake = Intake(Mapping(unique_key="key" if self.keyed else None), run.spool, log, no_board(log))
                     intake.take(
                         Source(
                             "rows",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from practice import Log, row
+from practice import Log, no_board, row
 
 from airflow_provider_lofty.activity import Mapping
 from airflow_provider_lofty.intake import Intake
@@ -21,7 +21,7 @@ class Taken:
     def __init__(self, *sources: Source, **mapping: Any) -> None:
         self.log = Log()
         self.spool = Spool(keep_cells=True)
-        intake = Intake(Mapping(**mapping), self.spool, self.log)
+        intake = Intake(Mapping(**mapping), self.spool, self.log, no_board(self.log))
         try:
             for source in sources:
                 intake.take(source)

@@ -14,14 +14,18 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.bases.xcom import BaseXCom
 
 from airflow_provider_lofty import configured
 from airflow_provider_lofty.activity import Mapping as RowMapping
-from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete
+from airflow_provider_lofty.assets import activities, tell_outlets
+from airflow_provider_lofty.board import ENDED, READING, Board
+from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete, LoftyError
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.intake import Intake
-from airflow_provider_lofty.journal import Journal, NoJournal
+from airflow_provider_lofty.journal import Journal, NoJournal, utc_now
 from airflow_provider_lofty.limits import Limit
+from airflow_provider_lofty.links import LoftyReportLink
 from airflow_provider_lofty.names import MappingError
 from airflow_provider_lofty.report import Report, report_file
 from airflow_provider_lofty.run import Policy, Run
@@ -103,6 +107,7 @@ class LoftyAddActivityOperator(BaseOperator):
     )
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"sql": "sql", "defaults": "json"}  # noqa: RUF012 - Airflow's own way
+    operator_extra_links = (LoftyReportLink(),)
     ui_color = "#e4f0ea"
 
     def __init__(
@@ -133,6 +138,7 @@ class LoftyAddActivityOperator(BaseOperator):
         preview: bool = False,
         **kwargs: Any,
     ) -> None:
+        kwargs.setdefault("outlets", [activities()])
         super().__init__(**kwargs)
         self.lofty_conn_id = lofty_conn_id
         self.rows = rows
@@ -173,6 +179,18 @@ class LoftyAddActivityOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, check, send, report."""
+        board = Board(partial(self._push, context), self.log, self._first_facts(context))
+        board.show(phase=READING)
+        self._pin_links(context, board)
+        try:
+            summary = self._delivered(context, board)
+        except LoftyError as error:
+            board.show(phase=ENDED, error={"type": type(error).__name__, "text": str(error)})
+            raise
+        self._tell_outlets(context, summary)
+        return summary
+
+    def _delivered(self, context: Context, board: Board) -> dict[str, Any]:
         self._stop = stop = threading.Event()
         deadline = self._deadline()
         policy = self._policy()
@@ -182,20 +200,20 @@ class LoftyAddActivityOperator(BaseOperator):
         with closing(self._journal(context, hook)) as journal:
             ti: Any = context.get("ti")
             run = Run(
-                policy, hook, journal, report, self.log, partial(self._push_summary, context),
+                policy, hook, journal, report, self.log, partial(self._push, context, BaseXCom.XCOM_RETURN_KEY), board,
                 is_later_try=getattr(ti, "try_number", 1) > 1, deadline=deadline,
             )  # fmt: skip
-            self._deliver(run, mapping, stop)
+            self._deliver(run, mapping, stop, board)
         return run.summary
 
-    def _deliver(self, run: Run, mapping: RowMapping, stop: threading.Event) -> None:
+    def _deliver(self, run: Run, mapping: RowMapping, stop: threading.Event, board: Board) -> None:
         read = self._source(run.spare)
         if not self.preview:
             run.begin()  # what cannot work fails before anything is read
         try:
             with closing(Spool(keep_cells=run.has_report)) as run.spool:
                 with run.accounted_for():
-                    intake = Intake(mapping, run.spool, self.log)
+                    intake = Intake(mapping, run.spool, self.log, board)
                     _or_misconfigured(lambda: read(intake.take))
                     _or_misconfigured(intake.finish)
                     run.send(stop)
@@ -272,11 +290,33 @@ class LoftyAddActivityOperator(BaseOperator):
                 "reads every lead before anything is sent to it"
             )
 
-    def _push_summary(self, context: Context, summary: dict[str, Any]) -> None:
-        """A failed try returns nothing, so its summary is pushed by hand."""
+    def _push(self, context: Context, key: str, value: Any) -> None:
+        """Leave something for the task's page; a failed try returns nothing, so its summary comes this way, too."""
         ti: Any = context.get("ti")
         if ti is not None and self.do_xcom_push:
-            ti.xcom_push(key="return_value", value=summary)
+            ti.xcom_push(key=key, value=value)
+
+    def _pin_links(self, context: Context, board: Board) -> None:
+        """Airflow makes a task's links when it has ended; its rows can be looked at while they are sent."""
+        ti: Any = context.get("ti")
+        if ti is not None:
+            for link in self.operator_extra_links:
+                board.pin(link.xcom_key, link.get_link(self, ti_key=ti))
+
+    def _first_facts(self, context: Context) -> dict[str, Any]:
+        *_, try_number = self._place(context)
+        return {
+            "try_number": try_number,
+            "started": utc_now(),
+            "preview": self.preview,
+            "report_path": self._report_path(context),
+        }
+
+    def _tell_outlets(self, context: Context, summary: dict[str, Any]) -> None:
+        if self.preview:
+            self.outlets = []  # nothing was sent: whoever waits for these assets goes on waiting
+        events: Any = context.get("outlet_events")
+        tell_outlets(self.outlets, events, summary)
 
     def _source(self, spare: Callable[[list[str]], None]) -> Callable[[Take], None]:
         """Choose the one source; its module is imported only now. Files are named to ``spare`` before any is read."""
@@ -310,8 +350,12 @@ class LoftyAddActivityOperator(BaseOperator):
         )
 
     def _report(self, context: Context) -> Report | None:
+        path = self._report_path(context)
+        return Report(path) if path else None
+
+    def _report_path(self, context: Context) -> str | None:
         path = self.report_path or configured.report_folder()
-        return Report(report_file(str(path), *self._place(context))) if path else None
+        return report_file(str(path), *self._place(context)) if path else None
 
     def _place(self, context: Context) -> tuple[str, str, str, int, int]:
         """Dag, run, task, map index and try."""

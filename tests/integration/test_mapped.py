@@ -31,7 +31,8 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 with create_session() as session:
     rendered = [[f.task_id, f.map_index, f.rendered_fields] for f in session.scalars(select(RenderedTaskInstanceFields))]
-    xcoms = [[x.task_id, x.map_index, x.value] for x in session.scalars(select(XComModel))]
+    found = [x for x in session.scalars(select(XComModel)) if not x.key.startswith("_link_")]  # Airflow's own
+    xcoms = [[x.task_id, x.map_index, x.value] for x in found]
 print("RESULT" + json.dumps({"state": str(run.state.value), "rendered": rendered, "xcoms": xcoms}))
 """
 

@@ -574,7 +574,8 @@ class TestEnds:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
-        assert ti.xcom == {}
+        assert "return_value" not in ti.xcom
+        assert ti.xcom["lofty_progress"]["phase"] != "ended"
         outcomes = {int(line["lead_id"]): line["lofty_outcome"] for line in read_report(path)}
         assert len(outcomes) == 1999
         assert {lead for lead, outcome in outcomes.items() if outcome in ("delivered", "unknown")} == set(
@@ -677,7 +678,9 @@ class TestReport:
         for attempt in (1, 2):
             ti = task_instance(dag_id="d", run_id="manual__2026-03-01T10:00", map_index=4, try_number=attempt)
             ended = run(ti, rows=[row(1)], report_path=f"{tmp_path}/out/")
-            assert ended.summary["report_path"].endswith(f"d__manual__2026-03-01T10-00__send_4__try_{attempt}.csv")
+            assert ended.summary["report_path"].startswith(
+                f"{tmp_path}/out/d__manual__2026-03-01T10-00__send_4__try_{attempt}__"
+            )
         assert len(list((tmp_path / "out").iterdir())) == 2
 
     @pytest.mark.parametrize("wrong", ["nothing", "mapping", "quote", "gate"])
@@ -723,7 +726,7 @@ class TestTelling:
             "read", "delivered", "already_delivered", "duplicate", "invalid", "rejected", "unknown", "not_attempted",
             "would_send", "carried_over", "seconds", "requests", "throttled", "read_backs", "errors", "report_path",
         }  # fmt: skip
-        assert ended.xcom == {}
+        assert "return_value" not in ended.xcom
 
     @pytest.mark.parametrize(
         "failing", [{"rows": [row("x")]}, {"rows": [row(1)], "max_rows": 0}, {"path": "/nothing/*.csv"}]
@@ -731,8 +734,44 @@ class TestTelling:
     def test_it_is_pushed_before_an_error_unless_xcom_is_not_wanted(
         self, lofty: Sandbox, failing: dict[str, Any]
     ) -> None:
-        assert set(run(**failing).xcom) == {"return_value"}
+        assert "return_value" in run(**failing).xcom
         assert run(**failing, do_xcom_push=False).xcom == {}
+
+    def test_the_page_is_told_where_a_run_stands(self, lofty: Sandbox, tmp_path: Path) -> None:
+        pushed: list[dict[str, Any]] = []
+        ti = task_instance(try_number=2)
+        ti.xcom_push = lambda key, value: pushed.append({"key": key, "value": value})
+        lofty.change(latency_seconds=0.4)
+        ended = run(ti, rows=[row(n) for n in range(1, 160)] + [row("x")], report_path=f"{tmp_path}/r.csv")
+        told = [push["value"] for push in pushed if push["key"] == "lofty_progress"]
+        assert [facts["phase"] for facts in told] == ["reading", *["sending"] * (len(told) - 3), "ended", "ended"]
+        assert len(told) >= 5
+        assert all(facts["try_number"] == 2 and facts["report_path"] == f"{tmp_path}/r.csv" for facts in told)
+        first, later = told[1], told[-3]
+        assert first["outcomes"]["invalid"] == 1
+        assert later["read"] == 160
+        assert sum(later["outcomes"].values()) + later["left"] == 160
+        assert later["outcomes"]["delivered"] > 0
+        assert (later["limit"], later["throttled"]) == (600_000, 0)
+        assert later["seconds_left"] == pytest.approx(later["left"] * 60 / later["rows_per_minute"], rel=0.01)
+        assert {"key": "return_value", "value": told[-1]["summary"]} in pushed
+        assert told[-1]["error"] == {"type": "LoftyRowsFailed", "text": str(ended.error)}
+
+    def test_an_error_before_the_first_row_is_told_to_the_page(self, connect: Any) -> None:
+        connect("http://example.com")
+        ended = run(rows=[row(1)])
+        assert ended.xcom["lofty_progress"]["error"] == {"type": "LoftyConfigurationError", "text": str(ended.error)}
+
+    def test_an_xcom_that_cannot_be_written_stops_no_delivery(self, lofty: Sandbox) -> None:
+        def refuse(key: str, value: Any) -> None:
+            raise RuntimeError("the server is away")
+
+        ti = task_instance()
+        ti.xcom_push = refuse
+        ended = run(ti, rows=[row(1)])
+        assert ended.returned is not None
+        assert ended.counts == {"delivered": 1}
+        assert len([line for line in ended.log if "cannot be told" in line]) == 1
 
     def test_it_is_small_whatever_the_rows_and_paths(self, lofty: Sandbox, tmp_path: Path) -> None:
         long = tmp_path / ("🏡" * 60)

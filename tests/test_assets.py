@@ -1,0 +1,56 @@
+"""What a delivery says to Airflow's assets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import Asset, AssetAlias
+from practice import row, task_instance
+
+from airflow_provider_lofty.assets import ACTIVITIES
+from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
+from airflow_provider_lofty.sandbox import Sandbox
+
+
+@pytest.fixture
+def events(lofty: Sandbox, connect: Callable[..., None]) -> Any:
+    """Run an operator; give the extra of each asset's event, by its URI."""
+    connect(lofty)
+
+    def run(**arguments: Any) -> dict[str, Any]:
+        accessors: Any = defaultdict(lambda: SimpleNamespace(extra={}))
+        operator = LoftyAddActivityOperator(task_id="send", **arguments)
+        operator.execute({"ti": task_instance(), "outlet_events": accessors})
+        return {outlet.uri: accessors[outlet].extra for outlet in operator.outlets if isinstance(outlet, Asset)}
+
+    return run
+
+
+def test_activities_are_what_a_delivery_updates(events: Any) -> None:
+    found = events(rows=[row(1), row(2), row(2), row("x")], max_failed_rows=1)
+    assert list(found) == [ACTIVITIES]
+    counts = {name: count for name, count in found[ACTIVITIES].items() if count}
+    assert counts == {"read": 4, "delivered": 2, "duplicate": 1, "invalid": 1}
+    assert "report_path" in found[ACTIVITIES]
+
+
+def test_outlets_that_the_author_names_carry_the_counts_instead(events: Any) -> None:
+    found = events(rows=[row(1)], outlets=[Asset("s3://crm/visits"), AssetAlias("later")])
+    assert list(found) == ["s3://crm/visits"]
+    assert found["s3://crm/visits"]["delivered"] == 1
+
+
+def test_no_outlets_are_respected(events: Any) -> None:
+    assert events(rows=[row(1)], outlets=[]) == {}
+
+
+def test_a_preview_updates_nothing(events: Any) -> None:
+    assert events(rows=[row(1)], preview=True, outlets=[Asset("s3://crm/visits")]) == {}
+
+
+def test_the_uri_is_as_it_is_written() -> None:
+    assert Asset(ACTIVITIES).uri == ACTIVITIES == "lofty://activities"
