@@ -1,0 +1,395 @@
+// The page "Lofty rows". Whatever comes from elsewhere is set as text, never as markup.
+"use strict";
+
+const RUNNING_MS = 2000;
+const WAITING_MS = 5000;
+const FAILED = ["invalid", "rejected", "unknown", "not_attempted"];
+const OUTCOMES = ["delivered", "already_delivered", "would_send", "duplicate", ...FAILED];
+const base = location.pathname.replace(/\/$/, "");
+const byId = (id) => document.getElementById(id);
+
+let chosenTry = Number(new URLSearchParams(location.search).get("try")) || 0; // 0: the last one
+let timer = 0;
+let asked = 0; // counts requests for rows, so that an answer that is late changes nothing
+let listed = "";
+let page = 1;
+let drawn = {};
+
+// Small helpers
+
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+const count = (number) => Number(number).toLocaleString("en");
+
+function duration(seconds) {
+  if (seconds < 100) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 100 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+}
+
+function facts(list, pairs) {
+  const known = pairs.filter(([, value]) => value !== null && value !== undefined);
+  list.replaceChildren(...known.map(([name, value]) => element("div", {}, element("dt", { textContent: name }),
+    element("dd", { textContent: value }))));
+}
+
+// Drawing a part anew takes the focus from it, so it is done only where something has changed.
+function hasChanged(part, value) {
+  const before = drawn[part];
+  drawn[part] = JSON.stringify(value);
+  return before !== drawn[part];
+}
+
+async function ask(path, parameters) {
+  const answer = await fetch(`${base}/${path}?${new URLSearchParams(parameters)}`, { credentials: "same-origin" });
+  const body = await answer.json().catch(() => ({}));
+  if (answer.ok) return body;
+  const why = { 401: "You are not logged in any more. Load Airflow's page again.",
+    403: "You may not read this Dag's XComs, of which this page is made." }[answer.status];
+  throw Object.assign(new Error(why || String(body.detail || `HTTP ${answer.status}`)), { status: answer.status });
+}
+
+// Light or dark, as the Airflow page around this one
+
+function outerPage() {
+  try {
+    return parent === window ? null : parent.document.documentElement;
+  } catch {
+    return null;
+  }
+}
+
+function followTheme() {
+  const outer = outerPage();
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const apply = () => {
+    const saved = outer ? null : localStorage.getItem("theme");
+    const isDark = outer ? outer.classList.contains("dark") : saved === "dark" || (saved !== "light" && system.matches);
+    document.documentElement.dataset.theme = isDark ? "dark" : "light";
+  };
+  apply();
+  system.addEventListener("change", apply);
+  if (outer) new MutationObserver(apply).observe(outer, { attributes: true, attributeFilter: ["class"] });
+}
+
+// Where the run stands
+
+async function look() {
+  clearTimeout(timer);
+  let wait = WAITING_MS;
+  try {
+    const standing = await ask("standing", { try: chosenTry });
+    draw(standing);
+    byId("live").className = "soft small";
+    byId("live").textContent = `as of ${new Date().toLocaleTimeString()}`;
+    if (standing.is_over) wait = 0;
+    else if (standing.state === "running" || standing.mapped) wait = RUNNING_MS;
+  } catch (error) {
+    const isFinal = error.status >= 400 && error.status < 500;
+    notice(isFinal ? error.message : null);
+    byId("live").className = "small lost";
+    byId("live").textContent = isFinal ? "" : "no answer; trying again";
+    if (isFinal) wait = 0;
+  }
+  byId("live").hidden = false;
+  if (wait && !document.hidden) timer = setTimeout(look, wait);
+}
+
+function notice(text) {
+  byId("notice").hidden = !text;
+  byId("notice").textContent = text || "";
+}
+
+function draw(standing) {
+  const index = standing.map_index >= 0 ? ` [${standing.map_index}]` : "";
+  byId("task").textContent = `${standing.dag_id} / ${standing.run_id} / ${standing.task_id}${index}`;
+  byId("mapped").hidden = !standing.mapped;
+  if (standing.mapped) {
+    notice(null);
+    drawMapped(standing.mapped);
+    return;
+  }
+  byId("state").hidden = false;
+  byId("state").textContent = standing.state || "not started";
+  byId("state").dataset.state = standing.state || "";
+  drawTries(standing);
+  drawNotice(standing);
+  drawFailure(standing);
+  drawProgress(standing);
+  drawResult(standing);
+  drawGroups(standing);
+  drawReport(standing);
+}
+
+function drawTries(standing) {
+  byId("tries").hidden = standing.tries.length < 2;
+  if (!hasChanged("tries", [standing.tries.map((one) => [one.number, one.state]), standing.try])) return;
+  byId("tries").replaceChildren(...standing.tries.map((one) => {
+    const button = element("button", { type: "button", textContent: `Try ${one.number}: ${one.state || "waiting"}` });
+    button.setAttribute("aria-pressed", String(one.number === standing.try));
+    button.addEventListener("click", () => {
+      const last = standing.tries[standing.tries.length - 1].number;
+      chosenTry = one.number === last ? 0 : one.number;
+      look();
+    });
+    return button;
+  }));
+}
+
+function isEnded(progress) {
+  return progress.phase === "ended";
+}
+
+function drawNotice(standing) {
+  const progress = standing.progress;
+  let text = null;
+  if (progress && progress.preview) text = "This was a preview: nothing was sent.";
+  if (!progress && standing.is_over && !standing.report.is_here) {
+    text = standing.try === standing.tries[standing.tries.length - 1].number
+      ? "This task has left nothing here: it is no Lofty task, it ended before it began, or do_xcom_push is off."
+      : "Airflow keeps what a try has shown of itself only until the next one begins, and this try left no report.";
+  } else if (!progress && !standing.is_over && !standing.report.is_here) {
+    text = "Nothing to see yet: the task has not begun, or it is no Lofty task.";
+  } else if (progress && !isEnded(progress) && standing.state !== "running" && standing.state !== null) {
+    text = `The task ended without a summary, as it does when it is killed. Known of it, as of ${progress.at}:`;
+  }
+  notice(text);
+}
+
+function drawFailure(standing) {
+  const error = standing.progress && standing.progress.error;
+  byId("failure").hidden = !error;
+  if (error && hasChanged("failure", error)) {
+    byId("failure").replaceChildren(element("strong", { textContent: error.type }), element("span", { textContent: error.text }));
+  }
+}
+
+function drawProgress(standing) {
+  const progress = standing.progress;
+  const isLive = Boolean(progress) && !isEnded(progress) && standing.state === "running";
+  byId("progress").hidden = !isLive;
+  if (!isLive) return;
+  const read = progress.read || 0;
+  if (progress.phase === "reading") {
+    byId("bar").removeAttribute("value");
+    byId("done").textContent = read ? `${count(read)} rows read and checked so far` : "Reading the source";
+    byId("pace").replaceChildren();
+    return;
+  }
+  const done = read - progress.left;
+  byId("bar").value = read ? done / read : 0;
+  byId("done").textContent = `${count(done)} of ${count(read)} rows done (${read ? Math.floor((done / read) * 100) : 0} %)`;
+  const rate = progress.rows_per_minute;
+  facts(byId("pace"), [
+    ["rows a minute", rate === undefined ? null : count(Math.round(rate))],
+    ["quota, requests a minute", progress.limit ? quota(rate, progress.limit) : "not named by Lofty yet"],
+    ["time left, about", progress.seconds_left === null || progress.seconds_left === undefined ? null : duration(progress.seconds_left)],
+    ["running for", standing.seconds === null ? null : duration(standing.seconds)],
+    ["requests", progress.requests === undefined ? null : count(progress.requests)],
+    ["refused for the rate", progress.throttled ? count(progress.throttled) : null],
+  ]);
+}
+
+function quota(rate, limit) {
+  return rate === undefined ? count(limit) : `${count(limit)}, ${Math.min(Math.round((rate / limit) * 100), 100)} % used`;
+}
+
+function drawResult(standing) {
+  const { outcomes, summary, progress } = standing;
+  const known = OUTCOMES.filter((outcome) => outcomes[outcome]);
+  byId("result").hidden = !known.length && !summary;
+  if (byId("result").hidden) return;
+  const left = progress && !isEnded(progress) ? progress.left || 0 : 0;
+  const total = known.reduce((sum, outcome) => sum + outcomes[outcome], left);
+  drawChart(known, outcomes, left, total);
+  if (hasChanged("outcomes", [known, outcomes])) {
+    byId("outcomes").replaceChildren(...known.map((outcome) => {
+      const name = element("dt", { textContent: outcome });
+      name.style.setProperty("--colour", `var(--${outcome})`);
+      return element("div", {}, name, element("dd", { textContent: count(outcomes[outcome]) }));
+    }));
+  }
+  facts(byId("facts"), summary ? summed(standing, summary) : [["rows", count(total)]]);
+}
+
+function summed(standing, summary) {
+  const limit = standing.progress && standing.progress.limit;
+  const share = limit && summary.seconds ? summary.requests / ((limit * summary.seconds) / 60) : null;
+  return [
+    ["rows read", count(summary.read)],
+    ["duration", duration(summary.seconds)],
+    ["requests", count(summary.requests)],
+    ["quota used", share === null ? null : `${Math.min(Math.round(share * 100), 100)} % of ${count(limit)} a minute`],
+    ["refused for the rate", count(summary.throttled)],
+    ["leads read back", count(summary.read_backs)],
+    ["carried over", summary.carried_over ? count(summary.carried_over) : null],
+  ];
+}
+
+function drawChart(known, outcomes, left, total) {
+  const parts = known.map((outcome) => {
+    const part = element("span", { title: `${outcome}: ${count(outcomes[outcome])}` });
+    part.style.background = `var(--${outcome})`;
+    part.style.width = `${(outcomes[outcome] / total) * 100}%`;
+    return part;
+  });
+  byId("chart").replaceChildren(...parts);
+  const words = known.map((outcome) => `${count(outcomes[outcome])} ${outcome}`);
+  byId("chart").setAttribute("aria-label", [...words, ...(left ? [`${count(left)} to come`] : [])].join(", ") || "no rows");
+}
+
+function drawGroups(standing) {
+  const groups = standing.groups;
+  byId("errors").hidden = !groups.length;
+  if (!hasChanged("groups", [groups, standing.report.is_here])) return;
+  byId("groups").replaceChildren(...groups.map((group) => {
+    const code = [group.http_status && `HTTP ${group.http_status}`, group.error_code && `code ${group.error_code}`];
+    const place = [`row ${group.example_row}`, group.example_source && `of ${group.example_source}`,
+      group.example_lead_id && `lead ${group.example_lead_id}`];
+    const head = element("div", { className: "head" }, element("span", { textContent: `${count(group.count)} × ${group.outcome}` }),
+      ...code.filter(Boolean).map((text) => element("span", { className: "mono soft", textContent: text })));
+    const item = element("li", {}, head, element("p", { textContent: group.error || "" }),
+      element("p", { className: "soft", textContent: group.meaning }), element("p", { textContent: group.action }),
+      element("p", { className: "small soft", textContent: `for example ${place.filter(Boolean).join(", ")}` }));
+    if (standing.report.is_here) item.append(showButton(group));
+    return item;
+  }));
+}
+
+function showButton(group) {
+  const button = element("button", { type: "button", textContent: "Show these rows" });
+  button.addEventListener("click", () => {
+    byId("outcome").value = group.outcome;
+    byId("text").value = group.error_code || !group.error ? "" : group.error.slice(0, 200);
+    page = 1;
+    list();
+    byId("rows").scrollIntoView();
+    byId("outcome").focus();
+  });
+  return button;
+}
+
+// Rows and report
+
+function drawReport(standing) {
+  const report = standing.report;
+  byId("rows").hidden = byId("download").hidden = !report.is_here;
+  byId("download").href = `${base}/report?try=${standing.try}`;
+  const isExpected = standing.progress && (isEnded(standing.progress) || standing.state !== "running");
+  byId("without").hidden = report.is_here || !isExpected;
+  if (report.is_here) {
+    const wanted = `${standing.try} ${standing.state}`;
+    if (wanted !== listed) {
+      listed = wanted;
+      page = 1;
+      list();
+    }
+  } else if (hasChanged("why", report)) {
+    byId("why").replaceChildren(...explanation(report));
+  }
+}
+
+function explanation(report) {
+  const paragraphs = [];
+  if (report.path) {
+    paragraphs.push(element("p", {}, "The report is at ", element("code", { textContent: report.path }), `; ${report.why}.`));
+  } else {
+    paragraphs.push(element("p", { textContent: "No report was written, so there are counts and errors here, and no rows." }));
+  }
+  if (!report.is_configured) {
+    paragraphs.push(
+      element("p", { textContent: "To see rows here, give all tasks a report folder that workers and web server share, in airflow.cfg:" }),
+      element("pre", { textContent: "[lofty]\nreport_folder = /opt/airflow/lofty_reports" }),
+      element("p", { textContent: "or set report_path to get a file of your own." }),
+    );
+  }
+  return paragraphs;
+}
+
+async function list() {
+  const number = ++asked;
+  const shown = listed.split(" ")[0];
+  byId("found").textContent = "Reading the report …";
+  try {
+    const parameters = { try: shown, outcome: byId("outcome").value, text: byId("text").value.trim(), page };
+    const found = await ask("list", parameters);
+    if (number === asked) drawList(found);
+  } catch (error) {
+    if (number !== asked) return;
+    byId("list").replaceChildren();
+    byId("found").textContent = `The rows cannot be shown: ${error.message}`;
+  }
+}
+
+function drawList(found) {
+  const first = (found.page - 1) * 50;
+  byId("found").textContent = found.total ? `${count(found.total)} rows` : "No such rows.";
+  byId("page").textContent = found.total ? `${count(first + 1)}–${count(first + found.rows.length)} of ${count(found.total)}` : "";
+  byId("pager").hidden = found.pages < 2;
+  byId("previous").disabled = found.page <= 1;
+  byId("next").disabled = found.page >= found.pages;
+  byId("list").replaceChildren(...found.rows.map((row) => element("tr", {},
+    cell("Row", row.row_number, "number"), cell("Lead", row.lead_id, "number"), cell("Outcome", row.outcome),
+    cell("Field", row.error_field), cell("Error", row.error, "error"), cell("HTTP", row.http_status, "number"),
+    cell("Code", row.error_code, "number"), columnsCell(row))));
+}
+
+function cell(label, text, className = "") {
+  const made = element("td", { textContent: text || "", className });
+  made.dataset.label = label;
+  return made;
+}
+
+function columnsCell(row) {
+  const list = element("dl");
+  for (const [name, value] of [...row.columns, ["from", row.source]]) {
+    list.append(element("dt", { textContent: name }), element("dd", { textContent: value }));
+  }
+  const made = cell("Columns", "");
+  made.append(element("details", {}, element("summary", { textContent: `${row.columns.length} columns` }), list));
+  return made;
+}
+
+function drawMapped(instances) {
+  if (!hasChanged("mapped", instances)) return;
+  byId("instances").replaceChildren(...instances.map((one) => {
+    const index = cell("Index", "");
+    index.append(element("a", { href: String(one.map_index), textContent: one.map_index }));
+    const number = (label, value) => cell(label, value === undefined || value === null ? "" : count(value), "number");
+    return element("tr", {}, index, cell("State", one.state || "waiting"), number("Rows read", one.read),
+      number("Delivered", one.outcomes.delivered), number("Failed", one.failed));
+  }));
+}
+
+// Airflow 3.1 shows this page in a frame that may not start a download; the page around it may.
+function download(event) {
+  const outer = outerPage();
+  if (!outer) return;
+  event.preventDefault();
+  const link = outer.ownerDocument.createElement("a");
+  link.href = event.currentTarget.href;
+  link.download = "";
+  outer.ownerDocument.body.append(link);
+  link.click();
+  link.remove();
+}
+
+function start() {
+  followTheme();
+  let typing = 0;
+  const again = () => { page = 1; list(); };
+  byId("filter").addEventListener("submit", (event) => { event.preventDefault(); again(); });
+  byId("outcome").addEventListener("change", again);
+  byId("text").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(again, 300); });
+  byId("previous").addEventListener("click", () => { page -= 1; list(); });
+  byId("next").addEventListener("click", () => { page += 1; list(); });
+  byId("download").addEventListener("click", download);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
+  look();
+}
+
+start();
