@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_lofty import __version__
+from airflow_provider_lofty.connection_form import conn_fields, ui_field_behaviour
 
 PACKAGE = "airflow-provider-lofty"
 
@@ -58,6 +59,8 @@ def get_provider_info() -> dict[str, Any]:
                 "connection-type": "lofty",
                 "hook-name": "Lofty",
                 "hook-class-name": "airflow_provider_lofty.hooks.lofty.LoftyHook",
+                "conn-fields": conn_fields(),
+                "ui-field-behaviour": ui_field_behaviour(),
             }
         ],
         "extra-links": ["airflow_provider_lofty.links.LoftyReportLink"],

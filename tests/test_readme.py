@@ -14,8 +14,8 @@ import pytest
 from airflow.exceptions import AirflowException
 
 from airflow_provider_lofty import exceptions
+from airflow_provider_lofty.connection_form import AUTH_TYPES, FORM_FIELDS
 from airflow_provider_lofty.fields import ACTIVITY_TYPES, FIELDS
-from airflow_provider_lofty.hooks import settings
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.report import REPORT_COLUMNS
@@ -67,8 +67,16 @@ def test_every_argument_is_in_the_docstring_and_marked_when_templated() -> None:
 
 def test_table_of_connection_fields_is_complete() -> None:
     shown = names_in([row[0] for row in table_after("The connection")])
-    assert shown == {"host", "password", "auth_type", "token_url", *settings._SECRETS, *settings._NUMBERS}
-    assert all(f"`{auth_type}`" in README for auth_type in settings.AUTH_TYPES)
+    assert shown == {"host", "password", "customer_key", *(field.name for field in FORM_FIELDS)}
+    assert all(f"`{auth_type}`" in README for auth_type in AUTH_TYPES)
+
+
+def test_table_of_connection_fields_names_the_defaults_of_the_form() -> None:
+    meanings = {name: row[1] for row in table_after("The connection") for name in names_in([row[0]])}
+    for field in FORM_FIELDS:
+        assert field.help
+        if field.is_number and field.default is not None:
+            assert f"default {field.default}" in meanings[field.name]
 
 
 def test_table_of_fields_is_complete() -> None:

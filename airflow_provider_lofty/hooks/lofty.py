@@ -37,6 +37,7 @@ from airflow_provider_lofty.fields import InvalidValue, identifier, plain
 from airflow_provider_lofty.hooks.credentials import Credential, credential_from
 from airflow_provider_lofty.hooks.settings import LoftySettings, settings_from
 from airflow_provider_lofty.hooks.transport import exchange, new_session
+from airflow_provider_lofty.hooks.widgets import field_behaviour, form_widgets
 from airflow_provider_lofty.matching import Sought, sought_in
 from airflow_provider_lofty.names import MappingError
 from airflow_provider_lofty.pacing import Pacer
@@ -85,6 +86,16 @@ class LoftyHook(BaseHook):
     default_conn_name = "lofty_default"
     conn_type = "lofty"
     hook_name = "Lofty"
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The extra fields of the connection form, for Airflow 3.1."""
+        return form_widgets()
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """What becomes of the other fields of the form, for Airflow 3.1."""
+        return field_behaviour()
 
     def __init__(
         self,

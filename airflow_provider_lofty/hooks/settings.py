@@ -11,19 +11,12 @@ from urllib.parse import urlsplit
 
 from airflow.sdk import Connection
 
+from airflow_provider_lofty.connection_form import AUTH_TYPES, DEFAULT_HOST, FORM_FIELDS, FormField
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
-
-DEFAULT_HOST = "https://api.lofty.com"
-AUTH_TYPES = ("api_key", "access_token", "client_credentials", "refresh_token")
 
 _REFRESH_URL = "https://crm.lofty.com/api/user-web/oauth/token"  # Lofty's page "OAuth 2.0"
 _SECRETS = ("client_id", "client_secret", "customer_key", "refresh_token")
-_NUMBERS: dict[str, tuple[float | None, float, float]] = {  # default, smallest, largest
-    "requests_per_minute": (None, 0.01, 10**6),
-    "max_in_flight": (16, 1, 64),
-    "timeout_seconds": (30, 0.1, 600),
-    "settle_seconds": (60, 0, 86_400),
-}
+_NUMBERS = tuple(field for field in FORM_FIELDS if field.is_number)
 _MOST_AUTHORISED_SECONDS = 10.0
 _NEEDS = {
     "api_key": ("password",),
@@ -106,7 +99,7 @@ def _settings(connection: Connection, defaults: Mapping[str, str]) -> LoftySetti
         if not secrets[name]:
             raise ValueError(f"auth_type {auth_type!r} needs {name}, which is empty")
     base_url = _base_url(connection)
-    requests_per_minute, max_in_flight, timeout, settle = (_number(name, extra, defaults) for name in _NUMBERS)
+    requests_per_minute, max_in_flight, timeout, settle = (_number(field, extra, defaults) for field in _NUMBERS)
     return LoftySettings(
         base_url=base_url,
         auth_type=auth_type,
@@ -136,17 +129,19 @@ def clean_secret(name: str, value: Any) -> str:
     return cleaned
 
 
-def _number(name: str, extra: Mapping[str, Any], defaults: Mapping[str, str]) -> float | None:
-    default, smallest, largest = _NUMBERS[name]
-    if name not in extra and name not in defaults:
-        return default
-    given, told = (extra[name], name) if name in extra else (defaults[name], f"{name} in [lofty] of airflow.cfg")
+def _number(field: FormField, extra: Mapping[str, Any], defaults: Mapping[str, str]) -> float | None:
+    given, told = extra.get(field.name), field.name
+    if given is None and field.name in defaults:
+        given, told = defaults[field.name], f"{field.name} in [lofty] of airflow.cfg"
+    given = field.default if given is None else given
+    if given is None:
+        return None
     try:
         number = float(given)
     except (TypeError, ValueError):
         raise ValueError(f"{told} must be a number") from None
-    if not smallest <= number <= largest:
-        raise ValueError(f"{told} must be from {smallest:g} to {largest:g}")
+    if not field.smallest <= number <= field.largest:
+        raise ValueError(f"{told} must be from {field.smallest:g} to {field.largest:g}")
     return number
 
 

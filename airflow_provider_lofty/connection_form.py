@@ -1,0 +1,124 @@
+"""
+The extra fields of a connection of type ``lofty``, as data, and the form that Airflow makes of them.
+
+Airflow's form cannot show a field for one ``auth_type`` only, so each help text says for which it is needed. It has no
+field for ``customer_key``: Airflow's REST API masks extra fields by their names, and would show that one. As the
+password it is masked.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+DEFAULT_HOST = "https://api.lofty.com"
+AUTH_TYPES = ("api_key", "access_token", "client_credentials", "refresh_token")
+
+
+class FormField(NamedTuple):
+    """
+    One extra field.
+
+    :param type: ``string``, ``integer`` or ``number``
+    :param default: what an empty field means; None when it means nothing
+    :param smallest: of a number
+    :param largest: the same
+    :param choices: makes it a drop-down
+    :param is_secret: is typed unseen
+    """
+
+    name: str
+    label: str
+    help: str
+    type: str = "string"
+    default: float | str | None = None
+    smallest: float = 0
+    largest: float = 0
+    choices: tuple[str, ...] = ()
+    is_secret: bool = False
+
+    @property
+    def is_number(self) -> bool:
+        return self.type != "string"
+
+    @property
+    def description(self) -> str:
+        """The help, with what is taken where a number is left empty."""
+        return f"{self.help} Empty: {self.default:g}." if self.is_number and self.default is not None else self.help
+
+
+FORM_FIELDS = (
+    FormField(
+        "auth_type",
+        "Authentication",
+        "api_key, access_token: it is the password. client_credentials: client_id, client_secret, and as the password "
+        "the API key of the user to act for. refresh_token: client_id, client_secret, refresh_token.",
+        default="api_key",
+        choices=AUTH_TYPES,
+    ),
+    FormField("client_id", "Client id", "For client_credentials and refresh_token: of the registered app."),
+    FormField(
+        "client_secret",
+        "Client secret",
+        "For client_credentials and refresh_token: of the registered app.",
+        is_secret=True,
+    ),
+    FormField(
+        "refresh_token",
+        "Refresh token",
+        "For refresh_token only. One that Lofty puts in its place is not saved here.",
+        is_secret=True,
+    ),
+    FormField(
+        "token_url",
+        "Token URL",
+        "For client_credentials and refresh_token: where tokens are had, if not at Lofty's usual address.",
+    ),
+    FormField(
+        "requests_per_minute",
+        "Requests per minute",
+        "A cap for each task that uses this connection. Empty: none, the pace follows the limit that Lofty names.",
+        "number",
+        None,
+        0.01,
+        10**6,
+    ),
+    FormField("max_in_flight", "Requests at once", "At most.", "integer", 16, 1, 64),
+    FormField("timeout_seconds", "Timeout, seconds", "For one whole request.", "number", 30, 0.1, 600),
+    FormField(
+        "settle_seconds",
+        "Settle time, seconds",
+        "How long Lofty may take to show what it stored; more than the timeout.",
+        "number",
+        60,
+        0,
+        86_400,
+    ),
+)
+
+
+def conn_fields() -> dict[str, dict[str, Any]]:
+    """Describe the extra fields as provider metadata does (``conn-fields``, Airflow 3.2 and later)."""
+    return {
+        field.name: {"label": field.label, "description": field.description, "schema": _schema(field)}
+        for field in FORM_FIELDS
+    }
+
+
+def _schema(field: FormField) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": [field.type, "null"]}
+    if field.is_number:  # without its default, which the form would write into the connection
+        schema.update(minimum=field.smallest, maximum=field.largest)
+    if field.choices:
+        schema.update(enum=list(field.choices), default=field.default)
+    if field.is_secret:
+        schema["format"] = "password"
+    return schema
+
+
+def ui_field_behaviour() -> dict[str, Any]:
+    """Describe the fields that every connection has, as provider metadata does (``ui-field-behaviour``)."""
+    return {
+        "hidden-fields": ["schema", "login", "port"],
+        "relabeling": {"host": "Base URL", "password": "API key or access token"},
+        "placeholders": {"host": DEFAULT_HOST, "password": "Lofty: Settings > Integrations > API"},
+    }
