@@ -13,6 +13,7 @@ import io
 import logging
 import math
 import socket
+import ssl
 import threading
 import time
 from dataclasses import dataclass
@@ -29,6 +30,19 @@ from airflow_provider_lofty.answers import Answer
 _IDLE_SECONDS = 2.0  # a server may be closing an older connection at this very moment
 _LONGEST_BODY = 4 * 2**20
 _CHUNK = 2**16
+
+# Kinds of failure that the type of an exception does not tell; all others are named by that type.
+NAME_NOT_FOUND = "host name not found"
+CERTIFICATE_OF_ANOTHER = "certificate for another host"
+CERTIFICATE_NOT_VALID_NOW = "certificate not valid now"
+PROXY_REFUSED = "refused by the proxy"
+# OpenSSL's X509_V_ERR_… (its manual, X509_STORE_CTX_get_error)
+_OF_ANOTHER = frozenset((62, 64))  # host name, IP address
+_NOT_VALID_NOW = frozenset((9, 10))
+
+
+class _ProxyRefusal(OSError):
+    """A proxy answered CONNECT, and did not connect."""
 
 
 @dataclass
@@ -111,7 +125,13 @@ class _Watched(HTTPConnection):
 
 
 class _WatchedTLS(_Watched, HTTPSConnection):
-    pass
+    def _tunnel(self) -> None:
+        try:
+            super()._tunnel()
+        except OSError as error:
+            if type(error) is OSError:  # no time-out and no reset: what http.client raises for the proxy's answer
+                raise _ProxyRefusal from None
+            raise
 
 
 class _FreshPool(HTTPConnectionPool):
@@ -206,10 +226,29 @@ def _read(response: requests.Response) -> bytes:
     return bytes(body)
 
 
+def as_response(answer: Answer) -> requests.Response:
+    """Make what requests would have returned, of status and body, for libraries that want it."""
+    response = requests.Response()
+    response.status_code = answer.status or 0
+    response._content = answer.body
+    return response
+
+
 def _cause(error: BaseException) -> str:
     """Name the innermost cause by its type; messages may hold the URL, and with it a person's address."""
-    while (inner := error.__cause__ or error.__context__) is not None:
+    while not isinstance(error, _ProxyRefusal) and (inner := _inner(error)) is not None:
         error = inner
+    if isinstance(error, _ProxyRefusal):
+        return PROXY_REFUSED
     if isinstance(error, socket.gaierror):
-        return "host name not found"
+        return NAME_NOT_FOUND
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _OF_ANOTHER:
+        return CERTIFICATE_OF_ANOTHER
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _NOT_VALID_NOW:
+        return CERTIFICATE_NOT_VALID_NOW
     return type(error).__name__
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    wrapped = next((arg for arg in error.args if isinstance(arg, BaseException)), None)  # how urllib3 chains TLS errors
+    return error.__cause__ or error.__context__ or wrapped

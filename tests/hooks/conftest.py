@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 
 from .raw_server import RawServer, Script, answering
+from .tls import make_certificate, server_side
 
 
 @pytest.fixture
@@ -40,3 +43,15 @@ def hook(waits: list[float]) -> Iterator[LoftyHook]:
     hook = LoftyHook(sleep=waits.append)
     yield hook
     hook.close()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate and its key in one file."""
+    return make_certificate(tmp_path_factory.mktemp("tls") / "certificate.pem")
+
+
+@pytest.fixture
+def tls(certificate: Path) -> ssl.SSLContext:
+    """The context of a server with that certificate."""
+    return server_side(certificate)

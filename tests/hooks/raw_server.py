@@ -83,6 +83,13 @@ class RawServer:
             thread.join(5)
 
 
+def closed_port() -> int:
+    """Find a port at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
 def http(body: bytes = b"", status: str = "200 OK", *headers: str) -> bytes:
     """Write a whole HTTP answer."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]

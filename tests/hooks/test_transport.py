@@ -6,7 +6,6 @@ The servers here are bare sockets, since no library for servers misbehaves in th
 
 from __future__ import annotations
 
-import datetime
 import socket
 import ssl
 import threading
@@ -17,20 +16,16 @@ from typing import Any
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from airflow_provider_lofty.answers import Answer, Meaning, verdict_on
 from airflow_provider_lofty.hooks import transport
 from airflow_provider_lofty.hooks.transport import exchange, new_session
 
-from .raw_server import RawServer, http
+from .raw_server import RawServer, closed_port, http
+from .tls import TARGET, make_certificate, over_tls, server_side
 
 Serve = Callable[..., RawServer]
 DELIVERED = http(b'{"leadId":5}')
-TARGET = "lofty.invalid"  # a name that nobody can have
 
 
 @pytest.fixture
@@ -45,12 +40,6 @@ def post(session: requests.Session) -> Callable[..., Answer]:
         return exchange(session, requests.Request("POST", f"{url}/x", data=b"{}").prepare(), timeout_seconds)
 
     return post
-
-
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class TestNeverSent:
@@ -86,8 +75,7 @@ class TestNeverSent:
     ) -> None:
         server = serve(over_tls(tls, DELIVERED))
         answer = post(server.url.replace("http:", "https:"))
-        assert (answer.status, answer.sent) == (None, False)
-        assert "Cert" in answer.failure
+        assert (answer.status, answer.sent, answer.failure) == (None, False, "SSLCertVerificationError")
         assert server.received == []
 
 
@@ -257,51 +245,6 @@ class TestReuse:
         assert (found[0].status, found[0].sent) == (None, True)
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate and its key in one file, for this machine and the target behind the proxy."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, TARGET)])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    names = x509.SubjectAlternativeName([x509.DNSName(TARGET), x509.DNSName("localhost")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path: Path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    plain = serialization.NoEncryption()
-    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    path.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
-    return path
-
-
-@pytest.fixture
-def tls(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
-
-
-def over_tls(tls: ssl.SSLContext, answer: bytes) -> Callable[[socket.socket, RawServer], Any]:
-    """Make a script that speaks TLS and answers every request; with an empty answer it leaves after the first."""
-
-    def script(connection: socket.socket, server: RawServer) -> None:
-        with tls.wrap_socket(connection, server_side=True) as secured:
-            while server.read_request(secured) and answer:
-                secured.sendall(answer)
-
-    return script
-
-
 class TestTLS:
     @pytest.fixture(autouse=True)
     def trust(self, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,6 +262,17 @@ class TestTLS:
         server = serve(over_tls(tls, DELIVERED))
         answer = post(f"https://127.0.0.1:{server.port}")
         assert (answer.status, answer.sent, server.received) == (None, False, [])
+        assert answer.failure == transport.CERTIFICATE_OF_ANOTHER
+
+    def test_a_certificate_of_last_year(
+        self, serve: Serve, post: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        expired = make_certificate(tmp_path / "expired.pem", ends_in_days=-1)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(expired))
+        server = serve(over_tls(server_side(expired), DELIVERED))
+        answer = post(f"https://localhost:{server.port}")
+        assert (answer.status, answer.sent, server.received) == (None, False, [])
+        assert answer.failure == transport.CERTIFICATE_NOT_VALID_NOW
 
     def test_a_connection_dropped_after_the_request(
         self, serve: Serve, post: Callable[..., Answer], tls: ssl.SSLContext
@@ -349,7 +303,7 @@ class TestProxy:
         answer = post(f"https://{TARGET}")
         assert (answer.status, answer.sent) == (None, False)
         assert [request.split(b" HTTP")[0] for request in proxy.received] == [b"CONNECT lofty.invalid:443"]
-        assert "made-up" not in answer.failure
+        assert (answer.failure == transport.PROXY_REFUSED) is (refusal != "200")
 
     def test_a_connect_that_drips(self, behind: Callable[..., RawServer], post: Callable[..., Answer]) -> None:
         behind(dripping(b"HTTP/1.1 200 "))
