@@ -19,12 +19,18 @@ def without(message: str, values: Iterable[str]) -> str:
 
     :param values: what must not be read in it, in any case
     """
-    message = " ".join(re.split(r"[{\[<]", message, maxsplit=1)[0].split())
+    message = re.split(r"[{\[<]", message, maxsplit=1)[0]
+    return _PERSONAL.sub(_GAP, without_values(message, values))
+
+
+def without_values(message: str, values: Iterable[str]) -> str:
+    """Take only these values out of a message, whole or in part."""
+    message = " ".join(message.split())
     for value in sorted({" ".join(value.split()) for value in values}, key=len, reverse=True):
         if len(value) >= _SHORTEST:
             message = re.sub(re.escape(value), _GAP, message, flags=re.IGNORECASE)
             message = _without_parts(message, value.casefold())
-    return _PERSONAL.sub(_GAP, message)
+    return message
 
 
 def _without_parts(message: str, value: str) -> str:

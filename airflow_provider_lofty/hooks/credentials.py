@@ -17,8 +17,10 @@ from airflow.sdk.log import mask_secret
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.requests_client.oauth2_session import OAuth2ClientAuth
 from authlib.oauth2.client import OAuth2Client
-from requests import HTTPError, Response
+from requests import HTTPError, PreparedRequest, Response
+from requests.auth import AuthBase
 
+from airflow_provider_lofty.answers import KEY_AS_BEARER
 from airflow_provider_lofty.exceptions import LoftyCredentialRefused
 from airflow_provider_lofty.hooks.settings import LoftySettings
 
@@ -67,6 +69,17 @@ def credential_from(settings: LoftySettings, post_form: PostForm, clock: Callabl
     if settings.auth_type == "access_token":
         return FixedCredential(f"Bearer {settings.password}")
     return RenewedToken(settings, post_form, clock)
+
+
+class HeaderAuth(AuthBase):
+    """Sets the header; without an ``auth``, requests would put a password from ~/.netrc in its place."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["Authorization"] = self._value
+        return request
 
 
 class FixedCredential:
@@ -185,6 +198,27 @@ class _TokenDoor:
 
     def post(self, url: str, *, data: dict[str, str], headers: dict[str, str], auth: Any) -> Response:
         return self._post_form(url, data, headers, auth)
+
+
+def advice_on_refusal(auth_type: str, code: int | None) -> str:
+    """
+    Say what to do about a credential that Lofty refused.
+
+    :param code: Lofty's own, where its answer has one
+    """
+    if code == KEY_AS_BEARER and auth_type == "access_token":
+        return (
+            "this is the answer to an API key sent as a Bearer token. If the connection's password is an API key, set "
+            "auth_type to api_key"
+        )
+    if auth_type == "api_key":
+        return (
+            "check that the connection's password is a current API key (Lofty: Settings > Integrations > API); for an "
+            "OAuth access token set auth_type to access_token"
+        )
+    if auth_type == "access_token":
+        return "the access token is wrong or has expired; auth_type refresh_token renews it"
+    return "the token that client_id and client_secret gave is not accepted"
 
 
 def _refusal(error: Exception) -> str:

@@ -17,7 +17,6 @@ from airflow.sdk import BaseHook
 
 from airflow_provider_lofty import __version__, activity as activities, configured
 from airflow_provider_lofty.answers import (
-    KEY_AS_BEARER,
     PERMISSION_MISSING,
     Answer,
     Meaning,
@@ -34,9 +33,10 @@ from airflow_provider_lofty.exceptions import (
     LoftyUnreachable,
 )
 from airflow_provider_lofty.fields import InvalidValue, identifier, plain
-from airflow_provider_lofty.hooks.credentials import Credential, credential_from
+from airflow_provider_lofty.hooks.checkup import check_up, told
+from airflow_provider_lofty.hooks.credentials import Credential, HeaderAuth, advice_on_refusal, credential_from
 from airflow_provider_lofty.hooks.settings import LoftySettings, settings_from
-from airflow_provider_lofty.hooks.transport import exchange, new_session
+from airflow_provider_lofty.hooks.transport import as_response, exchange, new_session
 from airflow_provider_lofty.hooks.widgets import field_behaviour, form_widgets
 from airflow_provider_lofty.matching import Sought, sought_in
 from airflow_provider_lofty.names import MappingError
@@ -74,8 +74,9 @@ class LoftyHook(BaseHook):
     Talks to the Lofty API.
 
     Connection type ``lofty``: the host is the base URL (default ``https://api.lofty.com``), the password an API key
-    or access token; the extra fields are described in the README. Every request is paced, has a total deadline,
-    follows no redirect and goes over verified TLS; plain http is for loopback only.
+    or access token; the extra fields are described in the README. Every request has a total deadline, follows no
+    redirect and goes over verified TLS; plain http is for loopback only. All but those of ``test_connection`` are
+    paced.
 
     :param lofty_conn_id: the connection
     :param requests_per_minute: a cap on the pace, below the connection's own
@@ -306,17 +307,22 @@ class LoftyHook(BaseHook):
         return profile
 
     def test_connection(self) -> tuple[bool, str]:
-        """Try the connection; say who it speaks for, or what is wrong and what to do. Never raises."""
-        try:
-            profile = self.get_me()
-        except LoftyError as error:
-            if error.code == PERMISSION_MISSING:
-                return True, "Lofty accepts the credential; this app may not read its owner's profile"
-            return False, str(error)
-        return (
-            True,
-            f"Lofty accepts the credential of user {profile.get('id', '?')} ({profile.get('roleName', '?')})",
-        )
+        """
+        Try the connection, in ten seconds at most. Never raises, and never shows a credential.
+
+        :return: whether it can be used; and who it speaks for, or what is wrong and what to do
+        """
+        return told(lambda: check_up(self.settings, self._ask_once, time.monotonic))
+
+    def _ask_once(
+        self, method: str, url: str, *, timeout_seconds: float, headers: Mapping[str, str] | None = None, **content: Any
+    ) -> Answer:
+        """Make a request for somebody who waits for it: out of turn, though counted in the pace."""
+        endpoint = _PROFILE if method == "GET" else _TOKEN
+        for pacer in (self.pacer, self._pacer_of(endpoint)):
+            pacer.reserve()
+        content["headers"] = {**_HEADERS, **(headers or {})}
+        return self._request(method, url, endpoint, has_turn=True, timeout_seconds=timeout_seconds, **content)
 
     @property
     def host(self) -> str:
@@ -332,7 +338,8 @@ class LoftyHook(BaseHook):
     def _error_for(self, verdict: Verdict, what: str) -> LoftyError:
         said = f"HTTP {verdict.status}" + (f", code {verdict.code}" if verdict.code is not None else "")
         if verdict.meaning is Meaning.CREDENTIAL_REFUSED:
-            return LoftyCredentialRefused(f"Lofty refused the credential ({said}): {self._credential_advice(verdict)}")
+            advice = advice_on_refusal(self.settings.auth_type, verdict.code)
+            return LoftyCredentialRefused(f"Lofty refused the credential of {self.lofty_conn_id!r} ({said}): {advice}")
         if verdict.meaning is Meaning.MISCONFIGURED:
             return LoftyConfigurationError(f"{self.host} answered {said} to {what}: {_configuration_advice(verdict)}")
         if verdict.meaning is Meaning.REJECTED:
@@ -341,24 +348,6 @@ class LoftyHook(BaseHook):
             f"{what} was sent to {self.host} and no trustworthy answer came ({said}: {verdict.message}): it may be "
             "stored. Look at the lead's activities before it is sent again"
         )
-
-    def _credential_advice(self, verdict: Verdict) -> str:
-        kind = self.settings.auth_type
-        if verdict.code == KEY_AS_BEARER and kind == "access_token":
-            return (
-                f"this is the answer to an API key sent as a Bearer token. If the password of {self.lofty_conn_id!r} "
-                "is an API key, set auth_type to api_key"
-            )
-        if kind == "api_key":
-            return (
-                f"check that the password of {self.lofty_conn_id!r} is a current API key (Lofty: Settings > "
-                "Integrations > API); for an OAuth access token set auth_type to access_token"
-            )
-        if kind == "access_token":
-            return (
-                f"the access token of {self.lofty_conn_id!r} is wrong or has expired; auth_type refresh_token renews it"
-            )
-        return f"the token that client_id and client_secret of {self.lofty_conn_id!r} gave is not accepted"
 
     def _read(
         self,
@@ -396,11 +385,11 @@ class LoftyHook(BaseHook):
             raise
         url = self.host + path
         content["headers"] = _HEADERS
-        answer = self._request(method, url, endpoint, has_turn=has_turn, auth=_Header(header), **content)
+        answer = self._request(method, url, endpoint, has_turn=has_turn, auth=HeaderAuth(header), **content)
         refused = answer.sent and verdict_on(answer).meaning is Meaning.CREDENTIAL_REFUSED
         if refused and self._credential.renew(header):
             header = self._credential.header()
-            answer = self._request(method, url, endpoint, auth=_Header(header), **content)
+            answer = self._request(method, url, endpoint, auth=HeaderAuth(header), **content)
         return answer
 
     def _post_form(self, url: str, form: dict[str, str], headers: dict[str, str], auth: Any) -> requests.Response:
@@ -418,10 +407,7 @@ class LoftyHook(BaseHook):
             raise LoftyConfigurationError(
                 f"{_origin(url)} answered HTTP {answer.status}: token_url is no token endpoint"
             )
-        response = requests.Response()
-        response.status_code = answer.status or 0
-        response._content = answer.body
-        return response
+        return as_response(answer)
 
     def _request(
         self,
@@ -431,6 +417,7 @@ class LoftyHook(BaseHook):
         *,
         has_turn: bool = False,
         start_before: float = math.inf,
+        timeout_seconds: float | None = None,
         **content: Any,
     ) -> Answer:
         """The one door: every HTTP request of this provider leaves here."""
@@ -438,15 +425,15 @@ class LoftyHook(BaseHook):
         try:
             request = self._session.prepare_request(requests.Request(method, url, **content))
         except (ValueError, requests.RequestException) as error:
-            if has_turn:
-                self.pacer.give_back()
+            for pacer in pacers if has_turn else ():
+                pacer.give_back()
             raise LoftyConfigurationError(f"{_origin(url)} makes no request: {type(error).__name__}") from None
         if not has_turn:
             self._wait_for_turn(pacers)
         with self._counting:
             self.requests_made += 1
         tickets = [pacer.begin() for pacer in pacers]
-        answer = exchange(self._session, request, self.settings.timeout_seconds, start_before)
+        answer = exchange(self._session, request, timeout_seconds or self.settings.timeout_seconds, start_before)
         is_refused = verdict_on(answer).meaning is Meaning.RATE_LIMITED
         if is_refused:
             with self._counting:
@@ -470,17 +457,6 @@ class LoftyHook(BaseHook):
             for pacer in pacers:
                 pacer.give_back()
             raise
-
-
-class _Header(requests.auth.AuthBase):
-    """Sets the header; without an ``auth``, requests would put a password from ~/.netrc in its place."""
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._value
-        return request
 
 
 def _checked(lead_id: int, activity: Mapping[str, Any]) -> activities.Activity:

@@ -442,49 +442,6 @@ class TestFindLeads:
         assert not any("ada" in said.lower() for said in (str(caught.value), caplog.text))
 
 
-class TestConnectionTest:
-    def test_it_says_who_the_credential_speaks_for(self, connected: LoftyHook) -> None:
-        assert connected.test_connection() == (True, "Lofty accepts the credential of user 11 (Agent)")
-
-    def test_an_app_that_may_not_read_the_profile_is_authenticated(self, lofty: Sandbox, connected: LoftyHook) -> None:
-        lofty.change(permission_denied={"get_me"})
-        ok, said = connected.test_connection()
-        assert ok
-        assert "may not read" in said
-
-    @pytest.mark.parametrize(
-        "answer",
-        [Answer(None), Answer(200, b"OK"), Answer(200, b"[]"), Answer(200, b'{"code":20012}'), Answer(301), Answer(401),
-         Answer(403, b"<html>"), Answer(404), Answer(407), Answer(429), Answer(500), Answer(503)],
-        ids=lambda answer: f"{answer.status} {answer.body!r}",
-    )  # fmt: skip
-    def test_every_bad_answer_is_told(self, lofty: Sandbox, connected: LoftyHook, answer: Answer) -> None:
-        lofty.change(canned_answers={"get_me": answer})
-        ok, said = connected.test_connection()
-        assert not ok
-        assert said
-
-    @pytest.mark.parametrize(
-        "connection",
-        ["", "{not json", "[1]", "null", "lofty://", "://", '{"conn_type":"lofty"}', '{"conn_type":"lofty","port":"x"}',
-         '{"conn_type":"lofty","password":"xq7zw","extra":"[1]"}', '{"conn_type":"lofty","password":"xq7zw","extra":"5"}',
-         '{"conn_type":"lofty","password":"xq7zw","host":"http://lofty.example.com"}',
-         '{"conn_type":"lofty","password":"xq7zw","host":"https://[::1"}',
-         '{"conn_type":"lofty","password":"xq7zw","host":"https://a b"}',
-         '{"conn_type":"lofty","password":"xq7zw","host":"http://127.0.0.1:1"}',
-         '{"conn_type":"lofty","password":"xq7zw","extra":{"auth_type":"xq7zw"}}',
-         '{"conn_type":"lofty","password":"xq7zw","extra":{"timeout_seconds":"xq7zw"}}'],
-    )  # fmt: skip
-    def test_every_bad_connection_is_told_without_its_secret(
-        self, hook: LoftyHook, monkeypatch: pytest.MonkeyPatch, connection: str
-    ) -> None:
-        monkeypatch.setenv("AIRFLOW_CONN_LOFTY_DEFAULT", connection)
-        ok, said = hook.test_connection()
-        assert not ok
-        assert said
-        assert "xq7zw" not in said
-
-
 LONG_KEY = "eyJ" + "MadeUpKey0123456789" * 8
 
 
