@@ -44,9 +44,9 @@ router = APIRouter(
 
 def _task(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskId:
     """Airflow's page leaves ``{MAP_INDEX}`` as it is where a task is not mapped."""
-    index = int(map_index) if map_index.isascii() and map_index.isdigit() else _NOT_MAPPED
-    task = TaskId(dag_id, run_id, task_id, index)
-    if len(map_index) > max(_MOST_DIGITS, len("{MAP_INDEX}")) or index >= 10**_MOST_DIGITS or not task.is_possible:
+    is_mapped = map_index.isascii() and map_index.isdigit()
+    task = TaskId(dag_id, run_id, task_id, int(map_index[: _MOST_DIGITS + 1]) if is_mapped else _NOT_MAPPED)
+    if task.map_index >= 10**_MOST_DIGITS or not task.is_possible:
         raise HTTPException(404, "there is no such task")
     return task
 

@@ -61,7 +61,7 @@ class ReportFile:
             stream = _open_url(self.path) if "://" in self.path else _open_inside(self.path)
         except FileNotFoundError:
             raise OutOfReachError("the web server finds no such file") from None
-        except (OSError, LoftyError) as error:
+        except (OSError, RuntimeError, LoftyError) as error:  # RuntimeError: links that lead in a circle
             raise OutOfReachError(f"the web server cannot read it: {_reason(error)}") from None
         with stream:
             yield stream

@@ -60,7 +60,7 @@ def mapped_of(session: Session, task: TaskId) -> list[dict[str, Any]]:
     """The instances of a mapped task: ``map_index``, ``state`` and ``progress`` of each."""
     instances = select(TaskInstance.map_index, TaskInstance.state).where(*_is_mapped(TaskInstance, task))
     values = select(XComModel.map_index, XComModel.value).where(*_is_mapped(XComModel, task), _IS_PROGRESS)
-    shown: dict[int, Any] = dict(session.execute(values).tuples().all())
+    shown: dict[int, Any] = dict(map(tuple, session.execute(values)))
     return [
         {"map_index": index, "state": state and str(state), "progress": _object(shown.get(index))}
         for index, state in session.execute(instances.order_by(TaskInstance.map_index))

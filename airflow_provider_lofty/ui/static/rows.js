@@ -248,13 +248,13 @@ function drawGroups(standing) {
   if (!hasChanged("groups", [groups, standing.report.is_here])) return;
   byId("groups").replaceChildren(...groups.map((group) => {
     const code = [group.http_status && `HTTP ${group.http_status}`, group.error_code && `code ${group.error_code}`];
-    const place = [`row ${group.example_row}`, group.example_source && `of ${group.example_source}`,
-      group.example_lead_id && `lead ${group.example_lead_id}`];
+    const source = group.example_source ? ` of ${group.example_source}` : "";
+    const lead = group.example_lead_id ? `, lead ${group.example_lead_id}` : "";
     const head = element("div", { className: "head" }, element("span", { textContent: `${count(group.count)} × ${group.outcome}` }),
       ...code.filter(Boolean).map((text) => element("span", { className: "mono soft", textContent: text })));
     const item = element("li", {}, head, element("p", { textContent: group.error || "" }),
       element("p", { className: "soft", textContent: group.meaning }), element("p", { textContent: group.action }),
-      element("p", { className: "small soft", textContent: `for example ${place.filter(Boolean).join(", ")}` }));
+      element("p", { className: "small soft", textContent: `for example row ${group.example_row}${source}${lead}` }));
     if (standing.report.is_here) item.append(showButton(group));
     return item;
   }));

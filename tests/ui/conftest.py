@@ -1,0 +1,100 @@
+"""Airflow's own web server with the provider's pages, and a task instance that really ran."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+import pytest
+
+from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
+
+if TYPE_CHECKING:
+    from fastapi.testclient import TestClient
+
+DAGS = Path(__file__).resolve().parents[2] / "dags"
+
+
+class Ran(NamedTuple):
+    """A task that ran: its ids, and where its report lies."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    report: Path
+
+    def url(self, rest: str = "", *, map_index: str = "-1", **ids: str) -> str:
+        """The address of its page, or of what the page asks for."""
+        known = {"dag_id": self.dag_id, "run_id": self.run_id, "task_id": self.task_id, **ids}
+        return "/lofty/rows/" + "/".join(quote(one, safe="") for one in (*known.values(), map_index)) + rest
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture(scope="session")
+def web_server(airflow_database: None) -> Any:
+    """The web server as Airflow makes it, plugins included."""
+    from airflow.api_fastapi.app import create_app
+
+    return create_app(apps="core")
+
+
+@pytest.fixture
+def client(web_server: Any) -> Iterator[TestClient]:
+    """Somebody without a session."""
+    with warnings.catch_warnings():  # starlette's client uses a name that anyio has renamed
+        warnings.simplefilter("ignore")
+        from fastapi.testclient import TestClient
+    with TestClient(web_server, follow_redirects=False) as nobody:
+        yield nobody
+
+
+def token(role: str | None) -> str:
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    return get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="somebody", role=role))
+
+
+@pytest.fixture
+def viewer(client: TestClient) -> TestClient:
+    """Somebody who may look at every Dag."""
+    client.headers["Authorization"] = f"Bearer {token('VIEWER')}"
+    return client
+
+
+@pytest.fixture(scope="session")
+def report_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("reports")
+
+
+@pytest.fixture(autouse=True)
+def configured_folder(report_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__LOFTY__REPORT_FOLDER", str(report_folder))
+
+
+@pytest.fixture(scope="session")
+def ran(airflow_database: None, report_folder: Path) -> Ran:
+    """A run of the example Dag ``lofty_from_task``: of three rows two are delivered and one is invalid."""
+    with Sandbox(SandboxSettings(known_leads="listed")) as lofty, pytest.MonkeyPatch.context() as patch:
+        lofty.add_lead(4711, emails=["ada.sample@example.com"])
+        connection = {"conn_type": "lofty", "host": lofty.url, "password": lofty.settings.api_key}
+        connection["extra"] = json.dumps({"requests_per_minute": 60_000})
+        patch.setenv("AIRFLOW_CONN_LOFTY_DEFAULT", json.dumps(connection))
+        patch.setenv("AIRFLOW__LOFTY__REPORT_FOLDER", str(report_folder))
+        patch.syspath_prepend(str(DAGS))
+        sys.modules.pop("lofty_from_task", None)
+        run = importlib.import_module("lofty_from_task").lofty_from_task().test()
+    (report,) = report_folder.iterdir()
+    return Ran("lofty_from_task", run.run_id, "send_to_lofty", report)
