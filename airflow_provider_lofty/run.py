@@ -46,6 +46,7 @@ from airflow_provider_lofty.spool import (
 
 ON_UNKNOWN = ("verify", "report", "resend", "assume_delivered")
 _MOST_ROWS_LOGGED = 50
+_REQUESTS_SHOWN = 3
 _MOST_GONE = 0.1  # of the delivered rows; more of them gone, and others in their place, is another input
 
 
@@ -168,6 +169,7 @@ class Run:
         if self._gate is not None:
             self.spool.close_books(NOT_ATTEMPTED, self._gate)
         elif self._policy.preview:
+            self._show_requests()
             self.spool.close_books(WOULD_SEND)
         else:
             doubtful = self._doubtful(recalled)
@@ -175,6 +177,26 @@ class Run:
                 with _journal_errors():
                     self._journal.start(self.spool.sketch())
                 self._deliver(stop, doubtful)
+
+    def _show_requests(self) -> None:
+        """Show what a preview is for: the first requests as they would leave, and how long all of them would take."""
+        rows = self.spool.pending(limit=_REQUESTS_SHOWN)
+        try:
+            shown = [(row, self._hook.shown_request(row.lead_id, row.body)) for row in rows]
+        except LoftyConfigurationError as error:
+            self._log.warning("no request can be shown: %s", error)
+            return
+        for row, lines in shown:
+            self._log.info(
+                "::group::The request for row %d, as it would be sent to %s", row.row_number, self._hook.host
+            )
+            for line in lines:
+                self._log.info("%s", line)
+            self._log.info("::endgroup::")
+        if rows:
+            pacer = self._hook.pacer
+            progress = Progress(self.spool.count_pending(), self._log, self._clock)
+            progress.plan(pacer.requests_per_minute, pacer.is_told, self._deadline - self._clock())
 
     def _recall(self) -> Recalled:
         """Give the rows what earlier tries and runs know of them."""

@@ -71,6 +71,11 @@ def credential_from(settings: LoftySettings, post_form: PostForm, clock: Callabl
     return RenewedToken(settings, post_form, clock)
 
 
+def masked_header(settings: LoftySettings) -> str:
+    """What a header of this connection looks like to people."""
+    return "token ***" if settings.auth_type == "api_key" else "Bearer ***"
+
+
 class HeaderAuth(AuthBase):
     """Sets the header; without an ``auth``, requests would put a password from ~/.netrc in its place."""
 

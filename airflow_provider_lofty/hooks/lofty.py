@@ -34,7 +34,13 @@ from airflow_provider_lofty.exceptions import (
 )
 from airflow_provider_lofty.fields import InvalidValue, identifier, plain
 from airflow_provider_lofty.hooks.checkup import check_up, told
-from airflow_provider_lofty.hooks.credentials import Credential, HeaderAuth, advice_on_refusal, credential_from
+from airflow_provider_lofty.hooks.credentials import (
+    Credential,
+    HeaderAuth,
+    advice_on_refusal,
+    credential_from,
+    masked_header,
+)
 from airflow_provider_lofty.hooks.settings import LoftySettings, settings_from
 from airflow_provider_lofty.hooks.transport import as_response, exchange, new_session
 from airflow_provider_lofty.hooks.widgets import field_behaviour, form_widgets
@@ -217,9 +223,26 @@ class LoftyHook(BaseHook):
         :raises LoftyCredentialRefused, LoftyUnreachable, LoftyConfigurationError: no token could be had; the
             activity was not sent
         """
-        path = f"/v1.0/leads/{lead_id}/activity"
+        path = _add_path(lead_id)
         answer = self._authorised("POST", path, _ADDING, has_turn=has_turn, start_before=start_before, data=body)
         return self._verdict(answer, body)
+
+    def shown_request(self, lead_id: int, body: bytes) -> list[str]:
+        """
+        Write a request down as it would leave, line by line, with the credential masked. Nothing is sent.
+
+        :param body: a checked ``LeadActivity`` as JSON
+        :raises LoftyConfigurationError: when the connection is missing or a field of it is wrong
+        """
+        url, auth = f"{self.host}{_add_path(lead_id)}", HeaderAuth(masked_header(self.settings))
+        request = self._session.prepare_request(requests.Request("POST", url, data=body, headers=_HEADERS, auth=auth))
+        headers = {"Host": urlsplit(url).netloc, **request.headers}
+        return [
+            f"POST {request.path_url} HTTP/1.1",
+            *(f"{name}: {value}" for name, value in headers.items()),
+            "",
+            body.decode(),
+        ]
 
     def _verdict(self, answer: Answer, sent: bytes = b"") -> Verdict:
         """Say what an answer means; a credential that it echoes stays out, and so does the activity that was sent."""
@@ -457,6 +480,10 @@ class LoftyHook(BaseHook):
             for pacer in pacers:
                 pacer.give_back()
             raise
+
+
+def _add_path(lead_id: int) -> str:
+    return f"/v1.0/leads/{lead_id}/activity"
 
 
 def _checked(lead_id: int, activity: Mapping[str, Any]) -> activities.Activity:

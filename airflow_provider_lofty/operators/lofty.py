@@ -82,7 +82,8 @@ class LoftyAddActivityOperator(BaseOperator):
     :param report_path: (templated) ``.csv`` or ``.jsonl`` file with every row and its outcome; ending in ``/``: a
         folder, where each Dag run, task, map index and try writes its own ``.csv``. Given back as ``path`` it sends
         what was not delivered
-    :param preview: do all but send: no HTTP request is made, valid rows are ``would_send``
+    :param preview: do all but send: no HTTP request is made, valid rows are ``would_send``. The log shows the first
+        three requests as they would leave, with their rows' values and the credential masked, and how long all take
     :return: counts by outcome, ``read``, ``carried_over``, ``seconds``, ``requests``, ``throttled``,
         ``read_backs``, ``errors`` (the five largest groups) and ``report_path``; also pushed when the task fails
     :raises LoftyRowsFailed: more rows failed than allowed, or a gate closed; no retry

@@ -27,7 +27,7 @@ from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.matching import sought
 from airflow_provider_lofty.sandbox import Answer, Sandbox, SandboxSettings
 
-from .raw_server import http
+from .raw_server import RawServer, http
 
 Connect = Callable[..., None]
 CREATED = 1714557600123
@@ -513,3 +513,18 @@ def test_a_caller_that_has_its_turn_does_not_wait_for_another(
     for _ in range(3):
         assert hook.post_activity(5, body(), has_turn=True).meaning is Meaning.DELIVERED
     assert waits == []
+
+
+@pytest.mark.parametrize(("auth_type", "kind"), [("api_key", "token"), ("access_token", "Bearer")])
+def test_a_request_is_shown_as_it_leaves_but_for_the_credential(
+    serve: Callable[..., RawServer], connect: Connect, hook: LoftyHook, auth_type: str, kind: str
+) -> None:
+    server = serve(http(b'{"leadId": 12}'))
+    connect(server.url, extra={"auth_type": auth_type})
+    body = '{"type":"Browse","text":"Gesehen: Straße 1 – \\u0000"}'.encode()
+    shown = "\r\n".join(hook.shown_request(12, body))
+    assert server.received == []
+    hook.post_activity(12, body)
+    assert server.received[0].decode().replace(f"{kind} made-up-api-key", f"{kind} ***").split("\r\n") == (
+        shown.split("\r\n")
+    )

@@ -338,6 +338,26 @@ class TestPolicy:
         connect(lofty)
         assert run(path=str(report), max_failed_rows=1).counts == {"delivered": 1, "invalid": 1, "already_delivered": 1}
 
+    def test_a_preview_shows_the_first_requests_and_how_long_all_would_take(self, lofty: Sandbox, connect: Any) -> None:
+        connect(lofty, extra={"requests_per_minute": 6})
+        ended = run(rows=[row("x"), *(row(n) for n in range(1, 13))], preview=True, max_failed_rows=1)
+        assert lofty.requests == []
+        groups = [line for line in ended.log if line.startswith("::group::")]
+        assert groups == [f"::group::The request for row {n}, as it would be sent to {lofty.url}" for n in (2, 3, 4)]
+        assert ended.log.count("::endgroup::") == 3
+        assert "POST /v1.0/leads/1/activity HTTP/1.1" in ended.log
+        assert "Authorization: token ***" in ended.log
+        (body,) = [line for line in ended.log if "Viewed home 3" in line]
+        assert json.loads(body)["created"] == 1772359200000
+        assert "12 rows to send at 6 requests/min, until Lofty names its limit: about 2 min" in ended.log
+
+    def test_a_preview_without_a_usable_connection_says_why_it_shows_no_request(self, connect: Any) -> None:
+        connect("http://lofty.example.com")
+        ended = run(rows=[row(1)], preview=True)
+        assert ended.counts == {"would_send": 1}
+        (told,) = [line for line in ended.log if line.startswith("no request can be shown")]
+        assert "https://" in told
+
 
 class TestAnswers:
     """What an answer means for its row and for the run."""

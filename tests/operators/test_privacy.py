@@ -175,10 +175,15 @@ def test_no_value_is_told_of_rows_that_go_well_or_repeat(lofty: Any, connect: An
     assert private_in(text) == []
 
 
-def test_no_value_is_told_of_a_preview(lofty: Any, connect: Any, told: Callable[..., str]) -> None:
-    connect(lofty, password=KEY)
-    text = told(rows=[row(1, **MARKS)], preview=True)
-    assert "topSecret" not in text
+@pytest.mark.parametrize("auth_type", ["api_key", "access_token"])
+def test_a_preview_shows_no_credential_and_no_more_than_its_requests(
+    lofty: Any, connect: Any, told: Callable[..., str], auth_type: str
+) -> None:
+    connect(lofty, password=KEY, extra={"auth_type": auth_type})
+    text = told(rows=[row(n) for n in range(1, 4)] + [row(4, **MARKS)], preview=True)
+    assert f"Authorization: {'token' if auth_type == 'api_key' else 'Bearer'} ***" in text
+    assert KEY not in text
+    assert private_in(text) == []
 
 
 @pytest.mark.parametrize("password", [KEY, f"{KEY}\u2028", f"token {KEY}"])
