@@ -63,6 +63,12 @@ def get_provider_info() -> dict[str, Any]:
                 "ui-field-behaviour": ui_field_behaviour(),
             }
         ],
+        "task-decorators": [
+            {
+                "name": "lofty_add_activity",
+                "class-name": "airflow_provider_lofty.decorators.lofty.lofty_add_activity_task",
+            }
+        ],
         "extra-links": ["airflow_provider_lofty.links.LoftyReportLink"],
         "asset-uris": [{"schemes": ["lofty"], "handler": "airflow_provider_lofty.assets.sanitize_uri"}],
         "config": {"lofty": {"description": "Defaults of all tasks that deliver to Lofty.", "options": _OPTIONS}},

@@ -171,7 +171,7 @@ class LoftyAddActivityOperator(BaseOperator):
         """Take the rows out of their template field, which Airflow stores and shows under Rendered Templates."""
         super()._do_render_template_fields(parent, *args, **kwargs)
         if parent is self and self.rows is not None and not isinstance(self.rows, str):
-            self._rendered_rows, self.rows = self.rows, f"<{type(self.rows).__name__}, not shown>"
+            self._rendered_rows, self.rows = self.rows, hidden(self.rows)
 
     def on_kill(self) -> None:
         """Ask the run to end; it stops sending at once and writes its report."""
@@ -204,11 +204,12 @@ class LoftyAddActivityOperator(BaseOperator):
                 policy, hook, journal, report, self.log, partial(self._push, context, BaseXCom.XCOM_RETURN_KEY), board,
                 is_later_try=getattr(ti, "try_number", 1) > 1, deadline=deadline,
             )  # fmt: skip
-            self._deliver(run, mapping, stop, board)
+            self._deliver(run, self._source(context, run.spare), mapping, stop, board)
         return run.summary
 
-    def _deliver(self, run: Run, mapping: RowMapping, stop: threading.Event, board: Board) -> None:
-        read = self._source(run.spare)
+    def _deliver(
+        self, run: Run, read: Callable[[Take], None], mapping: RowMapping, stop: threading.Event, board: Board
+    ) -> None:
         if not self.preview:
             run.begin()  # what cannot work fails before anything is read
         try:
@@ -319,7 +320,7 @@ class LoftyAddActivityOperator(BaseOperator):
         events: Any = context.get("outlet_events")
         tell_outlets(self.outlets, events, summary)
 
-    def _source(self, spare: Callable[[list[str]], None]) -> Callable[[Take], None]:
+    def _source(self, context: Context, spare: Callable[[list[str]], None]) -> Callable[[Take], None]:
         """Choose the one source; its module is imported only now. Files are named to ``spare`` before any is read."""
         rows = self._rendered_rows if self._rendered_rows is not None else self.rows
         given = {"rows": rows, "path": self.path, "sql": self.sql, "table": self.table}
@@ -330,9 +331,7 @@ class LoftyAddActivityOperator(BaseOperator):
                 + ("" if names else ". An upstream task that returned None counts as none: let it return []")
             )
         if rows is not None:
-            from airflow_provider_lofty.sources.rows import read_rows
-
-            return partial(read_rows, rows)
+            return self._rows_reader(context)
         if self.path is not None:
             from airflow_provider_lofty.sources.files import read_files
 
@@ -350,6 +349,11 @@ class LoftyAddActivityOperator(BaseOperator):
             take=take,
         )
 
+    def _rows_reader(self, context: Context) -> Callable[[Take], None]:
+        from airflow_provider_lofty.sources.rows import read_rows
+
+        return partial(read_rows, self._rendered_rows if self._rendered_rows is not None else self.rows)
+
     def _report(self, context: Context) -> Report | None:
         path = self._report_path(context)
         return Report(path) if path else None
@@ -364,6 +368,11 @@ class LoftyAddActivityOperator(BaseOperator):
         if ti is None:
             return "dag", "run", self.task_id, -1, 1
         return ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index, ti.try_number
+
+
+def hidden(value: Any) -> str:
+    """Stand in for a value that must not be read under Rendered Templates."""
+    return f"<{type(value).__name__}, not shown>"
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:

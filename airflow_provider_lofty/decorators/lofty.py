@@ -1,0 +1,97 @@
+"""``@task.lofty_add_activity``: a function gives the rows, and the same process sends them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
+from airflow.sdk.definitions.context import context_merge
+
+try:
+    from airflow.sdk.bases.decorator import determine_kwargs
+except ImportError:  # Airflow before 3.2 has it elsewhere
+    from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]
+
+from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator, hidden
+from airflow_provider_lofty.sources import Take
+from airflow_provider_lofty.sources.rows import read_rows
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_ROWS = "<what the function returns or yields>"
+_SHOWN = (str, int, float, bool, type(None))
+
+
+class LoftyAddActivityDecoratedOperator(DecoratedOperator, LoftyAddActivityOperator):
+    """
+    Send the rows that a function returns or yields; see :class:`LoftyAddActivityOperator` for all other arguments.
+
+    The function is called when the task reads its source, and once. Its rows go into no XCom.
+
+    :param python_callable: returns what ``rows`` takes, or yields rows one by one; no ``async`` function
+    :param op_args: (templated) its positional arguments; objects and lists are not shown under Rendered Templates
+    :param op_kwargs: (templated) its other arguments; the same
+    """
+
+    template_fields: Sequence[str] = (*DecoratedOperator.template_fields, *LoftyAddActivityOperator.template_fields)
+    template_fields_renderers = {  # noqa: RUF012 - Airflow's own way
+        **DecoratedOperator.template_fields_renderers,
+        **LoftyAddActivityOperator.template_fields_renderers,
+    }
+    custom_operator_name = "@task.lofty_add_activity"
+
+    def __init__(
+        self,
+        *,
+        python_callable: Callable[..., Any],
+        op_args: Collection[Any] | None = None,
+        op_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs["multiple_outputs"] = False  # else the type that a function of one row returns would split the summary
+        super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, rows=_ROWS, **kwargs)
+        self._rendered_arguments: tuple[Collection[Any], Mapping[str, Any]] | None = None
+
+    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+        """Take other tasks' rows out of what is shown, as for ``rows``."""
+        super()._do_render_template_fields(parent, *args, **kwargs)
+        if parent is self:
+            self._rendered_arguments = self.op_args, self.op_kwargs
+            self.op_args = [_shown(value) for value in self.op_args]
+            self.op_kwargs = {name: _shown(value) for name, value in self.op_kwargs.items()}
+
+    def _rows_reader(self, context: Context) -> Callable[[Take], None]:
+        return lambda take: read_rows(self._called(context), take)
+
+    def _called(self, context: Context) -> Any:
+        function = self.python_callable
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise LoftyConfigurationError("the decorated function must not be async; nothing was sent")
+        op_args, op_kwargs = self._rendered_arguments or (self.op_args, self.op_kwargs)
+        context_merge(context, op_kwargs)
+        rows = function(*op_args, **determine_kwargs(function, op_args, context))
+        if rows is None:
+            raise LoftyConfigurationError(
+                "the decorated function returned None; let it return or yield rows, [] where there are none"
+            )
+        return rows
+
+
+def _shown(value: Any) -> Any:
+    return value if isinstance(value, _SHOWN) else hidden(value)
+
+
+def lofty_add_activity_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:
+    """
+    Make a function the source of rows: ``@task.lofty_add_activity(defaults={"picture": ""})``.
+
+    :param python_callable: the function
+    :param kwargs: arguments of :class:`LoftyAddActivityOperator`
+    """
+    return task_decorator_factory(
+        python_callable=python_callable, decorated_operator_class=LoftyAddActivityDecoratedOperator, **kwargs
+    )

@@ -1,0 +1,62 @@
+"""The example Dag with an approval, under a real scheduler: nothing is sent before somebody says yes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from standalone import Standalone
+
+from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
+
+DAG = Path(__file__).resolve().parents[2] / "dags" / "lofty_with_approval.py"
+SECONDS = 120.0
+
+
+@pytest.fixture
+def fast_lofty() -> Iterator[Sandbox]:
+    with Sandbox(SandboxSettings(requests_per_minute=600_000)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def airflow(fast_lofty: Sandbox, tmp_path: Path) -> Iterator[Standalone]:
+    lines = [f"{n},Viewed home {n},https://www.example.com,{1763290000000 + n}" for n in range(1, 21)]
+    lines.append("x,Viewed home,https://www.example.com,1763290000000")
+    (tmp_path / "rows.csv").write_text("\n".join(["lead_id,text,link,created", *lines]), encoding="utf-8")
+    connection = {"conn_type": "lofty", "host": fast_lofty.url, "password": fast_lofty.settings.api_key}
+    environment = {"AIRFLOW_CONN_LOFTY_DEFAULT": json.dumps(connection), "AIRFLOW_VAR_LOFTY_FOLDER": str(tmp_path)}
+    home = tmp_path / "airflow"
+    home.mkdir()
+    with Standalone(home, environment) as standalone:
+        shutil.copy(DAG, standalone.dags)
+        yield standalone
+
+
+def wait_for(airflow: Standalone, run_id: str, task_id: str, *states: str) -> str:
+    deadline = time.monotonic() + SECONDS
+    while (state := airflow.task("lofty_with_approval", run_id, task_id)["state"]) not in states:
+        assert time.monotonic() < deadline, f"{task_id} of {run_id} is {state}"
+        time.sleep(0.5)
+    return str(state)
+
+
+def answer(airflow: Standalone, run_id: str, option: str) -> None:
+    place = f"/api/v2/dags/lofty_with_approval/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
+    assert airflow.ask("GET", place)["subject"] == "Send 20 activities to Lofty?"
+    airflow.ask("PATCH", place, {"chosen_options": [option], "params_input": {}})
+
+
+def test_nothing_is_sent_before_somebody_says_yes(fast_lofty: Sandbox, airflow: Standalone) -> None:
+    for run_id, option, sent in (("refused", "Reject", "skipped"), ("approved", "Approve", "success")):
+        airflow.trigger("lofty_with_approval", run_id)
+        assert wait_for(airflow, run_id, "preview", "success", "failed") == "success"
+        wait_for(airflow, run_id, "approve", "deferred", "awaiting_input")
+        assert fast_lofty.requests == []
+        answer(airflow, run_id, option)
+        assert wait_for(airflow, run_id, "send_to_lofty", "success", "failed", "skipped", "upstream_failed") == sent
+    assert sorted(activity.lead_id for activity in fast_lofty.activities) == list(range(1, 21))
