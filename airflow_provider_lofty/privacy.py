@@ -1,10 +1,16 @@
-"""Words of a server made fit for logs: what was sent, addresses, numbers and credentials are taken out."""
+"""
+What is private is not told.
+
+Words of a server are made fit for logs: what was sent, addresses, numbers and credentials are taken out. Parameters
+are kept out of lineage.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections import UserDict, UserList
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 _GAP = "…"
@@ -64,3 +70,27 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from _texts(item)
+
+
+def unlisted(parameters: Sequence[Any] | Mapping[str, Any]) -> UserDict[str, Any] | UserList[Any]:
+    """
+    Keep parameters out of what lists a task's attributes as JSON, as lineage does, and let them be used as before.
+
+    Airflow's own pages, which need a login, still show them: they ask for :meth:`_Unlisted.serialize`.
+    """
+    return _UnlistedDict(parameters) if isinstance(parameters, Mapping) else _UnlistedList(parameters)
+
+
+class _Unlisted:
+    data: Any
+
+    def serialize(self) -> Any:
+        return json.loads(json.dumps(self.data, default=str, skipkeys=True))
+
+
+class _UnlistedDict(_Unlisted, UserDict[str, Any]):
+    pass
+
+
+class _UnlistedList(_Unlisted, UserList[Any]):
+    pass

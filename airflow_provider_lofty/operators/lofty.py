@@ -27,6 +27,7 @@ from airflow_provider_lofty.journal import Journal, NoJournal, utc_now
 from airflow_provider_lofty.limits import Limit
 from airflow_provider_lofty.links import LoftyReportLink
 from airflow_provider_lofty.names import MappingError
+from airflow_provider_lofty.privacy import unlisted
 from airflow_provider_lofty.report import Report, report_file
 from airflow_provider_lofty.run import Policy, Run
 from airflow_provider_lofty.sources import Take
@@ -164,14 +165,24 @@ class LoftyAddActivityOperator(BaseOperator):
         self.stop_after_rejections = stop_after_rejections
         self.report_path = report_path
         self.preview = preview
-        self._rendered_rows: Any = None
+        self._rendered_rows: Callable[[], Any] | None = None
         self._stop: threading.Event | None = None
 
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
-        """Take the rows out of their template field, which Airflow stores and shows under Rendered Templates."""
+        """
+        Take the rows out of their template field, which Airflow stores and shows under Rendered Templates.
+
+        OpenLineage's provider writes an operator's attributes into its events as JSON, so rows and parameters are kept
+        in a form that JSON does not have.
+        """
         super()._do_render_template_fields(parent, *args, **kwargs)
-        if parent is self and self.rows is not None and not isinstance(self.rows, str):
-            self._rendered_rows, self.rows = self.rows, hidden(self.rows)
+        if parent is not self:
+            return
+        rows = self.rows
+        if rows is not None and not isinstance(rows, str):
+            self._rendered_rows, self.rows = lambda: rows, hidden(rows)
+        if self.parameters:
+            self.parameters = unlisted(self.parameters)
 
     def on_kill(self) -> None:
         """Ask the run to end; it stops sending at once and writes its report."""
@@ -322,7 +333,7 @@ class LoftyAddActivityOperator(BaseOperator):
 
     def _source(self, context: Context, spare: Callable[[list[str]], None]) -> Callable[[Take], None]:
         """Choose the one source; its module is imported only now. Files are named to ``spare`` before any is read."""
-        rows = self._rendered_rows if self._rendered_rows is not None else self.rows
+        rows = self._rendered_rows() if self._rendered_rows is not None else self.rows
         given = {"rows": rows, "path": self.path, "sql": self.sql, "table": self.table}
         names = [name for name, value in given.items() if value is not None]
         if len(names) != 1:
@@ -352,7 +363,7 @@ class LoftyAddActivityOperator(BaseOperator):
     def _rows_reader(self, context: Context) -> Callable[[Take], None]:
         from airflow_provider_lofty.sources.rows import read_rows
 
-        return partial(read_rows, self._rendered_rows if self._rendered_rows is not None else self.rows)
+        return partial(read_rows, self._rendered_rows() if self._rendered_rows is not None else self.rows)
 
     def _report(self, context: Context) -> Report | None:
         path = self._report_path(context)

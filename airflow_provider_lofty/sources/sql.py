@@ -147,7 +147,7 @@ def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Paramet
         take(Source(name, columns, _numbered(columns, _guarded(_fetched(cursor), name))))
 
     try:
-        hook.run(statement, parameters=parameters or None, handler=handler)
+        hook.run(statement, parameters=_driver_parameters(parameters), handler=handler)
     except Exception as error:  # drivers share no base class; what comes from ``take`` is not theirs
         if answered:
             raise

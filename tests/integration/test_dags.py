@@ -82,18 +82,24 @@ def test_dag_from_task_names_an_address_of_several_leads(lofty: Sandbox, run_dag
     assert lofty.activities == []
 
 
-def test_rows_are_in_no_rendered_template(lofty: Sandbox, run_dag: Callable[..., Any]) -> None:
+def rendered_fields_of(run: Any) -> dict[str, Any]:
+    """What Airflow shows under Rendered Templates of the delivering task."""
     from airflow.models.renderedtifields import RenderedTaskInstanceFields
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    lofty.add_lead(4711, emails=["ada.sample@example.com"])
-    run = run_dag("lofty_from_task")
     with create_session() as session:
         query = select(RenderedTaskInstanceFields).where(RenderedTaskInstanceFields.run_id == run.run_id)
         rendered = {found.task_id: found.rendered_fields for found in session.scalars(query)}
-    assert rendered["send_to_lofty"]["rows"] == "<list, not shown>"
-    assert "example.com" not in json.dumps(rendered["send_to_lofty"])
+    fields: dict[str, Any] = rendered["send_to_lofty"]
+    return fields
+
+
+def test_rows_are_in_no_rendered_template(lofty: Sandbox, run_dag: Callable[..., Any]) -> None:
+    lofty.add_lead(4711, emails=["ada.sample@example.com"])
+    rendered = rendered_fields_of(run_dag("lofty_from_task"))
+    assert rendered["rows"] == "<list, not shown>"
+    assert "example.com" not in json.dumps(rendered)
 
 
 def test_dag_from_files_delivers_the_demo_and_reports_the_rest(
@@ -141,6 +147,9 @@ def test_dag_from_table_takes_the_window_of_its_interval(
     run = run_dag("lofty_from_table", logical_date=datetime(2026, 3, 3, 6, tzinfo=timezone.utc))
     assert run.state == "success"
     assert [activity.body["text"] for activity in lofty.activities] == ["Viewed home 1"]  # from 2 March 06:00 on
+    shown = rendered_fields_of(run)["parameters"]
+    times = {name: value[:16] for name, value in shown.items()}
+    assert times == {"window_start": "2026-03-02 06:00", "window_end": "2026-03-03 06:00"}
 
 
 def test_dag_from_table_run_by_hand_without_a_logical_date_takes_the_last_day(
