@@ -147,6 +147,11 @@ class Run:
         """Whether the rows' own columns will be asked for."""
         return self._report is not None
 
+    @property
+    def host(self) -> str:
+        """Base URL of the Lofty that rows go to."""
+        return self._hook.host
+
     def begin(self) -> None:
         """
         Try the connection's settings and open the journal, before anything is read.

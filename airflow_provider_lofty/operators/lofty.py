@@ -166,6 +166,7 @@ class LoftyAddActivityOperator(BaseOperator):
         self.report_path = report_path
         self.preview = preview
         self._rendered_rows: Callable[[], Any] | None = None
+        self._run: Run | None = None
         self._stop: threading.Event | None = None
 
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
@@ -189,6 +190,22 @@ class LoftyAddActivityOperator(BaseOperator):
         if self._stop is not None:
             self._stop.set()
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """
+        Tell OpenLineage what was read and what was sent.
+
+        Called after a failure, too: a failed task often has delivered rows.
+        """
+        from airflow_provider_lofty.openlineage import Query, lineage
+
+        run = self._run if self._run and self._run.summary else None  # without a summary nothing was read
+        read_from: Query | list[str] = run.spool.sources if run and self.path is not None else []
+        if self.source_conn_id and (self.sql or self.table):
+            read_from = Query(self.source_conn_id, self.source_hook_params, self.sql, self.table)
+        return lineage(read_from, run.summary if run else {}, run.host if run and not self.preview else None)
+
+    get_openlineage_facets_on_failure = get_openlineage_facets_on_complete
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, check, send, report."""
         board = Board(partial(self._push, context), self.log, self._first_facts(context))
@@ -211,7 +228,7 @@ class LoftyAddActivityOperator(BaseOperator):
         hook = LoftyHook(self.lofty_conn_id, requests_per_minute=self.requests_per_minute, sleep=partial(_sleep, stop))
         with closing(self._journal(context, hook)) as journal:
             ti: Any = context.get("ti")
-            run = Run(
+            self._run = run = Run(
                 policy, hook, journal, report, self.log, partial(self._push, context, BaseXCom.XCOM_RETURN_KEY), board,
                 is_later_try=getattr(ti, "try_number", 1) > 1, deadline=deadline,
             )  # fmt: skip

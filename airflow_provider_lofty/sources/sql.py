@@ -88,11 +88,21 @@ def _engine(hook: DbApiHook) -> Engine | None:
     return engine
 
 
-def _quoted(table: str, hook: DbApiHook, engine: Engine | None) -> str:
-    """Quote each part of the name where the dialect needs it; a part that came quoted stays so."""
+def table_parts(table: str) -> list[tuple[str, bool]]:
+    """
+    Split a table's name into its parts; tell of each whether it came quoted.
+
+    :raises LoftyConfigurationError: when it is no name
+    """
     parts = [(plain or quoted.replace('""', '"'), bool(quoted)) for quoted, plain in _IDENTIFIER_PART.findall(table)]
     if not _IDENTIFIER.fullmatch(table) or not all(part.strip() for part, _ in parts):
         raise LoftyConfigurationError(f"table={table!r} is no table name")
+    return parts
+
+
+def _quoted(table: str, hook: DbApiHook, engine: Engine | None) -> str:
+    """Quote each part of the name where the dialect needs it; a part that came quoted stays so."""
+    parts = table_parts(table)
     preparer = engine.dialect.identifier_preparer if engine else None
     if preparer:
         return ".".join((preparer.quote_identifier if quoted else preparer.quote)(part) for part, quoted in parts)
