@@ -2,8 +2,8 @@
 Nothing is sent before somebody has looked: preview → approval → send.
 
 The preview reads and checks all rows; its log shows the first requests as they would leave, its tab "Lofty rows" what
-is wrong with which row. Somebody answers in Airflow (the task "approve", Required Actions); a refusal skips the sending.
-The files are read again when they are sent, so have them stay as they were approved.
+is wrong with which row. Somebody answers in Airflow (the task "approve", Required Actions); a refusal skips the
+sending. The files are read again when they are sent, so have them stay as they were approved.
 """
 
 from __future__ import annotations

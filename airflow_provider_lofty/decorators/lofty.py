@@ -54,15 +54,16 @@ class LoftyAddActivityDecoratedOperator(DecoratedOperator, LoftyAddActivityOpera
     ) -> None:
         kwargs["multiple_outputs"] = False  # else the type that a function of one row returns would split the summary
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, rows=_ROWS, **kwargs)
-        self._rendered_arguments: tuple[Collection[Any], Mapping[str, Any]] | None = None
+        self._rendered_arguments: Callable[[], tuple[Collection[Any], Mapping[str, Any]]] | None = None
 
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
-        """Take other tasks' rows out of what is shown, as for ``rows``."""
+        """Take other tasks' rows out of what is shown and listed, as for ``rows``."""
         super()._do_render_template_fields(parent, *args, **kwargs)
         if parent is self:
-            self._rendered_arguments = self.op_args, self.op_kwargs
-            self.op_args = [_shown(value) for value in self.op_args]
-            self.op_kwargs = {name: _shown(value) for name, value in self.op_kwargs.items()}
+            op_args, op_kwargs = self.op_args, self.op_kwargs
+            self._rendered_arguments = lambda: (op_args, op_kwargs)
+            self.op_args = [_shown(value) for value in op_args]
+            self.op_kwargs = {name: _shown(value) for name, value in op_kwargs.items()}
 
     def _rows_reader(self, context: Context) -> Callable[[Take], None]:
         return lambda take: read_rows(self._called(context), take)
@@ -71,7 +72,8 @@ class LoftyAddActivityDecoratedOperator(DecoratedOperator, LoftyAddActivityOpera
         function = self.python_callable
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             raise LoftyConfigurationError("the decorated function must not be async; nothing was sent")
-        op_args, op_kwargs = self._rendered_arguments or (self.op_args, self.op_kwargs)
+        rendered = self._rendered_arguments
+        op_args, op_kwargs = rendered() if rendered is not None else (self.op_args, self.op_kwargs)
         context_merge(context, op_kwargs)
         rows = function(*op_args, **determine_kwargs(function, op_args, context))
         if rows is None:
