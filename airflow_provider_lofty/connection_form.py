@@ -118,7 +118,12 @@ def _schema(field: FormField) -> dict[str, Any]:
 def ui_field_behaviour() -> dict[str, Any]:
     """Describe the fields that every connection has, as provider metadata does (``ui-field-behaviour``)."""
     return {
-        "hidden-fields": ["schema", "login", "port"],
+        "hidden-fields": ["schema", "login"],
         "relabeling": {"host": "Base URL", "password": "API key or access token"},
-        "placeholders": {"host": DEFAULT_HOST, "password": "Lofty: Settings > Integrations > API"},
+        "placeholders": {
+            "host": DEFAULT_HOST,
+            "password": "Lofty: Settings > Integrations > API",
+            # Its page sends port 0 for none, which its API then takes for another server's.
+            "port": "443; the Test button of Airflow 3.3 needs it",
+        },
     }

@@ -78,9 +78,9 @@ def test_only_the_auth_type_is_filled_in(shown: dict[str, Any]) -> None:
 
 def test_the_other_fields_are_renamed_or_hidden(shown: dict[str, Any]) -> None:
     standard = shown["standard_fields"]
-    assert {name for name, field in standard.items() if field and field["hidden"]} == {"url_schema", "login", "port"}
+    assert {name for name, field in standard.items() if field and field["hidden"]} == {"url_schema", "login"}
     assert {name: field["title"] for name, field in standard.items() if field and not field["hidden"]} == {
-        "host": "Base URL", "password": "API key or access token",
+        "host": "Base URL", "port": None, "password": "API key or access token",
     }  # fmt: skip
     assert standard["host"]["placeholder"] == "https://api.lofty.com"
 

@@ -67,7 +67,7 @@ def test_every_argument_is_in_the_docstring_and_marked_when_templated() -> None:
 
 def test_table_of_connection_fields_is_complete() -> None:
     shown = names_in([row[0] for row in table_after("The connection")])
-    assert shown == {"host", "password", "customer_key", *(field.name for field in FORM_FIELDS)}
+    assert shown == {"host", "port", "password", "customer_key", *(field.name for field in FORM_FIELDS)}
     assert all(f"`{auth_type}`" in README for auth_type in AUTH_TYPES)
 
 

@@ -17,6 +17,7 @@ from airflow_provider_lofty.exceptions import LoftyConfigurationError
 _REFRESH_URL = "https://crm.lofty.com/api/user-web/oauth/token"  # Lofty's page "OAuth 2.0"
 _SECRETS = ("client_id", "client_secret", "customer_key", "refresh_token")
 _NUMBERS = tuple(field for field in FORM_FIELDS if field.is_number)
+_HTTPS_PORT = 443
 _MOST_AUTHORISED_SECONDS = 10.0
 _NEEDS = {
     "api_key": ("password",),
@@ -150,7 +151,8 @@ def _base_url(connection: Connection) -> str:
     if "://" not in host:
         host = f"{connection.schema if connection.schema in ('http', 'https') else 'https'}://{host}"
     url = _checked_url("host", host)
-    if connection.port and not urlsplit(url).port:
+    is_usual = url.startswith("https://") and connection.port == _HTTPS_PORT  # the same Lofty with it and without
+    if connection.port and not is_usual and not urlsplit(url).port:
         url = url.replace(urlsplit(url).netloc, f"{urlsplit(url).netloc}:{connection.port}", 1)
     return url.removesuffix("/v1.0").removesuffix("/v2.0")
 
