@@ -1,6 +1,6 @@
 # One entry for everything: newcomers, CI and releases use the same commands.
 # Needed: git, make, Python 3.10 to 3.14 with venv, a package registry. Everything is made under this folder,
-# in places that git ignores (.venv/, .venv-floor/, .work/).
+# in places that git ignores (.venv/, .venv-floor/, .venv-browser/, .work/).
 #
 #   make test ARGS="-k sources -x"          passes ARGS on to pytest
 #   make test PYTHON=python3.12             uses this Python
@@ -14,7 +14,7 @@ PACKAGE = airflow_provider_lofty
 export HYPOTHESIS_STORAGE_DIRECTORY = $(WORK)/hypothesis
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-floor check build bench bench-quick constraints clean environment
+.PHONY: help demo test test-floor test-browser screenshots check build bench bench-quick constraints clean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,17 @@ test-floor: ## run the same tests on the oldest supported Airflow, 3.1
 	*) exit 1;; \
 	esac
 
+# From an environment in which the provider is a wheel, and from a folder in which the checkout is not found.
+test-browser: build ## walk through Airflow's pages in a real browser, the provider installed from its wheel
+	@command -v chromium >/dev/null || { echo "There is no Chromium. On Debian and Ubuntu: apt-get install chromium"; exit 1; }
+	@tools/environment.sh .venv-browser 3.10 3.14 constraints.txt "$(PYTHON)" '.[test]'
+	@.venv-browser/bin/python -m pip install -qq --no-compile --no-deps --force-reinstall dist/*.whl
+	@echo "==> testing with $$(.venv-browser/bin/python -c '$(VERSIONS)')"
+	@cd "$(WORK)" && AIRFLOW_HOME="$(WORK)/test-browser" LOFTY_FROM_WHEEL=1 ../.venv-browser/bin/pytest ../tests/browser $(ARGS)
+
+screenshots: export LOFTY_PICTURES = $(CURDIR)/docs
+screenshots: test-browser ## take the README's pictures anew, into docs/
+
 check: environment ## check lint rules, formatting and types
 	@echo "==> ruff check"
 	@.venv/bin/python -m ruff check --output-format concise .
@@ -68,7 +79,7 @@ constraints: ## resolve constraints.txt and constraints-floor.txt anew, for ever
 	@python=$$(tools/find_python.sh 3.10 3.14 "$(PYTHON)") && "$$python" tools/renew_constraints.py
 
 clean: ## remove everything these targets made
-	@rm -rf .venv .venv-floor .work build dist *.egg-info
+	@rm -rf .venv .venv-floor .venv-browser .work build dist *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 VERSIONS = import sys; from importlib.metadata import version; \

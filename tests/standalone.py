@@ -55,7 +55,7 @@ class Standalone:
 
     def __enter__(self) -> Standalone:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "airflow", "standalone"],
+            [sys.executable, "-m", "airflow", "standalone"], cwd=self.dags.parent,  # not where the package lies
             env=self._environment, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:

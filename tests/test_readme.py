@@ -14,10 +14,12 @@ import pytest
 from airflow.exceptions import AirflowException
 
 from airflow_provider_lofty import exceptions
+from airflow_provider_lofty.advice import CODES
 from airflow_provider_lofty.connection_form import AUTH_TYPES, FORM_FIELDS
 from airflow_provider_lofty.fields import ACTIVITY_TYPES, FIELDS
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
+from airflow_provider_lofty.provider_info import get_provider_info
 from airflow_provider_lofty.report import REPORT_COLUMNS
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 from airflow_provider_lofty.spool import OUTCOMES
@@ -93,6 +95,22 @@ def test_table_of_outcomes_is_complete() -> None:
     assert [row[0].strip("`") for row in table_after("What became of each row")] == list(OUTCOMES)
 
 
+def test_table_of_codes_is_that_of_the_page() -> None:
+    rows = table_after("What Lofty's codes mean")
+    assert {int(row[0].strip("`")): (row[1], row[2]) for row in rows} == CODES
+
+
+def test_table_of_options_is_complete() -> None:
+    shown = [row[0].strip("`") for row in table_after("`airflow.cfg`")]
+    assert shown == list(get_provider_info()["config"]["lofty"]["options"])
+
+
+def test_pictures_are_there() -> None:
+    pictures = re.findall(r"!\[[^]]+\]\((docs/[^)]+)\)", README)
+    assert len(pictures) == 3
+    assert [name for name in pictures if (ROOT / name).read_bytes()[:4] != b"\x89PNG"] == []
+
+
 def test_columns_of_the_journal_are_named() -> None:
     section = README.split("### Where the journal is\n", 1)[1].split("### ")[0]
     assert set(_COLUMNS) <= set(re.findall(r"`(\w+)`", section))
@@ -143,6 +161,13 @@ def test_block_of_use_makes_a_dag() -> None:
     names: dict[str, Any] = {}
     exec(block_with("def visits_to_lofty"), names)
     assert names["visits_to_lofty"]().task_ids == ["send_to_lofty"]
+
+
+def test_block_of_the_decorator_makes_a_dag() -> None:
+    names: dict[str, Any] = {}
+    exec(block_with("@task.lofty_add_activity"), names)
+    (task,) = names["open_houses_to_lofty"]().tasks
+    assert next(iter(task.python_callable()))["leadId"] == 4711
 
 
 def test_block_of_mapping_makes_an_operator() -> None:

@@ -1,8 +1,10 @@
 #!/bin/sh
 # Makes the environment in FOLDER, or leaves it alone when it is already what is asked for.
 #
-#   tools/environment.sh FOLDER OLDEST NEWEST CONSTRAINTS [PYTHON]
+#   tools/environment.sh FOLDER OLDEST NEWEST CONSTRAINTS [PYTHON [PROJECT]]
 #   tools/environment.sh .venv 3.10 3.14 constraints.txt
+#
+# PROJECT is what pip is to install: ".[test]" copies the checkout, where without it the environment follows it.
 #
 # Exit codes: 0 it is there, 1 it could not be made, 3 no fitting Python (tools/find_python.sh said why).
 #
@@ -12,6 +14,7 @@
 
 set -u
 folder=$1 oldest=$2 newest=$3 constraints=$4 asked_for=${5:-}
+if [ -n "${6:-}" ]; then set -- "$6"; else set -- -e '.[test,check]'; fi
 note=$folder/made-from
 home=$(dirname "$0")
 
@@ -50,7 +53,7 @@ grep '^pip==' "$constraints" >"$folder/pip.txt" || give_up "$constraints pins no
 "$folder/bin/python" -m pip install -qq -r "$folder/pip.txt" || give_up "$registry_hint"
 echo "==> installing Airflow, the provider and its tools as pinned in $constraints"
 # Bytecode is written when a module is first imported; doing it for all 800 MB now would double the time.
-"$folder/bin/python" -m pip install -qq --no-compile -c "$constraints" -e '.[test,check]' || give_up "$registry_hint"
+"$folder/bin/python" -m pip install -qq --no-compile -c "$constraints" "$@" || give_up "$registry_hint"
 
 {
     made_from

@@ -1,0 +1,253 @@
+"""
+What somebody sees who sets a connection up, starts a delivery, watches it and looks for the rows that failed.
+
+It is one test, for its steps go on from each other in one Airflow; which of them failed stands in the traceback.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standalone import Standalone
+
+import airflow_provider_lofty
+from airflow_provider_lofty.sandbox import Sandbox
+
+pytestmark = [
+    pytest.mark.skipif(
+        find_spec("airflow.sdk.definitions.retry_policy") is None, reason="the pages of Airflow 3.1 are other ones"
+    ),
+]
+KEY_FIELDS = ("client_secret", "refresh_token")
+
+
+@dataclass
+class Walk:
+    """
+    Where the walk goes.
+
+    :param run_id: of the Dag run that was started by hand
+    """
+
+    airflow: Standalone
+    lofty: Sandbox
+    reports: Path
+    open_page: Callable[..., Any]
+    keep: Callable[..., None]
+    run_id: str = ""
+
+
+def rows_of(page: Any) -> Any:
+    """The tab, inside Airflow's page."""
+    return page.frame_locator('iframe[title="Lofty rows"]')
+
+
+def number(text: str) -> int:
+    return int(re.sub(r"\D", "", text))
+
+
+def connection_is_made_in_the_form_and_tested(walk: Walk) -> None:
+    page = walk.open_page(height=1000)
+    page.goto(f"{walk.airflow.url}/connections")
+    page.get_by_role("button", name="Add Connection").click()
+    form = page.get_by_role("dialog")
+    page.locator('input[name="connection_id"]').fill("lofty_default")
+    kind = form.get_by_role("combobox").first
+    kind.click()
+    kind.fill("Lofty")
+    page.get_by_role("option", name="lofty").first.click()
+    assert page.locator('input[name="host"]').get_attribute("placeholder") == "https://api.lofty.com"
+    page.locator('input[name="host"]').fill(walk.lofty.url)
+    page.locator('input[name="port"]').fill(walk.lofty.url.rpartition(":")[2])
+    key = page.locator('input[name="password"]')
+    assert key.get_attribute("type") == "password"
+    key.fill(walk.lofty.settings.api_key)
+    form.get_by_text("Extra Fields", exact=True).click()
+    form.get_by_text("For client_credentials and refresh_token: of the registered app.").first.wait_for()
+    for name in KEY_FIELDS:
+        assert page.locator(f'input[name="element_{name}"]').get_attribute("type") == "password"
+    page.wait_for_timeout(500)  # the fields unfold
+    walk.keep(page, "connection-form", readme=True)
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Test Connection").click()
+    told = page.get_by_text("Lofty accepts the credential of")
+    told.wait_for()
+    assert "400 requests a minute" in told.inner_text()
+    assert walk.lofty.settings.api_key not in page.content()
+    walk.keep(page, "connection-tested")
+
+
+def delivery_is_watched_while_it_runs(walk: Walk) -> None:
+    walk.airflow.ask("GET", "/api/v2/dags/visits_to_lofty")  # it is found by now
+    page = walk.open_page()
+    page.goto(f"{walk.airflow.url}/dags/visits_to_lofty")
+    page.get_by_role("button", name="Trigger").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Trigger").click()
+    page.wait_for_url(re.compile("/runs/manual"))
+    walk.run_id = page.url.split("/runs/")[1].strip("/")
+    page.goto(f"{walk.airflow.url}/dags/visits_to_lofty/runs/{walk.run_id}/tasks/send_to_lofty")
+    page.get_by_role("link", name="Lofty rows").or_(page.get_by_role("tab", name="Lofty rows")).first.click()
+    tab = rows_of(page)
+    done = tab.locator("#done")
+    done.get_by_text(re.compile(r"^[1-9]\d* of 160 rows done")).wait_for()
+    first = number(done.inner_text().partition(" of ")[0])
+    page.wait_for_timeout(5000)
+    assert number(done.inner_text().partition(" of ")[0]) > first, "it does not refresh itself"
+    tab.get_by_text(re.compile(r"^400, \d+ % used$")).wait_for()
+    tab.get_by_text("time left, about").wait_for()
+    tab.locator("#outcomes").get_by_text("delivered", exact=True).wait_for()
+    walk.keep(page, "tab-while-it-runs", readme=True)
+    tab.locator("#state").get_by_text("failed").wait_for(timeout=90_000)
+
+
+def failed_rows_are_found_from_the_red_task(walk: Walk) -> None:
+    page = walk.open_page(height=1000)
+    page.goto(f"{walk.airflow.url}/dags/visits_to_lofty/runs/{walk.run_id}/tasks/send_to_lofty/plugin/lofty-rows")
+    tab = rows_of(page)
+    tab.get_by_text("LoftyRowsFailed").wait_for()
+    names, counts = (tab.locator(f"#outcomes {tag}").all_inner_texts() for tag in ("dt", "dd"))
+    assert dict(zip(names, map(number, counts), strict=True)) == {"delivered": 149, "invalid": 8, "rejected": 3}
+    assert tab.locator("#chart").get_attribute("aria-label") == "149 delivered, 8 invalid, 3 rejected"
+    assert "quota used" in tab.locator("#facts").inner_text()
+    group = tab.locator("#groups li", has_text="20006")
+    assert "Look the lead up in Lofty" in group.inner_text()
+    tab.locator("#list tr").nth(10).wait_for()
+    assert tab.locator("#list tr").count() == 11
+    walk.keep(page, "tab-after-it-failed", readme=True)
+
+    group.get_by_role("button", name="Show these rows").click()
+    tab.locator("#found").get_by_text("3 rows").wait_for()
+    leads = tab.locator("#list td[data-label=Lead]").all_inner_texts()
+    assert leads == ["9003", "9025", "9100"]
+    tab.locator("#outcome").select_option("")
+    tab.locator("#text").fill("sample agent 2")
+    tab.locator("#found").get_by_text("32 rows").wait_for()
+    tab.locator("summary").first.click()
+    tab.get_by_text("<script>document.title='run'</script>").first.wait_for()
+    assert page.title() != "run"
+    tab.locator("#text").fill("")
+    tab.locator("#found").get_by_text("160 rows").wait_for()
+    tab.locator("#next").click()
+    tab.get_by_text("51–100 of 160").wait_for()
+    assert len(walk.lofty.activities) == 149
+
+
+def report_is_downloaded(walk: Walk) -> None:
+    page = walk.open_page()
+    page.goto(f"{walk.airflow.url}/dags/visits_to_lofty/runs/{walk.run_id}/tasks/send_to_lofty/plugin/lofty-rows")
+    with page.expect_download() as download:
+        rows_of(page).get_by_role("link", name="Download report").click()
+    (written,) = (file for file in walk.reports.iterdir() if file.name.startswith("visits_to_lofty"))
+    assert download.value.suggested_filename == written.name
+    content = Path(download.value.path()).read_bytes()
+    assert content == written.read_bytes()
+    assert len(list(csv.DictReader(content.decode().splitlines()))) == 160
+
+
+def extra_link_leads_to_the_rows(walk: Walk) -> None:
+    page = walk.open_page()
+    page.goto(f"{walk.airflow.url}/dags/visits_to_lofty/runs/{walk.run_id}/tasks/send_to_lofty/details")
+    page.get_by_role("link", name="Lofty report").click()
+    page.get_by_text("LoftyRowsFailed").wait_for()
+    assert page.url.endswith("/send_to_lofty/-1?try=1")
+
+
+def page_fits_screen_and_theme(walk: Walk) -> None:
+    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 400), ("dark", 400)):
+        page = walk.open_page(width, 800, color_scheme=scheme)
+        page.goto(f"{walk.airflow.url}/lofty/rows/visits_to_lofty/{walk.run_id}/send_to_lofty/-1")
+        page.locator("#list tr").nth(9).wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        brightness = sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
+        assert (brightness > 200) is (scheme == "light")
+        walk.keep(page, f"rows-{scheme}-{width}", full_page=True)
+
+
+def everything_is_reached_by_keyboard(walk: Walk) -> None:
+    page = walk.open_page()
+    page.goto(f"{walk.airflow.url}/lofty/rows/visits_to_lofty/{walk.run_id}/send_to_lofty/-1")
+    page.locator("#list tr").nth(9).wait_for()
+    reached = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+    assert {"download", "BUTTON", "outcome", "text", "SUMMARY"} <= set(reached)
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+    page.locator("#outcome").focus()
+    page.keyboard.type("rejected")
+    page.locator("#found").get_by_text("3 rows").wait_for()
+    page.locator("summary").first.focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("Sample Agent").first.wait_for()
+
+
+def tries_stand_side_by_side(walk: Walk) -> None:
+    walk.airflow.trigger("visits_in_tries", "twice")
+    page = walk.open_page()
+    page.goto(f"{walk.airflow.url}/lofty/rows/visits_in_tries/twice/send_to_lofty/-1")
+    page.locator("#tries").get_by_text("Try 2: failed").wait_for(timeout=120_000)
+    page.get_by_text("LoftyDeliveryIncomplete").wait_for()
+    page.get_by_role("button", name="Try 1").click()
+    page.locator("#outcomes").get_by_text("not_attempted").wait_for()
+    page.locator("#list tr").nth(9).wait_for()
+    walk.keep(page, "first-of-two-tries", full_page=True)
+
+
+def mapped_tasks_are_listed_and_opened(walk: Walk) -> None:
+    walk.airflow.trigger("shards_to_lofty", "mapped")
+    page = walk.open_page()
+    page.goto(f"{walk.airflow.url}/lofty/rows/shards_to_lofty/mapped/shard/-1")
+    page.locator("#instances tr", has_text="failed").wait_for(timeout=90_000)
+    page.locator("#instances tr", has_text="success").wait_for(timeout=90_000)
+    walk.keep(page, "mapped")
+    page.get_by_role("link", name="1").click()
+    page.get_by_text("shards_to_lofty / mapped / shard [1]").wait_for()
+    page.get_by_text("LoftyRowsFailed").wait_for()
+    page.goto(f"{walk.airflow.url}/dags/shards_to_lofty/runs/mapped/tasks/shard/mapped/0/plugin/lofty-rows")
+    rows_of(page).get_by_text("shards_to_lofty / mapped / shard [0]").wait_for()
+
+
+def asset_event_carries_the_counts(walk: Walk) -> None:
+    events = walk.airflow.ask("GET", "/api/v2/assets/events?source_dag_id=shards_to_lofty")["asset_events"]
+    assert [event["extra"]["delivered"] for event in events if event["source_map_index"] == 0] == [10]
+
+
+STEPS = (
+    connection_is_made_in_the_form_and_tested,
+    delivery_is_watched_while_it_runs,
+    failed_rows_are_found_from_the_red_task,
+    report_is_downloaded,
+    extra_link_leads_to_the_rows,
+    page_fits_screen_and_theme,
+    everything_is_reached_by_keyboard,
+    tries_stand_side_by_side,
+    mapped_tasks_are_listed_and_opened,
+    asset_event_carries_the_counts,
+)
+
+
+def test_walk(
+    airflow: Standalone,
+    practice: Sandbox,
+    reports: Path,
+    open_page: Callable[..., Any],
+    keep: Callable[..., None],
+) -> None:
+    walk = Walk(airflow, practice, reports, open_page, keep)
+    for step in STEPS:
+        step(walk)
+
+
+def test_the_wheel_is_what_was_seen() -> None:
+    """Where ``make test-browser`` runs this, the provider comes from its wheel and not from the checkout."""
+    if os.environ.get("LOFTY_FROM_WHEEL"):
+        assert "site-packages" in airflow_provider_lofty.__file__
