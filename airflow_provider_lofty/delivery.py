@@ -17,10 +17,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, Protocol
 
@@ -338,7 +339,14 @@ class Delivery:
             pacer.reserve()
             work = self._ready.popleft()._replace(sent_at=utc_now(), began=self._clock())
             self._in_flight[work.row.n] = work
-            pool.submit(self._post, work)
+            pool.submit(self._post, work).add_done_callback(partial(self._take_back, work))
+
+    def _take_back(self, work: _Work, request: Future[None]) -> None:
+        """A stop that comes before a thread takes the request up cancels it: nothing was sent."""
+        if request.cancelled():
+            self._ready.append(work)
+            del self._in_flight[work.row.n]
+            self._hook.pacer.give_back()
 
     def _start_probe(self, pool: ThreadPoolExecutor) -> None:
         if self._in_flight or self._reading or not self._trouble.may_probe():

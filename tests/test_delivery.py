@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -266,6 +267,21 @@ def test_a_stop_sends_nothing_new_and_waits_for_what_is_on_its_way(lofty: Sandbo
     arrived = len(posts(lofty))
     assert arrived < 20
     assert sent.outcomes == ["delivered"] * arrived + ["not_attempted"] * (499 - arrived)
+
+
+def test_a_row_that_no_thread_had_taken_up_when_the_stop_came_was_not_sent(
+    lofty: Sandbox, prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "ThreadPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+    lofty.change(latency_seconds=0.1)
+    sent = prepare(range(1, 41), max_in_flight=4)
+    watcher = threading.Thread(target=lambda: (_wait_for(lambda: len(lofty.activities) == 2), sent.stop.set()))
+    watcher.start()
+    sent.run()
+    watcher.join()
+    arrived = len(posts(lofty))
+    assert 2 <= arrived < 40
+    assert sent.outcomes == ["delivered"] * arrived + ["not_attempted"] * (40 - arrived)
 
 
 def _wait_for(happened: Callable[[], bool]) -> None:

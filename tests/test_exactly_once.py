@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import closing, suppress
 from importlib.util import find_spec
 from itertools import product
@@ -147,8 +148,11 @@ class InlinePool:
 
     def __init__(self, *_: Any, **__: Any) -> None: ...
 
-    def submit(self, call: Callable[..., None], *args: Any) -> None:
+    def submit(self, call: Callable[..., None], *args: Any) -> Future[None]:
         call(*args)
+        request: Future[None] = Future()
+        request.set_result(None)
+        return request
 
     def shutdown(self, **_: Any) -> None: ...
 
