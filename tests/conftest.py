@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-# Read when Airflow is first imported, so before any test module is.
-os.environ.setdefault("AIRFLOW_HOME", str(REPOSITORY / ".work" / "test"))
+# Read when Airflow is first imported, so before any test module is. Each worker of pytest-xdist has a home of its own.
+HOME = os.environ.get("AIRFLOW_HOME", str(REPOSITORY / ".work" / "test"))
+os.environ["AIRFLOW_HOME"] = str(Path(HOME, os.environ.get("PYTEST_XDIST_WORKER", "")))
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(REPOSITORY / "dags")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 

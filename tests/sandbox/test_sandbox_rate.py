@@ -106,6 +106,7 @@ def test_the_headers_can_be_hidden(start):
         ("epoch_seconds", time.time(), time.time() + 7200),
         ("epoch_milliseconds", time.time() * 1000, (time.time() + 7200) * 1000),
     ],
+    ids=["milliseconds left", "seconds left", "epoch seconds", "epoch milliseconds"],  # the same in each process
 )
 def test_the_readings_of_reset(start, reading, least, most):
     assert least <= numbers(start(rate_reset_reading=reading).add())[2] <= most
