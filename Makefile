@@ -2,16 +2,22 @@
 # Needed: git, make, Python 3.10 to 3.14 with venv, a package registry. Everything is made under this folder,
 # in places that git ignores (.venv/, .venv-floor/, .venv-browser/, .work/).
 #
-#   make test ARGS="-k sources -x"          passes ARGS on to pytest
+#   make test ARGS="-k sources -x"          passes ARGS on to pytest, which then runs in one process
+#   make test WORKERS=8                     runs the tests in so many processes
 #   make test PYTHON=python3.12             uses this Python
 
 PYTHON =
 ARGS =
+# Tests wait more than they work: four processes keep two processors busy. What ARGS chooses runs in one, which
+# starts at once and can be debugged.
+WORKERS = $(if $(ARGS),0,4)
 
 WORK = $(CURDIR)/.work
 PACKAGE = airflow_provider_lofty
 # Read by hypothesis: what it remembers lies with the rest.
 export HYPOTHESIS_STORAGE_DIRECTORY = $(WORK)/hypothesis
+# The tests start Airflow dozens of times, which takes twice as long when it is compiled each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
 .PHONY: help demo test test-floor test-browser screenshots check build bench bench-quick constraints clean environment
@@ -30,14 +36,14 @@ demo: environment ## post rows from a warehouse to a practice Lofty on this mach
 
 test: environment ## run all tests on the current Airflow, warnings as errors, with branch coverage
 	@echo "==> testing with $$(.venv/bin/python -c '$(VERSIONS)')"
-	@AIRFLOW_HOME="$(WORK)/test" .venv/bin/python -m pytest $(ARGS) --cov
+	@AIRFLOW_HOME="$(WORK)/test" .venv/bin/python -m $(PYTEST) --cov
 
 # Airflow 3.1 does not know Python 3.14: without an older one there is nothing to run it with.
 test-floor: ## run the same tests on the oldest supported Airflow, 3.1
 	@tools/environment.sh .venv-floor 3.10 3.13 constraints-floor.txt "$(PYTHON)"; \
 	case $$? in \
 	0) echo "==> testing with $$(.venv-floor/bin/python -c '$(VERSIONS)')"; \
-	   AIRFLOW_HOME="$(WORK)/test-floor" .venv-floor/bin/python -m pytest $(ARGS);; \
+	   AIRFLOW_HOME="$(WORK)/test-floor" .venv-floor/bin/python -m $(PYTEST);; \
 	3) echo "==> SKIPPED: Airflow 3.1 needs Python 3.10 to 3.13, and none was found. NOTHING WAS TESTED on Airflow 3.1.";; \
 	*) exit 1;; \
 	esac
@@ -81,6 +87,9 @@ constraints: ## resolve constraints.txt and constraints-floor.txt anew, for ever
 clean: ## remove everything these targets made
 	@rm -rf .venv .venv-floor .venv-browser .work build dist *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# worksteal: the few long tests are not all left to one process.
+PYTEST = pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 VERSIONS = import sys; from importlib.metadata import version; \
 	print("Python %d.%d.%d," % sys.version_info[:3], "Airflow", version("apache-airflow"))
