@@ -584,15 +584,23 @@ class TestEnds:
         def strike(*args: Any) -> None:
             raise TaskTimeout
 
+        def alarm() -> None:
+            for _ in range(1000):
+                if len(lofty.activities) >= 3:
+                    break
+                time.sleep(0.005)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+
         lofty.change(latency_seconds=0.05)
         before = signal.signal(signal.SIGALRM, strike)
-        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        alarming = threading.Thread(target=alarm)
+        alarming.start()
         ti, path = task_instance(), str(tmp_path / "r.csv")
         try:
             with pytest.raises(TaskTimeout):
                 run(ti, rows=[row(n) for n in range(1, 2000)], report_path=path)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            alarming.join()
             signal.signal(signal.SIGALRM, before)
         assert "return_value" not in ti.xcom
         assert ti.xcom["lofty_progress"]["phase"] != "ended"
