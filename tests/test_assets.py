@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -16,13 +15,20 @@ from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.sandbox import Sandbox
 
 
+class Accessors(dict[str, Any]):
+    """Stands in for a task's ``outlet_events``, where assets are keys though Airflow 3.1 cannot hash them."""
+
+    def __getitem__(self, outlet: Any) -> Any:
+        return self.setdefault(repr(outlet), SimpleNamespace(extra={}))
+
+
 @pytest.fixture
 def events(lofty: Sandbox, connect: Callable[..., None]) -> Any:
     """Run an operator; give the extra of each asset's event, by its URI."""
     connect(lofty)
 
     def run(**arguments: Any) -> dict[str, Any]:
-        accessors: Any = defaultdict(lambda: SimpleNamespace(extra={}))
+        accessors = Accessors()
         operator = LoftyAddActivityOperator(task_id="send", **arguments)
         operator.execute({"ti": task_instance(), "outlet_events": accessors})
         return {outlet.uri: accessors[outlet].extra for outlet in operator.outlets if isinstance(outlet, Asset)}
