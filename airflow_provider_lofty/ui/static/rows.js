@@ -213,7 +213,11 @@ function drawResult(standing) {
       return element("div", {}, name, element("dd", { textContent: count(outcomes[outcome]) }));
     }));
   }
-  facts(byId("facts"), summary ? summed(standing, summary) : [["rows", count(total)], ["duration", standing.seconds === null ? null : duration(standing.seconds)]]);
+  facts(byId("facts"), summary ? summed(standing, summary) : left ? [] : counted(standing, total));
+}
+
+function counted(standing, total) {
+  return [["rows", count(total)], ["duration", standing.seconds === null ? null : duration(standing.seconds)]];
 }
 
 function summed(standing, summary) {
