@@ -262,6 +262,9 @@ function drawGroups(standing) {
     if (standing.report.is_here) item.append(showButton(group));
     return item;
   }));
+  const failed = FAILED.reduce((sum, outcome) => sum + (standing.outcomes[outcome] || 0), 0);
+  const others = failed - groups.reduce((sum, group) => sum + group.count, 0);
+  if (others > 0) byId("groups").append(element("li", { textContent: `… and ${count(others)} more that failed otherwise` }));
 }
 
 function showButton(group) {
