@@ -13,6 +13,7 @@ XCOM_KEY = "lofty_progress"
 READING, SENDING, ENDED = "reading", "sending", "ended"
 SHOW_SECONDS = 2.0
 _SILENT_SECONDS = 60.0  # after a failure: Airflow's server may be down, and each attempt would hold the delivery up
+_MOST_SHARE = 0.02  # of a run's time
 
 
 class Board:
@@ -50,15 +51,18 @@ class Board:
     def show(self, **facts: Any) -> None:
         """Lay these facts over the earlier ones and push all."""
         self._facts = {**self._facts, **facts, "at": datetime.now(timezone.utc).isoformat(timespec="seconds")}
-        self._next = self._clock() + SHOW_SECONDS
         self.pin(XCOM_KEY, self._facts)
 
     def pin(self, key: str, value: Any) -> None:
         """Push something that stays as it is. A page that lacks something never stops a delivery."""
+        began = self._clock()
+        pause = SHOW_SECONDS
         try:
             self._push(key, value)
         except Exception as error:  # whatever store of XComs Airflow uses
-            self._next = self._clock() + _SILENT_SECONDS
+            pause = _SILENT_SECONDS
             if not self._has_failed:
                 self._log.warning("the task's page cannot be told how far the run is (%s)", type(error).__name__)
             self._has_failed = True
+        now = self._clock()
+        self._next = now + max(pause, (now - began) / _MOST_SHARE)
