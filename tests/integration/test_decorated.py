@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from own_airflow import run_dag
 
 from airflow_provider_lofty.sandbox import Sandbox
 
 FOLDER = Path(__file__).resolve().parent / "decorated"
-
-RUN = """
-import json, sys
-from airflow.utils.db import initdb
-initdb()
-sys.path.insert(0, sys.argv[1])
-from decorated_rows import made
-run = made.test()
-from airflow.models.renderedtifields import RenderedTaskInstanceFields
-from airflow.models.xcom import XComModel
-from airflow.utils.session import create_session
-from sqlalchemy import select
-with create_session() as session:
-    rendered = {f.task_id: f.rendered_fields for f in session.scalars(select(RenderedTaskInstanceFields))}
-    xcoms = [[x.task_id, x.map_index, x.key, x.value] for x in session.scalars(select(XComModel))]
-    states = {ti.task_id: [str(ti.state), ti.operator] for ti in run.get_task_instances()}
-print("RESULT" + json.dumps({"states": states, "rendered": rendered, "xcoms": xcoms}))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -42,21 +22,14 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Any:
         lofty.change(requests_per_minute=600_000)
         connection = {"conn_type": "lofty", "host": lofty.url, "password": lofty.settings.api_key}
         connection["extra"] = json.dumps({"requests_per_minute": 600_000})
-        environment = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__DAGS_FOLDER": str(FOLDER)}
-        environment["AIRFLOW_CONN_LOFTY_DEFAULT"] = json.dumps(connection)
-        ended = subprocess.run(
-            [sys.executable, "-c", RUN, str(FOLDER)], env=environment, capture_output=True, text=True, check=False
-        )
-        found = [line for line in ended.stdout.splitlines() if line.startswith("RESULT")]
-        assert found, ended.stdout[-3000:] + ended.stderr[-3000:]
-        yield lofty, json.loads(found[0].removeprefix("RESULT")), ended.stdout + ended.stderr
+        yield lofty, run_dag(FOLDER, "decorated_rows", home, AIRFLOW_CONN_LOFTY_DEFAULT=json.dumps(connection))
 
 
 def test_what_functions_return_or_yield_is_delivered(done: Any) -> None:
-    lofty, result, _ = done
+    lofty, result = done
     arrived = sorted(activity.lead_id for activity in lofty.activities)
     assert arrived == [100, 101, *range(200, 1200), 2000, 3000, 3001]
-    states = {task: state for task, (state, _) in result["states"].items()}
+    states = {task: state for task, (state, _) in result.states.items()}
     assert {task for task, state in states.items() if state == "success"} == {
         "upstream", "returns", "yields", "one_row", "mapped",
     }  # fmt: skip
@@ -64,38 +37,38 @@ def test_what_functions_return_or_yield_is_delivered(done: Any) -> None:
 
 
 def test_a_function_gets_its_arguments_and_the_context(done: Any) -> None:
-    lofty, _, _ = done
+    lofty, _ = done
     (text,) = [activity.body["text"] for activity in lofty.activities if activity.lead_id == 100]
     assert text.startswith("private-100 monday manual__")
 
 
 def test_rows_are_in_no_xcom_and_no_rendered_template(done: Any) -> None:
-    _, result, _ = done
-    own = [xcom for xcom in result["xcoms"] if xcom[0] != "upstream"]
+    _, result = done
+    own = [xcom for xcom in result.xcoms if xcom[0] != "upstream"]
     assert {key for _, _, key, _ in own} == {"return_value", "lofty_progress", "_link_LoftyReportLink"}
-    assert "private-" not in json.dumps([*own, result["rendered"]])
-    shown = json.dumps(result["rendered"]["returns"])
+    assert "private-" not in json.dumps([own, result.rendered])
+    shown = json.dumps([fields for task, _, fields in result.rendered if task == "returns"])
     assert "<list, not shown>" in shown
     assert "monday" in shown
 
 
 def test_a_summary_is_one_xcom_even_where_a_function_gives_one_row(done: Any) -> None:
-    _, result, _ = done
-    (summary,) = [value for task, _, key, value in result["xcoms"] if (task, key) == ("one_row", "return_value")]
+    _, result = done
+    (summary,) = [value for task, _, key, value in result.xcoms if (task, key) == ("one_row", "return_value")]
     assert summary["delivered"] == 1
 
 
 def test_what_is_wrong_with_a_function_is_told(done: Any) -> None:
-    lofty, _, log = done
-    assert "the decorated function returned None; let it return or yield rows, [] where there are none" in log
-    assert "the decorated function must not be async" in log
-    assert "the author's own error" in log
+    lofty, result = done
+    assert "the decorated function returned None; let it return or yield rows, [] where there are none" in result.log
+    assert "the decorated function must not be async" in result.log
+    assert "the author's own error" in result.log
     assert not [activity for activity in lofty.activities if activity.lead_id in (4000, 5000)]
 
 
 def test_the_task_is_named_after_its_decorator(done: Any) -> None:
-    _, result, _ = done
-    assert result["states"]["yields"][1] in ("@task.lofty_add_activity", "LoftyAddActivityDecoratedOperator")
+    _, result = done
+    assert result.states["yields"][1] in ("@task.lofty_add_activity", "LoftyAddActivityDecoratedOperator")
 
 
 def test_no_other_source_is_allowed(connect: Callable[..., None], lofty: Sandbox) -> None:
