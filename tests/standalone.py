@@ -128,6 +128,11 @@ class Standalone:
         found: dict[str, Any] = self.ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}")
         return found
 
+    def has_logged(self, *words: str) -> bool:
+        """Whether all of these stand in one line of what scheduler and API server have said."""
+        lines = (self.dags.parent / "standalone.log").read_text(encoding="utf-8", errors="replace").splitlines()
+        return any(all(word in line for word in words) for line in lines)
+
     def returned(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """What a task returned."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"

@@ -45,6 +45,15 @@ def wait_for(airflow: Standalone, run_id: str, task_id: str, *states: str) -> st
     return str(state)
 
 
+def wait_until_it_is_parked(airflow: Standalone, run_id: str) -> None:
+    """Wait for the scheduler to have heard of it, as whoever answers does: an answer before that fails the task."""
+    wait_for(airflow, run_id, "approve", "deferred", "awaiting_input")
+    deadline = time.monotonic() + SECONDS
+    while not airflow.has_logged("Received executor event with state", "task_id='approve'", f"run_id='{run_id}'"):
+        assert time.monotonic() < deadline, "the scheduler did not hear of it"
+        time.sleep(0.5)
+
+
 def answer(airflow: Standalone, run_id: str, option: str) -> None:
     place = f"/api/v2/dags/lofty_with_approval/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
     assert airflow.ask("GET", place)["subject"] == "Send 20 activities to Lofty?"
@@ -55,7 +64,7 @@ def test_nothing_is_sent_before_somebody_says_yes(fast_lofty: Sandbox, airflow: 
     for run_id, option, sent in (("refused", "Reject", "skipped"), ("approved", "Approve", "success")):
         airflow.trigger("lofty_with_approval", run_id)
         assert wait_for(airflow, run_id, "preview", "success", "failed") == "success"
-        wait_for(airflow, run_id, "approve", "deferred", "awaiting_input")
+        wait_until_it_is_parked(airflow, run_id)
         assert fast_lofty.requests == []
         answer(airflow, run_id, option)
         assert wait_for(airflow, run_id, "send_to_lofty", "success", "failed", "skipped", "upstream_failed") == sent
