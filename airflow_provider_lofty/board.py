@@ -13,6 +13,7 @@ XCOM_KEY = "lofty_progress"
 READING, SENDING, ENDED = "reading", "sending", "ended"
 SHOW_SECONDS = 2.0
 _SILENT_SECONDS = 60.0  # after a failure: Airflow's server may be down, and each attempt would hold the delivery up
+_LOST = (EOFError, BrokenPipeError)  # of the process that stands between the task and Airflow's server
 _MOST_SHARE = 0.02  # of a run's time
 
 
@@ -25,6 +26,8 @@ class Board:
     :param push: leaves a value for Airflow's pages under a key
     :param log: told when that fails
     :param facts: what is known from the start
+    :param is_live: whether to show something while rows are sent, too
+    :param on_lost: called when nobody is there any more to take what is pushed: the task is an orphan then
     :param clock: monotonic seconds
     """
 
@@ -34,11 +37,15 @@ class Board:
         log: Log,
         facts: dict[str, Any],
         *,
+        is_live: bool = True,
+        on_lost: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._push = push
         self._log = log
         self._facts = facts
+        self._is_live = is_live
+        self._on_lost = on_lost
         self._clock = clock
         self._next = clock()
         self._has_failed = False
@@ -46,7 +53,7 @@ class Board:
     @property
     def is_due(self) -> bool:
         """Whether it is time to show something new."""
-        return self._clock() >= self._next
+        return self._is_live and self._clock() >= self._next
 
     def show(self, **facts: Any) -> None:
         """Lay these facts over the earlier ones and push all."""
@@ -60,6 +67,8 @@ class Board:
         try:
             self._push(key, value)
         except Exception as error:  # whatever store of XComs Airflow uses
+            if isinstance(error, _LOST):
+                self._on_lost()
             pause = _SILENT_SECONDS
             if not self._has_failed:
                 self._log.warning("the task's page cannot be told how far the run is (%s)", type(error).__name__)

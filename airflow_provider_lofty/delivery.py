@@ -161,6 +161,7 @@ class Delivery:
     :param log: progress and stops
     :param stop: set from outside to end the run: nothing new is sent from then on
     :param show: given the progress, often
+    :param doubtful: how many rows earlier tries left in doubt
     :param clock: monotonic seconds
     """
 
@@ -175,6 +176,7 @@ class Delivery:
         stop: threading.Event,
         *,
         show: Callable[[Progress], None] = lambda progress: None,
+        doubtful: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spool = spool
@@ -186,7 +188,7 @@ class Delivery:
         self._clock = clock
         self._trouble = Trouble(clock)
         self._wall = Wall(conduct.stop_after_rejections)
-        self._progress = Progress(spool.count_pending(), log, clock)
+        self._progress = Progress(spool.count_pending() + doubtful, log, clock)
         self._ledger = Ledger(spool, journal, self._progress, clock)
         self._settling = Settling(
             self._older_control, is_proving=conduct.on_unknown in ("verify", "resend"), clock=clock

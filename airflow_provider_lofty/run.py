@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from airflow.sdk.bases.xcom import BaseXCom
+
 from airflow_provider_lofty.board import ENDED, SENDING, Board
 from airflow_provider_lofty.delivery import Conduct, Delivery, Stop, StopKind
 from airflow_provider_lofty.exceptions import (
@@ -99,8 +101,7 @@ class Run:
     :param journal: remembers across tries and runs
     :param report: where every row's outcome goes, if anywhere
     :param log: the task's log
-    :param push: gets the summary of a run that fails, before the error is raised
-    :param board: shows whoever looks how far the run is
+    :param board: shows whoever looks how far the run is, and gets the summary of a run that fails
     :param is_later_try: whether this task ran before, in a try or before a clear
     :param deadline: when to stop, by the clock
     :param clock: monotonic seconds
@@ -115,7 +116,6 @@ class Run:
         journal: Journal,
         report: Report | None,
         log: Log,
-        push: Callable[[dict[str, Any]], None],
         board: Board,
         *,
         is_later_try: bool = False,
@@ -127,7 +127,6 @@ class Run:
         self._journal = journal
         self._report = report
         self._log = log
-        self._push = push
         self._board = board
         self._is_later_try = is_later_try
         self._deadline = deadline
@@ -277,10 +276,13 @@ class Run:
         )  # fmt: skip
         delivery = Delivery(
             self.spool, self._hook, self._journal, existing, conduct, self._log, stop,
-            show=partial(self._show, Counter(self.spool.counts())), clock=self._clock,
+            show=partial(self._show, Counter(self.spool.counts())),
+            doubtful=sum(row is not None for _, row in doubtful), clock=self._clock,
         )  # fmt: skip
-        outcomes = {outcome: count for outcome, count in self.spool.counts().items() if count}
-        self._board.show(phase=SENDING, read=self.spool.read, outcomes=outcomes, left=self.spool.count_pending())
+        known = {outcome: count for outcome, count in self.spool.counts().items() if count}
+        self._board.show(
+            phase=SENDING, read=self.spool.read, outcomes=known, left=self.spool.read - sum(known.values())
+        )
         try:
             delivery.recall(doubtful)
             self._stopped = delivery.run()
@@ -314,7 +316,7 @@ class Run:
             yield
         except Exception as error:
             self._account(f"the run failed first ({type(error).__name__})")
-            self._push(self.summary)
+            self._push_summary()
             self._show_end()
             raise
         except BaseException as error:
@@ -323,6 +325,10 @@ class Run:
             raise
         self._account("the run ended first")
         self._show_end()
+
+    def _push_summary(self) -> None:
+        """A failed try returns nothing."""
+        self._board.pin(BaseXCom.XCOM_RETURN_KEY, self.summary)
 
     def _show_end(self) -> None:
         limit = None if self._policy.preview else self._hook.pacer.limit
@@ -382,7 +388,7 @@ class Run:
         """
         error = self._failure()
         if error is not None:
-            self._push(self.summary)
+            self._push_summary()
             raise error
         if not self.spool.read:
             self._log.warning("the source had no rows; nothing was sent")

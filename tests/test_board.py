@@ -93,3 +93,20 @@ def test_a_time_out_is_no_failure_of_the_board(board: Board, airflow: Airflow) -
     airflow.fails = TaskTimeout
     with pytest.raises(TaskTimeout):
         board.show()
+
+
+def test_where_nothing_is_live_nothing_is_due(airflow: Airflow, log: Log) -> None:
+    board = Board(airflow.push, log, {}, is_live=False, clock=airflow.clock)
+    airflow.now += 3600
+    assert not board.is_due
+
+
+@pytest.mark.parametrize(("error", "is_lost"), [(EOFError, True), (BrokenPipeError, True), (ConnectionError, False)])
+def test_a_task_whose_watcher_is_gone_is_told(
+    airflow: Airflow, log: Log, error: type[Exception], is_lost: bool
+) -> None:
+    lost: list[bool] = []
+    board = Board(airflow.push, log, {}, on_lost=lambda: lost.append(True), clock=airflow.clock)
+    airflow.fails = error
+    board.show()
+    assert bool(lost) is is_lost

@@ -304,7 +304,7 @@ class Tries(RuleBasedStateMachine):
             Limit("a", None), Limit("b", None), Limit("c", None), 1000, self.check_existing, "verify", False
         )
         run = Run(
-            policy, self.lofty, journal, None, log, lambda _: None, no_board(log),  # type: ignore[arg-type]
+            policy, self.lofty, journal, None, log, no_board(log),  # type: ignore[arg-type]
             is_later_try=self.tries > 1, clock=self.world.clock,
         )  # fmt: skip
         self.counts = {}

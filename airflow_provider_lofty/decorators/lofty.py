@@ -60,6 +60,7 @@ class LoftyAddActivityDecoratedOperator(DecoratedOperator, LoftyAddActivityOpera
         """Take other tasks' rows out of what is shown and listed, as for ``rows``."""
         super()._do_render_template_fields(parent, *args, **kwargs)
         if parent is self:
+            self.rows = _ROWS
             op_args, op_kwargs = self.op_args, self.op_kwargs
             self._rendered_arguments = lambda: (op_args, op_kwargs)
             self.op_args = [_shown(value) for value in op_args]

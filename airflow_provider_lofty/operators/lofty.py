@@ -14,7 +14,6 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.bases.xcom import BaseXCom
 
 from airflow_provider_lofty import configured
 from airflow_provider_lofty.activity import Mapping as RowMapping
@@ -180,7 +179,7 @@ class LoftyAddActivityOperator(BaseOperator):
         if parent is not self:
             return
         rows = self.rows
-        if rows is not None and not isinstance(rows, str):
+        if rows is not None:
             self._rendered_rows, self.rows = lambda: rows, hidden(rows)
         if self.parameters:
             self.parameters = unlisted(self.parameters)
@@ -208,19 +207,24 @@ class LoftyAddActivityOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, check, send, report."""
-        board = Board(partial(self._push, context), self.log, self._first_facts(context))
+        self._stop = stop = threading.Event()
+        board = Board(
+            partial(self._push, context), self.log, self._first_facts(context),
+            # Before 3.3 a push that fails ends the process that watches over this one.
+            is_live="task_state_store" in context, on_lost=stop.set,
+        )  # fmt: skip
         board.show(phase=READING)
-        self._pin_links(context, board)
+        self._pin_link(context, board)
         try:
-            summary = self._delivered(context, board)
-        except LoftyError as error:
-            board.show(phase=ENDED, error={"type": type(error).__name__, "text": str(error)})
+            summary = self._delivered(context, board, stop)
+        except Exception as error:
+            text = str(error) if isinstance(error, LoftyError) else ""  # others' words may hold anything
+            board.show(phase=ENDED, error={"type": type(error).__name__, "text": text})
             raise
         self._tell_outlets(context, summary)
         return summary
 
-    def _delivered(self, context: Context, board: Board) -> dict[str, Any]:
-        self._stop = stop = threading.Event()
+    def _delivered(self, context: Context, board: Board, stop: threading.Event) -> dict[str, Any]:
         deadline = self._deadline()
         policy = self._policy()
         mapping = _or_misconfigured(lambda: RowMapping(self.mapping, self.defaults, self.unique_key, self.timezone))
@@ -229,7 +233,7 @@ class LoftyAddActivityOperator(BaseOperator):
         with closing(self._journal(context, hook)) as journal:
             ti: Any = context.get("ti")
             self._run = run = Run(
-                policy, hook, journal, report, self.log, partial(self._push, context, BaseXCom.XCOM_RETURN_KEY), board,
+                policy, hook, journal, report, self.log, board,
                 is_later_try=getattr(ti, "try_number", 1) > 1, deadline=deadline,
             )  # fmt: skip
             self._deliver(run, self._source(context, run.spare), mapping, stop, board)
@@ -321,17 +325,17 @@ class LoftyAddActivityOperator(BaseOperator):
             )
 
     def _push(self, context: Context, key: str, value: Any) -> None:
-        """Leave something for the task's page; a failed try returns nothing, so its summary comes this way, too."""
+        """Leave something for the task's page, unless its author wants no XComs."""
         ti: Any = context.get("ti")
         if ti is not None and self.do_xcom_push:
             ti.xcom_push(key=key, value=value)
 
-    def _pin_links(self, context: Context, board: Board) -> None:
+    def _pin_link(self, context: Context, board: Board) -> None:
         """Airflow makes a task's links when it has ended; its rows can be looked at while they are sent."""
         ti: Any = context.get("ti")
+        link = LoftyReportLink()
         if ti is not None:
-            for link in self.operator_extra_links:
-                board.pin(link.xcom_key, link.get_link(self, ti_key=ti))
+            board.pin(link.xcom_key, link.get_link(self, ti_key=ti))
 
     def _first_facts(self, context: Context) -> dict[str, Any]:
         *_, try_number = self._place(context)

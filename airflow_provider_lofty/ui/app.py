@@ -45,8 +45,10 @@ router = APIRouter(
 def _task(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskId:
     """Airflow's page leaves ``{MAP_INDEX}`` as it is where a task is not mapped."""
     is_mapped = map_index.isascii() and map_index.isdigit()
-    task = TaskId(dag_id, run_id, task_id, int(map_index[: _MOST_DIGITS + 1]) if is_mapped else _NOT_MAPPED)
-    if task.map_index >= 10**_MOST_DIGITS or not task.is_possible:
+    if is_mapped and len(map_index) > _MOST_DIGITS:
+        raise HTTPException(404, "there is no such task")
+    task = TaskId(dag_id, run_id, task_id, int(map_index) if is_mapped else _NOT_MAPPED)
+    if not task.is_possible:
         raise HTTPException(404, "there is no such task")
     return task
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import os
 import stat
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,16 @@ from airflow_provider_lofty.spreadsheet import restored
 PAGE_ROWS = 50
 FAILED = "failed"
 _LONGEST_CELL = 2**31 - 1
-_PREFIX = "lofty_"
+_LONGEST_SHOWN = 2000
+_MOST_GROUPS = 20
+_MOST_TALLIES = 50
+_NAMES = [column.removeprefix("lofty_") for column in REPORT_COLUMNS]
+_OUTCOME, _STATUS, _CODE, _FIELD, _ERROR = (
+    _NAMES.index(name) - len(_NAMES) for name in ("outcome", "http_status", "error_code", "error_field", "error")
+)  # counted from the end, for a report's own columns come last
+
+_reading = threading.Semaphore()
+_tallies: dict[tuple[str | None, tuple[int, int] | None], tuple[dict[str, int], list[dict[str, Any]]]] = {}
 
 
 class OutOfReachError(Exception):
@@ -53,32 +63,62 @@ class ReportFile:
         """
         Open it for reading.
 
-        :raises OutOfReachError: when there is no report folder, no such file, or it cannot be read
+        :raises OutOfReachError: when there is no report folder, no such file, or it cannot be read, now or later
         """
         if self.path is None:
             raise OutOfReachError("no report folder is configured")
-        try:
-            stream = _open_url(self.path) if "://" in self.path else _open_inside(self.path)
-        except FileNotFoundError:
-            raise OutOfReachError("the web server finds no such file") from None
-        except (OSError, RuntimeError, LoftyError) as error:  # RuntimeError: links that lead in a circle
-            raise OutOfReachError(f"the web server cannot read it: {_reason(error)}") from None
-        with stream:
+        with _told(), _open_url(self.path) if "://" in self.path else _open_inside(self.path) as stream:
             yield stream
 
-    def rows(self) -> Iterator[dict[str, Any]]:
+    @contextmanager
+    def table(self) -> Iterator[tuple[list[str], Iterator[list[str]]]]:
         """
-        Read it: ``columns`` holds the row's own cells, the other keys are the report's columns without ``lofty_``.
+        Read it: its header, and the cells of one row after the other, as many as the header has.
 
         :raises OutOfReachError: when it cannot be opened or is no report
         """
         csv.field_size_limit(_LONGEST_CELL)  # it is the whole process's, and other threads may be reading
-        with self.opened() as stream:
-            lines = (line.decode("utf-8", "replace") for line in stream)
-            try:
-                yield from _rows(csv.reader(lines))
-            except (csv.Error, OSError) as error:
-                raise OutOfReachError(f"the report is damaged: {_reason(error)}") from None
+        # One at a time: reading is work for the processor, which Airflow's other pages need, too.
+        with _reading, self.opened() as stream:
+            reader = csv.reader(line.decode("utf-8", "replace") for line in stream)
+            header = next(reader, [])
+            if tuple(header[-len(REPORT_COLUMNS) :]) != REPORT_COLUMNS:
+                raise OutOfReachError("the file is no report")
+            yield header, _whole(reader, len(header))
+
+    @property
+    def version(self) -> tuple[int, int] | None:
+        """What changes when a local report does; None where nobody knows."""
+        try:
+            found = Path(self.path or "").stat()
+        except (OSError, ValueError):
+            return None
+        return found.st_mtime_ns, found.st_size
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say of any error why there are no rows. Others' words are left out: they may hold a path or a key."""
+    try:
+        yield
+    except OutOfReachError:
+        raise
+    except FileNotFoundError:
+        raise OutOfReachError("the web server finds no such file") from None
+    except LoftyError as error:
+        raise OutOfReachError(f"the web server cannot read it: {error}") from None
+    except csv.Error as error:
+        raise OutOfReachError(f"the report is damaged: {error}") from None
+    except Exception as error:  # each file system fails in its own way
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise OutOfReachError(f"the web server cannot read it: {reason}") from None
+
+
+def _whole(reader: Iterator[list[str]], width: int) -> Iterator[list[str]]:
+    for cells in reader:
+        if len(cells) != width:
+            raise OutOfReachError("the report is damaged: a row has too few or too many cells")
+        yield cells
 
 
 def _open_inside(path: str) -> IO[bytes]:
@@ -104,25 +144,6 @@ def _open_url(url: str) -> IO[bytes]:
     return stream
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return str(error)
-
-
-def _rows(reader: Iterator[list[str]]) -> Iterator[dict[str, Any]]:
-    header = next(reader, [])
-    own = header[: -len(REPORT_COLUMNS)]
-    if tuple(header[len(own) :]) != REPORT_COLUMNS:
-        raise OutOfReachError("the file is no report")
-    names = [column.removeprefix(_PREFIX) for column in REPORT_COLUMNS]
-    for cells in reader:
-        if len(cells) != len(header):
-            raise OutOfReachError("the report is damaged: a row has too few or too many cells")
-        fate = dict(zip(names, cells[len(own) :], strict=True))
-        yield {**fate, "columns": dict(zip(own, cells, strict=False))}
-
-
 def page_of(report: ReportFile, outcome: str, text: str, page: int) -> dict[str, Any]:
     """
     Give one page of a report's rows.
@@ -130,44 +151,61 @@ def page_of(report: ReportFile, outcome: str, text: str, page: int) -> dict[str,
     :param outcome: an outcome, ``failed`` for all that count as failed, or empty for every row
     :param text: what a cell has to contain, in any case
     :param page: from 1
-    :return: ``total`` rows that fit, ``pages``, ``page`` and its ``rows``
-    :raises OutOfReachError: as :meth:`ReportFile.rows`
+    :return: ``total`` rows that fit, ``pages``, ``page`` and its ``rows``: the report's columns without ``lofty_``, and
+        the row's own as ``columns``. Long cells are cut
+    :raises OutOfReachError: as :meth:`ReportFile.table`
     """
     wanted = FAILED_OUTCOMES if outcome == FAILED else (outcome,) if outcome else OUTCOMES
     sought, first = text.casefold(), (page - 1) * PAGE_ROWS
     total, rows = 0, []
-    for row in report.rows():
-        if row["outcome"] not in wanted or (sought and not _contains(row, sought)):
-            continue
-        if first <= total < first + PAGE_ROWS:
-            rows.append({**row, "error": restored(row["error"]), "columns": list(row["columns"].items())})
-        total += 1
+    with report.table() as (header, table):
+        for cells in table:
+            if cells[_OUTCOME] not in wanted or (sought and not any(sought in cell.casefold() for cell in cells)):
+                continue
+            if first <= total < first + PAGE_ROWS:
+                rows.append(_shown(header, cells))
+            total += 1
     return {"total": total, "page": page, "pages": max(-(-total // PAGE_ROWS), 1), "rows": rows}
 
 
-def _contains(row: dict[str, Any], text: str) -> bool:
-    cells = (*row["columns"].values(), *(value for name, value in row.items() if name != "columns"))
-    return any(text in cell.casefold() for cell in cells)
+def _shown(header: list[str], cells: list[str]) -> dict[str, Any]:
+    cells = [cell if len(cell) <= _LONGEST_SHOWN else f"{cell[:_LONGEST_SHOWN]}…" for cell in cells]
+    fate = dict(zip(_NAMES, cells[-len(_NAMES) :], strict=True))
+    own = len(header) - len(_NAMES)
+    return {**fate, "error": restored(fate["error"]), "columns": list(zip(header[:own], cells, strict=False))}
 
 
-def tally(report: ReportFile) -> tuple[Counter[str], list[dict[str, Any]]]:
+def tally(report: ReportFile) -> tuple[dict[str, int], list[dict[str, Any]]]:
     """
     Count a report's rows by outcome, and those that failed by what went wrong, the largest group first.
 
     :return: the counts, and groups as a run's summary has them
-    :raises OutOfReachError: as :meth:`ReportFile.rows`
+    :raises OutOfReachError: as :meth:`ReportFile.table`
     """
+    version = report.version
+    key = (report.path, version)
+    if version is not None and key in _tallies:
+        return _tallies[key]
+    found = _tally(report)
+    if len(_tallies) >= _MOST_TALLIES:
+        _tallies.clear()
+    _tallies[key] = found
+    return found
+
+
+def _tally(report: ReportFile) -> tuple[dict[str, int], list[dict[str, Any]]]:
     outcomes: Counter[str] = Counter()
     counts: Counter[tuple[str, ...]] = Counter()
     examples: dict[tuple[str, ...], dict[str, Any]] = {}
-    for row in report.rows():
-        outcomes[row["outcome"]] += 1
-        if row["outcome"] in FAILED_OUTCOMES:
-            words = "" if row["error_code"] else row["error"]
-            alike = (row["outcome"], row["http_status"], row["error_code"], row["error_field"], words)
-            counts[alike] += 1
-            examples.setdefault(alike, row)
-    return outcomes, [_group(count, examples[alike]) for alike, count in counts.most_common()]
+    with report.table() as (header, table):
+        for cells in table:
+            outcomes[cells[_OUTCOME]] += 1
+            if cells[_OUTCOME] in FAILED_OUTCOMES:
+                alike = (cells[_OUTCOME], cells[_STATUS], cells[_CODE], cells[_FIELD], cells[_CODE] or cells[_ERROR])
+                counts[alike] += 1
+                if alike not in examples:
+                    examples[alike] = _shown(header, cells)
+    return dict(outcomes), [_group(count, examples[alike]) for alike, count in counts.most_common(_MOST_GROUPS)]
 
 
 def _group(count: int, example: dict[str, Any]) -> dict[str, Any]:
@@ -177,7 +215,7 @@ def _group(count: int, example: dict[str, Any]) -> dict[str, Any]:
         "http_status": _number(example["http_status"]),
         "error_code": _number(example["error_code"]),
         "error_field": example["error_field"] or None,
-        "error": restored(example["error"]),
+        "error": example["error"],
         "example_source": restored(example["source"]),
         "example_row": _number(example["row_number"]),
         "example_lead_id": example["lead_id"] or None,

@@ -12,7 +12,7 @@ from airflow_provider_lofty.advice import advice_on
 from airflow_provider_lofty.board import ENDED
 from airflow_provider_lofty.spool import FAILED_OUTCOMES, OUTCOMES
 from airflow_provider_lofty.ui.reports import OutOfReachError, ReportFile, tally
-from airflow_provider_lofty.ui.tries import TaskId, Try, mapped_of, progress_of, tries_of
+from airflow_provider_lofty.ui.tries import RUNNING, TaskId, Try, mapped_of, progress_of, tries_of
 
 
 def standing_of(session: Session, task: TaskId, try_number: int) -> dict[str, Any] | None:
@@ -63,11 +63,10 @@ def _result(task: TaskId, chosen: Try, progress: dict[str, Any]) -> dict[str, An
     summary: dict[str, Any] | None = progress.get("summary")
     outcomes, groups = _outcomes_of(progress), (summary or {}).get("errors", [])
     is_told = progress.get("phase") == ENDED and summary is not None
-    report = _report(file, progress)
+    report = _report(file, chosen, progress)
     if report["is_here"] and not is_told:
         try:
-            counts, groups = tally(file)
-            outcomes = dict(counts)
+            outcomes, groups = tally(file)
         except OutOfReachError as error:
             report = {**report, "is_here": False, "why": str(error)}
     return {"outcomes": outcomes, "summary": summary, "groups": _advised(groups), "report": report}
@@ -81,19 +80,23 @@ def _advised(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return advised
 
 
-def _report(file: ReportFile, progress: dict[str, Any]) -> dict[str, Any]:
+def _report(file: ReportFile, chosen: Try, progress: dict[str, Any]) -> dict[str, Any]:
     """
     Say whether the report can be opened from here.
 
     :return: ``is_here``; ``path`` where it lies, as text; ``why`` not; ``is_configured``, whether there is a folder
     """
-    path = progress.get("report_path") or file.path
-    is_configured = configured.report_folder() is not None
-    found: dict[str, Any] = {"is_here": False, "path": path, "why": None, "is_configured": is_configured}
-    if path != file.path:
+    has_ended = progress.get("phase") == ENDED
+    path = (progress.get("summary") or {}).get("report_path") if has_ended else progress.get("report_path") or file.path
+    found: dict[str, Any] = {"is_here": False, "path": path, "is_configured": configured.report_folder() is not None}
+    if chosen.state == RUNNING and not has_ended:  # what lies there is of a run that had the same ids and is deleted
+        return {**found, "why": "it is written when the run ends"}
+    if path is None:
+        return {**found, "why": "the run wrote no report"}
+    if path.rpartition("/")[2] != file.name:
         return {**found, "why": "it is written where the task's author wanted it, and not opened from here"}
     try:
         with file.opened():
-            return {**found, "is_here": True}
+            return {**found, "is_here": True, "path": file.path, "why": None}
     except OutOfReachError as error:
         return {**found, "why": str(error)}

@@ -12,7 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_provider_lofty.board import XCOM_KEY
+from airflow_provider_lofty.ui.pushed import cleaned
 
+RUNNING = "running"
 _OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 
@@ -85,8 +87,8 @@ def _is(model: Any, task: TaskId) -> list[Any]:
 
 
 def _object(value: Any) -> dict[str, Any] | None:
-    """An object as the task pushed it; a store of XComs may keep a reference in its place."""
-    return value if isinstance(value, dict) else None
+    """What the task pushed, as far as it is what a task pushes; a store of XComs may keep a reference in its place."""
+    return cleaned(value) if isinstance(value, dict) else None
 
 
 def _iso(moment: datetime | None) -> str | None:

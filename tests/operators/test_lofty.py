@@ -790,6 +790,45 @@ class TestTelling:
         ended = run(rows=[row(1)])
         assert ended.xcom["lofty_progress"]["error"] == {"type": "LoftyConfigurationError", "text": str(ended.error)}
 
+    def test_an_orphan_stops_sending(self, lofty: Sandbox) -> None:
+        def nobody_is_there(key: str, value: Any) -> None:
+            if lofty.activities:
+                raise EOFError
+
+        ti = task_instance()
+        ti.xcom_push = nobody_is_there
+        lofty.change(latency_seconds=0.2)
+        ended = run(ti, rows=[row(n) for n in range(1, 500)])
+        assert isinstance(ended.error, LoftyDeliveryIncomplete)
+        assert 0 < len(lofty.activities) < 400
+
+    def test_an_error_of_others_is_told_without_its_words(self, lofty: Sandbox) -> None:
+        def rows() -> Any:
+            yield row(1)
+            raise ValueError("ada.sample@example.com")
+
+        ended = run(rows=rows())
+        assert ended.xcom["lofty_progress"]["error"] == {"type": "ValueError", "text": ""}
+
+    def test_what_failed_is_told_even_where_xcoms_cannot_be_written(self, lofty: Sandbox) -> None:
+        def refuse(key: str, value: Any) -> None:
+            raise RuntimeError("the server is away")
+
+        ti = task_instance()
+        ti.xcom_push = refuse
+        assert isinstance(run(ti, rows=[row("x")]).error, LoftyRowsFailed)
+
+    def test_progress_knows_the_rows_that_were_in_doubt(self, lofty: Sandbox, tmp_path: Path) -> None:
+        lofty.change(scripted_faults=["drop_after_storing"] * 3, read_back_status=403)
+        first = run(rows=[row(n) for n in range(1, 4)], on_unknown="report", report_path=str(tmp_path / "r.csv"))
+        assert first.counts["unknown"] > 0
+        lofty.change(scripted_faults=[], read_back_status=None)
+        second = run(path=str(tmp_path / "r.csv"))
+        assert second.counts == {"already_delivered": 3}
+        told = [line for line in second.log if "rows done" in line]
+        assert second.xcom["lofty_progress"]["left"] >= 0
+        assert all("-" not in line.partition(" of ")[0] for line in told)
+
     def test_an_xcom_that_cannot_be_written_stops_no_delivery(self, lofty: Sandbox) -> None:
         def refuse(key: str, value: Any) -> None:
             raise RuntimeError("the server is away")

@@ -14,7 +14,9 @@ from urllib.parse import quote
 import pytest
 
 from airflow_provider_lofty.report import REPORT_COLUMNS
+from airflow_provider_lofty.ui.pushed import cleaned
 from airflow_provider_lofty.ui.reports import ReportFile
+from airflow_provider_lofty.ui.tries import Try
 
 from .conftest import Ran, token
 
@@ -124,6 +126,7 @@ class TestStanding:
             {"run_id": "no_such_run"},
             {"task_id": "no_such_task"},
             {"map_index": "7"},
+            {"map_index": "0" * 12 + "7"},
             {"map_index": "99999999999999999999"},
             {"map_index": "9" * 5000},
             {"dag_id": "nul\0"},
@@ -232,7 +235,7 @@ class TestRows:
         assert answer.headers["content-type"] == "application/json"
         assert "<script>alert(1)</script>\r\n'=1+1 \N{HOUSE BUILDING}" in dict(first["columns"])["note"]
         assert "<script>alert(1)</script>" in first["error"]
-        assert len(second["error"]) == 200_000
+        assert second["error"] == "x" * 2000 + "…"  # the download has all of it
 
     def test_a_large_report_is_answered_at_once(
         self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path]
@@ -249,6 +252,50 @@ class TestRows:
             answer = viewer.get(ran.url("/list"))
             assert answer.status_code == 404
             assert "report" in answer.json()["detail"]
+
+
+class TestWhatTasksPush:
+    """An XCom may hold anything: whoever may write XComs may write this one."""
+
+    @pytest.mark.parametrize(
+        "pushed",
+        [
+            {"outcomes": "text"}, {"outcomes": [1]}, {"outcomes": {"delivered": {"a": 1}}}, {"summary": 5},
+            {"summary": "x"}, {"summary": {"errors": None}}, {"summary": {"errors": [1, {}, {"outcome": []}]}},
+            {"summary": {"errors": [{"outcome": "delivered"}, {"outcome": "rejected", "error_code": [1]}]}},
+            {"error": 5}, {"error": {"text": "\ud800"}}, {"report_path": {}}, {"limit": float("nan")}, {"left": 10**400},
+            {"phase": ["ended"]}, {"phase": "ended", "summary": {"report_path": 7}}, {"at": {"<script>": 1}},
+        ],
+        ids=repr,
+    )  # fmt: skip
+    def test_the_page_takes_of_it_what_it_knows(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch, pushed: dict[str, Any]
+    ) -> None:
+        monkeypatch.setattr(
+            "airflow_provider_lofty.ui.standing.progress_of", lambda session, task: cleaned({"try_number": 1, **pushed})
+        )
+        answer = viewer.get(ran.url("/standing"))
+        assert answer.status_code == 200
+        told = answer.json()
+        assert all(isinstance(count, int) for count in told["outcomes"].values())
+        assert all(group["action"] for group in told["groups"])
+
+    def test_what_a_task_pushes_passes_whole(self) -> None:
+        summary = {"read": 3, "delivered": 2, "invalid": 1, "seconds": 1.5, "report_path": "/r/x.csv", "errors": [
+            {"count": 1, "outcome": "invalid", "http_status": None, "error_code": None, "error_field": "leadId",
+             "error": "must be an id", "example_source": "rows", "example_row": 3, "example_lead_id": 9007199254740995},
+        ]}  # fmt: skip
+        given = {"try_number": 1, "phase": "ended", "read": 3, "preview": False, "limit": 500.0, "summary": summary,
+                 "error": {"type": "LoftyRowsFailed", "text": "1 of 3"}, "outcomes": {"delivered": 2}}  # fmt: skip
+        found = cleaned(given)
+        assert {name: found[name] for name in given if name != "summary"} == {
+            name: value for name, value in given.items() if name != "summary"
+        }
+        assert {name: found["summary"][name] for name in summary if name != "errors"} == {
+            name: value for name, value in summary.items() if name != "errors"
+        }
+        (group,) = found["summary"]["errors"]
+        assert group == {**summary["errors"][0], "example_lead_id": "9007199254740995"}
 
 
 class TestReport:
@@ -294,6 +341,51 @@ class TestReport:
         for asked in ("/list", "/report"):
             assert viewer.get(ran.url(asked)).status_code == 404
         assert viewer.get(ran.url("/standing")).json()["report"]["is_here"] is False
+
+    def test_a_report_of_an_earlier_run_of_the_same_name_is_not_shown_while_this_one_runs(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tries = [Try(1, "running", None, None, 3.0)]
+        monkeypatch.setattr("airflow_provider_lofty.ui.standing.tries_of", lambda session, task: tries)
+        facts = {"try_number": 1, "phase": "sending", "read": 9, "left": 8, "outcomes": {"delivered": 1}}
+        monkeypatch.setattr("airflow_provider_lofty.ui.standing.progress_of", lambda session, task: facts)
+        told = viewer.get(ran.url("/standing")).json()
+        assert told["outcomes"] == {"delivered": 1}
+        assert (told["report"]["is_here"], told["report"]["why"]) == (False, "it is written when the run ends")
+
+    def test_a_run_that_wrote_no_report_names_none(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        facts = {"try_number": 1, "phase": "ended", "report_path": str(ran.report), "error": {"type": "X", "text": ""}}
+        monkeypatch.setattr("airflow_provider_lofty.ui.standing.progress_of", lambda session, task: facts)
+        report = viewer.get(ran.url("/standing")).json()["report"]
+        assert (report["is_here"], report["path"], report["why"]) == (False, None, "the run wrote no report")
+
+    @pytest.mark.parametrize("error", [OSError(5, "I/O error"), ValueError("key=topSecret"), KeyError("topSecret")])
+    @pytest.mark.parametrize("when", ["opened", "read"])
+    def test_a_store_that_fails_in_its_own_way_is_out_of_reach(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch, error: Exception, when: str
+    ) -> None:
+        class Broken(io.BytesIO):
+            """A file whose content cannot be had."""
+
+            def read(self, *size: Any) -> bytes:
+                raise error
+
+            def __next__(self) -> bytes:
+                raise error
+
+        def opened(path: str) -> Any:
+            if when == "opened":
+                raise error
+            return Broken()
+
+        monkeypatch.setattr("airflow_provider_lofty.ui.reports._open_inside", opened)
+        for asked in ("/list", "/report"):
+            answer = viewer.get(ran.url(asked))
+            assert answer.status_code == 404
+            assert "topSecret" not in answer.text
+        assert viewer.get(ran.url("/standing")).json()["outcomes"] == {"delivered": 2, "invalid": 1}
 
     def test_without_a_folder_there_are_counts_and_no_rows(
         self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch

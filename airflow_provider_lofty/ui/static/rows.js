@@ -10,7 +10,9 @@ const byId = (id) => document.getElementById(id);
 
 let chosenTry = Number(new URLSearchParams(location.search).get("try")) || 0; // 0: the last one
 let timer = 0;
-let asked = 0; // counts requests for rows, so that an answer that is late changes nothing
+let looks = 0; // count requests, so that an answer that is late changes nothing
+let asked = 0;
+let reading = null; // the request for rows that is under way
 let listed = "";
 let page = 1;
 let drawn = {};
@@ -44,8 +46,8 @@ function hasChanged(part, value) {
   return before !== drawn[part];
 }
 
-async function ask(path, parameters) {
-  const answer = await fetch(`${base}/${path}?${new URLSearchParams(parameters)}`, { credentials: "same-origin" });
+async function ask(path, parameters, signal) {
+  const answer = await fetch(`${base}/${path}?${new URLSearchParams(parameters)}`, { credentials: "same-origin", signal });
   const body = await answer.json().catch(() => ({}));
   if (answer.ok) return body;
   const why = { 401: "You are not logged in any more. Load Airflow's page again.",
@@ -80,15 +82,18 @@ function followTheme() {
 
 async function look() {
   clearTimeout(timer);
+  const number = ++looks;
   let wait = WAITING_MS;
   try {
     const standing = await ask("standing", { try: chosenTry });
+    if (number !== looks) return;
     draw(standing);
     byId("live").className = "soft small";
     byId("live").textContent = `as of ${new Date().toLocaleTimeString()}`;
     if (standing.is_over) wait = 0;
     else if (standing.state === "running" || standing.mapped) wait = RUNNING_MS;
   } catch (error) {
+    if (number !== looks) return;
     const isFinal = error.status >= 400 && error.status < 500;
     notice(isFinal ? error.message : null);
     byId("live").className = "small lost";
@@ -150,7 +155,8 @@ function drawNotice(standing) {
   if (progress && progress.preview) text = "This was a preview: nothing was sent.";
   if (!progress && standing.is_over && !standing.report.is_here) {
     text = standing.try === standing.tries[standing.tries.length - 1].number
-      ? "This task has left nothing here: it is no Lofty task, it ended before it began, or do_xcom_push is off."
+      ? "This task has left nothing here: it is no Lofty task, it ended before it began, do_xcom_push is off, or " +
+        "a store of XComs of your own keeps what it left."
       : "Airflow keeps what a try has shown of itself only until the next one begins, and this try left no report.";
   } else if (!progress && !standing.is_over && !standing.report.is_here) {
     text = "Nothing to see yet: the task has not begun, or it is no Lofty task.";
@@ -319,11 +325,13 @@ function explanation(report) {
 
 async function list() {
   const number = ++asked;
-  const shown = listed.split(" ")[0];
+  if (reading) reading.abort();
+  reading = new AbortController();
   byId("found").textContent = "Reading the report …";
   try {
+    const shown = listed.split(" ")[0];
     const parameters = { try: shown, outcome: byId("outcome").value, text: byId("text").value.trim(), page };
-    const found = await ask("list", parameters);
+    const found = await ask("list", parameters, reading.signal);
     if (number === asked) drawList(found);
   } catch (error) {
     if (number !== asked) return;
@@ -339,6 +347,7 @@ function drawList(found) {
   byId("pager").hidden = found.pages < 2;
   byId("previous").disabled = found.page <= 1;
   byId("next").disabled = found.page >= found.pages;
+  if (document.activeElement.disabled) byId("found").focus();
   byId("list").replaceChildren(...found.rows.map((row) => element("tr", {},
     cell("Row", row.row_number, "number"), cell("Lead", row.lead_id, "number"), cell("Outcome", row.outcome),
     cell("Field", row.error_field), cell("Error", row.error, "error"), cell("HTTP", row.http_status, "number"),
