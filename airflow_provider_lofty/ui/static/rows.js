@@ -3,6 +3,7 @@
 
 const RUNNING_MS = 2000;
 const WAITING_MS = 5000;
+const STALE_MS = 20000;
 const FAILED = ["invalid", "rejected", "unknown", "not_attempted"];
 const OUTCOMES = ["delivered", "already_delivered", "would_send", "duplicate", ...FAILED];
 const base = location.pathname.replace(/\/$/, "");
@@ -188,7 +189,8 @@ function drawProgress(standing) {
   }
   const done = read - progress.left;
   byId("bar").value = read ? done / read : 0;
-  byId("done").textContent = `${count(done)} of ${count(read)} rows done (${read ? Math.floor((done / read) * 100) : 0} %)`;
+  const share = read ? Math.floor((done / read) * 100) : 0;
+  byId("done").textContent = `${count(done)} of ${count(read)} rows done (${share} %)${age(progress.at)}`;
   const rate = progress.rows_per_minute;
   facts(byId("pace"), [
     ["rows a minute", rate === undefined ? null : count(Math.round(rate))],
@@ -198,6 +200,12 @@ function drawProgress(standing) {
     ["requests", progress.requests === undefined ? null : count(progress.requests)],
     ["refused for the rate", progress.throttled ? count(progress.throttled) : null],
   ]);
+}
+
+// A task that Airflow's server does not answer at once, or one before Airflow 3.3, tells less often.
+function age(at) {
+  const told = new Date(at);
+  return Date.now() - told > STALE_MS ? `, as it was at ${told.toLocaleTimeString()}` : "";
 }
 
 function quota(rate, limit) {
