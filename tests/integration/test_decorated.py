@@ -28,10 +28,10 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_what_functions_return_or_yield_is_delivered(done: Any) -> None:
     lofty, result = done
     arrived = sorted(activity.lead_id for activity in lofty.activities)
-    assert arrived == [100, 101, *range(200, 1200), 2000, 3000, 3001]
+    assert arrived == [100, 101, *range(200, 1200), 2000, 3000, 3001, 3100, 3101, 3200, 3201]
     states = {task: state for task, (state, _) in result.states.items()}
     assert {task for task, state in states.items() if state == "success"} == {
-        "upstream", "returns", "yields", "one_row", "mapped",
+        "upstream", "returns", "yields", "one_row", "mapped", "by_kwargs", "group.framed",
     }  # fmt: skip
     assert {task for task, state in states.items() if state == "failed"} == {"nothing", "breaks", "hurries"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from airflow.sdk import dag, task
+from airflow.sdk import TaskGroup, dag, task
 
 DEFAULTS = {"type": "Browse", "link": "https://www.example.com", "picture": ""}
 
@@ -37,6 +37,12 @@ def decorated_rows() -> None:
     def mapped(number: int) -> Iterator[dict[str, Any]]:
         yield row(number)
 
+    @task.lofty_add_activity(defaults=DEFAULTS, check_existing="never")
+    def framed() -> Any:
+        import pandas as pd
+
+        return pd.DataFrame([row(3200), row(3201)])
+
     @task.lofty_add_activity(defaults=DEFAULTS)
     def nothing() -> None:
         """Forget to return anything."""
@@ -54,6 +60,9 @@ def decorated_rows() -> None:
     yields()
     one_row()
     mapped.expand(number=[3000, 3001])
+    mapped.override(task_id="by_kwargs").expand_kwargs([{"number": 3100}, {"number": 3101}])
+    with TaskGroup("group"):
+        framed()
     nothing()
     breaks()
     hurries()
