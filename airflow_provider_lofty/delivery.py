@@ -251,6 +251,7 @@ class Delivery:
                 self._start_what_may_go(pool)
                 self._take_results(self._patience())
                 self._tend()
+                self._progress.in_doubt = len(self._settling)
                 self._progress.tell()
                 self._show(self._progress)
         except JournalError as error:

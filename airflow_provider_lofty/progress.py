@@ -24,6 +24,7 @@ class Progress:
         self._log = log
         self._clock = clock
         self.counts: Counter[str] = Counter()
+        self.in_doubt = 0
         self._told = clock()
         self._steps = deque([(self._told, 0)], maxlen=int(_RECENT_SECONDS / _STEP_SECONDS))
 
@@ -46,9 +47,9 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """How long it takes at this rate; None while nobody can tell."""
-        rate = self.rows_per_minute
-        return self.left * 60 / rate if rate else None
+        """How long it takes at this rate; None while nobody can tell, as when only rows in doubt are left."""
+        rate, to_send = self.rows_per_minute, self.left - self.in_doubt
+        return None if not rate or (self.in_doubt and to_send <= 0) else max(to_send, 0) * 60 / rate
 
     def plan(self, requests_per_minute: float, is_told: bool, seconds_allowed: float) -> None:
         """
@@ -79,11 +80,13 @@ class Progress:
             return
         self._told = now
         left = self.seconds_left
-        eta = "no row done yet" if left is None else f"about {duration(left)} left"
+        eta = "no row done yet" if not self.done else "" if left is None else f"about {duration(left)} left"
+        doubts = f"{self.in_doubt} in doubt, being read back" if self.in_doubt else ""
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items())
         self._log.info(
-            "%d of %d rows done (%s), %.0f rows/min, %s",
-            self.done, self._total, outcomes or "none", self.rows_per_minute, eta,
+            "%d of %d rows done (%s), %.0f rows/min%s",
+            self.done, self._total, outcomes or "none", self.rows_per_minute,
+            "".join(f", {words}" for words in (eta, doubts) if words),
         )  # fmt: skip
 
 

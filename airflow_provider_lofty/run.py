@@ -300,13 +300,15 @@ class Run:
             phase=SENDING,
             read=self.spool.read,
             outcomes=dict(known_before + progress.counts),
-            left=progress.left,
+            left=max(progress.left, 0),
+            in_doubt=progress.in_doubt,
             rows_per_minute=round(progress.rows_per_minute, 1),
             seconds_left=progress.seconds_left,
             seconds=round(self._clock() - self._started, 1),
             requests=self._hook.requests_made,
             throttled=self._hook.times_throttled,
             limit=self._hook.pacer.limit,
+            cap=self._hook.cap,
         )
 
     @contextmanager
@@ -331,8 +333,10 @@ class Run:
         self._board.pin(BaseXCom.XCOM_RETURN_KEY, self.summary)
 
     def _show_end(self) -> None:
-        limit = None if self._policy.preview else self._hook.pacer.limit
-        self._board.show(phase=ENDED, limit=limit, summary=self.summary)
+        if self._policy.preview:
+            self._board.show(phase=ENDED, summary=self.summary)
+        else:
+            self._board.show(phase=ENDED, limit=self._hook.pacer.limit, cap=self._hook.cap, summary=self.summary)
 
     def _account(self, reason: str) -> None:
         spool = self.spool

@@ -315,6 +315,19 @@ def test_a_stop_before_the_first_row_sends_nothing(lofty: Sandbox, prepare: Prep
     assert lofty.requests == []
 
 
+def test_rows_in_doubt_are_no_matter_of_the_rate() -> None:
+    log, now = Log(), [0.0]
+    told = progress.Progress(10, log, lambda: now[0])
+    told.count("delivered", 6)
+    now[0] = 31.0
+    told.in_doubt = 2
+    assert told.seconds_left == pytest.approx(2 * 31 / 6, rel=0.01)
+    told.count("delivered", 2)
+    assert told.seconds_left is None
+    told.tell()
+    assert log.lines == ["8 of 10 rows done (8 delivered), 15 rows/min, 2 in doubt, being read back"]
+
+
 def test_progress_tells_counts_rate_and_time_left(
     lofty: Sandbox, prepare: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,7 @@ class ModelLofty:
         self.alters: Callable[[dict[str, Any]], dict[str, Any]] = dict
         self.reads_fail = 0
         self.pacer = Pacer(10**9, time.monotonic)
+        self.cap = None
         self.settings = SimpleNamespace(
             max_in_flight=4, settle_seconds=SETTLE_SECONDS, loaded_settle_seconds=SETTLE_SECONDS,
             authorised_seconds=10.0,

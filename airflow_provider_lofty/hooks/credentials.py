@@ -40,6 +40,8 @@ _OAUTH_CODES = frozenset(  # RFC 6749, section 5.2
 # What Authlib raises for a refusal, and for JSON that is no token.
 _NO_TOKEN = (AuthlibBaseError, HTTPError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 
+_THIRD_PART = {"client_credentials": "customer_key, or the password in its place", "refresh_token": "refresh_token"}
+
 PostForm = Callable[[str, dict[str, str], dict[str, str], Any], Response]
 
 
@@ -180,7 +182,7 @@ class RenewedToken:
         except _NO_TOKEN as error:
             raise LoftyCredentialRefused(
                 f"Lofty's token endpoint refused ({_refusal(error)}); check client_id, client_secret and the "
-                f"{'customer_key' if settings.auth_type == 'client_credentials' else 'refresh_token'}"
+                + _THIRD_PART[settings.auth_type]
             ) from None
         return dict(fetched)
 

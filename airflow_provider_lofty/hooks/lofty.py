@@ -140,12 +140,16 @@ class LoftyHook(BaseHook):
         reading = self._pacer_of(_READING)
         return math.inf if reading.is_full else max(self.pacer.delay(), reading.delay())
 
+    @property
+    def cap(self) -> float | None:
+        """Requests a minute that the author or the connection allows, the smaller of the two; None without any."""
+        return min((cap for cap in (self.requests_per_minute, self.settings.requests_per_minute) if cap), default=None)
+
     def _pacer_of(self, endpoint: str) -> Pacer:
         """Limits are kept for each endpoint: some have lower ones, which say nothing about the others."""
         with self._counting:
             if endpoint not in self._pacers:
-                caps = [cap for cap in (self.requests_per_minute, self.settings.requests_per_minute) if cap]
-                self._pacers[endpoint] = Pacer(min(caps, default=None), time.monotonic, self._reset_unit)
+                self._pacers[endpoint] = Pacer(self.cap, time.monotonic, self._reset_unit)
             return self._pacers[endpoint]
 
     @cached_property
@@ -335,7 +339,10 @@ class LoftyHook(BaseHook):
 
         :return: whether it can be used; and who it speaks for, or what is wrong and what to do
         """
-        return told(lambda: check_up(self.settings, self._ask_once, time.monotonic))
+        is_usable, said = told(lambda: check_up(self.settings, self._ask_once, time.monotonic))
+        return is_usable, said.removeprefix(
+            f"the connection {self.lofty_conn_id!r}: "
+        )  # Airflow tests under another id
 
     def _ask_once(
         self, method: str, url: str, *, timeout_seconds: float, headers: Mapping[str, str] | None = None, **content: Any

@@ -98,7 +98,8 @@ def _settings(connection: Connection, defaults: Mapping[str, str]) -> LoftySetti
         secrets["customer_key"] = secrets["customer_key"] or secrets["password"]
     for name in _NEEDS[auth_type]:
         if not secrets[name]:
-            raise ValueError(f"auth_type {auth_type!r} needs {name}, which is empty")
+            named = f"{name}, or the password in its place," if name == "customer_key" else f"{name},"
+            raise ValueError(f"auth_type {auth_type!r} needs {named} which is empty")
     base_url = _base_url(connection)
     requests_per_minute, max_in_flight, timeout, settle = (_number(field, extra, defaults) for field in _NUMBERS)
     return LoftySettings(

@@ -85,11 +85,12 @@ def rows(
     report: Annotated[ReportFile, Depends(_report)],
     outcome: Annotated[str, Query(max_length=30)] = FAILED,
     text: Annotated[str, Query(max_length=200)] = "",
+    code: Annotated[str, Query(max_length=20)] = "",
     page: Annotated[int, Query(ge=1, le=10**_MOST_DIGITS)] = 1,
 ) -> dict[str, Any]:
     """Give one page of the report's rows: see :func:`page_of`."""
     try:
-        return page_of(report, outcome, text, page)
+        return page_of(report, outcome, text, page, code)
     except OutOfReachError as error:
         raise HTTPException(404, str(error)) from None
 

@@ -63,7 +63,7 @@ _SUMMARY: dict[str, Callable[[Any], Any]] = {
 }
 _PROGRESS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("try_number", "read", "left", "rows_per_minute", "seconds_left", "seconds"), _number),
-    **dict.fromkeys(("requests", "throttled", "limit"), _number),
+    **dict.fromkeys(("requests", "throttled", "limit", "cap", "in_doubt"), _number),
     **dict.fromkeys(("phase", "started", "at", "report_path"), _text),
     "preview": _switch,
     "outcomes": _outcomes,

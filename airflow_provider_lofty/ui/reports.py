@@ -144,13 +144,14 @@ def _open_url(url: str) -> IO[bytes]:
     return stream
 
 
-def page_of(report: ReportFile, outcome: str, text: str, page: int) -> dict[str, Any]:
+def page_of(report: ReportFile, outcome: str, text: str, page: int, code: str = "") -> dict[str, Any]:
     """
     Give one page of a report's rows.
 
     :param outcome: an outcome, ``failed`` for all that count as failed, or empty for every row
     :param text: what a cell has to contain, in any case
     :param page: from 1
+    :param code: Lofty's code, where only its rows are wanted
     :return: ``total`` rows that fit, ``pages``, ``page`` and its ``rows``: the report's columns without ``lofty_``, and
         the row's own as ``columns``. Long cells are cut
     :raises OutOfReachError: as :meth:`ReportFile.table`
@@ -160,7 +161,9 @@ def page_of(report: ReportFile, outcome: str, text: str, page: int) -> dict[str,
     total, rows = 0, []
     with report.table() as (header, table):
         for cells in table:
-            if cells[_OUTCOME] not in wanted or (sought and not any(sought in cell.casefold() for cell in cells)):
+            if cells[_OUTCOME] not in wanted or (code and cells[_CODE] != code):
+                continue
+            if sought and not any(sought in cell.casefold() for cell in cells):
                 continue
             if first <= total < first + PAGE_ROWS:
                 rows.append(_shown(header, cells))

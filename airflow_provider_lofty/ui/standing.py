@@ -93,10 +93,14 @@ def _report(file: ReportFile, chosen: Try, progress: dict[str, Any]) -> dict[str
         return {**found, "why": "it is written when the run ends"}
     if path is None:
         return {**found, "why": "the run wrote no report"}
+    if file.path is None:
+        return {**found, "why": "this web server has no report_folder under [lofty] in its airflow.cfg"}
     if path.rpartition("/")[2] != file.name:
         return {**found, "why": "it is written where the task's author wanted it, and not opened from here"}
     try:
         with file.opened():
             return {**found, "is_here": True, "path": file.path, "why": None}
     except OutOfReachError as error:
+        if progress and not has_ended:
+            return {**found, "path": None, "why": "the task ended before it could write one"}
         return {**found, "why": str(error)}

@@ -220,6 +220,16 @@ class TestRows:
         assert numbers("outcome=&text=elm%20STREET") == ["1", "2"]
         assert numbers("outcome=<script>") == []
 
+    def test_rows_of_one_code_are_found_by_it(
+        self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path]
+    ) -> None:
+        rows = [
+            fate(n, "rejected", "no", lofty_error_code=code, lead=20012) for n, code in enumerate((20012, 20006, ""))
+        ]
+        report_at(report_of(rows))
+        found = viewer.get(ran.url("/list?code=20012")).json()
+        assert [row["row_number"] for row in found["rows"]] == ["0"]
+
     def test_rows_come_in_pages(self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path]) -> None:
         report_at(report_of([fate(n) for n in range(1, 102)]))
         pages = [viewer.get(ran.url(f"/list?page={page}")).json() for page in (1, 2, 3, 4)]
@@ -352,6 +362,16 @@ class TestReport:
         told = viewer.get(ran.url("/standing")).json()
         assert told["outcomes"] == {"delivered": 1}
         assert (told["report"]["is_here"], told["report"]["why"]) == (False, "it is written when the run ends")
+
+    def test_a_killed_run_names_no_report(
+        self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        report_at(None)
+        facts = {"try_number": 1, "phase": "sending", "report_path": str(ran.report), "outcomes": {"delivered": 1}}
+        monkeypatch.setattr("airflow_provider_lofty.ui.standing.progress_of", lambda session, task: facts)
+        report = viewer.get(ran.url("/standing")).json()["report"]
+        assert (report["is_here"], report["path"]) == (False, None)
+        assert report["why"] == "the task ended before it could write one"
 
     def test_a_run_that_wrote_no_report_names_none(
         self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch

@@ -4,6 +4,7 @@
 const RUNNING_MS = 2000;
 const WAITING_MS = 5000;
 const STALE_MS = 20000;
+const MANY_REQUESTS = 50;
 const FAILED = ["invalid", "rejected", "unknown", "not_attempted"];
 const OUTCOMES = ["delivered", "already_delivered", "would_send", "duplicate", ...FAILED];
 const base = location.pathname.replace(/\/$/, "");
@@ -16,6 +17,7 @@ let asked = 0;
 let reading = null; // the request for rows that is under way
 let listed = "";
 let page = 1;
+let code = ""; // Lofty's, while the rows of one group are shown
 let drawn = {};
 
 // Small helpers
@@ -114,6 +116,7 @@ function draw(standing) {
   const index = standing.map_index >= 0 ? ` [${standing.map_index}]` : "";
   byId("task").textContent = `${standing.dag_id} / ${standing.run_id} / ${standing.task_id}${index}`;
   byId("mapped").hidden = !standing.mapped;
+  byId("overview").hidden = !(standing.map_index >= 0);
   if (standing.mapped) {
     notice(null);
     drawMapped(standing.mapped);
@@ -162,7 +165,8 @@ function drawNotice(standing) {
   } else if (!progress && !standing.is_over && !standing.report.is_here) {
     text = "Nothing to see yet: the task has not begun, or it is no Lofty task.";
   } else if (progress && !isEnded(progress) && standing.state !== "running" && standing.state !== null) {
-    text = `The task ended without a summary, as it does when it is killed. Known of it, as of ${progress.at}:`;
+    const at = new Date(progress.at).toLocaleTimeString();
+    text = `The task ended without a summary, as it does when it is killed; a retry or a clear goes on from there. What is known of it, as of ${at}:`;
   }
   notice(text);
 }
@@ -194,7 +198,8 @@ function drawProgress(standing) {
   const rate = progress.rows_per_minute;
   facts(byId("pace"), [
     ["rows a minute", rate === undefined ? null : count(Math.round(rate))],
-    ["quota, requests a minute", progress.limit ? quota(rate, progress.limit) : "not named by Lofty yet"],
+    ["quota, requests a minute", progress.limit ? quota(rate, progress) : "not named by Lofty yet"],
+    ["in doubt, being read back", progress.in_doubt ? count(progress.in_doubt) : null],
     ["time left, about", progress.seconds_left === null || progress.seconds_left === undefined ? null : duration(progress.seconds_left)],
     ["running for", standing.seconds === null ? null : duration(standing.seconds)],
     ["requests", progress.requests === undefined ? null : count(progress.requests)],
@@ -208,8 +213,15 @@ function age(at) {
   return Date.now() - told > STALE_MS ? `, as it was at ${told.toLocaleTimeString()}` : "";
 }
 
-function quota(rate, limit) {
-  return rate === undefined ? count(limit) : `${count(limit)}, ${Math.min(Math.round((rate / limit) * 100), 100)} % used`;
+// A cap of the connection or the task, where it is the smaller one, is all that may be used.
+function quota(rate, progress) {
+  const most = usable(progress);
+  const named = most < progress.limit ? `${count(most)} by a cap, Lofty allows ${count(progress.limit)}` : count(most);
+  return rate === undefined ? named : `${named}, ${Math.min(Math.round((rate / most) * 100), 100)} % used`;
+}
+
+function usable(progress) {
+  return Math.min(progress.limit, progress.cap || progress.limit);
 }
 
 function drawResult(standing) {
@@ -235,8 +247,9 @@ function counted(standing, total) {
 }
 
 function summed(standing, summary) {
-  const limit = standing.progress && standing.progress.limit;
-  const share = limit && summary.seconds ? summary.requests / ((limit * summary.seconds) / 60) : null;
+  const limit = standing.progress && standing.progress.limit && usable(standing.progress);
+  // The share of a few requests says nothing.
+  const share = limit && summary.seconds && summary.requests >= MANY_REQUESTS ? (summary.requests * 60) / (limit * summary.seconds) : null;
   return [
     ["rows read", count(summary.read)],
     ["duration", duration(summary.seconds)],
@@ -286,6 +299,7 @@ function showButton(group) {
   button.addEventListener("click", () => {
     byId("outcome").value = group.outcome;
     byId("text").value = group.error_code || !group.error ? "" : group.error.slice(0, 200);
+    code = group.error_code ? String(group.error_code) : "";
     page = 1;
     list();
     byId("rows").scrollIntoView();
@@ -298,8 +312,10 @@ function showButton(group) {
 
 function drawReport(standing) {
   const report = standing.report;
-  byId("rows").hidden = byId("download").hidden = !report.is_here;
+  byId("download").hidden = !report.is_here;
+  byId("rows").hidden = !report.is_here || !Object.keys(standing.outcomes).length;
   byId("download").href = `${base}/report?try=${standing.try}`;
+  const isEmpty = Boolean(standing.progress && standing.progress.error) && !Object.keys(standing.outcomes).length;
   const isExpected = standing.progress && (isEnded(standing.progress) || standing.state !== "running");
   byId("without").hidden = report.is_here || !isExpected;
   if (report.is_here) {
@@ -309,17 +325,18 @@ function drawReport(standing) {
       page = 1;
       list();
     }
-  } else if (hasChanged("why", report)) {
-    byId("why").replaceChildren(...explanation(report));
+  } else if (hasChanged("why", [report, isEmpty])) {
+    byId("why").replaceChildren(...explanation(report, isEmpty));
   }
 }
 
-function explanation(report) {
+function explanation(report, isEmpty) {
   const paragraphs = [];
+  if (isEmpty) return [element("p", { textContent: "The task failed before it had read its rows; nothing was sent." })];
   if (report.path) {
     paragraphs.push(element("p", {}, "The report is at ", element("code", { textContent: report.path }), `; ${report.why}.`));
   } else {
-    paragraphs.push(element("p", { textContent: "No report was written, so there are counts and errors here, and no rows." }));
+    paragraphs.push(element("p", { textContent: `There are counts and errors here, and no rows: ${report.why}.` }));
   }
   if (!report.is_configured) {
     paragraphs.push(
@@ -338,7 +355,7 @@ async function list() {
   byId("found").textContent = "Reading the report …";
   try {
     const shown = listed.split(" ")[0];
-    const parameters = { try: shown, outcome: byId("outcome").value, text: byId("text").value.trim(), page };
+    const parameters = { try: shown, outcome: byId("outcome").value, text: byId("text").value.trim(), code, page };
     const found = await ask("list", parameters, reading.signal);
     if (number === asked) drawList(found);
   } catch (error) {
@@ -350,7 +367,9 @@ async function list() {
 
 function drawList(found) {
   const first = (found.page - 1) * 50;
-  byId("found").textContent = found.total ? `${count(found.total)} rows` : "No such rows.";
+  const none = byId("outcome").value === "failed" && !byId("text").value ? "No row failed." : "No such rows.";
+  const rows = `${count(found.total)} ${found.total === 1 ? "row" : "rows"}${code ? ` with code ${code}` : ""}`;
+  byId("found").textContent = found.total ? rows : none;
   byId("page").textContent = found.total ? `${count(first + 1)}–${count(first + found.rows.length)} of ${count(found.total)}` : "";
   byId("pager").hidden = found.pages < 2;
   byId("previous").disabled = found.page <= 1;
@@ -405,12 +424,13 @@ function download(event) {
 function start() {
   followTheme();
   let typing = 0;
-  const again = () => { page = 1; list(); };
+  const again = () => { page = 1; code = ""; list(); };
   byId("filter").addEventListener("submit", (event) => { event.preventDefault(); again(); });
   byId("outcome").addEventListener("change", again);
   byId("text").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(again, 300); });
-  byId("previous").addEventListener("click", () => { page -= 1; list(); });
-  byId("next").addEventListener("click", () => { page += 1; list(); });
+  const turn = (by) => { page += by; list(); byId("rows").scrollIntoView(); };
+  byId("previous").addEventListener("click", () => turn(-1));
+  byId("next").addEventListener("click", () => turn(1));
   byId("download").addEventListener("click", download);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
   look();
