@@ -274,15 +274,14 @@ class Run:
             settings.max_in_flight, self._policy.stop_after_rejections, settings.settle_seconds, loaded_settle,
             settings.authorised_seconds, self._policy.on_unknown, self._deadline,
         )  # fmt: skip
+        known = +Counter(self.spool.counts())
         delivery = Delivery(
             self.spool, self._hook, self._journal, existing, conduct, self._log, stop,
-            show=partial(self._show, Counter(self.spool.counts())),
+            show=partial(self._show, known),
             doubtful=sum(row is not None for _, row in doubtful), clock=self._clock,
         )  # fmt: skip
-        known = {outcome: count for outcome, count in self.spool.counts().items() if count}
-        self._board.show(
-            phase=SENDING, read=self.spool.read, outcomes=known, left=self.spool.read - sum(known.values())
-        )
+        left = self.spool.read - known.total()
+        self._board.show(phase=SENDING, read=self.spool.read, outcomes=dict(known), left=left)
         try:
             delivery.recall(doubtful)
             self._stopped = delivery.run()
@@ -304,7 +303,6 @@ class Run:
             in_doubt=progress.in_doubt,
             rows_per_minute=round(progress.rows_per_minute, 1),
             seconds_left=progress.seconds_left,
-            seconds=round(self._clock() - self._started, 1),
             requests=self._hook.requests_made,
             throttled=self._hook.times_throttled,
             limit=self._hook.pacer.limit,

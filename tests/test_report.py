@@ -255,7 +255,9 @@ def test_ids_that_look_alike_share_no_file() -> None:
 
 
 def test_the_longest_ids_make_a_name_that_a_disk_takes(tmp_path: Path) -> None:
-    Path(report_file(f"{tmp_path}/", "d" * 250, "r" * 250, "t" * 250, 99999, 9999)).touch()
+    path = Path(report_file(f"{tmp_path}/", "d" * 250, "r" * 250, "t" * 250, 99999, 9999))
+    path.touch()
+    assert path.exists()
 
 
 def test_no_run_id_leads_out_of_the_folder() -> None:

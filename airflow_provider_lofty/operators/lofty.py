@@ -22,7 +22,7 @@ from airflow_provider_lofty.board import ENDED, READING, Board
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete, LoftyError
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.intake import Intake
-from airflow_provider_lofty.journal import Journal, NoJournal, utc_now
+from airflow_provider_lofty.journal import Journal, NoJournal
 from airflow_provider_lofty.limits import Limit
 from airflow_provider_lofty.links import LoftyReportLink
 from airflow_provider_lofty.names import MappingError
@@ -341,7 +341,6 @@ class LoftyAddActivityOperator(BaseOperator):
         *_, try_number = self._place(context)
         return {
             "try_number": try_number,
-            "started": utc_now(),
             "preview": self.preview,
             "report_path": self._report_path(context),
         }

@@ -62,9 +62,9 @@ _SUMMARY: dict[str, Callable[[Any], Any]] = {
     "report_path": _text,
 }
 _PROGRESS: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("try_number", "read", "left", "rows_per_minute", "seconds_left", "seconds"), _number),
+    **dict.fromkeys(("try_number", "read", "left", "rows_per_minute", "seconds_left"), _number),
     **dict.fromkeys(("requests", "throttled", "limit", "cap", "in_doubt"), _number),
-    **dict.fromkeys(("phase", "started", "at", "report_path"), _text),
+    **dict.fromkeys(("phase", "at", "report_path"), _text),
     "preview": _switch,
     "outcomes": _outcomes,
     "summary": lambda value: {**dict.fromkeys(_COUNTS, 0), **_kept(value, _SUMMARY)} if value else None,

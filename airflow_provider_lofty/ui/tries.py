@@ -33,12 +33,10 @@ class TaskId(NamedTuple):
 
 
 class Try(NamedTuple):
-    """One try of a task instance; times in ISO 8601."""
+    """One try of a task instance, and for how long it ran or has been running."""
 
     number: int
     state: str | None
-    started: str | None
-    ended: str | None
     seconds: float | None
 
     @property
@@ -54,7 +52,7 @@ def tries_of(session: Session, task: TaskId) -> list[Try]:
         columns = (model.try_number, model.state, model.start_date, model.end_date)
         for number, state, start, end in session.execute(select(*columns).where(*_is(model, task))):
             if state is not None or number not in found:  # a task that was cleared still has its last try's number
-                found[number] = Try(number, state and str(state), _iso(start), _iso(end), _seconds(start, end))
+                found[number] = Try(number, state and str(state), _seconds(start, end))
     return [found[number] for number in sorted(found)]
 
 
@@ -89,10 +87,6 @@ def _is(model: Any, task: TaskId) -> list[Any]:
 def _object(value: Any) -> dict[str, Any] | None:
     """What the task pushed, as far as it is what a task pushes; a store of XComs may keep a reference in its place."""
     return cleaned(value) if isinstance(value, dict) else None
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(timezone.utc).isoformat(timespec="seconds")
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_lofty.hooks.lofty import LoftyHook
+from airflow_provider_lofty.sandbox import Sandbox
 
 from .raw_server import RawServer, Script, answering
 from .tls import make_certificate, server_side
@@ -43,6 +44,13 @@ def hook(waits: list[float]) -> Iterator[LoftyHook]:
     hook = LoftyHook(sleep=waits.append)
     yield hook
     hook.close()
+
+
+@pytest.fixture
+def connected(lofty: Sandbox, connect: Callable[..., None], hook: LoftyHook) -> LoftyHook:
+    """Give a hook on a practice Lofty."""
+    connect(lofty)
+    return hook
 
 
 @pytest.fixture(scope="session")

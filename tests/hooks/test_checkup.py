@@ -25,27 +25,14 @@ from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.provider_info import PACKAGE
 from airflow_provider_lofty.sandbox import Answer, Sandbox
 
+from .oauth import CLIENT, REFRESH
 from .raw_server import RawServer, closed_port, http
 from .tls import TARGET, over_tls
 
 Connect = Callable[..., None]
 Serve = Callable[..., RawServer]
 
-OAUTH = {
-    "client_id": "made-up-client-id",
-    "client_secret": "made-up-client-secret",
-    "customer_key": "made-up-customer-key",
-    "refresh_token": "made-up-refresh-token",
-}
-CLIENT = {**OAUTH, "auth_type": "client_credentials"}
-REFRESH = {**OAUTH, "auth_type": "refresh_token"}
 PROFILE = {"id": 11, "firstName": "Practice", "lastName": "Agent", "roleName": "Agent", "email": "agent@example.com"}
-
-
-@pytest.fixture
-def connected(lofty: Sandbox, connect: Connect, hook: LoftyHook) -> LoftyHook:
-    connect(lofty)
-    return hook
 
 
 def paths(lofty: Sandbox) -> list[str]:

@@ -16,16 +16,9 @@ from airflow_provider_lofty.hooks.credentials import credential_from
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.sandbox import Answer, Sandbox
 
+from .oauth import CLIENT, REFRESH
 from .raw_server import http
 
-OAUTH = {
-    "client_id": "made-up-client-id",
-    "client_secret": "made-up-client-secret",
-    "customer_key": "made-up-customer-key",
-    "refresh_token": "made-up-refresh-token",
-}
-CLIENT = {**OAUTH, "auth_type": "client_credentials"}
-REFRESH = {**OAUTH, "auth_type": "refresh_token"}
 ACTIVITY = {"type": "Browse", "text": "t", "link": "l", "picture": "p", "created": 1714557600123}
 
 Connect = Callable[..., None]

@@ -41,12 +41,6 @@ ACTIVITY = {
 PATH = "/v1.0/leads/5/activity"
 
 
-@pytest.fixture
-def connected(lofty: Sandbox, connect: Connect, hook: LoftyHook) -> LoftyHook:
-    connect(lofty)
-    return hook
-
-
 def paths(lofty: Sandbox) -> list[str]:
     return [request.path for request in lofty.requests]
 

@@ -355,7 +355,7 @@ class TestReport:
     def test_a_report_of_an_earlier_run_of_the_same_name_is_not_shown_while_this_one_runs(
         self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        tries = [Try(1, "running", None, None, 3.0)]
+        tries = [Try(1, "running", 3.0)]
         monkeypatch.setattr("airflow_provider_lofty.ui.standing.tries_of", lambda session, task: tries)
         facts = {"try_number": 1, "phase": "sending", "read": 9, "left": 8, "outcomes": {"delivered": 1}}
         monkeypatch.setattr("airflow_provider_lofty.ui.standing.progress_of", lambda session, task: facts)
