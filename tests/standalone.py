@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-START_SECONDS = 120.0
+START_SECONDS = 300.0
+WAIT_SECONDS = 300.0
+# Below those that the system hands out by itself: by the time Airflow binds it, another test could have been given it.
+PORTS = range(20_000, 32_000)
+
+
+def free_port() -> int:
+    while True:
+        port = random.choice(PORTS)  # noqa: S311
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+
+
+@contextmanager
+def one_at_a_time(file: Path) -> Iterator[None]:
+    """Wait until no other process is in here with this file."""
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class Standalone:
@@ -28,10 +52,8 @@ class Standalone:
     def __init__(self, home: Path, environment: dict[str, str]) -> None:
         self.dags = home / "dags"
         self.dags.mkdir()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        port = self.url.rpartition(":")[2]
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
         self._environment = {
             **os.environ,
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),  # it calls "airflow"
@@ -42,8 +64,10 @@ class Standalone:
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            "AIRFLOW__API__PORT": port,
+            "AIRFLOW__API__PORT": str(port),
             "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "2",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
             "PYTHONWARNINGS": "ignore",
@@ -54,15 +78,17 @@ class Standalone:
         self._token = ""
 
     def __enter__(self) -> Standalone:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "airflow", "standalone"], cwd=self.dags.parent,  # not where the package lies
-            env=self._environment, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-        try:
-            self._wait_until_healthy()
-        except BaseException:
-            self.__exit__()
-            raise
+        # Starts that compete for the processors take each other past the limit.
+        with one_at_a_time(Path(tempfile.gettempdir(), f"airflow-starts-{os.getuid()}")):
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "airflow", "standalone"], cwd=self.dags.parent,  # not where the package lies
+                env=self._environment, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+            try:
+                self._wait_until_healthy()
+            except BaseException:
+                self.__exit__()
+                raise
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -79,7 +105,7 @@ class Standalone:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             assert self._process is not None
-            assert self._process.poll() is None, "airflow standalone has ended"
+            assert self._process.poll() is None, f"airflow standalone has ended: {self._last_said()}"
             try:
                 health = self._ask("GET", "/api/v2/monitor/health")
                 if all((health[part] or {}).get("status") == "healthy" for part in ("scheduler", "dag_processor")):
@@ -88,7 +114,13 @@ class Standalone:
             except (OSError, KeyError):
                 pass
             time.sleep(0.5)
-        raise AssertionError("airflow standalone did not become healthy")
+        raise AssertionError(f"airflow standalone did not become healthy: {self._last_said()}")
+
+    def _said(self) -> str:
+        return (self.dags.parent / "standalone.log").read_text(encoding="utf-8", errors="replace")
+
+    def _last_said(self) -> str:
+        return self._said()[-5000:]
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
@@ -99,7 +131,7 @@ class Standalone:
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Make a request to the public API; wait for what is not there yet."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + WAIT_SECONDS
         while True:
             try:
                 return self._ask(method, path, body)
@@ -130,8 +162,7 @@ class Standalone:
 
     def has_logged(self, *words: str) -> bool:
         """Whether all of these stand in one line of what scheduler and API server have said."""
-        lines = (self.dags.parent / "standalone.log").read_text(encoding="utf-8", errors="replace").splitlines()
-        return any(all(word in line for word in words) for line in lines)
+        return any(all(word in line for word in words) for line in self._said().splitlines())
 
     def returned(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """What a task returned."""

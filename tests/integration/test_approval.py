@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from standalone import Standalone
+from standalone import WAIT_SECONDS, Standalone
 
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
 DAG = Path(__file__).resolve().parents[2] / "dags" / "lofty_with_approval.py"
-SECONDS = 120.0
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def airflow(fast_lofty: Sandbox, tmp_path: Path) -> Iterator[Standalone]:
 
 
 def wait_for(airflow: Standalone, run_id: str, task_id: str, *states: str) -> str:
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     while (state := airflow.task("lofty_with_approval", run_id, task_id)["state"]) not in states:
         assert time.monotonic() < deadline, f"{task_id} of {run_id} is {state}"
         time.sleep(0.5)
@@ -48,7 +47,7 @@ def wait_for(airflow: Standalone, run_id: str, task_id: str, *states: str) -> st
 def wait_until_it_is_parked(airflow: Standalone, run_id: str) -> None:
     """Wait for the scheduler to have heard of it, as whoever answers does: an answer before that fails the task."""
     wait_for(airflow, run_id, "approve", "deferred", "awaiting_input")
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     while not airflow.has_logged("Received executor event with state", "task_id='approve'", f"run_id='{run_id}'"):
         assert time.monotonic() < deadline, "the scheduler did not hear of it"
         time.sleep(0.5)

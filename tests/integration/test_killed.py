@@ -21,7 +21,7 @@ from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 ROWS = 600
 # Before 3.3 there is no store for a journal, and each try reads every lead: three kills show it.
 KILLS = 10 if find_spec("airflow.sdk.definitions.retry_policy") else 3
-SECONDS = 400.0
+SECONDS = 900.0
 
 DAG = '''
 import os

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from practice import row, write_csv
-from standalone import Standalone
+from standalone import WAIT_SECONDS, Standalone, one_at_a_time
 
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
 PRIVATE = "Marigold Quillfeather"
 KEY = "made-up-snapdragon-key"
 MISSING_LEAD = 900199999999999
-SECONDS = 180.0
 
 DAG_FILE = """
 from airflow.sdk import DAG, task
@@ -60,28 +60,43 @@ DAGS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("rows")
-    write_csv(folder / "one.csv", [row(n, text=PRIVATE) for n in (1, 2, 3)])
-    write_csv(folder / "rejected.csv", [row(n, text=PRIVATE) for n in (1, 2, MISSING_LEAD)])
-    (folder / "many").mkdir()
-    for n in range(1, 52):
-        write_csv(folder / "many" / f"{n}.csv", [row(n, text=PRIVATE)])
+    """What the processes of pytest-xdist share: the rows, and what was told of them."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "lineage"
+    folder.mkdir(exist_ok=True)
     return folder
 
 
 @pytest.fixture(scope="module")
-def told(folder: Path, postgres_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def told(folder: Path, postgres_uri: str) -> str:
     """All events of a run of each Dag, a line each, with all that can be asked of OpenLineage's provider."""
-    home = tmp_path_factory.mktemp("airflow")
+    all_events = folder / "all.jsonl"
+    with one_at_a_time(folder / "lock"):
+        if not all_events.exists():
+            events = run_dags(folder, postgres_uri)
+            all_events.write_text(events, encoding="utf-8")
+        return all_events.read_text(encoding="utf-8")
+
+
+def write_rows(folder: Path) -> None:
+    write_csv(folder / "one.csv", [row(n, text=PRIVATE) for n in (1, 2, 3)])
+    write_csv(folder / "rejected.csv", [row(n, text=PRIVATE) for n in (1, 2, MISSING_LEAD)])
+    (folder / "many").mkdir(exist_ok=True)
+    for n in range(1, 52):
+        write_csv(folder / "many" / f"{n}.csv", [row(n, text=PRIVATE)])
+
+
+def run_dags(folder: Path, postgres_uri: str) -> str:
+    write_rows(folder)
+    home = Path(tempfile.mkdtemp(dir=folder))
     events = home / "events.jsonl"
     settings = SandboxSettings(api_key=KEY, requests_per_minute=600_000, missing_leads=frozenset((MISSING_LEAD,)))
     with Sandbox(settings) as lofty:
         connection = {"conn_type": "lofty", "host": lofty.url, "password": KEY, "extra": {"max_in_flight": 4}}
+        transport = {"type": "file", "log_file_path": str(events), "append": True}
         environment = {
             "AIRFLOW_CONN_LOFTY_DEFAULT": json.dumps(connection),
-            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
-                {"type": "file", "log_file_path": str(events), "append": True}
-            ),
+            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
             "AIRFLOW__OPENLINEAGE__INCLUDE_FULL_TASK_INFO": "True",
         }
         with Standalone(home, environment) as airflow:
@@ -93,11 +108,11 @@ def told(folder: Path, postgres_uri: str, tmp_path_factory: pytest.TempPathFacto
             airflow.ask("POST", "/api/v2/connections", {"connection_id": "warehouse", **warehouse})
             for dag_id in DAGS:
                 airflow.trigger(dag_id, "a_run")
-            deadline = time.monotonic() + SECONDS
+            deadline = time.monotonic() + WAIT_SECONDS
             while any(len(ends_of(dag_id, read(events))) < ends for dag_id, ends in DAGS.items()):
                 assert time.monotonic() < deadline, f"not all tasks have told: {read(events)}"
                 time.sleep(0.5)
-        yield events.read_text(encoding="utf-8")
+    return read(events)
 
 
 def read(events: Path) -> str:
