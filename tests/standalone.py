@@ -19,8 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-START_SECONDS = 300.0
-WAIT_SECONDS = 300.0
+WAIT_SECONDS = 300.0  # for Airflow to start, or to do what it was asked for
 # Below those that the system hands out by itself: by the time Airflow binds it, another test could have been given it.
 PORTS = range(20_000, 32_000)
 
@@ -102,7 +101,7 @@ class Standalone:
         self._log.close()
 
     def _wait_until_healthy(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
             assert self._process is not None
             assert self._process.poll() is None, f"airflow standalone has ended: {self._last_said()}"

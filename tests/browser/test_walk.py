@@ -26,6 +26,7 @@ pytestmark = [
         find_spec("airflow.sdk.definitions.retry_policy") is None, reason="the pages of Airflow 3.1 are other ones"
     ),
 ]
+DAG_RUN_MILLISECONDS = 240_000
 KEY_FIELDS = ("client_secret", "refresh_token")
 
 
@@ -105,7 +106,7 @@ def delivery_is_watched_while_it_runs(walk: Walk) -> None:
     tab.get_by_text("time left, about").wait_for()
     tab.locator("#outcomes").get_by_text("delivered", exact=True).wait_for()
     walk.keep(page, "tab-while-it-runs", readme=True)
-    tab.locator("#state").get_by_text("failed").wait_for(timeout=240_000)
+    tab.locator("#state").get_by_text("failed").wait_for(timeout=DAG_RUN_MILLISECONDS)
 
 
 def failed_rows_are_found_from_the_red_task(walk: Walk) -> None:
@@ -194,7 +195,7 @@ def tries_stand_side_by_side(walk: Walk) -> None:
     walk.airflow.trigger("visits_in_tries", "twice")
     page = walk.open_page()
     page.goto(f"{walk.airflow.url}/lofty/rows/visits_in_tries/twice/send_to_lofty/-1")
-    page.locator("#tries").get_by_text("Try 2: failed").wait_for(timeout=240_000)
+    page.locator("#tries").get_by_text("Try 2: failed").wait_for(timeout=DAG_RUN_MILLISECONDS)
     page.get_by_text("LoftyDeliveryIncomplete").wait_for()
     page.get_by_role("button", name="Try 1").click()
     page.locator("#outcomes").get_by_text("not_attempted").wait_for()
@@ -206,8 +207,8 @@ def mapped_tasks_are_listed_and_opened(walk: Walk) -> None:
     walk.airflow.trigger("shards_to_lofty", "mapped")
     page = walk.open_page()
     page.goto(f"{walk.airflow.url}/lofty/rows/shards_to_lofty/mapped/shard/-1")
-    page.locator("#instances tr", has_text="failed").wait_for(timeout=240_000)
-    page.locator("#instances tr", has_text="success").wait_for(timeout=240_000)
+    page.locator("#instances tr", has_text="failed").wait_for(timeout=DAG_RUN_MILLISECONDS)
+    page.locator("#instances tr", has_text="success").wait_for(timeout=DAG_RUN_MILLISECONDS)
     walk.keep(page, "mapped")
     page.get_by_role("link", name="1").click()
     page.get_by_text("shards_to_lofty / mapped / shard [1]").wait_for()
