@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from airflow.sdk import BaseOperatorLink
 
-from airflow_provider_lofty import configured
+from airflow_provider_lofty import config
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -31,4 +31,4 @@ class LoftyReportLink(BaseOperatorLink):
         map_index = -1 if ti_key.map_index is None else ti_key.map_index
         ids = (ti_key.dag_id, ti_key.run_id, ti_key.task_id, str(map_index))
         page = _PAGE.format(*(quote(one, safe="") for one in ids))
-        return f"{configured.base_path()}{page}?try={ti_key.try_number}"
+        return f"{config.base_path()}{page}?try={ti_key.try_number}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_lofty import __version__
-from airflow_provider_lofty.connection_form import conn_fields, ui_field_behaviour
+from airflow_provider_lofty.hooks.form import conn_fields, ui_field_behaviour
 
 PACKAGE = "airflow-provider-lofty"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset, AssetAlias
-from practice import row, task_instance
+from support.practice import row, task_instance
 
 from airflow_provider_lofty.assets import ACTIVITIES
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from practice import row, run, task_instance
+from support.practice import row, run, task_instance
 
 from airflow_provider_lofty.links import HREF, LoftyReportLink
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from practice import run_operator
+from support.practice import run_operator
 
 import airflow_provider_lofty
 from airflow_provider_lofty.openlineage import Query, lineage

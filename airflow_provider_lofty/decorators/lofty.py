@@ -16,8 +16,8 @@ except ImportError:  # Airflow before 3.2 has it elsewhere
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator, hidden
-from airflow_provider_lofty.sources import Take
-from airflow_provider_lofty.sources.rows import read_rows
+from airflow_provider_lofty.rows.source import Take
+from airflow_provider_lofty.rows.upstream import read_rows
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

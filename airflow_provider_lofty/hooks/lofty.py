@@ -15,14 +15,7 @@ from urllib.parse import urlsplit
 import requests
 from airflow.sdk import BaseHook
 
-from airflow_provider_lofty import __version__, activity as activities, configured
-from airflow_provider_lofty.answers import (
-    PERMISSION_MISSING,
-    Answer,
-    Meaning,
-    Verdict,
-    verdict_on,
-)
+from airflow_provider_lofty import __version__, config
 from airflow_provider_lofty.connections import named_connection
 from airflow_provider_lofty.exceptions import (
     LoftyAnswerLost,
@@ -32,23 +25,31 @@ from airflow_provider_lofty.exceptions import (
     LoftyRequestRejected,
     LoftyUnreachable,
 )
-from airflow_provider_lofty.fields import InvalidValue, identifier, plain
-from airflow_provider_lofty.hooks.checkup import check_up, told
-from airflow_provider_lofty.hooks.credentials import (
+from airflow_provider_lofty.hooks.settings import LoftySettings, settings_from
+from airflow_provider_lofty.hooks.widgets import field_behaviour, form_widgets
+from airflow_provider_lofty.lofty.answers import (
+    PERMISSION_MISSING,
+    Answer,
+    Meaning,
+    Verdict,
+    verdict_on,
+)
+from airflow_provider_lofty.lofty.connection_test import check_up, told
+from airflow_provider_lofty.lofty.credentials import (
     Credential,
     HeaderAuth,
     advice_on_refusal,
     credential_from,
     masked_header,
 )
-from airflow_provider_lofty.hooks.settings import LoftySettings, settings_from
-from airflow_provider_lofty.hooks.transport import as_response, exchange, new_session
-from airflow_provider_lofty.hooks.widgets import field_behaviour, form_widgets
-from airflow_provider_lofty.matching import Sought, sought_in
-from airflow_provider_lofty.names import MappingError
-from airflow_provider_lofty.pacing import Pacer
-from airflow_provider_lofty.privacy import texts_in, without
-from airflow_provider_lofty.window import ResetUnit
+from airflow_provider_lofty.lofty.pacing import Pacer
+from airflow_provider_lofty.lofty.redaction import texts_in, without
+from airflow_provider_lofty.lofty.trace import Sought, sought_in
+from airflow_provider_lofty.lofty.transport import as_response, exchange, new_session
+from airflow_provider_lofty.lofty.window import ResetUnit
+from airflow_provider_lofty.rows import builder as activities
+from airflow_provider_lofty.rows.columns import MappingError
+from airflow_provider_lofty.rows.values import InvalidValue, identifier, plain
 
 _HEADERS = {
     # Some endpoints answer 400 or 415 without it, on GET too.
@@ -128,7 +129,7 @@ class LoftyHook(BaseHook):
 
         :raises LoftyConfigurationError: when it is missing or a field of it is wrong
         """
-        return settings_from(named_connection(self.lofty_conn_id), configured.numbers())
+        return settings_from(named_connection(self.lofty_conn_id), config.numbers())
 
     @property
     def pacer(self) -> Pacer:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from airflow.sdk import Connection
 
-from airflow_provider_lofty.connection_form import AUTH_TYPES, DEFAULT_HOST, FORM_FIELDS, FormField
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.hooks.form import AUTH_TYPES, DEFAULT_HOST, FORM_FIELDS, FormField
 
 _REFRESH_URL = "https://crm.lofty.com/api/user-web/oauth/token"  # Lofty's page "OAuth 2.0"
 _SECRETS = ("client_id", "client_secret", "customer_key", "refresh_token")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_lofty.connection_form import FORM_FIELDS, FormField, ui_field_behaviour
+from airflow_provider_lofty.hooks.form import FORM_FIELDS, FormField, ui_field_behaviour
 
 
 def form_widgets() -> dict[str, Any]:

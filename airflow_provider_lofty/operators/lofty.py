@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_lofty import configured
-from airflow_provider_lofty.activity import Mapping as RowMapping
+from airflow_provider_lofty import config
 from airflow_provider_lofty.assets import activities, tell_outlets
-from airflow_provider_lofty.board import ENDED, READING, Board
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete, LoftyError
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.intake import Intake
-from airflow_provider_lofty.journal import Journal, NoJournal
-from airflow_provider_lofty.limits import Limit
+from airflow_provider_lofty.journal.journal import Journal, NoJournal
+from airflow_provider_lofty.journal.task_state import TaskStateJournal
 from airflow_provider_lofty.links import LoftyReportLink
-from airflow_provider_lofty.names import MappingError
-from airflow_provider_lofty.privacy import unlisted
-from airflow_provider_lofty.report import Report, report_file
-from airflow_provider_lofty.run import Policy, Run
-from airflow_provider_lofty.sources import Take
-from airflow_provider_lofty.spool import Spool
-from airflow_provider_lofty.stores.task_state import TaskStateJournal
+from airflow_provider_lofty.lofty.redaction import unlisted
+from airflow_provider_lofty.report.writer import Report, report_file
+from airflow_provider_lofty.rows.builder import Mapping as RowMapping
+from airflow_provider_lofty.rows.columns import MappingError
+from airflow_provider_lofty.rows.source import Take
+from airflow_provider_lofty.run.ingest import Intake
+from airflow_provider_lofty.run.policy import Limit
+from airflow_provider_lofty.run.publisher import ENDED, READING, Board
+from airflow_provider_lofty.run.run import Policy, Run
+from airflow_provider_lofty.spool.spool import Spool
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -290,8 +290,8 @@ class LoftyAddActivityOperator(BaseOperator):
         return TaskStateJournal(store, source=source, keyed=bool(self.unique_key), max_tries=max_tries)
 
     def _table_journal(self, context: Context, hook: LoftyHook) -> Journal:
-        from airflow_provider_lofty.sources.sql import database_hook
-        from airflow_provider_lofty.stores.sql import SqlJournal, TaskPlace
+        from airflow_provider_lofty.journal.database import SqlJournal, TaskPlace
+        from airflow_provider_lofty.rows.database import database_hook
 
         place = TaskPlace(*self._place(context)[:4])
         return SqlJournal(
@@ -364,12 +364,12 @@ class LoftyAddActivityOperator(BaseOperator):
         if rows is not None:
             return self._rows_reader(context)
         if self.path is not None:
-            from airflow_provider_lofty.sources.files import read_files
+            from airflow_provider_lofty.rows.files import read_files
 
             return partial(read_files, self.path, matched=spare)
         if not self.source_conn_id:
             raise LoftyConfigurationError(f"{names[0]} needs source_conn_id, the connection of the database")
-        from airflow_provider_lofty.sources.sql import read_sql
+        from airflow_provider_lofty.rows.database import read_sql
 
         return lambda take: read_sql(
             str(self.source_conn_id),
@@ -381,7 +381,7 @@ class LoftyAddActivityOperator(BaseOperator):
         )
 
     def _rows_reader(self, context: Context) -> Callable[[Take], None]:
-        from airflow_provider_lofty.sources.rows import read_rows
+        from airflow_provider_lofty.rows.upstream import read_rows
 
         return partial(read_rows, self._rendered_rows() if self._rendered_rows is not None else self.rows)
 
@@ -390,7 +390,7 @@ class LoftyAddActivityOperator(BaseOperator):
         return Report(path) if path else None
 
     def _report_path(self, context: Context) -> str | None:
-        path = self.report_path or configured.report_folder()
+        path = self.report_path or config.report_folder()
         return report_file(str(path), *self._place(context)) if path else None
 
     def _place(self, context: Context) -> tuple[str, str, str, int, int]:

@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl
 from starlette.types import Receive, Scope, Send
 
 from airflow_provider_lofty.sandbox.answers import Answer
-from airflow_provider_lofty.sandbox.lofty import Lofty
-from airflow_provider_lofty.sandbox.people import people_app
-from airflow_provider_lofty.sandbox.store import ReceivedRequest
+from airflow_provider_lofty.sandbox.api import Lofty
+from airflow_provider_lofty.sandbox.crm import ReceivedRequest
+from airflow_provider_lofty.sandbox.pages import people_app
 
 
 class SandboxApp:

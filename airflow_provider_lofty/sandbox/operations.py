@@ -19,13 +19,13 @@ from airflow_provider_lofty.sandbox.checks import (
     read_activity,
     read_int,
 )
+from airflow_provider_lofty.sandbox.crm import ReceivedRequest
 from airflow_provider_lofty.sandbox.faults import FAULTS
 from airflow_provider_lofty.sandbox.leads import Lead
 from airflow_provider_lofty.sandbox.settings import OperationName, SandboxSettings
-from airflow_provider_lofty.sandbox.store import ReceivedRequest
 
 if TYPE_CHECKING:
-    from airflow_provider_lofty.sandbox.lofty import Lofty
+    from airflow_provider_lofty.sandbox.api import Lofty
 
 PAGE_SIZE = 100  # fixed by the OpenAPI specification
 DEFAULT_LEADS_LIMIT = 10

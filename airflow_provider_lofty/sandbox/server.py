@@ -13,11 +13,11 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from airflow_provider_lofty.sandbox.api import Lofty
 from airflow_provider_lofty.sandbox.app import SandboxApp
+from airflow_provider_lofty.sandbox.crm import ReceivedRequest, StoredActivity
 from airflow_provider_lofty.sandbox.leads import Lead
-from airflow_provider_lofty.sandbox.lofty import Lofty
 from airflow_provider_lofty.sandbox.settings import SandboxSettings
-from airflow_provider_lofty.sandbox.store import ReceivedRequest, StoredActivity
 
 
 class _Protocol(H11Protocol):

@@ -19,9 +19,9 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, 
 from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
+from airflow_provider_lofty.ui.queries import TaskId, tries_of
 from airflow_provider_lofty.ui.reports import FAILED, OutOfReachError, ReportFile, page_of
-from airflow_provider_lofty.ui.standing import standing_of
-from airflow_provider_lofty.ui.tries import TaskId, tries_of
+from airflow_provider_lofty.ui.status import standing_of
 
 _STATIC = Path(__file__).parent / "static"
 _CHUNK = 2**16

@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from airflow_provider_lofty import configured
+from airflow_provider_lofty import config
 from airflow_provider_lofty.exceptions import LoftyError
-from airflow_provider_lofty.report import REPORT_COLUMNS, report_file
-from airflow_provider_lofty.spool import FAILED_OUTCOMES, OUTCOMES
-from airflow_provider_lofty.spreadsheet import restored
+from airflow_provider_lofty.report.writer import REPORT_COLUMNS, report_file
+from airflow_provider_lofty.rows.report_format import restored
+from airflow_provider_lofty.spool.spool import FAILED_OUTCOMES, OUTCOMES
 
 PAGE_ROWS = 50
 FAILED = "failed"
@@ -50,7 +50,7 @@ class ReportFile:
     """
 
     def __init__(self, dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> None:
-        folder = configured.report_folder()
+        folder = config.report_folder()
         self.path = None if folder is None else report_file(folder, dag_id, run_id, task_id, map_index, try_number)
 
     @property
@@ -135,7 +135,7 @@ def _open_inside(path: str) -> IO[bytes]:
 
 
 def _open_url(url: str) -> IO[bytes]:
-    from airflow_provider_lofty.sources.files import LOCAL_PROTOCOLS, storage_path  # knows every file system
+    from airflow_provider_lofty.rows.files import LOCAL_PROTOCOLS, storage_path  # knows every file system
 
     target = storage_path(url)
     if target.protocol in LOCAL_PROTOCOLS:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standalone import Standalone
+from support.standalone import Standalone
 
 import airflow_provider_lofty
 from airflow_provider_lofty.sandbox import Sandbox

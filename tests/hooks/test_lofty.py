@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 from airflow.sdk import BaseHook
+from support.raw_server import RawServer, http
 
 from airflow_provider_lofty import __version__
-from airflow_provider_lofty.answers import Meaning
 from airflow_provider_lofty.exceptions import (
     LoftyAnswerLost,
     LoftyConfigurationError,
@@ -24,10 +24,9 @@ from airflow_provider_lofty.exceptions import (
     LoftyUnreachable,
 )
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.matching import sought
+from airflow_provider_lofty.lofty.answers import Meaning
+from airflow_provider_lofty.lofty.trace import sought
 from airflow_provider_lofty.sandbox import Answer, Sandbox, SandboxSettings
-
-from .raw_server import RawServer, http
 
 Connect = Callable[..., None]
 CREATED = 1714557600123

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from warehouse import postgres_uri
+from support.warehouse import postgres_uri
 
 __all__ = ["postgres_uri"]

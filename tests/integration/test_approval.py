@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from standalone import WAIT_SECONDS, Standalone
+from support.standalone import WAIT_SECONDS, Standalone
 
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from own_airflow import run_dag
+from support.own_airflow import run_dag
 
 from airflow_provider_lofty.sandbox import Sandbox
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
-from practice import Run, Store, row, run, task_instance
+from support.practice import Run, Store, row, run, task_instance
 
 from airflow_provider_lofty.exceptions import LoftyRowsFailed
 from airflow_provider_lofty.sandbox import FAULTS, Sandbox

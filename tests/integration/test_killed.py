@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from standalone import Standalone
+from support.standalone import Standalone
 
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 

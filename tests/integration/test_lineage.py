@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from practice import row, write_csv
-from standalone import WAIT_SECONDS, Standalone, one_at_a_time
+from support.practice import row, write_csv
+from support.standalone import WAIT_SECONDS, Standalone, one_at_a_time
 
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 

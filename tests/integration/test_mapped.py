@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from own_airflow import Ran, run_dag
+from support.own_airflow import Ran, run_dag
 
 from airflow_provider_lofty.sandbox import Sandbox
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
-from practice import Run, row, run, task_instance
+from support.practice import Run, row, run, task_instance
 
 from airflow_provider_lofty.sandbox import Sandbox
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from practice import Run, row, run, task_instance
+from support.practice import Run, row, run, task_instance
 
 from airflow_provider_lofty.sandbox import Sandbox
 
@@ -98,7 +98,7 @@ def test_two_dags_at_once_whose_keys_mean_different_rows_lose_none_without_a_wor
 
 PROCESS = """
 import json, sys
-from practice import row, run, task_instance
+from support.practice import row, run, task_instance
 first, last, name = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 rows = [row(1 + n % 40, text=f"event {n}", created=1763290000123 + n) for n in range(first, last)]
 ended = run(task_instance(run_id=name), rows=rows, journal_conn_id="journal", check_existing="never")
@@ -123,7 +123,7 @@ def test_two_processes_with_overlapping_windows_send_each_row_once(lofty: Sandbo
 
 
 def test_a_run_takes_over_what_a_dead_one_held(lofty: Sandbox, journal: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow_provider_lofty.spool import Spool
+    from airflow_provider_lofty.spool.spool import Spool
 
     def dies(*_: Any) -> None:
         raise KeyboardInterrupt

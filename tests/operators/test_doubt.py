@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from practice import Run, Store, read_report, row, run, run_operator, task_instance, write_csv
+from support.practice import Run, Store, read_report, row, run, run_operator, task_instance, write_csv
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyError, LoftyUnreachable
 from airflow_provider_lofty.hooks.lofty import LoftyHook

@@ -15,9 +15,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from practice import Run, Store, read_report, row, run, run_operator, task_instance, write_csv
+from support.practice import Run, Store, read_report, row, run, run_operator, task_instance, write_csv
 
-from airflow_provider_lofty import delivery, progress, trouble
+from airflow_provider_lofty.delivery import breaker, delivery, progress
 from airflow_provider_lofty.exceptions import (
     AirflowFailException,
     AirflowTaskTimeout,
@@ -30,7 +30,7 @@ from airflow_provider_lofty.exceptions import (
 )
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.sandbox import Answer, Sandbox
-from airflow_provider_lofty.spool import Spool
+from airflow_provider_lofty.spool.spool import Spool
 
 MISSING = 404404  # a lead that does not exist
 
@@ -501,8 +501,8 @@ class TestEnds:
     def test_a_server_that_never_answers_is_retryable_while_nothing_was_sent(
         self, connect: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(trouble, "EARLY_OUTAGE_SECONDS", 0.0)
-        monkeypatch.setattr(trouble, "TROUBLE_IN_A_ROW", 2)
+        monkeypatch.setattr(breaker, "EARLY_OUTAGE_SECONDS", 0.0)
+        monkeypatch.setattr(breaker, "TROUBLE_IN_A_ROW", 2)
         connect("http://127.0.0.1:9")
         ended = run(rows=[row(1), row(2)])
         assert type(ended.error) is LoftyDeliveryIncomplete
@@ -510,7 +510,7 @@ class TestEnds:
         assert ended.counts == {"not_attempted": 2}
 
     def test_an_outage_after_rows_were_sent_is_retryable(self, lofty: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(trouble, "OUTAGE_SECONDS", 0.0)
+        monkeypatch.setattr(breaker, "OUTAGE_SECONDS", 0.0)
         lofty.change(scripted_faults=[None], faults={"error_before_storing": 1.0}, read_back_status=500)
         ended = run(rows=[row(n) for n in range(1, 60)])
         assert type(ended.error) is LoftyDeliveryIncomplete
@@ -732,7 +732,7 @@ class TestReport:
     def test_a_report_that_cannot_be_written_any_more_is_an_error_but_no_row_is_lost(
         self, lofty: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from airflow_provider_lofty.report import Report
+        from airflow_provider_lofty.report.writer import Report
 
         def broken(self: Report, spool: Any) -> None:
             raise OSError(28, "No space left on device")

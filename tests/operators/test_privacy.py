@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from practice import row, run, task_instance, write_csv
+from support.practice import row, run, task_instance, write_csv
 
 KEY = "eyJ0b3BTZWNyZXRLZXk" + "Q2h1cnJv" * 16
 MARKS = {

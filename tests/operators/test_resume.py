@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from practice import Run, Store, read_report, row, run, run_operator, task_instance
+from support.practice import Run, Store, read_report, row, run, run_operator, task_instance
 
 from airflow_provider_lofty.exceptions import (
     AirflowFailException,

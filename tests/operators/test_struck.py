@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from practice import Store, read_report, row, run, task_instance
+from support.practice import Store, read_report, row, run, task_instance
 
-from airflow_provider_lofty import delivery
+from airflow_provider_lofty.delivery import delivery
 from airflow_provider_lofty.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from airflow_provider_lofty.sandbox import Answer
-from airflow_provider_lofty.sandbox.people import LATEST_REQUESTS
+from airflow_provider_lofty.sandbox.pages import LATEST_REQUESTS
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_lofty.report import REPORT_COLUMNS
-from airflow_provider_lofty.ui.pushed import cleaned
+from airflow_provider_lofty.report.writer import REPORT_COLUMNS
+from airflow_provider_lofty.ui.queries import Try
 from airflow_provider_lofty.ui.reports import ReportFile
-from airflow_provider_lofty.ui.tries import Try
+from airflow_provider_lofty.ui.structs import cleaned
 
 from .conftest import Ran, token
 
@@ -104,7 +104,7 @@ class TestStanding:
     ) -> None:
         """As for a try whose XComs Airflow has removed when the next one began."""
         with_summary = viewer.get(ran.url("/standing")).json()
-        monkeypatch.setattr("airflow_provider_lofty.ui.standing.progress_of", lambda session, task: None)
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.progress_of", lambda session, task: None)
         without = viewer.get(ran.url("/standing")).json()
         assert without["progress"] is None
         assert without["outcomes"] == with_summary["outcomes"]
@@ -282,7 +282,7 @@ class TestWhatTasksPush:
         self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch, pushed: dict[str, Any]
     ) -> None:
         monkeypatch.setattr(
-            "airflow_provider_lofty.ui.standing.progress_of", lambda session, task: cleaned({"try_number": 1, **pushed})
+            "airflow_provider_lofty.ui.status.progress_of", lambda session, task: cleaned({"try_number": 1, **pushed})
         )
         answer = viewer.get(ran.url("/standing"))
         assert answer.status_code == 200
@@ -356,9 +356,9 @@ class TestReport:
         self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         tries = [Try(1, "running", 3.0)]
-        monkeypatch.setattr("airflow_provider_lofty.ui.standing.tries_of", lambda session, task: tries)
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.tries_of", lambda session, task: tries)
         facts = {"try_number": 1, "phase": "sending", "read": 9, "left": 8, "outcomes": {"delivered": 1}}
-        monkeypatch.setattr("airflow_provider_lofty.ui.standing.progress_of", lambda session, task: facts)
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.progress_of", lambda session, task: facts)
         told = viewer.get(ran.url("/standing")).json()
         assert told["outcomes"] == {"delivered": 1}
         assert (told["report"]["is_here"], told["report"]["why"]) == (False, "it is written when the run ends")
@@ -368,7 +368,7 @@ class TestReport:
     ) -> None:
         report_at(None)
         facts = {"try_number": 1, "phase": "sending", "report_path": str(ran.report), "outcomes": {"delivered": 1}}
-        monkeypatch.setattr("airflow_provider_lofty.ui.standing.progress_of", lambda session, task: facts)
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.progress_of", lambda session, task: facts)
         report = viewer.get(ran.url("/standing")).json()["report"]
         assert (report["is_here"], report["path"]) == (False, None)
         assert report["why"] == "the task ended before it could write one"
@@ -377,7 +377,7 @@ class TestReport:
         self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         facts = {"try_number": 1, "phase": "ended", "report_path": str(ran.report), "error": {"type": "X", "text": ""}}
-        monkeypatch.setattr("airflow_provider_lofty.ui.standing.progress_of", lambda session, task: facts)
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.progress_of", lambda session, task: facts)
         report = viewer.get(ran.url("/standing")).json()["report"]
         assert (report["is_here"], report["path"], report["why"]) == (False, None, "the run wrote no report")
 

@@ -1,0 +1,98 @@
+"""How far a run is, told from time to time."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+
+from airflow_provider_lofty.log import PROGRESS_SECONDS, Log
+
+_RECENT_SECONDS = 60.0
+_STEP_SECONDS = 2.0
+
+
+class Progress:
+    """
+    Knows how far the run is and how fast, and logs it every :data:`PROGRESS_SECONDS`.
+
+    :param total: rows to send
+    :param clock: monotonic seconds
+    """
+
+    def __init__(self, total: int, log: Log, clock: Callable[[], float]) -> None:
+        self._total = total
+        self._log = log
+        self._clock = clock
+        self.counts: Counter[str] = Counter()
+        self.in_doubt = 0
+        self._told = clock()
+        self._steps = deque([(self._told, 0)], maxlen=int(_RECENT_SECONDS / _STEP_SECONDS))
+
+    @property
+    def done(self) -> int:
+        """Rows whose outcome is known."""
+        return sum(self.counts.values())
+
+    @property
+    def left(self) -> int:
+        """Rows that are still to be sent or settled."""
+        return self._total - self.done
+
+    @property
+    def rows_per_minute(self) -> float:
+        """The rate of the last minute."""
+        began, done = self._steps[0]
+        seconds = self._clock() - began
+        return (self.done - done) * 60 / seconds if seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long it takes at this rate; None while nobody can tell, as when only rows in doubt are left."""
+        rate, to_send = self.rows_per_minute, self.left - self.in_doubt
+        return None if not rate or (self.in_doubt and to_send <= 0) else max(to_send, 0) * 60 / rate
+
+    def plan(self, requests_per_minute: float, is_told: bool, seconds_allowed: float) -> None:
+        """
+        Say how long it will take, before the first row is sent.
+
+        :param is_told: whether Lofty has named its limit, so that the pace is known
+        :param seconds_allowed: until the run has to stop
+        """
+        rows = self.left
+        seconds = rows * 60 / requests_per_minute
+        pace = f"{requests_per_minute:,.0f} requests/min" + ("" if is_told else ", until Lofty names its limit")
+        self._log.info("%d rows to send at %s: about %s", rows, pace, duration(seconds))
+        if seconds > seconds_allowed:
+            self._log.warning(
+                "sending takes about %s at this pace, and execution_timeout leaves %s: the run stops in time, and a "
+                "retry goes on from there; raise execution_timeout, or allow enough retries",
+                duration(seconds), duration(seconds_allowed),
+            )  # fmt: skip
+
+    def count(self, outcome: str, rows: int = 1) -> None:
+        self.counts[outcome] += rows
+
+    def tell(self) -> None:
+        now = self._clock()
+        if now - self._steps[-1][0] >= _STEP_SECONDS:
+            self._steps.append((now, self.done))
+        if now - self._told < PROGRESS_SECONDS:
+            return
+        self._told = now
+        left = self.seconds_left
+        eta = "no row done yet" if not self.done else "" if left is None else f"about {duration(left)} left"
+        doubts = f"{self.in_doubt} in doubt, being read back" if self.in_doubt else ""
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items())
+        self._log.info(
+            "%d of %d rows done (%s), %.0f rows/min%s",
+            self.done, self._total, outcomes or "none", self.rows_per_minute,
+            "".join(f", {words}" for words in (eta, doubts) if words),
+        )  # fmt: skip
+
+
+def duration(seconds: float) -> str:
+    """Write a duration for people."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"

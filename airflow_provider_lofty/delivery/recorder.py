@@ -1,0 +1,98 @@
+"""Where a run writes results: into the spool at once, into the journal with the next commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from airflow_provider_lofty.delivery.progress import Progress
+from airflow_provider_lofty.journal.journal import ABANDONED, DOUBTED, WITHDRAWN, Closing, Freed, Intent, Journal
+from airflow_provider_lofty.spool.spool import Result, Spool
+
+COMMIT_SECONDS = 1.0  # what may be in doubt after a crash is what was sent for so long
+
+
+class Ledger:
+    """
+    The spool and the journal of one run.
+
+    :param clock: monotonic seconds
+    """
+
+    def __init__(self, spool: Spool, journal: Journal, progress: Progress, clock: Callable[[], float]) -> None:
+        self._spool = spool
+        self._journal = journal
+        self._progress = progress
+        self._clock = clock
+        self._closings: list[Closing] = []
+        self._commit_due = self._tend_due = clock() + COMMIT_SECONDS
+
+    def intend(self, intents: Sequence[Intent]) -> Collection[bytes]:
+        """
+        Make it durable that these rows are about to be sent, and what came of others.
+
+        :return: the identities that another run holds; they must not be sent
+        :raises JournalError: when nobody knows whether it is durable
+        """
+        refused = self._journal.commit(intents, self._closings)
+        self._closings = []
+        self._commit_due = self._clock() + COMMIT_SECONDS
+        return refused
+
+    def close(self, intent: Intent, state: str, result: Result | None = None) -> None:
+        """
+        Write down what came of a row.
+
+        :param result: for the spool; None when the input has the row no more
+        """
+        self._closings.append(_closing(intent, state, result))
+        if result is not None:
+            self.settle(result)
+
+    def settle(self, result: Result) -> None:
+        """Write down an outcome that the journal need not know."""
+        self._spool.settle(result)
+        self._progress.count(result.outcome)
+
+    def doubt(self, intent: Intent, result: Result) -> None:
+        """Write down that a row was sent and that no trustworthy answer came."""
+        self._closings.append(_closing(intent, DOUBTED, result))
+        self._spool.doubt(result)
+
+    def abandon(self, intent: Intent, result: Result | None = None) -> None:
+        """Give up settling a doubt; another try or run may."""
+        self._closings.append(_closing(intent, ABANDONED, result))
+        if result is not None:
+            self.settle(result)
+
+    def withdraw(self, intent: Intent) -> None:
+        """Write down that a row was not sent after all."""
+        self._closings.append(Closing(intent, WITHDRAWN))
+
+    def finish(self) -> None:
+        """
+        Commit what is left.
+
+        :raises JournalError: when the journal fails
+        """
+        if self._closings:
+            self.intend(())
+
+    def tend(self) -> Sequence[Freed]:
+        """
+        Commit what has waited long enough; tell what became of rows that other runs held.
+
+        :raises JournalError: when the journal fails
+        """
+        now = self._clock()
+        if self._closings and now >= self._commit_due:
+            self.intend(())
+        if now < self._tend_due:
+            return ()
+        self._tend_due = now + COMMIT_SECONDS
+        return self._journal.tend()
+
+
+def _closing(intent: Intent, state: str, result: Result | None) -> Closing:
+    if result is None:
+        return Closing(intent, state, attempts=intent.attempts)
+    return Closing(intent, state, result.http_status, result.error_code, result.error, result.attempts)

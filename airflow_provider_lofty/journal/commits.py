@@ -1,0 +1,196 @@
+"""
+The newest part of a task's journal: rows that are open, and rows closed since the last chunk was sealed.
+
+One commit is one line of text: what was intended, and the numbers of the intents that are closed by it. A line is
+written by :meth:`Tail.line` and taken in by :meth:`Tail.apply`, the same way when it has just been written and when it
+is read back by a later try.
+
+::
+
+    base64 of the intents ; numbers delivered ; doubted ; withdrawn ; [[number, status, code, error], …] rejected
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Sequence
+
+from airflow_provider_lofty.journal.journal import ABANDONED, DELIVERED, DOUBTED, REJECTED, WITHDRAWN, Closing, Intent
+from airflow_provider_lofty.lofty.trace import MARK_BYTES, TRACE_BYTES, Sought
+from airflow_provider_lofty.rows.values import ACTIVITY_TYPES
+from airflow_provider_lofty.spool.history import FINGERPRINT_BYTES, KnownRow
+
+_MOST_ATTEMPTS = 15
+_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+
+
+class Records:
+    """
+    Rows as bytes of a fixed length.
+
+    :param keyed: whether an identity is a hash of a ``unique_key``; otherwise it is the trace
+    """
+
+    def __init__(self, keyed: bool) -> None:
+        trace = f"{TRACE_BYTES}s" if keyed else "0s"
+        self._keyed = keyed
+        # identity, fingerprint, trace, lead, created (in two parts), type and attempts, marks of text and link
+        self._intent = struct.Struct(f">{TRACE_BYTES}s{FINGERPRINT_BYTES}s{trace}QHIB{MARK_BYTES}s{MARK_BYTES}s")
+        self._delivered = struct.Struct(f">{TRACE_BYTES}s{FINGERPRINT_BYTES}s{trace}")
+
+    @property
+    def delivered_bytes(self) -> int:
+        """The length of what is kept of a delivered row."""
+        return self._delivered.size
+
+    def pack(self, intents: Iterable[Intent]) -> str:
+        """Write intents."""
+        return b64encode(b"".join(map(self._packed, intents))).decode().rstrip("=")
+
+    def _packed(self, intent: Intent) -> bytes:
+        wanted = intent.sought
+        kind = ACTIVITY_TYPES.index(wanted.type) | min(intent.attempts, _MOST_ATTEMPTS) << 4
+        high, low = divmod(wanted.created, 2**32)
+        return self._intent.pack(
+            intent.identity, intent.fingerprint, wanted.trace if self._keyed else b"", wanted.lead_id, high, low, kind,
+            wanted.text_mark, wanted.link_mark,
+        )  # fmt: skip
+
+    def unpack(self, text: str) -> Iterator[Intent]:
+        """
+        Read what :meth:`pack` wrote.
+
+        :raises ValueError: when it is something else
+        """
+        for record in self._intent.iter_unpack(_bytes_of(text)):
+            identity, fingerprint, trace, lead_id, high, low, kind, text_mark, link_mark = record
+            created, attempts = high * 2**32 + low, kind >> 4
+            trace = trace if self._keyed else identity
+            wanted = Sought(lead_id, trace, ACTIVITY_TYPES[kind & 15], created, text_mark, link_mark)
+            yield Intent(identity, fingerprint, wanted, attempts)
+
+    def pack_delivered(self, rows: Iterable[KnownRow]) -> str:
+        """Write what is kept of delivered rows."""
+        packed = (self._delivered.pack(r.identity, r.fingerprint, r.trace if self._keyed else b"") for r in rows)
+        return b64encode(b"".join(packed)).decode().rstrip("=")
+
+    def unpack_delivered(self, text: str) -> Iterator[KnownRow]:
+        """
+        Read what :meth:`pack_delivered` wrote.
+
+        :raises ValueError: when it is something else
+        """
+        for identity, fingerprint, trace in self._delivered.iter_unpack(_bytes_of(text)):
+            yield KnownRow(identity, DELIVERED, fingerprint, trace if self._keyed else identity)
+
+
+class Tail:
+    """
+    What is open, and what was closed since the last chunk.
+
+    :param records: how rows are written
+    :param carried: what is open from the beginning
+    """
+
+    def __init__(self, records: Records, carried: Sequence[Intent] = ()) -> None:
+        self._records = records
+        self._numbers: dict[bytes, int] = {}
+        self._open: dict[int, Intent] = {}
+        self._next = 0
+        self.closed: list[KnownRow] = []
+        self.apply(records.pack(carried))
+
+    @property
+    def open(self) -> list[Intent]:
+        """The rows that were intended and not closed."""
+        return list(self._open.values())
+
+    def line(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> str:
+        """Write one commit down; nothing changes until :meth:`apply`."""
+        new = {
+            c.intent.identity: c.intent
+            for c in closings
+            if c.intent.identity not in self._numbers and c.state != ABANDONED
+        }
+        for intent in intents:
+            number = self._numbers.get(intent.identity)
+            if number is None or self._open[number] != intent:
+                new[intent.identity] = intent
+        numbers = {identity: self._next + place for place, identity in enumerate(new)}
+        # A row that is intended anew, or closed by now, says itself how often it was sent.
+        closings = [c for c in closings if c.state != ABANDONED]
+        said = {*new, *(c.intent.identity for c in closings if c.state != DOUBTED)}
+        closings = [c for c in closings if c.state != DOUBTED or c.intent.identity not in said]
+        of = [numbers.get(c.intent.identity, self._numbers.get(c.intent.identity, -1)) for c in closings]
+        pairs = list(zip(of, closings, strict=True))
+        ended = [_ranges(n for n, c in pairs if c.state == state) for state in (DELIVERED, DOUBTED, WITHDRAWN)]
+        rejected = [[n, c.status, c.code, c.error] for n, c in pairs if c.state == REJECTED]
+        refused = json.dumps(rejected, separators=(",", ":"), ensure_ascii=False) if rejected else ""
+        return ";".join((self._records.pack(new.values()), *ended, refused)).rstrip(";")
+
+    def apply(self, line: str) -> None:
+        """
+        Take in one commit.
+
+        :raises ValueError: when it is damaged
+        """
+        try:
+            self._apply(line)
+        except (struct.error, IndexError, TypeError, KeyError) as error:
+            raise ValueError(f"a commit is damaged ({type(error).__name__})") from error
+
+    def _apply(self, line: str) -> None:
+        intents, delivered, doubted, withdrawn, rejected = [*line.split(";", 4), "", "", "", ""][:5]
+        for intent in self._records.unpack(intents):
+            self._open.pop(self._numbers.get(intent.identity, -1), None)
+            self._numbers[intent.identity] = self._next
+            self._open[self._next] = intent
+            self._next += 1
+        for number in _numbers_in(delivered):
+            self._close(number, DELIVERED)
+        for number in _numbers_in(doubted):
+            intent = self._opened(number)
+            self._open[number] = intent._replace(attempts=min(intent.attempts + 1, _MOST_ATTEMPTS))
+        for number in _numbers_in(withdrawn):
+            del self._numbers[self._opened(number).identity], self._open[number]
+        for number, status, code, error in json.loads(rejected or "[]"):
+            self._close(number, REJECTED, status, code, error)
+
+    def _opened(self, number: int) -> Intent:
+        if number not in self._open:
+            raise ValueError(f"no intent has the number {number}")
+        return self._open[number]
+
+    def _close(
+        self, number: int, state: str, status: int | None = None, code: int | None = None, error: str | None = None
+    ) -> None:
+        intent = self._opened(number)
+        del self._numbers[intent.identity], self._open[number]
+        trace, attempts = intent.sought.trace, intent.attempts + 1
+        self.closed.append(KnownRow(intent.identity, state, intent.fingerprint, trace, status, code, error, attempts))
+
+
+def _bytes_of(text: str) -> bytes:
+    return b64decode(text + "=" * (-len(text) % 4), validate=True)
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """Write numbers as ``3-7,9``."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
+def _numbers_in(ranges: str) -> Iterator[int]:
+    for part in ranges.split(",") if ranges else ():
+        found = _RANGE.fullmatch(part)
+        if found is None:
+            raise ValueError("the numbers of a commit are damaged")
+        yield from range(int(found[1]), int(found[2] or found[1]) + 1)

@@ -1,0 +1,195 @@
+"""
+What was about to be sent, and what came of it: written down durably before the first byte of a request leaves.
+
+:meth:`Journal.begin` comes before the source is read, so that a later try knows that there was this one.
+:meth:`Journal.recall` says what earlier tries and runs know of the rows read, :meth:`Journal.start` that sending
+begins. :meth:`Journal.commit` makes intents and results durable in one step. :meth:`Journal.tend` tells what became of
+rows that another run holds. A row that was intended and not closed is in doubt: only Lofty can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import NamedTuple, Protocol
+
+from airflow_provider_lofty.lofty.trace import Sought, sought
+from airflow_provider_lofty.spool.history import FINGERPRINT_BYTES
+from airflow_provider_lofty.spool.sample import Sketch
+from airflow_provider_lofty.spool.spool import PendingRow, Spool
+
+INTENDED = "intended"
+DELIVERED = "delivered"
+REJECTED = "rejected"
+DOUBTED = "doubted"  # sent, and no trustworthy answer came
+ABANDONED = "abandoned"  # in doubt, and this run has given up settling it
+WITHDRAWN = "withdrawn"  # intended, and certainly not stored
+FOREIGN = "foreign"  # another Dag or task uses this key for a row of another lead
+
+
+class JournalError(Exception):
+    """The journal cannot be read or written."""
+
+
+class JournalUnusable(JournalError):
+    """What the journal holds cannot be trusted; reading it again will not help."""
+
+
+class Intent(NamedTuple):
+    """
+    A row that is about to be sent; all that is kept of it, so that it can be looked for when it is gone.
+
+    :param attempts: how often it was sent before, as far as is known
+    """
+
+    identity: bytes
+    fingerprint: bytes
+    sought: Sought
+    attempts: int = 0
+
+
+def utc_now() -> str:
+    """The present, as journals and reports write it."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def intent_of(row: PendingRow, attempts: int) -> Intent:
+    """Say what is to be written down before this row is sent."""
+    return Intent(row.identity, row.fingerprint[:FINGERPRINT_BYTES], sought(row.lead_id, row.body), attempts)
+
+
+class Closing(NamedTuple):
+    """
+    What came of a row.
+
+    :param state: :data:`DELIVERED`, :data:`REJECTED`, :data:`DOUBTED`, :data:`ABANDONED` or :data:`WITHDRAWN`
+    :param attempts: how often it was sent by now
+    """
+
+    intent: Intent
+    state: str
+    status: int | None = None
+    code: int | None = None
+    error: str | None = None
+    attempts: int = 0
+
+
+class Freed(NamedTuple):
+    """
+    A row that another run held, and what became of it.
+
+    :param state: :data:`DELIVERED`; :data:`WITHDRAWN`, so that it may be sent here; :data:`DOUBTED`: its owner died,
+        and it is this run's now to settle; or :data:`FOREIGN`: it is another row
+    :param intent: what its owner had intended, when it is in doubt
+    """
+
+    identity: bytes
+    state: str
+    intent: Intent | None = None
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """
+    What a journal knew when the run began.
+
+    :param doubtful: every row that is in doubt, also those that the input has no more
+    :param before: the input that earlier tries of this task had
+    :param delivered: how many rows they delivered
+    :param gone: how many of these are not in the input any more
+    """
+
+    doubtful: Sequence[Intent] = ()
+    before: Sketch | None = None
+    delivered: int = 0
+    gone: int = 0
+
+
+class Journal(Protocol):
+    """Where intents and results are kept. Called from the main thread only."""
+
+    def begin(self, *, is_later_try: bool) -> bool:
+        """
+        Get ready.
+
+        :param is_later_try: this task ran before, in a try or before a clear
+        :return: whether all that earlier tries sent is known: there were none, or they kept this very journal
+        :raises JournalError: when it is damaged or cannot be reached
+        """
+        ...
+
+    def recall(self, spool: Spool) -> Recalled:
+        """
+        Put what is known into ``spool.known``.
+
+        :raises JournalError: when it is damaged or cannot be reached
+        """
+        ...
+
+    def start(self, rows: Sketch) -> None:
+        """
+        Write down that sending begins.
+
+        :param rows: the input
+        :raises JournalError: when it cannot be reached
+        """
+        ...
+
+    def recall_lead(self, lead_id: int, spool: Spool) -> None:
+        """
+        Put into ``spool.known`` what other runs delivered to a lead.
+
+        :raises JournalError: when it cannot be reached
+        """
+        ...
+
+    def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
+        """
+        Make these durable, together.
+
+        :return: the identities that another run holds; they must not be sent
+        :raises JournalError: when nobody knows whether they are durable
+        """
+        ...
+
+    def tend(self) -> Sequence[Freed]:
+        """
+        Show that this run is alive; tell what became of rows that others held.
+
+        :raises JournalError: when it cannot be reached
+        """
+        ...
+
+    def close(self) -> None:
+        """Free connections."""
+        ...
+
+
+class NoJournal:
+    """Keeps nothing: a later try has to ask Lofty what it has."""
+
+    def begin(self, *, is_later_try: bool) -> bool:
+        """Remember no earlier try."""
+        return not is_later_try
+
+    def recall(self, spool: Spool) -> Recalled:
+        """Know nothing."""
+        return Recalled()
+
+    def start(self, rows: Sketch) -> None:
+        """Keep nothing."""
+
+    def recall_lead(self, lead_id: int, spool: Spool) -> None:
+        """Know nothing."""
+
+    def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
+        """Keep nothing."""
+        return ()
+
+    def tend(self) -> Sequence[Freed]:
+        """Nobody else holds rows."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing is open."""

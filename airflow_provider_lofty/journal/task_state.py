@@ -1,0 +1,365 @@
+"""
+The journal in Airflow's task state store (3.3 and later), which survives crashes, retries and clears of one task.
+
+The store keeps JSON values under keys, a few milliseconds each. So a commit is one small key of its own, the *tail*;
+from time to time what the tail has closed is sealed into a *chunk* of about 48 KB, and the rows still open are carried
+over into a new tail. The header names the chunks with their digests, and where the tail begins.
+
+::
+
+    lofty_journal              version, source, sketch of the input, where the tail begins, digest of every chunk
+    lofty_journal.ID.chunk.0 … delivered rows, 16 bytes each; rejected ones with what Lofty said
+    lofty_journal.ID.tail.0 …  one commit: intents, 37 bytes each, and the numbers of those that are closed
+
+Every write can be the last: a chunk or a carried tail counts only once the header names it. Each commit of the tail is
+checked together with those before it, so that what is left of another tail cannot pass for a part of this one.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import timedelta
+from hashlib import blake2b
+from secrets import token_hex
+from typing import Any, Protocol
+
+import msgspec
+
+from airflow_provider_lofty.journal.commits import Records, Tail
+from airflow_provider_lofty.journal.journal import (
+    DELIVERED,
+    INTENDED,
+    REJECTED,
+    Closing,
+    Freed,
+    Intent,
+    JournalError,
+    JournalUnusable,
+    Recalled,
+)
+from airflow_provider_lofty.spool.history import KnownRow
+from airflow_provider_lofty.spool.sample import Sketch
+from airflow_provider_lofty.spool.spool import Spool
+
+KEY = "lofty_journal"
+VERSION = 1
+CHUNK_CHARACTERS = 48_000  # Airflow warns of values above 64 KB
+MOST_CLOSED = 13_000  # sealed together: what is open is written anew each time
+MOST_TAIL_KEYS = 1500  # each is read by itself when the journal is loaded
+KEPT_SECONDS = 30 * 86_400.0
+_RENEWED_SECONDS = 15 * 86_400.0  # what would expire sooner is written anew when it is loaded
+_SWEPT_AT_ONCE = 8
+_CARRIED_AT_ONCE = 800
+_LOOK_AHEAD = 8
+_LOOKS = 5  # before absence is believed
+_MOST_REJECTED = 30  # in one commit, each with what Lofty said
+_ERROR_CHARACTERS = 200
+_CHECK_CHARACTERS = 4
+
+
+class Store(Protocol):
+    """What is needed of ``context["task_state_store"]``."""
+
+    def get(self, key: str, default: Any = None) -> Any: ...
+
+    def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None: ...
+
+    def delete(self, key: str) -> None: ...
+
+
+class _Header(msgspec.Struct):
+    """
+    What the header says.
+
+    :param id: of this journal: a new one takes no key of an old one for its own
+    :param is_blind: earlier tries may have sent rows that are not in here
+    :param rows: how many different rows the input had, and
+    :param lowest: the lowest of their identities, as base64; see :class:`Sketch`
+    :param expires: seconds since 1970, common to all keys
+    :param forgotten: what chunks before this one say of rejected rows is void: the task was cleared
+    :param tail: the first commit that counts
+    :param chain: what the check of that commit goes on from
+    :param swept: the first commit whose key may still be there
+    """
+
+    version: int
+    id: str
+    source: str
+    is_blind: bool
+    keyed: bool
+    max_tries: int | None
+    rows: int
+    lowest: str
+    expires: float
+    forgotten: int
+    tail: int
+    chain: str
+    swept: int
+    chunks: list[str]
+
+
+class TaskStateJournal:
+    """
+    A journal of one task instance: its tries and clears.
+
+    :param store: ``context["task_state_store"]``
+    :param source: names where rows and identities come from; a journal of another source is not trusted
+    :param keyed: whether identities are hashes of a ``unique_key``
+    :param max_tries: the task instance's; it changes when the task is cleared
+    :param now: seconds since 1970
+    """
+
+    def __init__(
+        self, store: Store, *, source: str, keyed: bool, max_tries: int | None, now: Callable[[], float] = time.time
+    ) -> None:
+        self._store = store
+        self._source = source
+        self._keyed = keyed
+        self._records = Records(keyed)
+        self._max_tries = max_tries
+        self._now = now
+        expires = now() + KEPT_SECONDS
+        self._header = _Header(
+            VERSION, token_hex(3), source, False, keyed, max_tries, 0, "", expires, 0, 0, "", 0, []
+        )  # fmt: skip
+        self._is_resumed = self._is_cleared = self._is_sealing = False
+        self._next_commit = 0
+        self._chain = ""
+        self._tail = Tail(self._records)
+
+    def begin(self, *, is_later_try: bool) -> bool:
+        """Read the header, or write the first one."""
+        found = self._read_header()
+        if found is None:
+            self._header.is_blind = is_later_try
+            self._write_header()
+            return not is_later_try
+        self._header = found
+        self._next_commit = found.tail
+        self._chain = found.chain
+        self._is_resumed = found.source == self._source and found.keyed == self._keyed
+        self._is_cleared = found.max_tries != self._max_tries
+        self._tail = Tail(Records(found.keyed))
+        return self._is_resumed and not found.is_blind
+
+    def recall(self, spool: Spool) -> Recalled:
+        """Load chunks and tail; of another source's journal only what is in doubt."""
+        header = self._header
+        before = Sketch(header.rows, b64decode(header.lowest)) if self._is_resumed else None
+        is_old = header.expires - self._now() < _RENEWED_SECONDS
+        if is_old:
+            header.expires = self._now() + KEPT_SECONDS
+        for number, digest in enumerate(header.chunks if self._is_resumed else ()):
+            text = self._chunk(number, digest)
+            spool.known.add(self._known_in(text, number))
+            if is_old:
+                self._set(f"chunk.{number}", text)
+        self._load_tail()
+        if self._is_cleared:
+            self._tail.closed = [row for row in self._tail.closed if row.state != REJECTED]
+        if not self._is_resumed:
+            self._tail.closed.clear()
+        if header.keyed != self._keyed:
+            self._tail = Tail(self._records, [_as_keyed(intent, self._keyed) for intent in self._tail.open])
+        spool.known.add(self._tail.closed)
+        doubtful = self._tail.open
+        spool.known.add(
+            KnownRow(i.identity, INTENDED, i.fingerprint, i.sought.trace, attempts=i.attempts) for i in doubtful
+        )
+        return Recalled(doubtful, before, spool.known.count(DELIVERED), spool.known.count_gone())
+
+    def start(self, rows: Sketch) -> None:
+        """Seal what earlier tries left; write this try's header."""
+        header = self._header
+        if header.source != self._source or header.keyed != self._keyed:
+            # Keys of their own: the header that is there must not take what is carried over for a part of its tail.
+            header.id, header.swept, self._next_commit, self._chain = token_hex(3), 0, 0, ""
+            header.chunks, header.forgotten, header.is_blind = [], 0, True
+        elif self._is_cleared:
+            header.forgotten = len(header.chunks)
+        header.source, header.keyed, header.max_tries = self._source, self._keyed, self._max_tries
+        header.rows, header.lowest = rows.rows, b64encode(rows.lowest).decode()
+        self._seal()
+
+    def recall_lead(self, lead_id: int, spool: Spool) -> None:
+        """Nobody else writes here."""
+
+    def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
+        """Write one key of the tail; seal when it is time."""
+        if self._is_sealing:
+            raise JournalError("sealing a chunk failed before, nobody knows how far it got")
+        rejected = [_shortened(closing) for closing in closings if closing.state == REJECTED]
+        while len(rejected) > _MOST_REJECTED:
+            self._write_commit(self._tail.line((), rejected[:_MOST_REJECTED]))
+            del rejected[:_MOST_REJECTED]
+        others = [closing for closing in closings if closing.state != REJECTED]
+        self._write_commit(self._tail.line(intents, [*others, *rejected]))
+        if len(self._tail.closed) >= MOST_CLOSED or self._next_commit - self._header.tail >= MOST_TAIL_KEYS:
+            self._seal()
+        self._sweep()
+        return ()
+
+    def tend(self) -> Sequence[Freed]:
+        """Nobody else holds rows here."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _read_header(self) -> _Header | None:
+        found = self._get(KEY)
+        if found is None:
+            # The store says "absent" also when it does not find the task or cannot be reached through a gateway.
+            token = token_hex(8)
+            self._set("probe", token)
+            if self._get(self._key("probe")) != token:
+                raise JournalError("Airflow's task state store does not give back what it was given")
+            self._call(self._store.delete, self._key("probe"))
+            found = next((header for _ in range(_LOOKS) if (header := self._get(KEY)) is not None), None)
+        if found is None:
+            return None
+        try:
+            header = msgspec.convert(found, _Header)
+        except msgspec.ValidationError as error:
+            raise JournalUnusable(f"its header is damaged: {error}") from None
+        if found.get("check") != _header_check(header):
+            raise JournalUnusable("its header is damaged: its check is wrong")
+        if header.version != VERSION:
+            raise JournalUnusable(f"it has version {header.version}; this provider reads version {VERSION}")
+        return header
+
+    def _write_header(self) -> None:
+        self._set("", {**msgspec.to_builtins(self._header), "check": _header_check(self._header)})
+
+    def _get_surely(self, name: str) -> Any:
+        """Read a key; that it is absent is believed only of a store that shows the header before and after."""
+        for _ in range(_LOOKS):
+            value = self._get(self._key(name))
+            if value is not None:
+                return value
+            if self._get(KEY) is None:
+                raise JournalError("Airflow's task state store does not show what it holds")
+        return None
+
+    def _chunk(self, number: int, digest: str) -> str:
+        text = self._get_surely(f"chunk.{number}")
+        if not isinstance(text, str) or _digest(text) != digest:
+            state = "is missing" if text is None else "is damaged"
+            raise JournalUnusable(f"its chunk {number} of {len(self._header.chunks)} {state}")
+        return text
+
+    def _known_in(self, chunk: str, number: int) -> Iterator[KnownRow]:
+        delivered, _, rejected = chunk.partition(";")
+        yield from self._records.unpack_delivered(delivered)
+        if number < self._header.forgotten or self._is_cleared:
+            return
+        for identity, status, code, error, attempts in json.loads(rejected or "[]"):
+            yield KnownRow(b64decode(identity), REJECTED, b"", b"", status, code, error, attempts)
+
+    def _load_tail(self) -> None:
+        while (text := self._get_surely(f"tail.{self._next_commit}")) is not None:
+            check, line = str(text)[:_CHECK_CHARACTERS], str(text)[_CHECK_CHARACTERS:]
+            chain = _next_link(self._chain, line)
+            try:
+                if check != chain[:_CHECK_CHARACTERS]:
+                    raise ValueError("its check is wrong")
+                self._tail.apply(line)
+            except ValueError as error:
+                raise JournalUnusable(f"its commit {self._next_commit} is damaged: {error}") from None
+            self._chain = chain
+            self._next_commit += 1
+        for later in range(self._next_commit + 1, self._next_commit + _LOOK_AHEAD):
+            if self._get(self._key(f"tail.{later}")) is not None:
+                raise JournalUnusable(f"its commit {self._next_commit} is missing")
+
+    def _write_commit(self, line: str) -> None:
+        chain = _next_link(self._chain, line)
+        self._set(f"tail.{self._next_commit}", chain[:_CHECK_CHARACTERS] + line)
+        self._chain = chain
+        self._next_commit += 1
+        self._tail.apply(line)
+
+    def _seal(self) -> None:
+        """Move what is closed into a chunk, carry over what is open, and only then let the header say so."""
+        self._is_sealing = True
+        header = self._header
+        chunks = list(header.chunks)
+        header = msgspec.structs.replace(header, chunks=chunks, tail=self._next_commit, chain=self._chain)
+        for text in self._chunk_texts(self._tail.closed):
+            self._set(f"chunk.{len(chunks)}", text)
+            chunks.append(_digest(text))
+        still_open = self._tail.open
+        commit, chain = self._next_commit, self._chain
+        for start in range(0, len(still_open), _CARRIED_AT_ONCE):
+            line = self._records.pack(still_open[start : start + _CARRIED_AT_ONCE])
+            chain = _next_link(chain, line)
+            self._set(f"tail.{commit}", chain[:_CHECK_CHARACTERS] + line)
+            commit += 1
+        self._header = header
+        self._write_header()
+        self._next_commit, self._chain = commit, chain
+        self._tail = Tail(self._records, still_open)
+        self._is_sealing = False
+
+    def _chunk_texts(self, rows: Sequence[KnownRow]) -> Iterator[str]:
+        """Write closed rows, in texts that are not too large for one key."""
+        delivered = [row for row in rows if row.state != REJECTED]
+        at_once = CHUNK_CHARACTERS * 3 // (4 * self._records.delivered_bytes)
+        for start in range(0, len(delivered), at_once):
+            yield self._records.pack_delivered(delivered[start : start + at_once])
+        rejected = [
+            json.dumps([b64encode(row.identity).decode(), row.status, row.code, row.error, row.attempts],
+                       separators=(",", ":"), ensure_ascii=False)
+            for row in rows if row.state == REJECTED
+        ]  # fmt: skip
+        longest = max((len(json.dumps(row)) for row in rejected), default=1)  # the store writes it as JSON once more
+        at_once = max(CHUNK_CHARACTERS // longest, 1)
+        for start in range(0, len(rejected), at_once):
+            yield f";[{','.join(rejected[start : start + at_once])}]"
+
+    def _sweep(self) -> None:
+        """Remove a few of the tail's keys that do not count any more."""
+        header = self._header
+        for number in range(header.swept, min(header.tail, header.swept + _SWEPT_AT_ONCE)):
+            self._call(self._store.delete, self._key(f"tail.{number}"))
+            header.swept = number + 1
+
+    def _get(self, key: str) -> Any:
+        return self._call(self._store.get, key)
+
+    def _key(self, name: str) -> str:
+        return f"{KEY}.{self._header.id}.{name}"
+
+    def _set(self, name: str, value: Any) -> None:
+        left = timedelta(seconds=max(self._header.expires - self._now(), 60.0))
+        self._call(self._store.set, self._key(name) if name else KEY, value, retention=left)
+
+    def _call(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return call(*args, **kwargs)
+        except Exception as error:
+            raise JournalError(f"Airflow's task state store failed: {type(error).__name__}") from error
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def _next_link(chain: str, line: str) -> str:
+    return b64encode(blake2b(f"{chain};{line}".encode(), digest_size=12).digest()).decode()
+
+
+def _header_check(header: _Header) -> str:
+    return _digest(msgspec.json.encode(msgspec.structs.replace(header, swept=0)).decode())
+
+
+def _as_keyed(intent: Intent, keyed: bool) -> Intent:
+    """An open row under other identities: without a key its trace is its identity."""
+    return intent if keyed else intent._replace(identity=intent.sought.trace)
+
+
+def _shortened(closing: Closing) -> Closing:
+    return closing._replace(error=(closing.error or "")[:_ERROR_CHARACTERS])

@@ -1,0 +1,244 @@
+"""
+When the next request may go, and how many may be on their way.
+
+Requests leave evenly spaced, never in bursts. The pace starts at the author's cap, else at 60 a minute. Where Lofty
+names its limit, each window is used to its end and shared with whoever else uses it, as
+:mod:`window <airflow_provider_lofty.lofty.window>` tells; where it does not, the pace grows slowly and is halved after
+a refusal. Nothing ever makes it faster than the cap. After a refusal for the rate nothing goes until the window turns.
+
+All times are in seconds; clock and chance are arguments.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from airflow_provider_lofty.lofty.window import WINDOW_SECONDS, ResetUnit, Window, number_in
+
+START_REQUESTS_PER_MINUTE = 60.0
+MOST_WITHOUT_HEADERS = 100.0
+MOST_LIMIT = 10**6  # faster than anyone is
+_LARGEST_SENSE = 10**9
+_LEAST_PACE = 1.0
+_GROWTH = 3.0  # requests a minute, each minute
+_LEAST_HOLD = 0.01  # of a window, after a refusal; doubled by each that follows
+_JITTER_SHARE = 0.02  # the same
+_JITTER_SHARE_WITHOUT_HEADERS = 0.2
+_CROWD_SECONDS = 1.0
+_ANSWERS_TO_WIDEN = 200
+_MOST_ANSWERS_TO_WIDEN = 1600
+
+
+class Ticket(NamedTuple):
+    """
+    A request on its way.
+
+    :param number: counted from 0
+    :param sent: when it left
+    :param ahead: how many others were on their way then
+    """
+
+    number: int
+    sent: float
+    ahead: int
+
+
+class Pacer:
+    """
+    Hands out the times at which requests to one endpoint may go. Safe to share between threads.
+
+    :param requests_per_minute: the author's cap; None when there is none
+    :param clock: monotonic seconds
+    :param unit: of the host's Reset header
+    :param chance: gives a number from 0 to 1
+    """
+
+    def __init__(
+        self,
+        requests_per_minute: float | None,
+        clock: Callable[[], float],
+        unit: ResetUnit | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._cap = requests_per_minute
+        self._pace = requests_per_minute or START_REQUESTS_PER_MINUTE
+        self._clock = clock
+        self._unit = unit or ResetUnit()
+        self._chance = chance
+        self._lock = threading.Lock()
+        self._window = Window()
+        self._turn = clock() - 60.0 / self._pace
+        self._held_until = self._turn
+        self._taken = self._begun = self._ended = 0
+        self._refused_at = self._narrowed_at = float("-inf")
+        self._refusals_in_a_row = self._unexpected = 0
+        self._most_in_flight = float("inf")
+        self._answers_to_widen = self._answers_since = _ANSWERS_TO_WIDEN
+
+    @property
+    def requests_per_minute(self) -> float:
+        """The pace in force."""
+        with self._lock:
+            return 60.0 / max(self._interval(), 60.0 / MOST_LIMIT)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether Lofty has named its limit."""
+        return self._window.limit is not None
+
+    @property
+    def limit(self) -> float | None:
+        """Requests a minute that Lofty has named as its limit."""
+        limit = self._window.limit
+        return None if limit is None else limit * WINDOW_SECONDS / self._window.length
+
+    @property
+    def most_in_flight(self) -> float:
+        """How many requests the server takes at once, as far as is known."""
+        return self._most_in_flight
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many are on their way as the server takes at once."""
+        return self._begun - self._ended >= self._most_in_flight
+
+    def delay(self) -> float:
+        """Seconds until a request may go; zero or less means now. Reserves nothing."""
+        with self._lock:
+            return self._next_turn() - self._clock()
+
+    def reserve(self) -> float:
+        """Take the next turn; tell how many seconds away it is."""
+        with self._lock:
+            now = self._clock()
+            self._turn = max(self._next_turn(), now)
+            self._taken += 1
+            return self._turn - now
+
+    def give_back(self) -> None:
+        """A turn that was taken is not used: no request leaves."""
+        with self._lock:
+            self._taken -= 1
+
+    def _next_turn(self) -> float:
+        return max(self._turn + self._interval(), self._held_until)
+
+    def _interval(self) -> float:
+        if self._window.limit is None:
+            return 60.0 / self._pace
+        capped = 60.0 / self._cap if self._cap else 0.0
+        return max(self._window.interval(self._turn, self._taken), capped)
+
+    def guess(self, limit: float) -> None:
+        """Without a cap begin as fast as another endpoint allows, until this one's limit is known; never slower."""
+        with self._lock:
+            if self._window.limit is None and self._cap is None:
+                self._pace = max(self._pace, limit)
+
+    def begin(self) -> Ticket:
+        """A request leaves now, in its turn."""
+        with self._lock:
+            self._begun += 1
+            return Ticket(self._begun - 1, self._clock(), self._begun - 1 - self._ended)
+
+    def passed(self, ticket: Ticket) -> None:
+        """Learn that a request is over whose answer tells nothing of this endpoint, or that got none."""
+        with self._lock:
+            self._ended += 1
+            self._window.unanswered()
+
+    def ended(
+        self, ticket: Ticket, headers: Mapping[str, str], server_time: float, *, is_refused: bool
+    ) -> float | None:
+        """
+        Learn from a request's answer.
+
+        :param headers: of the answer, names in lower case
+        :param server_time: seconds since the epoch, by the server's clock where it says so
+        :param is_refused: for the rate
+        :return: the limit that the answer names
+        """
+        limit = number_in(headers.get("x-ratelimit-limit"))
+        limit = min(limit, MOST_LIMIT) if limit is not None and 1 <= limit <= _LARGEST_SENSE else None
+        with self._lock:
+            in_flight = self._begun - self._ended - 1
+            self._ended += 1
+            if is_refused and self._is_crowd(ticket):
+                self._narrow(ticket)
+            elif is_refused:
+                self._refused(ticket, headers, limit, server_time)
+            elif limit is None:
+                self._grow()
+            if limit is not None and not is_refused:
+                remaining = number_in(headers.get("x-ratelimit-remaining"))
+                left = self._unit.seconds_left(headers.get("x-ratelimit-reset"), ticket.sent, server_time)
+                self._window.answered(ticket.number, ticket.sent, limit, remaining, left, in_flight)
+            if not is_refused:
+                self._refusals_in_a_row = 0
+                self._widen()
+        return limit
+
+    # Refusals
+
+    def _is_crowd(self, ticket: Ticket) -> bool:
+        """
+        Whether it was refused for the number on their way: the window held more than others can have taken.
+
+        Where a new window was only expected it may not have begun, so this has to come twice.
+        """
+        limit = self._window.limit
+        if limit is None or not ticket.ahead:
+            return False
+        if self._window.budget(ticket.sent, ticket.number) <= max(limit / 10, ticket.ahead + 1):
+            return False
+        if self._window.is_certain:
+            return True
+        self._unexpected += ticket.sent > self._refused_at
+        return self._unexpected > 1
+
+    def _narrow(self, ticket: Ticket) -> None:
+        self._most_in_flight = min(self._most_in_flight, ticket.ahead)
+        self._held_until = max(self._held_until, self._clock() + _CROWD_SECONDS * self._chance())
+        if ticket.sent <= self._narrowed_at:
+            return  # one of several that were refused together
+        if self._narrowed_at > float("-inf"):
+            self._answers_to_widen = min(self._answers_to_widen * 2, _MOST_ANSWERS_TO_WIDEN)
+        self._narrowed_at = self._clock()
+        self._unexpected = 0
+        self._answers_since = 0
+
+    def _widen(self) -> None:
+        """Try whether one more is taken by now."""
+        self._answers_since += 1
+        if self._answers_since >= self._answers_to_widen:
+            self._most_in_flight += 1
+            self._answers_since = self._unexpected = 0
+
+    def _refused(self, ticket: Ticket, headers: Mapping[str, str], limit: float | None, server_time: float) -> None:
+        left = self._unit.seconds_to_wait(headers.get("x-ratelimit-reset"), ticket.sent, server_time)
+        length = self._window.length
+        now = self._clock()
+        if limit is not None:
+            self._window.refused(ticket.number, ticket.sent, limit, left)
+        until = now + length if left is None else max(ticket.sent + left, now)
+        is_first = ticket.sent > self._refused_at  # of several that were refused together
+        if is_first:
+            self._refused_at = now
+            self._refusals_in_a_row += 1
+        until = max(until, now + length * _LEAST_HOLD * 2 ** min(self._refusals_in_a_row - 1, 6))
+        jitter = _JITTER_SHARE if limit is not None else _JITTER_SHARE_WITHOUT_HEADERS
+        self._held_until = max(self._held_until, until + self._chance() * jitter * length)
+        if limit is None and is_first:
+            self._pace = max(self._pace / 2, _LEAST_PACE)
+            self._most_in_flight = max(min(self._most_in_flight, ticket.ahead) // 2, 1)
+            self._answers_since = 0
+
+    def _grow(self) -> None:
+        most = self._cap or MOST_WITHOUT_HEADERS
+        self._pace = min(self._pace + _GROWTH / self._pace, max(most, self._pace))
+
+
+__all__ = ["START_REQUESTS_PER_MINUTE", "WINDOW_SECONDS", "Pacer", "Ticket"]

@@ -1,0 +1,242 @@
+"""
+What came of the rows: the report file and the summary.
+
+The report holds the row's own columns and what became of it; given back as a source, it sends only what was not
+delivered. The summary is small whatever the input and holds no value of any row.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from hashlib import blake2b
+from pathlib import Path
+from typing import IO, Any
+
+from airflow.sdk import ObjectStoragePath
+
+from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.rows.files import LOCAL_PROTOCOLS, storage_path
+from airflow_provider_lofty.rows.report_format import NUL_STAND_IN, SUSPECTS, defused
+from airflow_provider_lofty.spool.codec import plain_decimal
+from airflow_provider_lofty.spool.spool import ErrorGroup, ReportRow, Spool
+
+REPORT_COLUMNS = (
+    "lofty_source",
+    "lofty_row_number",
+    "lofty_outcome",
+    "lofty_lead_id",
+    "lofty_http_status",
+    "lofty_error_code",
+    "lofty_error_field",
+    "lofty_error",
+    "lofty_attempts",
+    "lofty_sent_at",
+    "lofty_fingerprint",
+)
+SUMMARY_BYTES = 8000
+_ERROR_GROUPS = 5
+_ENDINGS = (".csv", ".jsonl")
+_MOST_OF_AN_ID = 60  # of three, in a file's name of 255 bytes at most
+
+
+class Report:
+    """
+    A report file, checked before anything is sent.
+
+    :param path: ends in ``.csv`` or ``.jsonl``; local or a URL. Its folder is made where there is none
+    :raises LoftyConfigurationError: for another ending, or where it cannot be written
+    """
+
+    def __init__(self, path: str) -> None:
+        if not path.lower().endswith(_ENDINGS):
+            raise LoftyConfigurationError(f"report_path {path!r} must end in .csv, .jsonl or, for a folder, /")
+        self.path = path
+        self._target = storage_path(path)
+        self._local = Path(self._target.path) if self._target.protocol in LOCAL_PROTOCOLS else None
+        if self._local is not None:
+            self._prepare_folder(self._local.parent)
+
+    def _prepare_folder(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise LoftyConfigurationError(
+                f"report_path: {folder} cannot be written: {reason}; nothing was sent"
+            ) from None
+
+    def is_one_of(self, names: list[str]) -> bool:
+        """Whether one of these files, as their sources name them, has this path."""
+        files = [name for name in names if name.lower().endswith(_ENDINGS)]
+        return any(_same_file(storage_path(name), self._target) for name in files)
+
+    def write(self, spool: Spool) -> None:
+        """
+        Write every row, in input order.
+
+        :raises OSError: when the file cannot be written
+        :raises LoftyConfigurationError: when it is a file that was read, also when the reading failed
+        """
+        with self._opened() as stream:
+            if self.path.lower().endswith(".csv"):
+                _write_csv(stream, spool)
+            else:
+                _write_json_lines(stream, spool)
+
+    @contextmanager
+    def _opened(self) -> Iterator[IO[str]]:
+        """Open for writing; a local file appears whole or not at all."""
+        # Bytes that were no UTF-8 must not become text that passes the checks when the report is given back.
+        errors = "surrogatepass" if self.path.lower().endswith(".csv") else "backslashreplace"
+        settings: dict[str, Any] = {"encoding": "utf-8", "errors": errors, "newline": ""}
+        if self._local is None:
+            with self._target.fs.open(self._target.path, mode="wt", **settings) as stream:
+                yield stream
+            return
+        handle, draft = tempfile.mkstemp(prefix=f".{self._local.name}-", dir=self._local.parent)
+        try:
+            with os.fdopen(handle, "w", **settings) as stream:
+                yield stream
+            Path(draft).replace(self._local)
+        except BaseException:
+            Path(draft).unlink()
+            raise
+
+
+def _same_file(one: ObjectStoragePath, other: ObjectStoragePath) -> bool:
+    if one.protocol in LOCAL_PROTOCOLS and other.protocol in LOCAL_PROTOCOLS:
+        return Path(one.path).resolve() == Path(other.path).resolve()
+    return (one.protocol, one.path) == (other.protocol, other.path)
+
+
+def report_file(path: str, dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> str:
+    """Name the report file: ``path`` itself, or in a folder one for each Dag run, task, map index and try."""
+    if not path.endswith("/"):
+        return path
+    mapped = f"_{map_index}" if map_index >= 0 else ""
+    names = "__".join(name[:_MOST_OF_AN_ID] for name in (dag_id, run_id, task_id))
+    # Two tasks never share a file, whatever stands in their ids or was cut off.
+    digest = blake2b(json.dumps((dag_id, run_id, task_id, map_index)).encode(), digest_size=6).hexdigest()
+    return f"{path}{re.sub(r'[^A-Za-z0-9_.+-]', '-', names)}{mapped}__try_{try_number}__{digest}.csv"
+
+
+def _write_csv(stream: IO[str], spool: Spool) -> None:
+    own = tuple(column for column in spool.columns() if column.casefold() not in REPORT_COLUMNS)
+    writer = csv.writer(stream)  # ends lines with both marks and so quotes cells that hold either
+    writer.writerow([*map(defused, own), *REPORT_COLUMNS])
+    layout: tuple[str, ...] | None = None
+    places: list[int | None] = []
+    for row in spool.report_rows():
+        if row.columns is not layout:
+            layout = row.columns
+            index = {column: i for i, column in enumerate(layout)}
+            places = [index.get(column) for column in own]
+        cells: Sequence[Any] = row.cells if layout == own else [_cell_at(place, row.cells) for place in places]
+        cells = (*cells, *_fate(row, spool))
+        # Nearly every cell is a number, nothing, or text that no spreadsheet runs: no function call for those.
+        line = [
+            c if type(c) in _CSV_KNOWS or (type(c) is str and c[:1] not in SUSPECTS) else _csv_cell(c) for c in cells
+        ]
+        try:
+            writer.writerow(line)
+        except csv.Error:
+            writer.writerow([c.replace("\0", NUL_STAND_IN) if isinstance(c, str) else c for c in line])
+
+
+_CSV_KNOWS = frozenset((int, type(None)))
+
+
+def _cell_at(place: int | None, cells: list[Any]) -> Any:
+    return None if place is None or place >= len(cells) else cells[place]
+
+
+def _csv_cell(value: Any) -> str:
+    if isinstance(value, str):
+        return defused(value)
+    if isinstance(value, float):
+        return _plain(value)
+    return defused(json.dumps(value, ensure_ascii=False))
+
+
+def _plain(number: float) -> str:
+    """Write a number as an id or text would be; from 2**53 on so that it cannot pass for an exact one."""
+    return plain_decimal(Decimal(repr(number))) if abs(number) < 2**53 else f"{number:.16e}"
+
+
+def _write_json_lines(stream: IO[str], spool: Spool) -> None:
+    for row in spool.report_rows():
+        own = {c: v for c, v in zip(row.columns, row.cells, strict=False) if c.casefold() not in REPORT_COLUMNS}
+        fate = dict(zip(REPORT_COLUMNS, _fate(row, spool), strict=True))
+        stream.write(json.dumps({**own, **fate}, ensure_ascii=False) + "\n")
+
+
+def _fate(row: ReportRow, spool: Spool) -> tuple[Any, ...]:
+    """The report's own columns of a row, in the order of :data:`REPORT_COLUMNS`."""
+    return (
+        spool.source(row.source), row.row_number, row.outcome, row.lead_id, row.http_status, row.error_code,
+        row.error_field, row.error, row.attempts, row.sent_at, row.fingerprint,
+    )  # fmt: skip
+
+
+def summary(
+    spool: Spool,
+    *,
+    seconds: float,
+    requests: int,
+    throttled: int,
+    report_path: str | None,
+    read_backs: int = 0,
+    carried_over: int = 0,
+) -> dict[str, Any]:
+    """
+    Sum up a run in less than :data:`SUMMARY_BYTES` bytes of JSON.
+
+    :param seconds: how long the run took
+    :param requests: HTTP requests made, tokens and look-ups included
+    :param throttled: how many of them were refused for their rate
+    :param read_backs: how often a lead's activities were read
+    :param carried_over: rows of earlier tries, in doubt then, that the input has no more
+    """
+    groups = spool.error_groups(_ERROR_GROUPS)
+    for length in (300, 80, 20):
+        found = {
+            "read": spool.read,
+            **spool.counts(),
+            "carried_over": carried_over,
+            "seconds": round(seconds, 1),
+            "requests": requests,
+            "throttled": throttled,
+            "read_backs": read_backs,
+            "errors": [_group(group, spool, length) for group in groups],
+            "report_path": _shortened(report_path, length * 10),
+        }
+        if len(json.dumps(found)) < SUMMARY_BYTES:
+            break
+    return found
+
+
+def _group(group: ErrorGroup, spool: Spool, length: int) -> dict[str, Any]:
+    return {
+        "count": group.rows,
+        "outcome": group.outcome,
+        "http_status": group.http_status,
+        "error_code": group.error_code,
+        "error_field": _shortened(group.error_field, length),
+        "error": _shortened(group.error, length),
+        "example_source": _shortened(spool.source(group.source), length),
+        "example_row": group.row_number,
+        "example_lead_id": group.lead_id,
+    }
+
+
+def _shortened(text: str | None, length: int) -> str | None:
+    return text if text is None or len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,210 @@
+"""
+Rows from a table or query on any Airflow ``DbApiHook``, in constant memory where the database can.
+
+Two ways lead there. Through SQLAlchemy with a server-side cursor, rows arrive as they are read. Where a hook offers
+no SQLAlchemy engine, its own ``run`` executes the statement and its cursor is read by ``fetchmany``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+from airflow.providers.common.sql.hooks.sql import DbApiHook
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from airflow_provider_lofty.connections import named_connection
+from airflow_provider_lofty.exceptions import AirflowException, LoftyConfigurationError, LoftySourceNotReady
+from airflow_provider_lofty.lofty.redaction import without
+from airflow_provider_lofty.rows.source import Source, SourceRow, Take
+
+_BATCH = 1000
+_IDENTIFIER_PART = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
+_IDENTIFIER = re.compile(rf"(?:{_IDENTIFIER_PART.pattern})(?:\.(?:{_IDENTIFIER_PART.pattern}))*")
+
+Parameters = Iterable[Any] | Mapping[str, Any] | None
+
+
+def read_sql(
+    conn_id: str,
+    *,
+    sql: str | None = None,
+    table: str | None = None,
+    parameters: Parameters = None,
+    hook_params: dict[str, Any] | None = None,
+    take: Take,
+) -> None:
+    """
+    Read the rows of one query or one table.
+
+    :param conn_id: a connection whose hook is a ``DbApiHook``
+    :param sql: one statement that returns rows, in the driver's own parameter style
+    :param table: instead of ``sql``: a table, with or without its schema
+    :param parameters: for the statement
+    :param hook_params: given to the hook when it is made
+    :param take: gets the result
+    :raises LoftyConfigurationError: when the connection is missing or leads to no ``DbApiHook``
+    :raises LoftySourceNotReady: when the database refuses or does not answer
+    """
+    hook = database_hook(conn_id, hook_params)
+    engine = _engine(hook)
+    statement = sql or f"SELECT * FROM {_quoted(table or '', hook, engine)}"  # noqa: S608 - quoted by the dialect
+    name = f"table {table}" if table else "query"
+    if engine is None:
+        _through_run(hook, name, statement, parameters, take)
+    else:
+        _through_engine(engine, name, statement, parameters, take)
+
+
+def database_hook(conn_id: str, hook_params: dict[str, Any] | None = None) -> DbApiHook:
+    """
+    Make the hook of a database.
+
+    :raises LoftyConfigurationError: when the connection is missing or leads to no ``DbApiHook``
+    """
+    connection = named_connection(conn_id)
+    try:
+        hook = connection.get_hook(hook_params=hook_params)  # type: ignore[no-untyped-call]
+    except AirflowException as error:
+        raise LoftyConfigurationError(f"the connection {conn_id!r} cannot be used: {error}") from None
+    if not isinstance(hook, DbApiHook):
+        raise LoftyConfigurationError(
+            f"the connection {conn_id!r} is of type {connection.conn_type!r}, which is no SQL database (DbApiHook)"
+        )
+    hook.log_sql = False  # the statement's parameters may be personal
+    return hook
+
+
+def _engine(hook: DbApiHook) -> Engine | None:
+    """The hook's SQLAlchemy engine, or None where it has none that works here."""
+    try:
+        engine: Engine = hook.get_sqlalchemy_engine()
+    except Exception as error:  # each hook says "not supported" in its own way
+        hook.log.debug("no SQLAlchemy engine (%s); reading through the hook's own run()", type(error).__name__)
+        return None
+    return engine
+
+
+def table_parts(table: str) -> list[tuple[str, bool]]:
+    """
+    Split a table's name into its parts; tell of each whether it came quoted.
+
+    :raises LoftyConfigurationError: when it is no name
+    """
+    parts = [(plain or quoted.replace('""', '"'), bool(quoted)) for quoted, plain in _IDENTIFIER_PART.findall(table)]
+    if not _IDENTIFIER.fullmatch(table) or not all(part.strip() for part, _ in parts):
+        raise LoftyConfigurationError(f"table={table!r} is no table name")
+    return parts
+
+
+def _quoted(table: str, hook: DbApiHook, engine: Engine | None) -> str:
+    """Quote each part of the name where the dialect needs it; a part that came quoted stays so."""
+    parts = table_parts(table)
+    preparer = engine.dialect.identifier_preparer if engine else None
+    if preparer:
+        return ".".join((preparer.quote_identifier if quoted else preparer.quote)(part) for part, quoted in parts)
+    return ".".join(_escaped(part, quoted, hook) for part, quoted in parts)
+
+
+def _escaped(part: str, quoted: bool, hook: DbApiHook) -> str:
+    if not quoted and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$]*", part):
+        return part
+    mark = hook.escape_word_format  # such as '"{}"' or '`{}`'
+    return mark.format(part.replace(mark[-1], mark[-1] * 2))
+
+
+def _through_engine(engine: Engine, name: str, statement: str, parameters: Parameters, take: Take) -> None:
+    given = _driver_parameters(parameters)
+    options = {"stream_results": True, "max_row_buffer": _BATCH, "no_parameters": given is None}
+    try:
+        with (
+            engine.connect().execution_options(**options) as connection,
+            closing(_executed(connection, name, statement, given)) as result,
+        ):
+            if not result.returns_rows:
+                raise _no_rows(name)
+            columns = tuple(map(str, result.keys()))
+            take(Source(name, columns, _numbered(columns, _guarded(result, name))))
+    except DBAPIError as error:
+        raise _not_ready(name, error.orig or error, given) from None
+    except SQLAlchemyError as error:
+        raise _not_ready(name, error, given) from None
+    finally:
+        engine.dispose()
+
+
+def _executed(connection: Any, name: str, statement: str, parameters: Any) -> Any:
+    try:
+        return connection.exec_driver_sql(statement, parameters)
+    except (TypeError, ValueError, LookupError) as error:  # how drivers say that the parameters do not fit
+        raise LoftyConfigurationError(
+            f"the {name} and its parameters do not fit together ({type(error).__name__}); nothing was sent"
+        ) from None
+
+
+def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Parameters, take: Take) -> None:
+    answered = False
+
+    def handler(cursor: Any) -> None:
+        nonlocal answered
+        answered = True
+        if cursor.description is None:
+            raise _no_rows(name)
+        columns = tuple(str(column[0]) for column in cursor.description)
+        take(Source(name, columns, _numbered(columns, _guarded(_fetched(cursor), name))))
+
+    try:
+        hook.run(statement, parameters=_driver_parameters(parameters), handler=handler)
+    except Exception as error:  # drivers share no base class; what comes from ``take`` is not theirs
+        if answered:
+            raise
+        raise _not_ready(name, error, _driver_parameters(parameters)) from None
+
+
+def _fetched(cursor: Any) -> Iterator[Any]:
+    while batch := cursor.fetchmany(_BATCH):
+        yield from batch
+
+
+def _guarded(rows: Iterable[Any], name: str) -> Iterator[Any]:
+    """While rows arrive, what a driver says may quote their values: only the error's type is told."""
+    try:
+        yield from rows
+    except (ValueError, OverflowError) as error:
+        raise LoftyConfigurationError(
+            f"the {name} holds a value that cannot be read ({type(error).__name__}), such as a date beyond the year "
+            "9999; cast it to text in the statement; nothing was sent"
+        ) from None
+    except Exception as error:  # drivers share no base class
+        cause = getattr(error, "orig", None) or error
+        raise LoftySourceNotReady(
+            f"the database broke off the {name}: {type(cause).__name__}; nothing was sent"
+        ) from None
+
+
+def _no_rows(name: str) -> LoftyConfigurationError:
+    return LoftyConfigurationError(f"the {name} returns no rows; it must be one SELECT statement; nothing was sent")
+
+
+def _not_ready(name: str, error: BaseException, parameters: Any) -> LoftySourceNotReady:
+    """Say what the database said, unless its words may quote a value; parameters are taken out of them."""
+    given = parameters.values() if isinstance(parameters, Mapping) else parameters or ()
+    names = {base.__name__ for base in type(error).__mro__}
+    first_line = str(error).strip().partition("\n")[0][:200]
+    said = "" if names & {"DataError", "IntegrityError"} else f": {without(first_line, map(str, given))}"
+    return LoftySourceNotReady(f"the database refused the {name}: {type(error).__name__}{said}; nothing was sent")
+
+
+def _driver_parameters(parameters: Parameters) -> Any:
+    """A list would be taken for many sets of parameters."""
+    if not parameters:
+        return None
+    return dict(parameters) if isinstance(parameters, Mapping) else tuple(parameters)
+
+
+def _numbered(columns: tuple[str, ...], rows: Iterable[Any]) -> Iterator[SourceRow]:
+    for number, cells in enumerate(rows, start=1):
+        yield SourceRow(number, columns, tuple(cells))

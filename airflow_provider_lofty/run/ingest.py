@@ -1,0 +1,180 @@
+"""
+From a source into the spool: every row becomes a checked activity or gets its outcome at once.
+
+A source with a ``lofty_outcome`` column is a report that came back: what it calls delivered is not sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from time import monotonic
+from typing import Any
+
+from airflow_provider_lofty.log import PROGRESS_SECONDS, Log
+from airflow_provider_lofty.rows.builder import InvalidRow, Layout, Mapping
+from airflow_provider_lofty.rows.source import OUTCOME_COLUMN, Source, SourceRow, outcome_place
+from airflow_provider_lofty.rows.values import InvalidValue, is_missing
+from airflow_provider_lofty.run.publisher import SHOW_SECONDS, Board
+from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
+from airflow_provider_lofty.spool.spool import (
+    ALREADY_DELIVERED,
+    DELIVERED,
+    DUPLICATE,
+    INVALID,
+    OUTCOMES,
+    UNKNOWN,
+    Spool,
+    SpoolRow,
+)
+
+_FINGERPRINT_COLUMN = "lofty_fingerprint"
+_MOST_NAMES_LOGGED = 40
+
+
+class Intake:
+    """
+    Takes sources one after the other.
+
+    :param mapping: how rows become activities
+    :param spool: where they go
+    :param log: told which columns are used and which are ignored
+    :param board: shown how many rows were read so far
+    """
+
+    def __init__(self, mapping: Mapping, spool: Spool, log: Log, board: Board) -> None:
+        self._mapping = mapping
+        self._spool = spool
+        self._log = log
+        self._board = board
+        self._columns_told: tuple[str, ...] | None = None
+        self._look_at = monotonic() + SHOW_SECONDS
+        self._tell_at = monotonic() + PROGRESS_SECONDS
+
+    def take(self, source: Source) -> None:
+        """
+        Read one source to its end.
+
+        :raises MappingError: when its columns do not fit
+        """
+        number = self._spool.add_source(source.name)
+        if source.columns is not None:
+            self._tell_columns(self._mapping.layout(source.columns, table=True))
+        add, spooled = self._spool.add, self._spooled
+        columns: tuple[str, ...] | None = None
+        for row in source.rows:
+            if monotonic() >= self._look_at:
+                self._tell_progress()
+            if row.columns is not columns and row.columns != columns and row.problem is None:
+                columns = row.columns
+                layout = self._mapping.layout(columns, table=source.columns is not None)
+                spooled = self._report_row if outcome_place(columns) is not None else self._spooled
+                self._tell_columns(layout)
+            add(_broken(number, row) if row.problem else spooled(number, row, layout))
+
+    def finish(self) -> None:
+        """
+        End the reading: nothing more comes.
+
+        :raises MappingError: when no row of the whole input had a column that is needed
+        """
+        self._spool.flush()
+        if self._spool.read:
+            self._mapping.require_columns()
+        if self._mapping.nested_ignored:
+            self._log.info("ignored inside listing: %s", _some(sorted(self._mapping.nested_ignored)))
+        self._spool.find_duplicates(", ".join(self._mapping.unique_key) or "identity")
+
+    def _tell_progress(self) -> None:
+        now = monotonic()
+        self._look_at = now + SHOW_SECONDS
+        if self._board.is_due:
+            self._board.show(read=self._spool.read)
+        if now >= self._tell_at:
+            self._tell_at = now + PROGRESS_SECONDS
+            self._log.info("%d rows read and checked so far", self._spool.read)
+
+    def _tell_columns(self, layout: Layout) -> None:
+        if self._columns_told is not None:
+            return  # once is enough: the rows of an upstream task may differ in shape without end
+        self._columns_told = layout.columns
+        used = [f"{column} → {field}" for column, field in layout.used.items()]
+        self._log.info("columns used: %s; ignored: %s", _some(used), _some(layout.ignored))
+
+    def _spooled(self, source: int, row: SourceRow, layout: Layout) -> SpoolRow:
+        kept: Sequence[Any] = row.cells if self._spool.keeps_cells else ()
+        if not _WITHOUT_TIME.issuperset(map(type, kept)):
+            kept = [self._zoned(cell) for cell in kept]
+        try:
+            activity = layout.build(row.cells)
+        except InvalidRow as error:
+            lead_id = error.lead_id
+            return SpoolRow(source, row.row_number, row.columns, kept, lead_id, None, None, None, None, INVALID,
+                            error.fields, str(error))  # fmt: skip
+        return SpoolRow(source, row.row_number, row.columns, kept, *activity)
+
+    def _zoned(self, cell: Any) -> Any:
+        """Give a time its zone, which a report given back could not know."""
+        if not isinstance(cell, datetime) or cell.tzinfo is not None or is_missing(cell):
+            return cell
+        try:
+            return self._mapping.moments.aware(cell)
+        except InvalidValue:
+            return cell
+
+    def _report_row(self, source: int, row: SourceRow, layout: Layout) -> SpoolRow:
+        """Honour what a report says became of the row."""
+        said = {column.casefold(): cell for column, cell in zip(row.columns, row.cells, strict=True)}
+        outcome = said[OUTCOME_COLUMN]
+        if isinstance(outcome, str) and outcome in _PASSED_CHECKS:
+            row = row._replace(cells=layout.with_empty_texts(row.cells))
+        spooled = self._spooled(source, row, layout)
+        if is_missing(outcome):
+            return spooled
+        if outcome not in OUTCOMES:
+            problem = f"is none of a report's outcomes ({', '.join(OUTCOMES)})"
+            return spooled._replace(outcome=INVALID, identity=None, error_field=OUTCOME_COLUMN, error=problem)
+        settled = _SETTLED.get(outcome)
+        return settled(spooled, said) if settled else spooled
+
+
+def _delivered_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
+    before = said.get(_FINGERPRINT_COLUMN)
+    now = row.fingerprint.hex() if row.fingerprint else None
+    remark = None if before in (None, now) else CONTENT_HAS_CHANGED
+    return row._replace(outcome=ALREADY_DELIVERED, error_field=None, error=remark)
+
+
+def _repeated_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
+    # Without an identity: the row it repeats may have failed, and must not take this one for its delivery.
+    return row._replace(
+        outcome=ALREADY_DELIVERED, identity=None, trace=None, error_field=None, error="a duplicate in its report"
+    )
+
+
+def _unknown_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
+    if row.outcome is not None:
+        return row  # invalid by now: it cannot be looked for
+    attempts = str(said.get("lofty_attempts"))
+    sent = int(attempts) if attempts.isdecimal() else 1
+    return row._replace(doubt=True, attempts=sent, error="its report says unknown: it may be stored")
+
+
+_WITHOUT_TIME = frozenset((str, int, float, bool, type(None)))
+_PASSED_CHECKS = frozenset(OUTCOMES) - {INVALID}
+_SETTLED: dict[str, Callable[[SpoolRow, dict[str, Any]], SpoolRow]] = {
+    DELIVERED: _delivered_before,
+    ALREADY_DELIVERED: _delivered_before,
+    DUPLICATE: _repeated_before,
+    UNKNOWN: _unknown_before,
+}
+
+
+def _broken(source: int, row: SourceRow) -> SpoolRow:
+    lacking = (None,) * 5
+    return SpoolRow(source, row.row_number, row.columns, row.cells, *lacking, INVALID, "row", row.problem)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f", … and {len(names) - _MOST_NAMES_LOGGED} more" if len(names) > _MOST_NAMES_LOGGED else ""
+    return (", ".join(names[:_MOST_NAMES_LOGGED]) + more) or "none"

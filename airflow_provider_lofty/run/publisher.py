@@ -1,0 +1,77 @@
+"""How far a run is, for whoever looks at the task's page: a small JSON object, pushed from time to time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow_provider_lofty.log import Log
+
+XCOM_KEY = "lofty_progress"
+READING, SENDING, ENDED = "reading", "sending", "ended"
+SHOW_SECONDS = 2.0
+_SILENT_SECONDS = 60.0  # after a failure: Airflow's server may be down, and each attempt would hold the delivery up
+_LOST = (EOFError, BrokenPipeError)  # of the process that stands between the task and Airflow's server
+_MOST_SHARE = 0.02  # of a run's time
+
+
+class Board:
+    """
+    What a task's page shows of a run: facts that are laid over the earlier ones and pushed together.
+
+    Facts are numbers, outcomes, error texts and paths; never a value of a row.
+
+    :param push: leaves a value for Airflow's pages under a key
+    :param log: told when that fails
+    :param facts: what is known from the start
+    :param is_live: whether to show something while rows are sent, too
+    :param on_lost: called when nobody is there any more to take what is pushed: the task is an orphan then
+    :param clock: monotonic seconds
+    """
+
+    def __init__(
+        self,
+        push: Callable[[str, Any], None],
+        log: Log,
+        facts: dict[str, Any],
+        *,
+        is_live: bool = True,
+        on_lost: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._push = push
+        self._log = log
+        self._facts = facts
+        self._is_live = is_live
+        self._on_lost = on_lost
+        self._clock = clock
+        self._next = clock()
+        self._has_failed = False
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to show something new."""
+        return self._is_live and self._clock() >= self._next
+
+    def show(self, **facts: Any) -> None:
+        """Lay these facts over the earlier ones and push all."""
+        self._facts = {**self._facts, **facts, "at": datetime.now(timezone.utc).isoformat(timespec="seconds")}
+        self.pin(XCOM_KEY, self._facts)
+
+    def pin(self, key: str, value: Any) -> None:
+        """Push something that stays as it is. A page that lacks something never stops a delivery."""
+        began = self._clock()
+        pause = SHOW_SECONDS
+        try:
+            self._push(key, value)
+        except Exception as error:  # whatever store of XComs Airflow uses
+            if isinstance(error, _LOST):
+                self._on_lost()
+            pause = _SILENT_SECONDS
+            if not self._has_failed:
+                self._log.warning("the task's page cannot be told how far the run is (%s)", type(error).__name__)
+            self._has_failed = True
+        now = self._clock()
+        self._next = now + max(pause, (now - began) / _MOST_SHARE)

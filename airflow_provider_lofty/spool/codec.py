@@ -1,0 +1,85 @@
+"""
+A row's own cells as bytes, for the spool.
+
+What a report shows must lead to the same activity again, so no value changes on the way but those that JSON cannot
+hold, and these come back as something that no field takes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from airflow_provider_lofty.rows.values import plain
+
+_json = msgspec.json.Encoder().encode
+
+
+def encode_cells(cells: Sequence[Any]) -> bytes:
+    """Write a list of cells."""
+    try:
+        if _JSON_TYPES.issuperset(map(type, cells)):  # every row of a CSV file
+            return _json(cells)
+        return _json([cell if type(cell) in _JSON_TYPES else _jsonable(cell) for cell in cells])
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
+        return _encode_odd(cells)
+
+
+def decode_cells(encoded: bytes) -> Any:
+    """Read what :func:`encode_cells` wrote."""
+    try:
+        return msgspec.json.decode(encoded)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # a lone surrogate
+        return json.loads(encoded)
+
+
+def _encode_odd(cells: Sequence[Any]) -> bytes:
+    """Keep what msgspec refuses: lone surrogates, odd keys, values without an end."""
+    try:
+        return json.dumps([_jsonable(cell) for cell in cells], skipkeys=True, default=str).encode()
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps([cell if isinstance(cell, str) else str(type(cell)) for cell in cells]).encode()
+
+
+_JSON_TYPES = frozenset((str, int, bool, type(None)))
+
+
+def _jsonable(value: Any) -> Any:
+    """Bring a cell to what JSON can hold, exactly: what a report shows must lead to the same activity again."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if value - value == 0 else None if value != value else ["number", str(value)]
+    if isinstance(value, Decimal):
+        return None if value.is_nan() else plain_decimal(value) if value.is_finite() else ["number", str(value)]
+    if type(value).__name__ in ("NaTType", "NAType"):
+        return None
+    if isinstance(value, (date, datetime, time)):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return ["bytes", bytes(value).hex()]
+    if isinstance(value, dict):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    held = plain(value)
+    if held is not value:
+        return _jsonable(held)
+    # What no field takes must stay so: as text it would pass the checks when the report is given back.
+    return [type(value).__name__, str(value)]
+
+
+def plain_decimal(value: Decimal) -> str:
+    """Write a finite number in plain digits, without the zeros at its end: ``5`` for ``5.00``."""
+    if abs(value.adjusted()) > 400:
+        return str(value)
+    digits = format(value, "f") if value else "0"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits

@@ -1,0 +1,437 @@
+"""
+The rows of one run and their outcomes, on local disk.
+
+Sources are read once into a SQLite file and closed; from then on the spool is all there is. Memory stays flat
+whatever the input: rows come and go in batches, and duplicates are found with an index, not with a set.
+
+The file is readable by its owner only and unlinked as soon as it is open, so a crash leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from airflow_provider_lofty.spool.codec import decode_cells, encode_cells
+from airflow_provider_lofty.spool.history import Known
+from airflow_provider_lofty.spool.sample import IDENTITY_BYTES, SAMPLE_ROWS, Sketch
+
+DELIVERED = "delivered"
+ALREADY_DELIVERED = "already_delivered"
+DUPLICATE = "duplicate"
+INVALID = "invalid"
+REJECTED = "rejected"
+UNKNOWN = "unknown"
+NOT_ATTEMPTED = "not_attempted"
+WOULD_SEND = "would_send"
+OUTCOMES = (DELIVERED, ALREADY_DELIVERED, DUPLICATE, INVALID, REJECTED, UNKNOWN, NOT_ATTEMPTED, WOULD_SEND)
+FAILED_OUTCOMES = (INVALID, REJECTED, UNKNOWN, NOT_ATTEMPTED)
+
+_FAILED_SQL = ", ".join(f"'{outcome}'" for outcome in FAILED_OUTCOMES)
+_MAY_FAIL = f"outcome IN ({_FAILED_SQL}, '{DUPLICATE}')"
+# A duplicate shares the fate of the row it repeats.
+_IS_FAILED = (
+    f"r.{_MAY_FAIL} AND (r.outcome != '{DUPLICATE}' OR EXISTS"
+    f" (SELECT 1 FROM rows o WHERE o.n = r.duplicate_of AND o.outcome IN ({_FAILED_SQL})))"
+)
+_ROWS_TABLE = (
+    "CREATE TABLE rows ("
+    " n INTEGER PRIMARY KEY, source INTEGER NOT NULL, row_number INTEGER NOT NULL, layout INTEGER, cells BLOB,"
+    " lead_id INTEGER, body BLOB, identity BLOB, fingerprint BLOB, trace BLOB,"
+    " outcome TEXT, http_status INTEGER, error_code INTEGER, error_field TEXT, error TEXT,"
+    " attempts INTEGER NOT NULL DEFAULT 0, sent_at TEXT, duplicate_of INTEGER, doubt INTEGER NOT NULL DEFAULT 0)"
+)
+# Failed rows are asked for several times; they are few, and without an index each time reads the whole file.
+_FAILED_INDEX = f"CREATE INDEX rows_failed ON rows (outcome, n) WHERE {_MAY_FAIL}"
+_LAYOUTS_TABLE = "CREATE TABLE layouts (id INTEGER PRIMARY KEY, columns BLOB NOT NULL)"
+_SCHEMA = (_ROWS_TABLE, _FAILED_INDEX, _LAYOUTS_TABLE)
+_INSERT = (
+    "INSERT INTO rows (source, row_number, layout, cells, lead_id, body, identity, fingerprint, trace,"
+    " outcome, error_field, error, attempts, doubt) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
+_IS_CONTROL = f"body IS NOT NULL AND outcome IN ('{DELIVERED}', '{ALREADY_DELIVERED}') AND error IS NULL"
+_BATCH = 500
+_IN_HAND = 2  # of the column "doubt"; 1 is a row in doubt
+
+
+class SpoolRow(NamedTuple):
+    """One row as it is read: its place, its own cells, and either an activity's parts or an outcome."""
+
+    source: int
+    row_number: int
+    columns: tuple[str, ...]
+    cells: Sequence[Any]
+    lead_id: int | None = None
+    body: bytes | None = None
+    identity: bytes | None = None
+    fingerprint: bytes | None = None
+    trace: bytes | None = None
+    outcome: str | None = None
+    error_field: str | None = None
+    error: str | None = None
+    attempts: int = 0
+    doubt: bool = False
+
+
+class PendingRow(NamedTuple):
+    """A checked row that waits to be sent. ``n`` is its number within the run."""
+
+    n: int
+    row_number: int
+    lead_id: int
+    body: bytes
+    identity: bytes
+    fingerprint: bytes
+    trace: bytes
+    attempts: int = 0
+
+
+_PENDING = "n, row_number, lead_id, body, identity, fingerprint, trace, attempts"
+
+
+class Result(NamedTuple):
+    """What came of one row."""
+
+    n: int
+    outcome: str
+    http_status: int | None = None
+    error_code: int | None = None
+    error: str | None = None
+    attempts: int = 0
+    sent_at: str | None = None
+
+
+class ReportRow(NamedTuple):
+    """One row with its outcome, as a report shows it."""
+
+    columns: tuple[str, ...]
+    cells: list[Any]
+    source: int
+    row_number: int
+    outcome: str
+    lead_id: int | None
+    http_status: int | None
+    error_code: int | None
+    error_field: str | None
+    error: str | None
+    attempts: int
+    sent_at: str | None
+    fingerprint: str | None
+
+
+class ErrorGroup(NamedTuple):
+    """Failed rows that failed alike, with the first of them as the example."""
+
+    rows: int
+    outcome: str
+    http_status: int | None
+    error_code: int | None
+    error_field: str | None
+    error: str | None
+    source: int
+    row_number: int
+    lead_id: int | None
+
+
+class Spool:
+    """
+    Rows and outcomes of one run.
+
+    :param keep_cells: keep each row's own columns too; only a report needs them
+    :param folder: where the file lives for a moment; the system's temporary folder unless told
+    """
+
+    def __init__(self, *, keep_cells: bool, folder: str | None = None) -> None:
+        self.read = 0
+        self.sources: list[str] = []
+        self.keeps_cells = keep_cells
+        self._layout_ids: dict[tuple[str, ...], int] = {}
+        self._next_layout = 0
+        self._batch: list[tuple[Any, ...]] = []
+        self._db = _open_unlinked(folder)
+        for statement in _SCHEMA:
+            self._db.execute(statement)
+        self.known = Known(self._db)
+
+    def close(self) -> None:
+        """Free the disk space."""
+        self._db.close()
+
+    def add_source(self, name: str) -> int:
+        """Register a file or query; its number goes into each of its rows."""
+        self.sources.append(name)
+        return len(self.sources) - 1
+
+    def add(self, row: SpoolRow) -> None:
+        """Keep one row; :meth:`flush` ends the reading."""
+        layout = cells = None
+        if self.keeps_cells:
+            layout = self._layout_ids.get(row.columns) or self._layout_id(row.columns)
+            cells = encode_cells(row.cells)
+        self.read += 1
+        self._batch.append((row.source, row.row_number, layout, cells, *row[4:]))
+        if len(self._batch) >= _BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is still held in memory."""
+        self._db.executemany(_INSERT, self._batch)
+        self._batch.clear()
+
+    def _layout_id(self, columns: tuple[str, ...]) -> int:
+        if len(self._layout_ids) > 500:  # rows of objects may have endlessly many shapes
+            self._layout_ids.clear()
+        self._next_layout += 1
+        self._layout_ids[columns] = self._next_layout
+        self._db.execute("INSERT INTO layouts VALUES (?, ?)", (self._next_layout, encode_cells(columns)))
+        return self._next_layout
+
+    def find_duplicates(self, identity_name: str) -> None:
+        """
+        Of rows with the same identity keep the first; mark the others.
+
+        Same content: ``duplicate``, naming the first row. Other content: ``invalid``. A row whose outcome is
+        already known stands before one in doubt, and that before those that wait.
+
+        :param identity_name: what to call the identity where it is at fault
+        """
+        self._db.execute("CREATE INDEX rows_identity ON rows (identity) WHERE identity IS NOT NULL")
+        repeated = self._db.execute(
+            "SELECT n, source, row_number, identity, fingerprint, outcome FROM rows WHERE identity IN"
+            " (SELECT identity FROM rows WHERE identity IS NOT NULL GROUP BY identity HAVING COUNT(*) > 1)"
+            " ORDER BY identity, outcome IS NULL, NOT doubt, n"
+        )
+        marks: list[tuple[Any, ...]] = []
+        first: tuple[Any, ...] = (None,) * 6
+        for row in repeated:
+            if row[3] != first[3]:
+                first = row
+            elif row[5] is None:
+                marks.append(self._mark_of(row, first, identity_name))
+            if len(marks) >= _BATCH:
+                self._mark(marks)
+        self._mark(marks)
+
+    def _mark_of(self, row: tuple[Any, ...], first: tuple[Any, ...], name: str) -> tuple[Any, ...]:
+        place = self.place(first[1], first[2])
+        if row[4] == first[4]:
+            return (DUPLICATE, None, f"same as {place}", first[0], row[0])
+        return (
+            INVALID,
+            name,
+            f"{name} is the same as of {place}, but the content is another",
+            first[0],
+            row[0],
+        )
+
+    def _mark(self, marks: list[tuple[Any, ...]]) -> None:
+        self._db.executemany(
+            "UPDATE rows SET outcome = ?, error_field = ?, error = ?, duplicate_of = ? WHERE n = ?", marks
+        )
+        marks.clear()
+
+    def place(self, source: int, row_number: int) -> str:
+        """Name a row for people: its number, and its file where there are several."""
+        return f"row {row_number} of {self.source(source)}" if len(self.sources) > 1 else f"row {row_number}"
+
+    def source(self, number: int) -> str:
+        """Name a source for people; a file's name need not be text."""
+        return self.sources[number].encode("utf-8", "backslashreplace").decode()
+
+    def pending(self, after: int = 0, limit: int = _BATCH) -> list[PendingRow]:
+        """The next rows that wait to be sent, in the order they were read."""
+        return list(self._checked("n > ? AND outcome IS NULL AND NOT doubt ORDER BY n LIMIT ?", after, limit))
+
+    def _checked(self, which: str, *values: Any) -> Iterator[PendingRow]:
+        return (PendingRow(*row) for row in self._db.execute(f"SELECT {_PENDING} FROM rows WHERE {which}", values))
+
+    def spread(self, count: int) -> list[PendingRow]:
+        """A few of the rows that wait to be sent, spread over all of them."""
+        (low, high) = self._db.execute("SELECT MIN(n), MAX(n) FROM rows WHERE outcome IS NULL AND NOT doubt").fetchone()
+        if low is None:
+            return []
+        steps = [low + (high - low) * step // max(count - 1, 1) for step in range(count)]
+        found = {row.n: row for step in steps for row in self.pending(step - 1, 1)}
+        return list(found.values())
+
+    def waiting_of_lead(self, lead_id: int) -> Iterator[PendingRow]:
+        """The rows of a lead that wait to be sent; nothing may be written until the last one was taken."""
+        self._index_leads()
+        return self._checked("lead_id = ? AND outcome IS NULL AND NOT doubt ORDER BY n", lead_id)
+
+    def delivered_example(self, kind: str) -> PendingRow | None:
+        """A row of this type that was delivered just as it is now."""
+        start = b'{"type":"%b"' % kind.encode()
+        return next(
+            self._checked(
+                f"{_IS_CONTROL} AND substr(body, 1, ?) = ? ORDER BY n DESC LIMIT 1",
+                len(start),
+                start,
+            ),
+            None,
+        )
+
+    def take_twin(self, trace: bytes, attempts: int) -> PendingRow | None:
+        """
+        Put into doubt one of the waiting rows with this trace.
+
+        :param attempts: how often it was sent
+        """
+        self._db.execute("CREATE INDEX IF NOT EXISTS rows_trace ON rows (trace) WHERE trace IS NOT NULL")
+        row = next(self._checked("trace = ? AND outcome IS NULL AND NOT doubt ORDER BY n LIMIT 1", trace), None)
+        if row is None:
+            return None
+        self.doubt(Result(row.n, UNKNOWN, attempts=attempts))
+        return row._replace(attempts=attempts)
+
+    def doubtful(self) -> list[PendingRow]:
+        """The rows that were sent before, nobody knows with what success."""
+        return list(self._checked("outcome IS NULL AND doubt = 1 ORDER BY n"))
+
+    def count_pending(self) -> int:
+        """How many rows wait to be sent."""
+        (count,) = self._db.execute("SELECT COUNT(*) FROM rows WHERE outcome IS NULL AND NOT doubt").fetchone()
+        return int(count)
+
+    def identities(self) -> Iterator[bytes]:
+        """Every different row, whatever its outcome."""
+        found = self._db.execute("SELECT DISTINCT identity FROM rows WHERE identity IS NOT NULL")
+        return (identity for (identity,) in found)
+
+    def sketch(self) -> Sketch:
+        """Sum up which rows the input has; invalid ones and repeats are not counted."""
+        which = f"FROM rows WHERE identity IS NOT NULL AND coalesce(outcome, '') NOT IN ('{INVALID}', '{DUPLICATE}')"
+        (count,) = self._db.execute(f"SELECT COUNT(*) {which}").fetchone()
+        lowest = self._db.execute(f"SELECT identity {which} ORDER BY identity LIMIT {SAMPLE_ROWS}")
+        return Sketch(int(count), b"".join(identity[:IDENTITY_BYTES] for (identity,) in lowest))
+
+    def doubt(self, result: Result) -> None:
+        """Write down that a row was sent and that no trustworthy answer came, unless its outcome is known."""
+        self._db.execute(
+            "UPDATE rows SET doubt = 1, http_status = ?, error_code = ?, error = ?, attempts = ?, sent_at = ?"
+            " WHERE n = ? AND outcome IS NULL",
+            (*result[2:], result.n),
+        )
+
+    def undoubt(self, n: int) -> None:
+        """Take the doubt from a row: it proved not to be stored, and the caller has it in hand to send it again."""
+        self._db.execute(
+            f"UPDATE rows SET doubt = {_IN_HAND}, http_status = NULL, error_code = NULL, error = NULL WHERE n = ?", (n,)
+        )
+
+    def settle(self, result: Result) -> None:
+        """Write down what came of a row."""
+        self._db.execute(
+            "UPDATE rows SET outcome = ?, http_status = ?, error_code = ?, error = ?, attempts = ?, sent_at = ?"
+            " WHERE n = ?",
+            (*result[1:], result.n),
+        )
+
+    def delivered_to_lead(self, lead_id: int) -> Iterator[PendingRow]:
+        """The rows of a lead that were delivered just as they are now."""
+        self._db.execute("CREATE INDEX IF NOT EXISTS rows_of_lead ON rows (lead_id)")
+        return self._checked(f"lead_id = ? AND {_IS_CONTROL} ORDER BY n", lead_id)
+
+    def reject_lead(
+        self, lead_id: int, http_status: int | None, code: int | None, error: str, on_their_way: Collection[int]
+    ) -> int:
+        """
+        Reject, unsent, the rows of a lead that does not exist; tell how many.
+
+        :param on_their_way: rows that are being sent at this moment, and get an answer of their own
+        """
+        self._index_leads()
+        return self._db.execute(
+            f"UPDATE rows SET outcome = '{REJECTED}', http_status = ?, error_code = ?, error = ?"
+            f" WHERE lead_id = ? AND outcome IS NULL AND NOT doubt AND n NOT IN ({','.join(map(str, on_their_way))})",
+            (http_status, code, error, lead_id),
+        ).rowcount
+
+    def _index_leads(self) -> None:
+        self._db.execute("CREATE INDEX IF NOT EXISTS rows_lead ON rows (lead_id) WHERE outcome IS NULL")
+
+    def close_books(self, outcome: str, error: str | None = None) -> None:
+        """Give every row that still waits this outcome; what is in doubt stays ``unknown``."""
+        self._db.execute(f"UPDATE rows SET outcome = '{UNKNOWN}', error = coalesce(error, ?)"
+                         " WHERE outcome IS NULL AND doubt = 1", (error,))  # fmt: skip
+        self._db.execute("UPDATE rows SET outcome = ?, error = ? WHERE outcome IS NULL", (outcome, error))
+
+    def counts(self) -> dict[str, int]:
+        """Rows by outcome, all eight of them; rows without one are left out."""
+        found = dict(self._db.execute("SELECT outcome, COUNT(*) FROM rows GROUP BY outcome"))
+        return {outcome: found.get(outcome, 0) for outcome in OUTCOMES}
+
+    def count_failed(self) -> int:
+        """How many rows count as failed, duplicates of failed rows included."""
+        return int(self._db.execute(f"SELECT COUNT(*) FROM rows r WHERE {_IS_FAILED}").fetchone()[0])
+
+    def error_groups(self, limit: int) -> list[ErrorGroup]:
+        """
+        Failed rows grouped by what went wrong, the largest group first.
+
+        Rows that Lofty refused are alike when status and code are; its texts may name single leads.
+        """
+        found = self._db.execute(
+            "SELECT COUNT(*) AS count, r.outcome, r.http_status, r.error_code, r.error_field, r.error, r.source,"
+            f" r.row_number, r.lead_id, MIN(r.n) FROM rows r WHERE {_IS_FAILED}"
+            " GROUP BY r.outcome, r.http_status, r.error_code, r.error_field,"
+            f" CASE WHEN r.error_code IS NOT NULL OR r.outcome = '{DUPLICATE}' THEN '' ELSE r.error END"
+            " ORDER BY count DESC, MIN(r.n) LIMIT ?",
+            (limit,),
+        )
+        return [ErrorGroup(*row[:9]) for row in found]
+
+    def failed_rows(self, limit: int) -> Iterator[ReportRow]:
+        """The first failed rows that were tried or checked, in input order."""
+        return self._report_rows(f"WHERE {_IS_FAILED} AND r.outcome != '{NOT_ATTEMPTED}' ORDER BY r.n LIMIT {limit}")
+
+    def report_rows(self) -> Iterator[ReportRow]:
+        """Every row in input order."""
+        return self._report_rows("ORDER BY r.n")
+
+    def _report_rows(self, which: str) -> Iterator[ReportRow]:
+        found = self._db.execute(
+            "SELECT r.layout, r.cells, r.source, r.row_number, r.outcome, r.lead_id, r.http_status, r.error_code,"
+            f" r.error_field, r.error, r.attempts, r.sent_at, nullif(lower(hex(r.fingerprint)), '') FROM rows r {which}"
+        )
+        layout_id: int | None = None
+        columns: tuple[str, ...] = ()
+        for row in found:
+            if row[0] != layout_id:
+                layout_id, columns = row[0], self._columns(row[0])
+            cells = [] if row[1] is None else decode_cells(row[1])
+            yield ReportRow(columns, cells, *row[2:])
+
+    def _columns(self, layout_id: int | None) -> tuple[str, ...]:
+        found = self._db.execute("SELECT columns FROM layouts WHERE id = ?", (layout_id,)).fetchone()
+        return tuple(json.loads(found[0])) if found else ()
+
+    def columns(self) -> list[str]:
+        """Every column of the input, in the order they first came."""
+        names: dict[str, None] = {}
+        for (encoded,) in self._db.execute("SELECT columns FROM layouts ORDER BY id"):
+            names.update(dict.fromkeys(json.loads(encoded)))
+        return list(names)
+
+
+def _open_unlinked(folder: str | None) -> sqlite3.Connection:
+    private = tempfile.mkdtemp(prefix="lofty-spool-", dir=folder)  # mode 0700
+    try:
+        path = Path(private, "rows.sqlite")
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        db = sqlite3.connect(path, isolation_level=None)
+        # Nothing here outlives the process, so there is nothing to make durable or to roll back.
+        db.executescript(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
+            "PRAGMA cache_size = -4000; PRAGMA temp_store = FILE;"
+        )
+        db.execute("BEGIN EXCLUSIVE")  # never ended: one transaction a row would halve the speed
+    finally:
+        shutil.rmtree(private)
+    return db

@@ -1,0 +1,95 @@
+"""What Airflow's database knows of a task instance: its tries, and what its runs have left for the page."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.taskinstancehistory import TaskInstanceHistory
+from airflow.models.xcom import XComModel
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_provider_lofty.run.publisher import XCOM_KEY
+from airflow_provider_lofty.ui.structs import cleaned
+
+RUNNING = "running"
+_OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
+
+
+class TaskId(NamedTuple):
+    """The ids of a task instance; a task that is not mapped has the map index -1."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether a database can be asked for it: PostgreSQL takes no NUL in a text."""
+        return not any("\0" in name for name in self[:3])
+
+
+class Try(NamedTuple):
+    """One try of a task instance, and for how long it ran or has been running."""
+
+    number: int
+    state: str | None
+    seconds: float | None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to come, of this try or a later one."""
+        return self.state in _OVER
+
+
+def tries_of(session: Session, task: TaskId) -> list[Try]:
+    """The tries of a task instance, first to last; none where Airflow does not know it."""
+    found = {}
+    for model in (TaskInstanceHistory, TaskInstance):
+        columns = (model.try_number, model.state, model.start_date, model.end_date)
+        for number, state, start, end in session.execute(select(*columns).where(*_is(model, task))):
+            if state is not None or number not in found:  # a task that was cleared still has its last try's number
+                found[number] = Try(number, state and str(state), _seconds(start, end))
+    return [found[number] for number in sorted(found)]
+
+
+def mapped_of(session: Session, task: TaskId) -> list[dict[str, Any]]:
+    """The instances of a mapped task: ``map_index``, ``state`` and ``progress`` of each."""
+    instances = select(TaskInstance.map_index, TaskInstance.state).where(*_is_mapped(TaskInstance, task))
+    values = select(XComModel.map_index, XComModel.value).where(*_is_mapped(XComModel, task), _IS_PROGRESS)
+    shown: dict[int, Any] = dict(map(tuple, session.execute(values)))
+    return [
+        {"map_index": index, "state": state and str(state), "progress": _object(shown.get(index))}
+        for index, state in session.execute(instances.order_by(TaskInstance.map_index))
+    ]
+
+
+def progress_of(session: Session, task: TaskId) -> dict[str, Any] | None:
+    """What the last try that ran has shown of itself."""
+    query = select(XComModel.value).where(*_is(XComModel, task), _IS_PROGRESS)
+    return _object(session.scalar(query.limit(1)))
+
+
+_IS_PROGRESS = XComModel.key == XCOM_KEY
+
+
+def _is_mapped(model: Any, task: TaskId) -> list[Any]:
+    return [*_is(model, task)[:3], model.map_index >= 0]
+
+
+def _is(model: Any, task: TaskId) -> list[Any]:
+    return [getattr(model, name) == value for name, value in task._asdict().items()]
+
+
+def _object(value: Any) -> dict[str, Any] | None:
+    """What the task pushed, as far as it is what a task pushes; a store of XComs may keep a reference in its place."""
+    return cleaned(value) if isinstance(value, dict) else None
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    if start is None:
+        return None
+    return max(((end or datetime.now(timezone.utc)) - start).total_seconds(), 0.0)

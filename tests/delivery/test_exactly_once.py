@@ -1,0 +1,441 @@
+"""
+Any interleaving of faults, lags and crashes: nothing lost, nothing twice, the books balance.
+
+A model of Lofty answers in the same thread, a clock that moves by itself stands for time, and a crash may strike
+before or after each single step: every write to the journal, every request. Then another try begins with what is left,
+perhaps without the journal, with another ``unique_key``, or with a part of the rows.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import closing, suppress
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from support.practice import Log, Store, no_board, row
+
+from airflow_provider_lofty.delivery import delivery
+from airflow_provider_lofty.delivery.precheck import MODES
+from airflow_provider_lofty.exceptions import LoftyAnswerLost, LoftyError, LoftyUnreachable
+from airflow_provider_lofty.journal.database import RUNS_TABLE, TABLE, SqlJournal, TaskPlace
+from airflow_provider_lofty.journal.journal import Journal, NoJournal
+from airflow_provider_lofty.journal.task_state import KEY, TaskStateJournal
+from airflow_provider_lofty.lofty.answers import Meaning, Verdict
+from airflow_provider_lofty.lofty.pacing import Pacer
+from airflow_provider_lofty.lofty.trace import sought_in
+from airflow_provider_lofty.rows.builder import Mapping
+from airflow_provider_lofty.rows.source import Source, SourceRow
+from airflow_provider_lofty.run.ingest import Intake
+from airflow_provider_lofty.run.policy import Limit
+from airflow_provider_lofty.run.run import Policy, Run
+from airflow_provider_lofty.spool.spool import OUTCOMES, Spool
+
+pytestmark = pytest.mark.skipif(
+    not find_spec("airflow.sdk.definitions.retry_policy"),
+    reason="a minute of what knows nothing of Airflow's version: run on the current release only",
+)
+
+SETTLE_SECONDS = 60.0
+LEADS = 3
+MOST_LOOKS = 50_000  # at the clock, in one run
+KEYED_TWINS = 2  # rows that only their key tells apart
+
+# fault → whether Lofty stores the activity, and what its answer means; None: as it should be
+FAULTS: dict[str | None, tuple[bool, Verdict]] = {
+    None: (True, Verdict(Meaning.DELIVERED, 200)),
+    "lost": (False, Verdict(Meaning.DOUBT, None, message="no answer")),
+    "stored": (True, Verdict(Meaning.DOUBT, 502, message="an HTML page")),
+    "never_sent": (False, Verdict(Meaning.NEVER_SENT, message="no answer")),
+    "rate": (False, Verdict(Meaning.RATE_LIMITED, 429)),
+    "refused": (False, Verdict(Meaning.REJECTED, 400, 20012, "INVALID_PARAMETER")),
+}
+
+
+class Crash(BaseException):
+    """The process is gone: nothing after this happens."""
+
+
+class World:
+    """Time, and the step at which the process dies."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        self.left: int | None = None
+        self.looks = 0
+
+    def clock(self) -> float:
+        self.now += 0.5
+        self.looks += 1
+        assert self.looks < MOST_LOOKS, "the run does not end"
+        return self.now
+
+    def step(self) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise Crash
+
+    def around(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """A step before which and after which the process may die."""
+        self.step()
+        result = call(*args, **kwargs)
+        self.step()
+        return result
+
+
+class ModelLofty:
+    """What Lofty stores and shows; it stands in for the hook."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.stored: list[tuple[int, bytes, float]] = []
+        self.faults: list[str | None] = []
+        self.lag = 0.0
+        self.alters: Callable[[dict[str, Any]], dict[str, Any]] = dict
+        self.reads_fail = 0
+        self.pacer = Pacer(10**9, time.monotonic)
+        self.cap = None
+        self.settings = SimpleNamespace(
+            max_in_flight=4, settle_seconds=SETTLE_SECONDS, loaded_settle_seconds=SETTLE_SECONDS,
+            authorised_seconds=10.0,
+        )  # fmt: skip
+        self.requests_made = self.times_throttled = 0
+
+    def post_activity(self, lead_id: int, body: bytes, **_: Any) -> Verdict:
+        self.world.step()
+        stores, verdict = FAULTS[self.faults.pop(0) if self.faults else None]
+        if stores:
+            self.stored.append((lead_id, body, self.world.now))
+        self.world.step()
+        return Verdict(verdict.meaning, verdict.status, verdict.code, verdict.message, lead_id)
+
+    def read_back(self, lead_id: int, since: int) -> Any:
+        self.world.step()
+        if self.reads_fail > 0:
+            self.reads_fail -= 1
+            raise LoftyUnreachable("no usable answer")
+        now = self.world.now
+        shown = [json.loads(body) for lead, body, at in self.stored if lead == lead_id and at + self.lag <= now]
+        entries = [sought_in(lead_id, self.alters(entry)) for entry in shown]
+        return SimpleNamespace(entries=[entry for entry in entries if entry], is_complete=True)
+
+    def error_for(self, verdict: Verdict, what: str) -> LoftyError:
+        return LoftyAnswerLost(what)
+
+    def reading_delay(self) -> float:
+        return 0.0
+
+    def prepare(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class InlinePool:
+    """Makes each request at once, in the calling thread."""
+
+    def __init__(self, *_: Any, **__: Any) -> None: ...
+
+    def submit(self, call: Callable[..., None], *args: Any) -> Future[None]:
+        call(*args)
+        request: Future[None] = Future()
+        request.set_result(None)
+        return request
+
+    def shutdown(self, **_: Any) -> None: ...
+
+
+class MortalStore(Store):
+    """The process may die around every write."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def set(self, key: str, value: Any, **settings: Any) -> None:
+        self._world.around(super().set, key, value, **settings)
+
+    def delete(self, key: str) -> None:
+        self._world.around(super().delete, key)
+
+
+class MortalConnection:
+    """A SQLite connection; the process may die around every statement and every commit."""
+
+    def __init__(self, path: Path, world: World) -> None:
+        self._db = sqlite3.connect(path)
+        self._world = world
+
+    def cursor(self) -> Any:
+        cursor = self._db.cursor()
+        execute = cursor.execute
+        world = self._world
+
+        class Mortal:
+            rowcount = property(lambda _: cursor.rowcount)
+            fetchall = staticmethod(cursor.fetchall)
+            close = staticmethod(cursor.close)
+
+            @staticmethod
+            def execute(*args: Any) -> None:
+                world.around(execute, *args)
+
+        return Mortal()
+
+    def commit(self) -> None:
+        self._world.around(self._db.commit)
+
+    def rollback(self) -> None:
+        self._db.rollback()
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class Tries(RuleBasedStateMachine):
+    """One task: its tries and clears, with whatever may happen to each."""
+
+    @initialize(kind=st.sampled_from(["task", "sql", "none"]), rows=st.integers(1, 12), keyed=st.booleans())
+    def begin(self, kind: str, rows: int, keyed: bool) -> None:
+        self.world = World()
+        self.lofty = ModelLofty(self.world)
+        self.kind, self.keyed = kind, keyed
+        self.folder = tempfile.TemporaryDirectory()
+        self.store = MortalStore(self.world)
+        self.rows = [
+            row(1 + n % LEADS, text=f"event {n}", key=n, link=f"https://homes.example.com/{n}") for n in range(rows)
+        ]
+        if keyed:
+            self.rows += [{**self.rows[0], "key": 100 + n} for n in range(KEYED_TWINS)]
+        self.given = self.rows
+        self.check_existing = "sample"
+        self.tries = self.max_tries = 0
+        self.is_broken = self.is_hidden = False
+        self.is_forgetful = kind == "none"  # what earlier tries sent, only Lofty itself may know
+        self.counts: dict[str, int] = {}
+        self.outcomes: list[str] = []
+
+    @rule(
+        faults=st.lists(st.sampled_from([None, *FAULTS]), max_size=25),
+        crash=st.one_of(st.none(), st.integers(0, 120), st.integers(0, 15)),
+        lag=st.sampled_from([0.0, 5.0, SETTLE_SECONDS - 10]),
+        reads_fail=st.sampled_from([0, 0, 0, 2]),
+        check_existing=st.sampled_from(MODES),
+    )
+    def try_it(
+        self, faults: list[str | None], crash: int | None, lag: float, reads_fail: int, check_existing: str
+    ) -> None:
+        self.check_existing = check_existing
+        self.lofty.faults, self.lofty.lag, self.lofty.reads_fail = faults, lag, reads_fail
+        self.world.left = crash
+        self.run_once()
+        self.world.left = None
+
+    @rule()
+    def clear_it(self) -> None:
+        self.max_tries += 1
+
+    @rule(seconds=st.sampled_from([1, 30, 120, 3600]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.now += seconds
+
+    @precondition(lambda self: not self.is_broken)
+    @rule(how=st.sampled_from(["trims", "truncates", "hides"]))
+    def an_assumption_breaks(self, how: str) -> None:
+        if self.is_forgetful and how == "hides":
+            return  # without a journal nothing can tell
+        self.is_broken, self.is_hidden = True, how == "hides"
+        self.lofty.alters = {
+            "trims": lambda entry: {**entry, "text": entry["text"][:-1]},
+            "truncates": lambda entry: {**entry, "created": entry["created"] // 60_000 * 60_000 + 1},
+            "hides": lambda entry: {},
+        }[how]
+
+    @precondition(lambda self: self.kind != "none" and not self.is_hidden)
+    @rule(what=st.sampled_from(["all", "what it says first", "rows"]))
+    def the_journal_is_wiped(self, what: str) -> None:
+        self.is_forgetful = True
+        if what == "all":
+            self.store.values.clear()
+        elif what == "what it says first":
+            self.store.values.pop(KEY, None)
+        tables = {"all": (TABLE, RUNS_TABLE), "what it says first": (RUNS_TABLE,), "rows": (TABLE,)}[what]
+        with closing(sqlite3.connect(self.path)) as database:
+            for table in tables:
+                with suppress(sqlite3.OperationalError):  # not made yet
+                    database.execute(f"DELETE FROM {table}")
+            database.commit()
+
+    @precondition(lambda self: not self.is_hidden)
+    @rule()
+    def unique_key_is_switched_on_or_off(self) -> None:
+        self.is_forgetful = True
+        self.keyed = not self.keyed
+
+    @rule(part=st.sampled_from([slice(None), slice(0, 3), slice(3, None), slice(0, None, 2)]))
+    def the_source_gives(self, part: slice) -> None:
+        self.given = self.rows[part]
+
+    @invariant()
+    def nothing_is_there_twice(self) -> None:
+        if not hasattr(self, "lofty"):
+            return
+        expected = Counter((int(row["lead_id"]), row["text"]) for row in self.rows)
+        assert not self.stored() - expected, "sent twice"
+
+    def run_once(self) -> None:
+        self.tries += 1
+        self.world.looks = 0
+        log = Log()
+        journal = self.journal()
+        policy = Policy(
+            Limit("a", None), Limit("b", None), Limit("c", None), 1000, self.check_existing, "verify", False
+        )
+        run = Run(
+            policy, self.lofty, journal, None, log, no_board(log),  # type: ignore[arg-type]
+            is_later_try=self.tries > 1, clock=self.world.clock,
+        )  # fmt: skip
+        self.counts = {}
+        try:
+            run.begin()
+            with closing(Spool(keep_cells=False)) as run.spool:
+                with run.accounted_for():
+                    intake = Intake(Mapping(unique_key="key" if self.keyed else None), run.spool, log, no_board(log))
+                    intake.take(
+                        Source(
+                            "rows",
+                            None,
+                            (SourceRow(n, tuple(r), tuple(r.values())) for n, r in enumerate(self.given, 1)),
+                        )
+                    )
+                    intake.finish()
+                    run.send(threading.Event())
+                self.counts = {name: run.summary[name] for name in OUTCOMES}
+                assert run.summary["read"] == len(self.given) == sum(self.counts.values())
+                self.outcomes = [item.outcome for item in run.spool.report_rows()]
+                self.nothing_is_said_to_be_there_that_is_not()
+                with suppress(LoftyError):
+                    run.judge()
+        except Crash:
+            pass
+        except LoftyError as error:
+            assert len(self.given) < len(self.rows) or "not in the input" not in str(error)
+            assert "damaged" not in str(error), error
+        finally:
+            journal.close()
+
+    def nothing_is_said_to_be_there_that_is_not(self) -> None:
+        said = Counter(
+            (int(row["lead_id"]), row["text"])
+            for row, outcome in zip(self.given, self.outcomes, strict=True)
+            if outcome in ("delivered", "already_delivered")
+        )
+        assert not said - self.stored(), "lost"
+
+    def stored(self) -> Counter[tuple[int, str]]:
+        return Counter((lead_id, json.loads(body)["text"]) for lead_id, body, _ in self.lofty.stored)
+
+    @property
+    def path(self) -> Path:
+        return Path(self.folder.name, "journal.db")
+
+    def journal(self) -> Journal:
+        if self.kind == "none":
+            return NoJournal()
+        source = f"s {self.keyed}"
+        if self.kind == "task":
+            return TaskStateJournal(
+                self.store, source=source, keyed=self.keyed, max_tries=self.max_tries, now=self.world.clock
+            )
+        database = SimpleNamespace(placeholder="?", get_conn=lambda: MortalConnection(self.path, self.world))
+        return SqlJournal(
+            database, scope=f"lofty {self.keyed}", source=source, place=TaskPlace("d", "r", "t", -1),
+            max_tries=self.max_tries, stale_seconds=SETTLE_SECONDS, clock=self.world.clock,
+        )  # fmt: skip
+
+    def teardown(self) -> None:
+        if not hasattr(self, "lofty"):
+            return
+        with self.folder:
+            self.lofty.faults, self.lofty.lag, self.lofty.reads_fail = [], 0.0, 0
+            self.given = self.rows
+            for _ in range(2):
+                self.world.now += 3600
+                self.max_tries += 1
+                self.run_once()
+            self.nothing_is_there_twice()
+            assert self.counts, "the last run gave no account"
+            ends = {"delivered", "already_delivered", "unknown"}
+            assert set(self.outcomes) <= (ends if self.keyed else {*ends, "duplicate"})
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "ThreadPoolExecutor", InlinePool)
+    monkeypatch.setattr(delivery, "_SLICE_SECONDS", 0.0)
+
+
+TestTries = Tries.TestCase
+TestTries.settings = settings(max_examples=300, stateful_step_count=8, suppress_health_check=list(HealthCheck))
+TestTries = pytest.mark.usefixtures("quick")(TestTries)
+
+
+CALM: dict[str, Any] = {"faults": [], "crash": None, "lag": 0.0, "reads_fail": 0, "check_existing": "never"}
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("kind", ["task", "sql", "none"])
+def test_a_part_of_the_rows_vouches_for_that_part_only(kind: str) -> None:
+    tries = Tries()
+    tries.begin(kind=kind, rows=12, keyed=False)
+    with tries.folder:
+        tries.try_it(**CALM)
+        if kind != "none":
+            tries.the_journal_is_wiped(what="all")
+        for part in (slice(0, 3), slice(None)):
+            tries.the_source_gives(part=part)
+            tries.try_it(**CALM)
+            tries.nothing_is_there_twice()
+        assert sum(tries.stored().values()) == 12
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("how", ["trims", "truncates", "hides"])
+def test_a_run_ends_whatever_proof_it_lacks(how: str) -> None:
+    for faults in product([None, "lost", "stored"], repeat=3):
+        tries = Tries()
+        tries.begin(kind="task", rows=3, keyed=False)
+        with tries.folder:
+            tries.an_assumption_breaks(how=how)
+            tries.try_it(**{**CALM, "faults": list(faults)})
+            assert sum(tries.counts.values()) == 3
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_doubt_under_another_key_is_one_doubt_whenever_the_process_dies(keyed: bool) -> None:
+    for first, second in product(range(15, 24, 2), range(12)):
+        tries = Tries()
+        tries.begin(kind="task", rows=4, keyed=keyed)
+        with tries.folder:
+            tries.try_it(**{**CALM, "crash": first})
+            tries.unique_key_is_switched_on_or_off()
+            tries.try_it(**{**CALM, "crash": second})
+            for _ in range(2):
+                tries.time_passes(seconds=3600)
+                tries.try_it(**CALM)
+                tries.nothing_is_there_twice()
+            assert tries.counts["unknown"] == 0

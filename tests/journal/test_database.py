@@ -1,0 +1,1144 @@
+"""The journal in a table, on SQLite and PostgreSQL: one owner for each row, and an account of every row sent."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import psycopg2
+import pytest
+from support.practice import Log
+
+from airflow_provider_lofty.delivery.progress import Progress
+from airflow_provider_lofty.delivery.recorder import Ledger
+from airflow_provider_lofty.journal import database as sql
+from airflow_provider_lofty.journal.database import RUNS_TABLE, TABLE, SqlJournal, TaskPlace
+from airflow_provider_lofty.journal.journal import (
+    ABANDONED,
+    DELIVERED,
+    DOUBTED,
+    INTENDED,
+    REJECTED,
+    WITHDRAWN,
+    Closing,
+    Freed,
+    Intent,
+    JournalError,
+    JournalUnusable,
+    Recalled,
+    intent_of,
+)
+from airflow_provider_lofty.lofty.trace import Sought
+from airflow_provider_lofty.rows.values import ACTIVITY_TYPES
+from airflow_provider_lofty.spool.history import HELD, KEY_OF_ANOTHER, Known, KnownRow
+from airflow_provider_lofty.spool.sample import SAMPLE_ROWS, Sketch
+from airflow_provider_lofty.spool.spool import ALREADY_DELIVERED, INVALID, PendingRow, Spool, SpoolRow
+
+STALE_SECONDS = 60.0
+
+
+class Database:
+    """What a journal needs of a hook, and what a test asks the tables."""
+
+    def __init__(self, dialect_name: str, connect: Callable[[], Any]) -> None:
+        self.dialect_name = dialect_name
+        self.placeholder = "%s" if dialect_name == "postgresql" else "?"
+        self.connect = connect
+        self.connections: list[Any] = []
+
+    def get_conn(self) -> Any:
+        self.connections.append(self.connect())
+        return self.connections[-1]
+
+    def close(self) -> None:
+        for connection in self.connections:
+            with suppress(psycopg2.Error):
+                connection.close()
+
+    def do(self, statement: str) -> list[tuple[Any, ...]]:
+        with closing(self.connect()) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute(statement)
+            found = cursor.fetchall() if cursor.description else []
+            connection.commit()
+            return found
+
+    def rows(self, columns: str) -> list[tuple[Any, ...]]:
+        return sorted(self.do(f"SELECT {columns} FROM {TABLE}"))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Give a database without the tables."""
+    is_lite = request.param == "sqlite"
+    with closing(lite(tmp_path) if is_lite else postgres(request.getfixturevalue("postgres_uri"))) as database:
+        yield database
+
+
+def postgres(uri: str) -> Database:
+    schema = f"s{uuid4().hex}"
+    Database("postgresql", lambda: psycopg2.connect(uri)).do(f"CREATE SCHEMA {schema}")
+    options = f"-c search_path={schema} -c statement_timeout=10s"  # no test hangs, whatever is broken
+    return Database("postgresql", lambda: psycopg2.connect(uri, options=options))
+
+
+def lite(folder: Path) -> Database:
+    return Database("sqlite", lambda: sqlite3.connect(folder / "journal.db", timeout=5, check_same_thread=False))
+
+
+class Memory:
+    """Stands in for a spool: the rows of an input, and what a journal says of them."""
+
+    def __init__(self, rows: Iterable[bytes] = ()) -> None:
+        self._rows = list(rows)
+        self._db = sqlite3.connect(":memory:")
+        self.known = Known(self._db)
+
+    def identities(self) -> Iterator[bytes]:
+        return iter(self._rows)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def read(self) -> dict[bytes, KnownRow]:
+        return {row[0]: KnownRow(*row) for row in self._db.execute("SELECT * FROM known")}
+
+
+class Learned(NamedTuple):
+    """What a journal knew when a run began."""
+
+    knows_all: bool
+    recalled: Recalled
+    rows: dict[bytes, KnownRow]
+
+    @property
+    def states(self) -> dict[bytes, str]:
+        return {identity: row.state for identity, row in self.rows.items()}
+
+
+class Parties:
+    """Runs that share a database and a clock."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.now = 0.0
+
+    def journal(
+        self, run: str = "r", *, dag: str = "d", task: str = "send", index: int = -1, **settings: Any
+    ) -> SqlJournal:
+        given = {"scope": "lofty", "source": "s", "max_tries": 0, "stale_seconds": STALE_SECONDS, **settings}
+        place = TaskPlace(dag, run, task, index)
+        return SqlJournal(self.database, place=place, clock=lambda: self.now, **given)
+
+    def learn(self, journal: SqlJournal, rows: Iterable[int] = (), *, is_later_try: bool = False) -> Learned:
+        knows_all = journal.begin(is_later_try=is_later_try)
+        with closing(Memory(made(n).identity for n in rows)) as memory:
+            recalled = journal.recall(memory)
+            return Learned(knows_all, recalled, memory.read())
+
+    def started(self, run: str = "r", **settings: Any) -> SqlJournal:
+        """A journal as it is when sending begins."""
+        journal = self.journal(run, **settings)
+        self.learn(journal)
+        journal.start(sketch(0))
+        return journal
+
+
+@pytest.fixture
+def parties(database: Database) -> Parties:
+    return Parties(database)
+
+
+def made(n: int, attempts: int = 0) -> Intent:
+    """Make an intent that differs from others in every part."""
+    kind = ACTIVITY_TYPES[n % len(ACTIVITY_TYPES)]
+    marks = b"x%02d" % (n % 100), b"l%02d" % (n % 100)
+    wanted = Sought(2**63 - 1 - n, b"t%011d" % n, kind, 1_772_359_200_000 + n, *marks)
+    return Intent(b"i%011d" % n, b"f%03d" % (n % 1000), wanted, attempts)
+
+
+def sketch(rows: int) -> Sketch:
+    """Sum up an input of so many rows."""
+    return Sketch(rows, b"".join(b"%06d" % n for n in range(min(rows, SAMPLE_ROWS))))
+
+
+ONE = made(1)
+SAID = {DELIVERED: (200,), REJECTED: (400, 20012, "Lofty refused it"), DOUBTED: (), ABANDONED: (), WITHDRAWN: ()}
+
+
+def closed(state: str, *intents: Intent) -> list[Closing]:
+    """What came of rows that were sent once more."""
+    return [Closing(intent, state, *SAID[state])._replace(attempts=intent.attempts + 1) for intent in intents]
+
+
+class TestTables:
+    def test_they_are_made_on_first_use_and_used_from_then_on(self, parties: Parties) -> None:
+        assert parties.learn(parties.journal(), [1]) == Learned(True, Recalled([]), {})
+        assert parties.database.rows("row_key") == []
+        assert parties.learn(parties.journal(), [1], is_later_try=True).knows_all is True
+        assert parties.database.do(f"SELECT COUNT(*) FROM {RUNS_TABLE}") == [(1,)]
+
+    def test_several_runs_may_make_them_at_once(self, parties: Parties) -> None:
+        together = threading.Barrier(4)
+        connect = parties.database.connect
+
+        def connect_together() -> Any:
+            connection = connect()
+            together.wait(30)
+            return connection
+
+        parties.database.connect = connect_together
+        begun: list[bool] = []
+        journals = [parties.journal(f"r{n}") for n in range(4)]
+        threads = [
+            threading.Thread(target=lambda one=one: begun.append(one.begin(is_later_try=False))) for one in journals
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        parties.database.connect = connect
+        assert begun == [True] * 4
+        assert parties.database.do(f"SELECT COUNT(*) FROM {RUNS_TABLE}") == [(4,)]
+        assert parties.started("other").commit([ONE], ()) == set()
+
+    @pytest.mark.parametrize("made_before", [1, 2, 3])
+    def test_a_run_that_died_while_making_them_does_no_harm(self, parties: Parties, made_before: int) -> None:
+        parties.started()
+        statements = [f"DROP TABLE {RUNS_TABLE}", f"DROP INDEX {TABLE}_task", f"DROP INDEX {TABLE}_lead"]
+        for statement in statements[: 4 - made_before]:
+            parties.database.do(statement)
+        journal = parties.started()
+        journal.commit([ONE], ())
+        assert parties.database.rows("state") == [(INTENDED,)]
+
+    def test_a_database_that_does_not_enforce_keys_is_refused(self, tmp_path: Path) -> None:
+        database = lite(tmp_path)
+        parties = Parties(database)
+        parties.started().close()
+        for table in (TABLE, RUNS_TABLE):
+            database.do(f"CREATE TABLE copy AS SELECT * FROM {table} WHERE 1 = 0")
+            database.do(f"DROP TABLE {table}")
+            database.do(f"ALTER TABLE copy RENAME TO {table}")
+        with pytest.raises(JournalUnusable, match="does not enforce primary keys"):
+            parties.journal().begin(is_later_try=False)
+        assert database.do(f"SELECT COUNT(*) FROM {RUNS_TABLE}") == [(0,)]
+        database.close()
+
+    @pytest.mark.parametrize("commits_itself", [False, True])
+    def test_trying_the_keys_leaves_nothing(self, parties: Parties, commits_itself: bool) -> None:
+        if commits_itself:
+            parties.database.connect = committing(parties.database.connect)
+        for _ in range(3):
+            parties.journal().begin(is_later_try=False)
+        assert parties.database.do(f"SELECT run_id FROM {RUNS_TABLE}") == [("r",)]
+
+    def test_a_connection_that_commits_by_itself_does_no_harm(self, parties: Parties) -> None:
+        parties.database.connect = committing(parties.database.connect)
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE, made(2)], ())
+        assert set(b.commit([ONE, made(3)], ())) == {ONE.identity}
+        a.commit((), [*closed(DELIVERED, ONE), *closed(REJECTED, made(2))])
+        assert list(b.tend()) == [Freed(ONE.identity, DELIVERED)]
+        assert parties.learn(parties.journal("a"), range(4)).states == {
+            ONE.identity: DELIVERED,
+            made(2).identity: REJECTED,
+        }
+
+
+def committing(connect: Callable[[], Any]) -> Callable[[], Any]:
+    """Give connections on which every statement is committed at once."""
+
+    def connect_so() -> Any:
+        connection = connect()
+        if isinstance(connection, sqlite3.Connection):
+            connection.isolation_level = None
+        else:
+            connection.autocommit = True
+        return connection
+
+    return connect_so
+
+
+class TestBlindness:
+    def later(self, parties: Parties, **settings: Any) -> SqlJournal:
+        journal = parties.journal("a", **settings)
+        assert journal.begin(is_later_try=True) is False
+        return journal
+
+    def knows_all(self, parties: Parties, **settings: Any) -> bool:
+        return parties.learn(parties.journal("a", **settings), is_later_try=True).knows_all
+
+    def test_a_later_try_without_a_journal_does_not_know_what_was_sent(self, parties: Parties) -> None:
+        self.later(parties)
+        assert not self.knows_all(parties)
+
+    def test_it_stays_so_over_all_later_tries(self, parties: Parties) -> None:
+        self.later(parties)
+        for n in range(4):
+            self.later(parties)
+            journal = parties.started("a", max_tries=n)
+            journal.start(sketch(10))
+            journal.commit([made(n)], closed(DELIVERED, *map(made, range(n))))
+            assert not self.knows_all(parties, max_tries=n)
+
+    def test_another_source_knows_nothing_of_what_the_first_one_sent(self, parties: Parties) -> None:
+        parties.started("a").commit([ONE], ())
+        self.later(parties, source="another")
+        assert self.knows_all(parties)  # nothing was sent from the other one yet
+        parties.started("a", source="another")
+        self.later(parties, source="another")
+        self.later(parties)
+        parties.started("a", source="another")
+        assert not self.knows_all(parties, source="another")
+        assert not self.knows_all(parties)
+
+    def test_other_runs_are_not_concerned(self, parties: Parties) -> None:
+        parties.started("b")
+        self.later(parties)
+        assert parties.learn(parties.journal("b"), is_later_try=True).knows_all
+        assert not self.knows_all(parties)
+
+    def test_rows_that_were_purged_are_not_known(self, parties: Parties) -> None:
+        journal = parties.started("a")
+        journal.start(sketch(10))
+        journal.commit([ONE], ())
+        journal.commit([], closed(DELIVERED, ONE))
+        parties.started("b").commit([made(2)], ())
+        assert self.knows_all(parties)
+        parties.database.do(f"DELETE FROM {TABLE} WHERE run_id = 'a'")
+        for _ in range(2):
+            self.later(parties)
+        journal = parties.started("a")
+        journal.start(sketch(10))
+        journal.commit([ONE], ())
+        self.later(parties)
+
+    def test_nor_are_those_of_a_try_that_died_before_it_closed_any(self, parties: Parties) -> None:
+        journal = parties.started("a")
+        journal.start(sketch(10))
+        journal.commit([ONE], ())
+        parties.database.do(f"DELETE FROM {TABLE} WHERE run_id = 'a'")
+        assert not self.knows_all(parties)
+
+    def test_a_try_that_was_stopped_before_its_first_row_left_nothing_to_purge(self, parties: Parties) -> None:
+        journal = parties.started("a")
+        journal.start(sketch(10))
+        journal.commit([ONE], ())
+        journal.commit((), [Closing(ONE, WITHDRAWN)])
+        assert self.knows_all(parties)
+
+    def test_a_try_that_ended_before_it_sent_left_nothing_to_purge(self, parties: Parties) -> None:
+        parties.journal("a").begin(is_later_try=False)
+        assert self.knows_all(parties)
+
+    @pytest.mark.parametrize("stays_down", [True, False])
+    def test_no_interruption_makes_it_see(self, parties: Parties, stays_down: bool) -> None:
+        parties.started("warm up")
+        connect = parties.database.connect
+        for steps in range(25):
+            left, task = [steps], f"t{steps}"
+            parties.database.connect = lambda left=left: Flaky(connect(), left, stays_down=stays_down)
+            with suppress(JournalError), closing(parties.journal("a", task=task)) as journal:
+                parties.learn(journal, [1], is_later_try=True)
+                journal.start(sketch(1))
+                journal.commit([ONE], ())
+                journal.commit((), closed(DELIVERED, ONE))
+            parties.database.connect = connect
+            assert not self.knows_all(parties, task=task)
+
+
+class TestClaims:
+    def test_a_row_is_one_runs_until_it_is_delivered(self, parties: Parties) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        assert set(a.commit([ONE], ())) == set()
+        assert set(b.commit([ONE, made(2)], ())) == {ONE.identity}
+        assert list(b.tend()) == []
+        a.commit((), closed(DELIVERED, ONE))
+        assert list(b.tend()) == [Freed(ONE.identity, DELIVERED)]
+        assert list(b.tend()) == []
+
+    @pytest.mark.parametrize("state", [WITHDRAWN, REJECTED])
+    def test_what_is_certainly_not_stored_is_free_for_others(self, parties: Parties, state: str) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE], ())
+        b.commit([ONE], ())
+        a.commit((), closed(state, ONE))
+        assert list(b.tend()) == [Freed(ONE.identity, WITHDRAWN)]
+        assert set(b.commit([ONE], ())) == set()
+        assert set(a.commit([ONE], ())) == {ONE.identity}
+        assert parties.database.rows("run_id, state") == [("b", INTENDED)]
+
+    def test_a_row_in_doubt_stays_its_owners(self, parties: Parties) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE], ())
+        a.commit((), closed(DOUBTED, ONE))
+        assert set(b.commit([ONE], ())) == {ONE.identity}
+        assert list(b.tend()) == []
+        assert parties.database.rows("run_id, state, attempts") == [("a", INTENDED, 1)]
+
+    def test_a_delivered_row_is_refused_and_told_at_once(self, parties: Parties) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE], ())
+        a.commit((), closed(DELIVERED, ONE))
+        assert set(b.commit([ONE], ())) == {ONE.identity}
+        assert list(b.tend()) == [Freed(ONE.identity, DELIVERED)]
+
+    def test_of_many_rows_only_those_that_are_held_are_refused(self, parties: Parties) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        held = [made(n) for n in range(0, 900, 90)]
+        a.commit(held, ())
+        everything = [made(n) for n in range(900)]
+        assert set(b.commit(everything, ())) == {intent.identity for intent in held}
+        assert parties.database.do(f"SELECT run_id, COUNT(*) FROM {TABLE} GROUP BY run_id ORDER BY 1") == [
+            ("a", 10),
+            ("b", 890),
+        ]
+        b.commit((), closed(DELIVERED, *(intent for intent in everything if intent not in held)))
+        a.commit((), closed(DELIVERED, *held))
+        assert len(b.tend()) == 10
+        assert parties.database.rows("DISTINCT state") == [(DELIVERED,)]
+
+    def test_its_owner_may_intend_a_row_again(self, parties: Parties) -> None:
+        a = parties.started("a")
+        a.commit([ONE], ())
+        a.commit([made(1, 2), made(2)], closed(DOUBTED, ONE))
+        assert parties.database.rows("row_key, attempts") == [(ONE.identity.hex(), 2), (made(2).identity.hex(), 0)]
+
+    def test_two_tasks_of_one_run_are_two_parties(self, parties: Parties) -> None:
+        parties.started(index=0).commit([ONE], ())
+        assert set(parties.started(index=1).commit([ONE], ())) == {ONE.identity}
+        assert set(parties.started(task="other").commit([ONE], ())) == {ONE.identity}
+
+    def test_scopes_do_not_see_each_other(self, parties: Parties) -> None:
+        a = parties.started("a")
+        a.commit([ONE, made(2)], ())
+        a.commit((), closed(DELIVERED, ONE))
+        other = parties.journal("b", scope="another")
+        assert parties.learn(other, [1, 2]).rows == {}
+        assert set(other.commit([ONE, made(2)], ())) == set()
+        other.commit((), closed(REJECTED, ONE))
+        with closing(Memory()) as memory:
+            other.recall_lead(ONE.sought.lead_id, memory)
+            assert memory.read() == {}
+        assert [(scope.strip(), state) for scope, state in parties.database.rows("scope, state")] == [
+            ("another", INTENDED), ("another", REJECTED), ("lofty", DELIVERED), ("lofty", INTENDED),
+        ]  # fmt: skip
+
+
+class TestDeadOwners:
+    def test_a_claim_without_a_sign_of_life_is_taken_over_in_doubt(self, parties: Parties) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([made(1, 3)], ())
+        b.commit([ONE], ())
+        parties.now += STALE_SECONDS - 1
+        assert list(b.tend()) == []
+        parties.now += 1
+        assert list(b.tend()) == [Freed(ONE.identity, DOUBTED, made(1, 3))]
+        assert list(b.tend()) == []
+        assert parties.database.rows("run_id, state, attempts") == [("b", INTENDED, 3)]
+        b.commit((), closed(DELIVERED, made(1, 3)))
+        assert parties.database.rows("run_id, state") == [("b", DELIVERED)]
+
+    def test_an_owner_that_comes_back_has_lost_its_claim(self, parties: Parties) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE], ())
+        b.commit([ONE], ())
+        parties.now += STALE_SECONDS
+        b.tend()
+        assert set(a.commit([ONE], ())) == {ONE.identity}
+        for state in (DOUBTED, WITHDRAWN, DELIVERED, REJECTED):
+            a.commit((), closed(state, ONE))
+            assert parties.database.rows("run_id, state, attempts") == [("b", INTENDED, 0)]
+
+    def robbed(self, parties: Parties, *rows: Intent) -> tuple[SqlJournal, SqlJournal]:
+        """A run whose claims were taken over, unnoticed, by another one."""
+        a, b = parties.started("a"), parties.started("b")
+        a.commit(rows, ())
+        b.commit(rows, ())
+        parties.now += STALE_SECONDS
+        assert [freed.state for freed in b.tend()] == [DOUBTED] * len(rows)
+        return a, b
+
+    @pytest.mark.parametrize("state", [DOUBTED, ABANDONED, WITHDRAWN, REJECTED])
+    def test_an_owner_that_closes_late_changes_nothing(self, parties: Parties, state: str) -> None:
+        a, _ = self.robbed(parties, ONE)
+        a.commit((), closed(state, ONE))
+        assert parties.database.rows("run_id, state, attempts") == [("b", INTENDED, 0)]
+
+    def test_a_certain_delivery_counts_though_its_claim_was_taken_over(self, parties: Parties) -> None:
+        a, b = self.robbed(parties, ONE, made(2), made(3))
+        a.commit((), [*closed(DELIVERED, ONE), *closed(REJECTED, made(2)), *closed(DELIVERED, made(3))])
+        assert parties.database.rows("row_key, state, http_status") == [
+            (ONE.identity.hex(), DELIVERED, 200),
+            (made(2).identity.hex(), INTENDED, None),
+            (made(3).identity.hex(), DELIVERED, 200),
+        ]
+        for state in (DOUBTED, ABANDONED, WITHDRAWN, REJECTED):
+            b.commit((), closed(state, ONE))
+        assert set(b.commit([made(3, 1)], ())) == {made(3).identity}
+        assert list(b.tend()) == [Freed(made(3).identity, DELIVERED)]
+        assert parties.learn(parties.journal("c"), range(4)).states == {
+            ONE.identity: DELIVERED,
+            made(3).identity: DELIVERED,
+        }
+
+    @pytest.mark.parametrize("state", [WITHDRAWN, REJECTED, DELIVERED])
+    def test_it_counts_too_when_the_other_one_has_ended_it_before(self, parties: Parties, state: str) -> None:
+        a, b = self.robbed(parties, ONE, made(2))
+        b.commit((), closed(state, ONE, made(2)))
+        a.commit((), closed(DELIVERED, ONE))
+        (found,) = [row[1:] for row in parties.database.rows("row_key, state, error") if row[0] == ONE.identity.hex()]
+        assert found == (DELIVERED, None)
+        assert parties.learn(parties.journal("c"), [1]).states == {ONE.identity: DELIVERED}
+        assert len(parties.database.rows("row_key")) == (1 if state == WITHDRAWN else 2)
+
+    @pytest.mark.parametrize(("owners", "mine"), [(90, 20), (20, 90)])
+    def test_an_owner_is_given_the_time_it_asked_for_and_at_least_ones_own(
+        self, parties: Parties, owners: float, mine: float
+    ) -> None:
+        a, b = parties.started("a", stale_seconds=owners), parties.started("b", stale_seconds=mine)
+        a.commit([ONE], ())
+        b.commit([ONE], ())
+        parties.now += 89
+        assert list(b.tend()) == []
+        parties.now += 1
+        assert [freed.state for freed in b.tend()] == [DOUBTED]
+        assert parties.database.rows("run_id, stale_seconds") == [("b", mine)]
+
+    def test_part_of_a_second_is_a_whole_one(self, parties: Parties) -> None:
+        parties.started("a", stale_seconds=40.2).commit([ONE], ())
+        assert parties.database.rows("stale_seconds") == [(41,)]
+
+    def test_an_owner_that_shows_life_is_never_robbed(self, parties: Parties) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE], ())
+        b.commit([ONE], ())
+        for _ in range(50):
+            parties.now += STALE_SECONDS / 2
+            a.tend()
+            assert list(b.tend()) == []
+        assert parties.database.rows("run_id, state") == [("a", INTENDED)]
+
+    @pytest.mark.parametrize("pause", [0.1, 0.7])
+    def test_nor_is_one_that_is_busy(self, parties: Parties, pause: float) -> None:
+        def clock() -> float:
+            return parties.now
+
+        a, b = parties.started("a"), parties.started("b")
+        with closing(Spool(keep_cells=False)) as spool:
+            ledger = Ledger(spool, a, Progress(1, Log(), clock), clock)
+            ledger.intend([ONE])
+            b.commit([ONE], ())
+            for _ in range(int(2 * STALE_SECONDS / pause)):
+                parties.now += pause
+                ledger.intend([made(2)])
+                ledger.withdraw(made(2))
+                ledger.tend()
+                assert list(b.tend()) == []
+        assert ("a", ONE.identity.hex(), INTENDED) in parties.database.rows("run_id, row_key, state")
+
+    def test_an_owner_that_intends_anew_is_alive(self, parties: Parties) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE], ())
+        b.commit([ONE], ())
+        for attempts in range(1, 20):
+            parties.now += STALE_SECONDS - 1
+            a.commit([made(1, attempts)], ())
+            assert list(b.tend()) == []
+
+    def test_signs_of_life_are_not_written_all_the_time(self, parties: Parties) -> None:
+        a = parties.started("a")
+        a.commit([ONE], ())
+        signs = set()
+        for _ in range(100):
+            parties.now += 1
+            a.tend()
+            signs.update(parties.database.rows("sign_of_life"))
+        assert 5 <= len(signs) <= 12
+
+    def test_of_several_that_wait_one_takes_over(self, parties: Parties) -> None:
+        a, b, c = (parties.started(name) for name in "abc")
+        a.commit([ONE], ())
+        for waiting in (b, c):
+            waiting.commit([ONE], ())
+        parties.now += STALE_SECONDS
+        assert [freed.state for freed in b.tend()] == [DOUBTED]
+        assert list(c.tend()) == []
+        parties.now += STALE_SECONDS - 1
+        assert list(c.tend()) == []
+        b.commit((), closed(DELIVERED, ONE))
+        assert [freed.state for freed in c.tend()] == [DELIVERED]
+
+    def test_a_later_try_of_the_same_task_takes_its_claims_at_once_in_doubt(self, parties: Parties) -> None:
+        a = parties.started("a")
+        a.commit([ONE, made(2), made(3)], ())
+        a.commit((), [*closed(DOUBTED, ONE), *closed(DELIVERED, made(3))])
+        parties.started("b").commit([made(4)], ())
+        again = parties.journal("a")
+        learned = parties.learn(again, [2])
+        assert set(learned.recalled.doubtful) == {made(1, 1), made(2)}
+        assert learned.states == {made(2).identity: INTENDED}
+        again.commit((), closed(DELIVERED, made(1, 1)))
+        assert parties.learn(parties.journal("a")).recalled.doubtful == [made(2)]
+
+
+class TestRecalling:
+    def test_every_row_of_the_input_is_looked_up(self, parties: Parties) -> None:
+        a = parties.started("a")
+        rows = [made(n) for n in range(1000)]
+        for start in range(0, 1000, 500):
+            a.commit(rows[start : start + 500], ())
+        a.commit((), closed(DELIVERED, *rows))
+        learned = parties.learn(parties.journal("b"), range(100, 1100))
+        assert learned.states == {made(n).identity: DELIVERED for n in range(100, 1000)}
+        assert learned.rows[made(500).identity] == KnownRow(
+            made(500).identity, DELIVERED, made(500).fingerprint, made(500).sought.trace, 200, None, None, 1
+        )
+        assert (learned.knows_all, learned.recalled) == (True, Recalled([]))
+
+    def test_a_later_try_knows_how_much_is_gone(self, parties: Parties) -> None:
+        a = parties.started("a")
+        a.start(sketch(10))
+        a.commit([made(n) for n in range(10)], ())
+        a.commit((), closed(DELIVERED, *map(made, range(10))))
+        assert parties.learn(parties.journal("a"), range(3, 20)).recalled == Recalled([], sketch(10), 10, 3)
+
+    def test_another_source_knows_what_was_delivered_and_what_is_in_doubt(self, parties: Parties) -> None:
+        a = parties.started("a")
+        a.start(sketch(10))
+        a.commit([made(n) for n in range(3)], ())
+        a.commit((), [*closed(DELIVERED, made(0)), *closed(REJECTED, made(1))])
+        learned = parties.learn(parties.journal("a", source="another"), range(3))
+        assert (learned.knows_all, learned.recalled) == (False, Recalled([made(2)]))
+        assert learned.states == {made(0).identity: DELIVERED, made(2).identity: INTENDED}
+
+    def test_refused_rows_are_known_to_the_same_task_only(self, parties: Parties) -> None:
+        a = parties.started("a")
+        a.commit([ONE], ())
+        a.commit((), closed(REJECTED, ONE))
+        found = parties.learn(parties.journal("a"), [1]).rows[ONE.identity]
+        assert (found.state, found.status, found.code, found.error) == (REJECTED, *SAID[REJECTED])
+        b = parties.journal("b")
+        assert parties.learn(b, [1]).rows == {}
+        assert set(b.commit([ONE], ())) == set()
+        assert parties.database.rows("run_id, state, http_status, error_code, error, closed_at") == [
+            ("b", INTENDED, None, None, None, None)
+        ]
+
+    def test_refused_rows_are_forgotten_when_the_task_is_cleared(self, parties: Parties) -> None:
+        a = parties.started("a")
+        a.commit([ONE, made(2)], ())
+        a.commit((), [*closed(REJECTED, ONE), *closed(DELIVERED, made(2))])
+        cleared = parties.journal("a", max_tries=1)
+        assert parties.learn(cleared, [1, 2]).states == {made(2).identity: DELIVERED}
+        cleared.start(sketch(2))
+        assert set(cleared.commit([ONE], ())) == set()
+        cleared.commit((), closed(REJECTED, ONE))
+        assert parties.learn(parties.journal("a", max_tries=1), [1]).states == {ONE.identity: REJECTED}
+        assert parties.learn(parties.journal("a", max_tries=2), [1]).states == {}
+
+    def test_a_third_try_after_a_clear_does_not_remember_them_either(self, parties: Parties) -> None:
+        a = parties.started("a")
+        a.commit([ONE], ())
+        a.commit((), closed(REJECTED, ONE))
+        parties.started("a", max_tries=1)
+        assert parties.learn(parties.journal("a", max_tries=1), [1]).states == {}
+
+    def test_of_a_lead_it_tells_what_others_delivered_and_hold(self, parties: Parties) -> None:
+        lead = ONE.sought.lead_id
+        same_lead = [intent._replace(sought=intent.sought._replace(lead_id=lead)) for intent in map(made, range(1, 6))]
+        a, b = parties.started("a"), parties.started("b")
+        a.commit(same_lead[:3], ())
+        a.commit((), [*closed(DELIVERED, same_lead[0]), *closed(REJECTED, same_lead[1])])
+        b.commit([same_lead[3]], ())
+        with closing(Memory()) as memory:
+            b.recall_lead(lead, memory)
+            assert {identity: row.state for identity, row in memory.read().items()} == {
+                same_lead[0].identity: DELIVERED,
+                same_lead[2].identity: HELD,
+            }
+            a.commit((), closed(WITHDRAWN, same_lead[2]))
+            b.recall_lead(lead, memory)
+            assert {row.state for row in memory.read().values()} == {DELIVERED}
+            b.recall_lead(5, memory)
+            assert len(memory.read()) == 1
+
+
+class TestSharedKeys:
+    """Identities are hashes of a ``unique_key``, and two Dags may number their rows alike."""
+
+    def delivered(self, parties: Parties, run: str, **settings: Any) -> None:
+        journal = parties.started(run, **settings)
+        journal.commit([ONE], ())
+        journal.commit((), closed(DELIVERED, ONE))
+
+    @pytest.mark.parametrize("other", [{"dag": "another"}, {"task": "another"}])
+    def test_what_another_dag_or_task_delivered_says_to_which_lead(self, parties: Parties, other: Any) -> None:
+        self.delivered(parties, "a", **other)
+        found = parties.learn(parties.journal("b"), [1]).rows[ONE.identity]
+        assert (found.state, found.foreign_lead) == (DELIVERED, ONE.sought.lead_id)
+
+    def test_what_this_task_delivered_in_any_run_does_not(self, parties: Parties) -> None:
+        self.delivered(parties, "a", index=3)
+        for run in ("a", "b"):
+            found = parties.learn(parties.journal(run, index=5), [1]).rows[ONE.identity]
+            assert (found.state, found.foreign_lead) == (DELIVERED, None)
+
+    @pytest.mark.parametrize("is_same_lead", [True, False])
+    def test_a_row_for_another_lead_is_not_taken_for_delivered(self, parties: Parties, is_same_lead: bool) -> None:
+        self.delivered(parties, "a", dag="another")
+        lead_id = ONE.sought.lead_id - (not is_same_lead)
+        with closing(Spool(keep_cells=False)) as spool:
+            spool.add_source("leads")
+            spool.add(SpoolRow(0, 1, (), (), lead_id, b"{}", ONE.identity, ONE.fingerprint, b"trace"))
+            spool.flush()
+            journal = parties.journal("b")
+            journal.begin(is_later_try=False)
+            journal.recall(spool)
+            spool.known.apply()
+            (row,) = spool.report_rows()
+        expected = (ALREADY_DELIVERED, None, None) if is_same_lead else (INVALID, "unique_key", KEY_OF_ANOTHER)
+        assert (row.outcome, row.error_field, row.error) == expected
+
+
+class TestClosing:
+    def test_what_reading_back_found_is_written_without_a_claim(self, parties: Parties) -> None:
+        a = parties.started("a")
+        a.commit((), [Closing(ONE, DELIVERED, None, None, "Lofty has it already")])
+        assert parties.database.rows("state, run_id, error") == [(DELIVERED, "a", "Lofty has it already")]
+        assert parties.learn(parties.journal("b"), [1]).states == {ONE.identity: DELIVERED}
+
+    @pytest.mark.parametrize("state", [DELIVERED, INTENDED])
+    def test_it_changes_nothing_of_a_row_that_others_have(self, parties: Parties, state: str) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE], closed(state, ONE) if state != INTENDED else ())
+        before = parties.database.rows("*")
+        b.commit((), [Closing(ONE, DELIVERED, None, None, "Lofty has it already")])
+        assert parties.database.rows("*") == before
+
+    def test_it_counts_more_than_that_another_run_was_refused(self, parties: Parties) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE], ())
+        a.commit((), closed(REJECTED, ONE))
+        b.commit((), [Closing(ONE, DELIVERED, None, None, "Lofty has it already")])
+        assert parties.learn(parties.journal("c"), [1]).states == {ONE.identity: DELIVERED}
+
+    @pytest.mark.parametrize("error", ["x" * 5000, "é" * 5000, "a\0b", "100 % of ?s and %s", ""],
+        ids=["long", "long in bytes", "NUL", "placeholders", "empty"])  # fmt: skip
+    @pytest.mark.parametrize("is_claimed", [True, False])
+    def test_an_error_may_have_any_text(self, parties: Parties, error: str, is_claimed: bool) -> None:
+        a = parties.started("a")
+        if is_claimed:
+            a.commit([ONE], ())
+        a.commit((), [Closing(ONE, REJECTED, 400, 20012, error)])
+        ((state, kept),) = parties.database.rows("state, error")
+        assert state == REJECTED
+        assert len(kept or "") <= 500
+        assert (kept or "").startswith(error[:1])
+
+    def test_rows_with_different_ends_get_each_their_own(self, parties: Parties) -> None:
+        a = parties.started("a")
+        rows = [made(n) for n in range(6)]
+        a.commit(rows, ())
+        a.commit((), [
+            Closing(rows[0], DELIVERED, 200), Closing(rows[1], DELIVERED, 200, None, "merged"),
+            Closing(rows[2], REJECTED, 400, 1, "no"), Closing(rows[3], REJECTED, 404, 2, "no"),
+            Closing(rows[4], DOUBTED), Closing(rows[5], WITHDRAWN),
+        ])  # fmt: skip
+        assert [row[1:] for row in parties.database.rows("row_key, state, http_status, error_code, error")] == [
+            (DELIVERED, 200, None, None), (DELIVERED, 200, None, "merged"), (REJECTED, 400, 1, "no"),
+            (REJECTED, 404, 2, "no"), (INTENDED, None, None, None),
+        ]  # fmt: skip
+
+
+class TestAudit:
+    def test_it_says_who_sent_which_row_when_and_what_came_of_it(self, parties: Parties) -> None:
+        a = parties.started("run 1", index=3)
+        a.commit([ONE, made(2, 1)], ())
+        a.commit((), closed(DOUBTED, ONE))
+        a.commit((), [*closed(DELIVERED, made(1, 1)), *closed(REJECTED, made(2, 1))])
+        columns = "row_key, dag_id, run_id, task_id, map_index, state, attempts, http_status, error_code, error"
+        assert parties.database.rows(columns) == [
+            (ONE.identity.hex(), "d", "run 1", "send", 3, DELIVERED, 2, 200, None, None),
+            (made(2).identity.hex(), "d", "run 1", "send", 3, REJECTED, 2, *SAID[REJECTED]),
+        ]
+        for intended, ended in parties.database.rows("intended_at, closed_at"):
+            assert "2026" <= intended <= ended
+            assert intended.endswith("+00:00")
+        lead, kind = ONE.sought.lead_id, ONE.sought.type
+        assert (lead, kind, ONE.sought.created) in parties.database.rows("lead_id, activity_type, created_ms")
+
+    def test_what_reading_back_found_counts_no_further_attempt(self, parties: Parties) -> None:
+        a = parties.started("a")
+        a.commit([ONE], ())
+        a.commit((), closed(DOUBTED, ONE))
+        a.commit((), [Closing(made(1, 1), DELIVERED, None, None, "found by reading back", 1)])
+        assert parties.database.rows("state, attempts") == [(DELIVERED, 1)]
+
+    def test_a_row_in_doubt_says_what_came_in_place_of_an_answer(self, parties: Parties) -> None:
+        a = parties.started("a")
+        columns = "run_id, state, attempts, http_status, error_code, error, closed_at"
+        a.commit([ONE], ())
+        for state in (DOUBTED, DOUBTED, ABANDONED):  # told again when nobody knows whether it was written
+            a.commit((), [Closing(ONE, state, 502, None, "no trustworthy answer", 1)])
+            assert parties.database.rows(columns) == [("a", INTENDED, 1, 502, None, "no trustworthy answer", None)]
+        again = parties.journal("a")
+        assert parties.learn(again, [1]).recalled.doubtful == [made(1, 1)]
+        again.commit([made(1, 1)], ())
+        assert parties.database.rows(columns) == [("a", INTENDED, 1, None, None, None, None)]
+        again.commit((), closed(DELIVERED, made(1, 1)))
+        assert parties.database.rows("state, attempts, http_status, error") == [(DELIVERED, 2, 200, None)]
+
+    def test_what_is_told_twice_counts_once(self, parties: Parties) -> None:
+        a = parties.started("a")
+        rows = [made(n, n) for n in range(3)]
+        a.commit(rows, ())
+        for _ in range(2):
+            a.commit((), [*closed(DELIVERED, rows[0]), *closed(REJECTED, rows[1]), *closed(DOUBTED, rows[2])])
+        assert [row[1:] for row in parties.database.rows("row_key, state, attempts")] == [
+            (DELIVERED, 1), (REJECTED, 2), (INTENDED, 3),
+        ]  # fmt: skip
+
+    def test_runs_are_listed_with_their_rows(self, parties: Parties) -> None:
+        parties.started("a", index=3).start(sketch(77))
+        assert parties.database.do(f"SELECT dag_id, run_id, task_id, map_index, row_count FROM {RUNS_TABLE}") == [
+            ("d", "a", "send", 3, 77)
+        ]
+
+    def test_nothing_of_text_or_link_is_in_any_column(self, parties: Parties) -> None:
+        secrets = "marigold", "https://homes.example.com/primrose"
+        body = {"type": "Browse", "text": secrets[0], "link": secrets[1], "picture": "p", "created": 1_772_359_200_000}
+        row = PendingRow(1, 1, 5, json.dumps(body).encode(), bytes(12), bytes(16), bytes(12))
+        a = parties.started("a")
+        a.commit([intent_of(row, 0)], ())
+        a.commit((), [Closing(intent_of(row, 0), DELIVERED, 200)])
+        kept = repr(parties.database.rows("*"))
+        assert "Browse" in kept
+        for secret in secrets:
+            assert secret not in kept
+            assert secret.encode().hex() not in kept
+
+
+class Flaky:
+    """A connection that fails at one step and may be gone from then on."""
+
+    def __init__(self, connection: Any, left: list[int], *, stays_down: bool) -> None:
+        self._connection = connection
+        self._left = left
+        self._stays_down = stays_down
+
+    def step(self) -> None:
+        self._left[0] -= 1
+        if self._left[0] == -1 or (self._stays_down and self._left[0] < 0):
+            raise OSError("the connection is gone")
+
+    def cursor(self) -> Any:
+        return FlakyCursor(self._connection.cursor(), self)
+
+    def commit(self) -> None:
+        self.step()
+        self._connection.commit()
+
+    def rollback(self) -> None:
+        self._connection.rollback()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class FlakyCursor:
+    """A cursor of such a connection."""
+
+    def __init__(self, cursor: Any, connection: Flaky) -> None:
+        self._cursor = cursor
+        self._connection = connection
+
+    def execute(self, *args: Any) -> None:
+        self._connection.step()
+        self._cursor.execute(*args)
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return list(self._cursor.fetchall())
+
+    @property
+    def rowcount(self) -> int:
+        return int(self._cursor.rowcount)
+
+    def close(self) -> None:
+        self._cursor.close()
+
+
+class TestFailures:
+    ROWS = 12
+
+    def run(self, journal: SqlJournal, parties: Parties, states: dict[bytes, set[str | None]]) -> bool:
+        """Send some rows until the database fails, if it does; keep the books of what must be known."""
+        ends = {DELIVERED: DELIVERED, REJECTED: REJECTED, WITHDRAWN: None, DOUBTED: INTENDED}
+        now: dict[bytes, str | None] = {}
+        try:
+            parties.learn(journal, range(self.ROWS))
+            journal.start(sketch(self.ROWS))
+            before: Sequence[Intent] = ()
+            for start in range(0, self.ROWS, 4):
+                intents = [made(n) for n in range(start, start + 4)]
+                closings = [closing for state, row in zip(ends, before, strict=False) for closing in closed(state, row)]
+                now = {closing.intent.identity: ends[closing.state] for closing in closings}
+                now.update((intent.identity, INTENDED) for intent in intents)
+                journal.commit(intents, closings)
+                states.update((identity, {state}) for identity, state in now.items())
+                now, before = {}, intents
+        except JournalError as error:
+            assert not isinstance(error, JournalUnusable)
+            for identity, state in now.items():
+                states[identity] = {state, *states.get(identity, {None})}
+            return True
+        return False
+
+    @pytest.mark.parametrize("stays_down", [True, False])
+    def test_whatever_step_fails_it_is_told_and_no_row_is_lost(self, database: Database, stays_down: bool) -> None:
+        Parties(database).started("warm up")
+        failures, connect = 0, database.connect
+        for steps in range(60):
+            left = [steps]
+            database.connect = lambda left=left: Flaky(connect(), left, stays_down=stays_down)
+            parties = Parties(database)
+            journal = parties.journal("r", scope=f"s{steps}", task=f"t{steps}")
+            states: dict[bytes, set[str | None]] = {}
+            failures += self.run(journal, parties, states)
+            with suppress(JournalError):
+                journal.close()
+            database.connect = connect
+            again = parties.journal("r", scope=f"s{steps}", task=f"t{steps}")
+            found = parties.learn(again, range(self.ROWS)).states
+            for identity, allowed in states.items():
+                assert found.get(identity) in allowed, (steps, identity)
+            again.close()
+        assert failures >= 20
+
+    @pytest.mark.parametrize("failing", ["cursor", "commit", "rollback"])
+    def test_a_connection_that_is_gone_is_always_the_same_error(
+        self, parties: Parties, failing: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Gone(Flaky):
+            def cursor(self) -> Any:
+                if failing == "cursor" and self._left[0] < 0:
+                    raise psycopg2.InterfaceError("connection already closed")
+                return super().cursor()
+
+            def rollback(self) -> None:
+                if failing == "rollback" and self._left[0] < 0:
+                    raise psycopg2.InterfaceError("connection already closed")
+                super().rollback()
+
+        left, connect = [10_000], parties.database.connect
+        monkeypatch.setattr(parties.database, "connect", lambda: Gone(connect(), left, stays_down=True))
+        journal = parties.started("a")
+        journal.commit([ONE], ())
+        left[0] = -1
+        calls: list[Callable[[], Any]] = [
+            lambda: journal.commit([made(2)], ()),
+            lambda: journal.commit((), closed(DELIVERED, ONE)),
+            lambda: journal.tend(),
+            lambda: journal.start(sketch(1)),
+            lambda: parties.learn(journal),
+        ]
+        for call in calls:
+            with pytest.raises(JournalError):
+                call()
+
+    @pytest.mark.parametrize("call", ["commit", "tend", "recall", "recall_lead"])
+    def test_a_connection_that_the_server_ends_is_an_error_once_and_then_made_anew(
+        self, postgres_uri: str, call: str
+    ) -> None:
+        with closing(postgres(postgres_uri)) as database, closing(Memory([ONE.identity])) as memory:
+            journal = Parties(database).started("a")
+            journal.commit([ONE], ())
+            process = database.connections[-1].info.backend_pid
+            database.do(f"SELECT pg_terminate_backend({process})")
+            with pytest.raises(JournalError):
+                self.call(journal, call, memory)
+            self.call(journal, call, memory)
+            journal.commit([], closed(DELIVERED, ONE))
+            journal.close()
+            assert Parties(database).learn(Parties(database).journal("a"), [1]).states == {ONE.identity: DELIVERED}
+
+    @staticmethod
+    def call(journal: SqlJournal, name: str, memory: Memory) -> None:
+        calls: dict[str, Callable[[], Any]] = {
+            "commit": lambda: journal.commit([made(2)], closed(DOUBTED, ONE)),
+            "tend": journal.tend,
+            "recall": lambda: journal.recall(memory),
+            "recall_lead": lambda: journal.recall_lead(ONE.sought.lead_id, memory),
+        }
+        calls[name]()
+
+    @pytest.mark.parametrize("call", ["commit", "tend", "recall", "recall_lead"])
+    def test_no_failed_transaction_is_gone_on_with(self, parties: Parties, call: str) -> None:
+        left, connect = [10_000], parties.database.connect
+        parties.database.connect = lambda: Flaky(connect(), left, stays_down=False)
+        journal = parties.started("a")
+        journal.commit([ONE], ())
+        connections = len(parties.database.connections)
+        with closing(Memory([ONE.identity])) as memory:
+            left[0] = 0
+            with suppress(JournalError):  # a commit may do without
+                self.call(journal, call, memory)
+            self.call(journal, call, memory)
+        assert len(parties.database.connections) == connections + 1
+
+    def test_a_database_that_cannot_be_reached_is_an_error(self) -> None:
+        def refuse() -> Any:
+            raise psycopg2.OperationalError("connection refused")
+
+        with pytest.raises(JournalError, match="OperationalError"):
+            Parties(Database("postgresql", refuse)).journal().begin(is_later_try=False)
+
+    def test_closing_twice_is_harmless(self, parties: Parties) -> None:
+        journal = parties.started()
+        journal.close()
+        journal.close()
+        parties.journal().close()
+        assert parties.database.rows("state") == []
+
+
+class Stopped(BaseException):
+    """The process goes no further, and its connections stay open."""
+
+
+class Stalling:
+    """A connection of a process that stops before it commits, when it is told to."""
+
+    def __init__(self, connection: Any, stops: threading.Event) -> None:
+        self._connection = connection
+        self._stops = stops
+
+    def commit(self) -> None:
+        if self._stops.is_set():
+            raise Stopped
+        self._connection.commit()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+class TestStoppedPeers:
+    """A run that stopped in the middle of a transaction keeps its locks as long as its machine is up."""
+
+    @pytest.fixture
+    def parties(self, postgres_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parties]:
+        monkeypatch.setitem(sql._LOCK_TIMEOUTS, "postgresql", "SET lock_timeout = '200ms'")
+        with closing(postgres(postgres_uri)) as database:
+            Parties(database).started("warm up").close()
+            yield Parties(database)
+
+    def stopped(self, parties: Parties, call: Callable[[SqlJournal], Any]) -> Any:
+        """Let run a stop within this call; give the connection that it keeps open."""
+        stops, connect = threading.Event(), parties.database.connect
+        parties.database.connect = lambda: Stalling(connect(), stops)
+        journal = parties.started("a")
+        journal.commit([ONE], ())
+        stops.set()
+        with pytest.raises(Stopped):
+            call(journal)
+        parties.database.connect = connect
+        return parties.database.connections[-1]
+
+    def test_its_claim_is_an_error_for_others_and_not_waited_for(self, parties: Parties) -> None:
+        connection = self.stopped(parties, lambda journal: journal.commit([made(2)], ()))
+        b = parties.started("b")
+        b.commit([made(3)], ())
+        before = time.monotonic()
+        with pytest.raises(JournalError) as caught:
+            b.commit([made(2), made(4)], closed(DELIVERED, made(3)))
+        assert time.monotonic() - before < 5
+        assert not isinstance(caught.value, JournalUnusable)
+        assert b.commit([made(5)], ()) == set()
+        connection.rollback()
+        assert set(b.commit([ONE, made(2), made(4)], ())) == {ONE.identity}
+        assert [(run, state) for _, run, state in parties.database.rows("row_key, run_id, state")] == [
+            ("a", INTENDED), ("b", INTENDED), ("b", DELIVERED), ("b", INTENDED), ("b", INTENDED),
+        ]  # fmt: skip
+
+    def test_nor_is_a_result_that_it_was_writing(self, parties: Parties) -> None:
+        connection = self.stopped(parties, lambda journal: journal.commit((), closed(DELIVERED, ONE)))
+        b = parties.started("b")
+        assert set(b.commit([ONE], ())) == {ONE.identity}
+        parties.now += STALE_SECONDS
+        before = time.monotonic()
+        with pytest.raises(JournalError):
+            b.tend()
+        with pytest.raises(JournalError):
+            parties.learn(parties.journal("a"), [1])
+        assert time.monotonic() - before < 5
+        connection.rollback()
+        assert [freed.state for freed in b.tend()] == [DOUBTED]
+
+    def test_a_lock_is_waited_for_a_few_seconds(self, postgres_uri: str) -> None:
+        with closing(postgres(postgres_uri)) as database:
+            Parties(database).started("a")
+            with database.connections[-1].cursor() as cursor:
+                cursor.execute("SHOW lock_timeout")
+                assert cursor.fetchall() == [("5s",)]
+
+
+class Noting:
+    """A connection that notes what it is asked, and knows no settings of a session."""
+
+    def __init__(self, connection: Any, asked: list[str]) -> None:
+        self._connection = connection
+        self._asked = asked
+
+    def cursor(self) -> Any:
+        cursor, asked = self._connection.cursor(), self._asked
+
+        class Cursor:
+            rowcount = property(lambda _: cursor.rowcount)
+            fetchall = staticmethod(cursor.fetchall)
+            close = staticmethod(cursor.close)
+
+            @staticmethod
+            def execute(statement: str, values: tuple[Any, ...]) -> None:
+                asked.append(statement)
+                if not statement.startswith("SET "):
+                    cursor.execute(statement, values)
+
+        return Cursor()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+@pytest.mark.parametrize("dialect", ["postgresql", "mysql", "mssql", "sqlite", "default", None])
+def test_where_locks_are_waited_for_without_end_every_connection_sets_a_limit_first(
+    tmp_path: Path, dialect: str | None
+) -> None:
+    with closing(lite(tmp_path)) as database:
+        asked: list[list[str]] = []
+        connect = database.connect
+
+        def noted() -> Any:
+            asked.append([])
+            return Noting(connect(), asked[-1])
+
+        database.connect = noted
+        database.placeholder = "?"
+        if dialect is None:
+            del database.dialect_name
+        else:
+            database.dialect_name = dialect
+        journal = Parties(database).started()
+        journal.close()
+        journal.commit([ONE], ())
+        assert len(asked) == 2
+        has_limit = dialect in ("postgresql", "mysql", "mssql")
+        assert [statements[0].startswith("SET ") for statements in asked] == [has_limit] * 2
+        assert [sum(statement.startswith("SET ") for statement in statements) for statements in asked] == [
+            has_limit
+        ] * 2

@@ -1,0 +1,7 @@
+"""Hooks that wait for nothing, and servers that say exactly what they are told to."""
+
+from __future__ import annotations
+
+from support.servers import certificate, connected, hook, serve, tls, waits
+
+__all__ = ["certificate", "connected", "hook", "serve", "tls", "waits"]

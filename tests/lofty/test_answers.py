@@ -1,0 +1,269 @@
+"""What an answer means, as a table; and bodies that no sane server would send."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from airflow_provider_lofty.lofty.answers import Answer, Meaning, names_missing_lead, verdict_on
+
+DELIVERED, REJECTED, DOUBT = Meaning.DELIVERED, Meaning.REJECTED, Meaning.DOUBT
+RATE, CREDENTIAL, CONFIGURATION = Meaning.RATE_LIMITED, Meaning.CREDENTIAL_REFUSED, Meaning.MISCONFIGURED
+
+PAGE = b"<html><title>Bad Gateway</title></html>"
+TOO_MANY = b'{"message":"Too Many Requests"}'
+NO_ENDPOINT = b'{"message":"The requested API endpoint does not exist"}'
+NO_PERMISSION = b'{"code":200100,"message":"Sorry, the vendor does not have permission for this API."}'
+LIMITS = {"x-ratelimit-limit": "20", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "21000"}
+
+
+def verdict(status: int | None, body: bytes | str = b"", **headers: str) -> Any:
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    return verdict_on(Answer(status, headers, body.encode() if isinstance(body, str) else body))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "meaning"),
+    [
+        # 200: only an object with a whole number as leadId is a success.
+        (200, b'{"leadId":5}', DELIVERED),
+        (200, b' {"leadId": 9223372036854775807, "more": []} ', DELIVERED),
+        (200, b'\xef\xbb\xbf{"leadId":5}', DELIVERED),
+        (200, b'{"leadId":"5"}', DOUBT),
+        (200, b'{"leadId":5.0}', DOUBT),
+        (200, b'{"leadId":true}', DOUBT),
+        (200, b'{"leadId":null}', DOUBT),
+        (200, b'{"leadId":[5]}', DOUBT),
+        (200, b'[{"leadId":5}]', DOUBT),
+        (200, b'{"data":{"leadId":5}}', DOUBT),
+        (200, b"5", DOUBT),
+        (200, b'"5"', DOUBT),
+        (200, b"null", DOUBT),
+        (200, b"[]", DOUBT),
+        (200, b"{}", DOUBT),
+        (200, b"", DOUBT),
+        (200, b"OK", DOUBT),
+        (200, PAGE, DOUBT),
+        (200, b'{"leadId":5', DOUBT),
+        (200, b'{"code":0,"message":"success"}', DOUBT),
+        (200, b'{"code":200,"message":"success"}', DOUBT),
+        (200, b'{"code":"200"}', DOUBT),
+        # 200 with a known error inside.
+        (200, b'{"code":20005,"message":"INTERNAL_ERROR"}', REJECTED),
+        (200, b'{"code":"20012","message":"INVALID_PARAMETER"}', REJECTED),
+        (200, b'{"message":"BaseApplicationException:errorCode=20006,errorMsg=Lead not exist"}', REJECTED),
+        (200, b'"errorCode=20006,errorMsg=Lead not exist"', REJECTED),
+        (200, b"errorCode=20006,errorMsg=Lead not exist", REJECTED),
+        (200, b'[{"text":"errorCode=20006,errorMsg=mine"}]', DOUBT),
+        (200, b'{"code":200058,"message":"User in token does not exist."}', CREDENTIAL),
+        # Any other 2xx is no success that Lofty documents.
+        (201, b'{"leadId":5}', DOUBT),
+        (202, b"", DOUBT),
+        (204, b"", DOUBT),
+        (206, b'{"leadId":5}', DOUBT),
+        # The row's own fault.
+        (400, b'{"code":20012,"message":"INVALID_PARAMETER"}', REJECTED),
+        (400, b"", REJECTED),
+        (400, PAGE, REJECTED),
+        (404, b'{"code":20006,"message":"Lead not exist"}', REJECTED),
+        (404, b"", REJECTED),
+        (403, b'{"code":20017,"message":"PERMISSION_DENIED"}', REJECTED),
+        (405, b"", REJECTED),
+        (413, b"", REJECTED),
+        (415, b"", REJECTED),
+        (422, b"", REJECTED),
+        # Refused for its rate: only in Lofty's words.
+        (429, TOO_MANY, RATE),
+        (429, b'"Too Many Requests"', RATE),
+        (429, b"Rate limit exceeded", RATE),
+        (429, b"", DOUBT),
+        (429, PAGE, DOUBT),
+        (429, b'{"leadId":5}', DOUBT),
+        (400, TOO_MANY, RATE),
+        (400, b'{"code":20012,"message":"INVALID_PARAMETER: too many requests"}', REJECTED),
+        (503, TOO_MANY, DOUBT),
+        # The credential.
+        (401, b'{"message":"BAD_CREDENTIALS"}', CREDENTIAL),
+        (401, b"", CREDENTIAL),
+        (400, b'{"code":200058,"message":"User in token does not exist."}', CREDENTIAL),
+        (400, b'{"code":"200058"}', CREDENTIAL),
+        (400, b'{"code":20004}', CREDENTIAL),
+        (400, b'{"message":"errorCode=20004,errorMsg=token expired"}', CREDENTIAL),
+        # Something between, or a wrong address.
+        (401, PAGE, CONFIGURATION),
+        (403, PAGE, CONFIGURATION),
+        (403, NO_PERMISSION, CONFIGURATION),
+        (407, b"", CONFIGURATION),
+        (404, NO_ENDPOINT, CONFIGURATION),
+        (301, b"", CONFIGURATION),
+        (302, PAGE, CONFIGURATION),
+        (304, b"", CONFIGURATION),
+        (307, b'{"leadId":5}', CONFIGURATION),
+        (308, b"", CONFIGURATION),
+        # May be stored.
+        (408, b"", DOUBT),
+        (409, b'{"code":20012,"message":"INVALID_PARAMETER"}', DOUBT),
+        (425, b"", DOUBT),
+        (499, b"", DOUBT),
+        (500, b'{"code":20005,"message":"INTERNAL_ERROR"}', DOUBT),
+        (500, b'{"leadId":5}', DOUBT),
+        (502, PAGE, DOUBT),
+        (503, b"", DOUBT),
+        (504, PAGE, DOUBT),
+        (599, b"", DOUBT),
+        (101, b"", DOUBT),
+        (600, b"", DOUBT),
+        (999, b"", DOUBT),
+        (None, b"", DOUBT),
+    ],
+)
+def test_what_an_answer_means(status: int | None, body: bytes, meaning: Meaning) -> None:
+    assert verdict(status, body).meaning is meaning
+
+
+@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("body", [b"", PAGE, b'{"leadId":5}'])
+def test_a_429_with_one_of_loftys_headers_is_a_rate_refusal(name: str, body: bytes) -> None:
+    assert verdict_on(Answer(429, {name: LIMITS[name]}, body)).meaning is RATE
+
+
+@pytest.mark.parametrize("status", [200, 201, 400, 404, 500, 503])
+def test_rate_headers_alone_make_no_rate_refusal_of_another_status(status: int) -> None:
+    assert verdict_on(Answer(status, LIMITS, b"")).meaning is not RATE
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_html_is_known_by_its_content_type_too(status: int) -> None:
+    assert verdict(status, b"Sign in", content_type="Text/HTML; charset=utf-8").meaning is CONFIGURATION
+
+
+@pytest.mark.parametrize("body", [b"  \n<!DOCTYPE html><p>", b"<HTML>", b"<head>", b"<body>"])
+def test_a_page_is_never_quoted(body: bytes) -> None:
+    assert verdict(502, body + b"12 Made Up Lane").message == "an HTML page"
+
+
+@pytest.mark.parametrize("status", [None, 200, 400, 429, 500])
+def test_what_never_left_is_never_in_doubt(status: int | None) -> None:
+    assert verdict_on(Answer(status, sent=False, body=b'{"leadId":5}')).meaning is Meaning.NEVER_SENT
+
+
+class TestErrorBodies:
+    @pytest.mark.parametrize(
+        ("body", "code", "message"),
+        [
+            ('{"code":20012,"message":"INVALID_PARAMETER"}', 20012, "INVALID_PARAMETER"),
+            ('{"code":"20012","message":"INVALID_PARAMETER"}', 20012, "INVALID_PARAMETER"),
+            (
+                '{"message":"BaseApplicationException:errorCode=20006,errorMsg=Lead not exist"}',
+                20006,
+                "Lead not exist",
+            ),
+            ('{"message":"errorCode = 20006 , errorMsg = Lead not exist "}', 20006, "Lead not exist"),
+            ('{"message":"errorCode=20006"}', 20006, ""),
+            ('"INVALID_PARAMETER"', None, "INVALID_PARAMETER"),
+            ('"errorCode=20006,errorMsg=Lead not exist"', 20006, "Lead not exist"),
+            ("INVALID_PARAMETER", None, "INVALID_PARAMETER"),
+            ("errorCode=20006,errorMsg=Lead not exist", 20006, "Lead not exist"),
+            ("", None, ""),
+            ('{"timestamp":1,"status":400,"error":"Bad Request"}', None, "Bad Request"),
+            ('{"code":20012}', 20012, ""),
+            ('{"code":-1,"message":"no"}', -1, "no"),
+        ],
+    )
+    def test_all_five_shapes_are_read(self, body: str, code: int | None, message: str) -> None:
+        found = verdict(400, body)
+        assert (found.code, found.message) == (code, message)
+
+    def test_a_long_message_is_cut(self) -> None:
+        assert len(verdict(400, json.dumps({"message": "x" * 10**6})).message) == 200
+
+    def test_half_a_character_becomes_one_that_can_be_written(self) -> None:
+        assert verdict(400, '{"message":"bad \\ud800"}').message.encode()
+
+    def test_a_lead_that_does_not_exist_is_told_from_other_rejections(self) -> None:
+        assert names_missing_lead(verdict(404, '{"code":20006}'))
+        assert names_missing_lead(verdict(404, '{"message":"errorCode=20006,errorMsg=Lead not exist"}'))
+        assert not names_missing_lead(verdict(404, ""))
+        assert not names_missing_lead(verdict(400, '{"code":20012}'))
+        assert not names_missing_lead(verdict(500, '{"code":20006}'))
+
+
+class TestVerdict:
+    def test_it_names_the_lead_that_lofty_answered_with(self) -> None:
+        assert verdict(200, '{"leadId":7}').lead_id == 7
+
+    def test_no_answer_is_told_by_the_kind_of_failure(self) -> None:
+        assert verdict_on(Answer(None, failure="ReadTimeout")).message == "no answer: ReadTimeout"
+
+    def test_a_success_without_an_id_says_what_is_missing(self) -> None:
+        assert verdict(200, "{}").message == "an answer without the lead's id"
+
+
+NINES = b"9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("body", "on_200"),
+    [
+        (b'{"leadId":' + NINES + b"}", DOUBT),
+        (b'{"code":' + NINES + b"}", DOUBT),
+        (b'{"code":' + b"9" * 40 + b"}", DOUBT),
+        (b'{"code":1e999}', DOUBT),
+        (b'{"code":NaN}', DOUBT),
+        (b'{"code":20012.0}', DOUBT),
+        (b'{"code":true}', DOUBT),
+        (b'{"code":[20012]}', DOUBT),
+        (b'{"code":"E20012"}', DOUBT),
+        (b'{"code":""}', DOUBT),
+        ('{"code":"²"}'.encode(), DOUBT),
+        (b'{"code":null,"message":null,"error":null}', DOUBT),
+        (b'{"message":["errorCode=20006"]}', DOUBT),
+        (b'{"message":{"errorCode":20006}}', DOUBT),
+        (b'{"error":' + b"[" * 900 + b"]" * 900 + b"}", DOUBT),
+        (b"[" * 100_000, DOUBT),
+        (b'{"a":' * 100_000, DOUBT),
+        (b"\xff\xfe\xfd", DOUBT),
+        (b'{"leadId":5,"text":"\xff"}', DOUBT),
+        (b"\x00" * 10, DOUBT),
+        (b'\xff\xfe{\x00"', DOUBT),
+        (b"{'leadId': 5}", DOUBT),
+        (b"Infinity", DOUBT),
+        (b'{"leadId":5}{"leadId":5}', DOUBT),
+        (b'{"code":"' + NINES + b'"}', REJECTED),
+        (b'{"message":"errorCode=' + NINES + b'"}', REJECTED),
+    ],
+    ids=lambda value: repr(value)[:25] if isinstance(value, bytes) else None,
+)
+def test_a_hostile_body_is_read_without_harm(body: bytes, on_200: Meaning) -> None:
+    found = verdict(200, body)
+    assert found.meaning is on_200
+    assert verdict(500, body).meaning is DOUBT
+    assert verdict(422, body).meaning is REJECTED
+    assert found.code is None or abs(found.code) < 2**63
+
+
+@given(
+    status=st.none() | st.integers(100, 999),
+    body=st.binary(max_size=30)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["leadId", "code", "message", "error"]), inner, max_size=3)
+        ),
+        max_leaves=6,
+    ).map(lambda value: json.dumps(value).encode()),
+    headers=st.dictionaries(st.sampled_from([*LIMITS, "content-type"]), st.text(max_size=5), max_size=2),
+)
+def test_any_answer_has_a_meaning_and_none_but_a_200_is_a_success(
+    status: int | None, body: bytes, headers: dict[str, str]
+) -> None:
+    found = verdict_on(Answer(status, headers, body))
+    found.message.encode()
+    assert found.meaning is not Meaning.NEVER_SENT
+    assert found.meaning is not DELIVERED or (status == 200 and type(json.loads(body)["leadId"]) is int)
+    if status is None or status >= 500 or 100 <= status < 200 or 200 < status < 300:
+        assert found.meaning is DOUBT

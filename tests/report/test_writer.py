@@ -1,0 +1,295 @@
+"""The report can be given back as it is, and the summary stays small and tells nothing of any row."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from support.practice import collected, read_report, row, run
+
+from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.report.writer import REPORT_COLUMNS, SUMMARY_BYTES, Report, report_file, summary
+from airflow_provider_lofty.rows.files import read_files
+from airflow_provider_lofty.spool.spool import DELIVERED, INVALID, NOT_ATTEMPTED, REJECTED, Result, Spool, SpoolRow
+
+HOSTILE_TEXTS = [
+    "=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx", "\rx", "\nx", "'", "''", "'=1", "''=1", "＝1",
+    "a\rb", "a\r\nb", "a\nb", 'say "hi"', '"', ",;|\t", " padded ", "02134", "-5", "+15", "1e5", "1E400",
+    "true", "null", "[1]", '{"a": 1}', "NaN", "Zoë 🏡", "\u2028", "\x7f", "\ufeff", "x" * 200_000,
+]  # fmt: skip
+
+
+@pytest.fixture
+def spool() -> Iterator[Spool]:
+    spool = Spool(keep_cells=True)
+    spool.add_source("leads.csv")
+    yield spool
+    spool.close()
+
+
+def fill(spool: Spool, *cells: dict[str, Any], outcome: str = NOT_ATTEMPTED) -> None:
+    for number, values in enumerate(cells, 1):
+        spool.add(SpoolRow(0, number, tuple(values), tuple(values.values()), 7, b"{}", outcome=outcome))
+    spool.flush()
+
+
+def test_every_row_is_there_in_order_with_its_own_columns_and_what_became_of_it(tmp_path: Path, spool: Spool) -> None:
+    spool.add(SpoolRow(0, 1, ("lead_id", "who"), (1, "a"), 1, b"{}", b"i" * 16, b"\xab" * 16))
+    spool.add(SpoolRow(0, 2, ("who", "extra"), ("b", 2.5), None, None, None, None, None, INVALID, "leadId", "is bad"))
+    spool.flush()
+    spool.settle(Result(1, REJECTED, 404, 20006, "Lofty refused it", 1, "2026-03-01T10:00:00.000+00:00"))
+    Report(str(tmp_path / "r.csv")).write(spool)
+    first, second = read_report(tmp_path / "r.csv")
+    assert list(first) == ["lead_id", "who", "extra", *REPORT_COLUMNS]
+    assert first == {
+        "lead_id": "1",
+        "who": "a",
+        "extra": "",
+        "lofty_source": "leads.csv",
+        "lofty_row_number": "1",
+        "lofty_outcome": "rejected",
+        "lofty_lead_id": "1",
+        "lofty_http_status": "404",
+        "lofty_error_code": "20006",
+        "lofty_error_field": "",
+        "lofty_error": "Lofty refused it",
+        "lofty_attempts": "1",
+        "lofty_sent_at": "2026-03-01T10:00:00.000+00:00",
+        "lofty_fingerprint": "ab" * 16,
+    }
+    assert (second["who"], second["extra"], second["lofty_outcome"]) == ("b", "2.5", "invalid")
+    assert (second["lofty_error_field"], second["lofty_error"]) == ("leadId", "is bad")
+
+
+def test_json_lines_hold_the_same_with_their_types(tmp_path: Path, spool: Spool) -> None:
+    fill(spool, {"n": 1, "f": 2.5, "b": True, "t": "02134", "none": None, "listing": {"price": 1}})
+    Report(str(tmp_path / "r.jsonl")).write(spool)
+    (found,) = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text(encoding="utf-8").splitlines()]
+    own = {key: value for key, value in found.items() if key not in REPORT_COLUMNS}
+    assert own == {"n": 1, "f": 2.5, "b": True, "t": "02134", "none": None, "listing": {"price": 1}}
+    assert set(found) - set(own) == set(REPORT_COLUMNS)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_a_report_of_a_report_holds_each_report_column_once(tmp_path: Path, spool: Spool, ending: str) -> None:
+    fill(spool, {"lead_id": 1, "lofty_outcome": "unknown", "lofty_error": "old"})
+    path = tmp_path / f"r{ending}"
+    Report(str(path)).write(spool)
+    (found,) = collected(read_files, path).rows
+    assert len(set(found.columns)) == len(found.columns) == 1 + len(REPORT_COLUMNS)
+    assert "old" not in found.cells
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_texts_come_back_exactly_as_they_went(tmp_path: Path, spool: Spool, ending: str) -> None:
+    fill(spool, *({"text": text, "=column": "x"} for text in HOSTILE_TEXTS))
+    path = tmp_path / f"r{ending}"
+    Report(str(path)).write(spool)
+    found = collected(read_files, path)
+    assert [values["text"] for values in found.dicts] == HOSTILE_TEXTS
+    assert found.rows[0].columns[:2] == ("text", "=column")
+    assert found.problems == []
+
+
+def test_no_cell_of_a_csv_report_runs_as_a_formula(tmp_path: Path, spool: Spool) -> None:
+    fill(spool, *({"=text": text[:100]} for text in HOSTILE_TEXTS))
+    Report(str(tmp_path / "r.csv")).write(spool)
+    with (tmp_path / "r.csv").open(newline="", encoding="utf-8") as stream:
+        cells = [cell for line in csv.reader(stream) for cell in line]
+    for cell in cells:
+        assert not cell.startswith(("=", "@", "\t", "\r", "\n", "＝")), cell
+        assert not cell.startswith(("+", "-")) or _is_number(cell), cell
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (5.0, "5"),
+        (-0.0, "0"),
+        (2.5, "2.5"),
+        (1e-7, "0.0000001"),
+        (2.0**53, "9.0071992547409920e+15"),
+        (float("nan"), None),
+        (Decimal("5.00"), "5"),
+        (Decimal("1E+3"), "1000"),
+        (Decimal("123456789012345678901234567890.50"), "123456789012345678901234567890.5"),
+        (Decimal("9007199254740993.00"), "9007199254740993"),
+        (Decimal("0E-8"), "0"),
+        (Decimal("NaN"), None),
+        (2**70, str(2**70)),
+        (True, "true"),
+        (date(2026, 3, 1), "2026-03-01"),
+        (datetime(2026, 3, 1, 10, tzinfo=timezone.utc), "2026-03-01T10:00:00+00:00"),
+        (UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+    ],
+)
+def test_values_are_written_as_they_would_be_sent(tmp_path: Path, spool: Spool, value: Any, expected: Any) -> None:
+    fill(spool, {"value": value, "other": "x"})
+    Report(str(tmp_path / "r.csv")).write(spool)
+    assert collected(read_files, tmp_path / "r.csv").dicts[0]["value"] == expected
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"bytes",
+        float("inf"),
+        Decimal("-Infinity"),
+        ["a"],
+        {"a": 1},
+        {1, 2},
+        timedelta(1),
+        pytest.param(object(), id="object"),  # its repr is another one in each process
+        True,
+        "a\0b",
+        "\ud800",
+    ],
+    ids=repr,
+)
+def test_what_was_no_text_is_no_text_when_it_comes_back(
+    tmp_path: Path, spool: Spool, lofty: Any, connect: Any, ending: str, value: Any
+) -> None:
+    connect(lofty)
+    path = str(tmp_path / f"r{ending}")
+    assert run(rows=[row(1, text=value)], report_path=path).counts == {"invalid": 1}
+    again = run(path=path)
+    assert again.counts == {"invalid": 1}
+    assert again.summary["errors"][0]["error_field"] == "text"
+    assert lofty.requests == []
+
+
+def test_a_value_without_an_end_does_not_break_the_report(tmp_path: Path, spool: Spool) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    fill(spool, {"value": endless}, {"value": {"a": {float("inf"): {"b": b"x"}}}})
+    Report(str(tmp_path / "r.csv")).write(spool)
+    assert len(read_report(tmp_path / "r.csv")) == 2
+
+
+def test_a_report_appears_whole_or_not_at_all(tmp_path: Path, spool: Spool) -> None:
+    (tmp_path / "r.csv").write_text("an older report", encoding="utf-8")
+    fill(spool, {"lead_id": 1})
+    report = Report(str(tmp_path / "r.csv"))
+    spool.close()
+    with pytest.raises(Exception, match="closed database"):
+        report.write(spool)
+    assert (tmp_path / "r.csv").read_text(encoding="utf-8") == "an older report"
+    assert [path.name for path in tmp_path.iterdir()] == ["r.csv"]
+
+
+def test_a_report_is_read_by_its_owner_only(tmp_path: Path, spool: Spool) -> None:
+    Report(str(tmp_path / "r.csv")).write(spool)
+    assert (tmp_path / "r.csv").stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_that_is_not_there_is_made(tmp_path: Path, spool: Spool) -> None:
+    Report(str(tmp_path / "a" / "b" / "r.csv")).write(spool)
+    assert read_report(tmp_path / "a" / "b" / "r.csv") == []
+
+
+@pytest.mark.parametrize("path", ["r.txt", "r", "r.parquet", "r.csv.gz", ""])
+def test_another_ending_is_refused(path: str) -> None:
+    with pytest.raises(LoftyConfigurationError, match=r"must end in \.csv, \.jsonl"):
+        Report(path)
+
+
+def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(LoftyConfigurationError, match="cannot be written"):
+        Report(str(tmp_path / "file" / "r.csv"))
+
+
+@pytest.mark.parametrize("name", ["{}/r.csv", "file://{}/r.csv", "{}/../{}/r.csv", "r.csv", "./r.csv"])
+@pytest.mark.parametrize("known", ["{}/r.csv", "file://{}/r.csv", "r.csv", "{}/link.csv"])
+def test_a_file_of_the_source_is_recognised_whatever_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, known: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r.csv").write_text("source", encoding="utf-8")
+    Path("link.csv").symlink_to("r.csv")
+    name = name.format(tmp_path, tmp_path.name)
+    assert Report(name).is_one_of([known.format(tmp_path)])
+    assert Path("r.csv").read_text(encoding="utf-8") == "source"
+
+
+@pytest.mark.parametrize("name", ["rows", "query", "table public.leads", "/tmp/other.csv", 'table "s3://x"'])  # noqa: S108
+def test_other_sources_are_no_file_of_the_report(tmp_path: Path, name: str) -> None:
+    assert not Report(str(tmp_path / "r.csv")).is_one_of([name])
+
+
+def test_a_folder_gets_a_file_for_each_run_task_map_index_and_try() -> None:
+    path = report_file("s3://b/out/", "a_dag", "manual__2026-03-01T10:00:00+00:00", "group.send", 3, 2)
+    assert re.fullmatch(
+        r"s3://b/out/a_dag__manual__2026-03-01T10-00-00\+00-00__group\.send_3__try_2__[0-9a-f]{12}\.csv", path
+    )
+    names = {
+        report_file("r/", dag, run, task, index, attempt)
+        for dag in "ab" for run in "ab" for task in "ab" for index in (-1, 0, 1) for attempt in (1, 2)
+    }  # fmt: skip
+    assert len(names) == 48
+    assert report_file("r/x.jsonl", "a", "b", "c", -1, 1) == "r/x.jsonl"
+
+
+def test_ids_that_look_alike_share_no_file() -> None:
+    ids = [("a", "b__c", "t", -1), ("a__b", "c", "t", -1), ("a", "b:c", "t", -1), ("a", "b-c", "t", -1),
+           ("a", "b", "t_1", -1), ("a", "b", "t", 1), ("a" * 250, "b", "t", -1), ("a" * 249, "b", "t", -1)]  # fmt: skip
+    names = {report_file("r/", dag, run, task, index, 1).casefold() for dag, run, task, index in ids}
+    assert len(names) == len(ids)
+
+
+def test_the_longest_ids_make_a_name_that_a_disk_takes(tmp_path: Path) -> None:
+    path = Path(report_file(f"{tmp_path}/", "d" * 250, "r" * 250, "t" * 250, 99999, 9999))
+    path.touch()
+    assert path.exists()
+
+
+def test_no_run_id_leads_out_of_the_folder() -> None:
+    assert "/" not in report_file("r/", "../../etc", "a/b\\c\0", "t", -1, 1).removeprefix("r/")
+
+
+def small(spool: Spool, report_path: str | None = None) -> dict[str, Any]:
+    return summary(spool, seconds=1.26, requests=3, throttled=1, report_path=report_path)
+
+
+def test_the_summary_counts_and_gives_the_five_largest_groups(spool: Spool) -> None:
+    for group in range(7):
+        for number in range(group + 1):
+            spool.add(SpoolRow(0, number + 1, (), (), 7, outcome=INVALID, error_field="text", error=f"rule {group}"))
+    spool.add(SpoolRow(0, 9, (), (), 7, outcome=DELIVERED))
+    spool.flush()
+    found = small(spool, "r.csv")
+    assert (found["read"], found["invalid"], found["delivered"]) == (29, 28, 1)
+    assert (found["seconds"], found["requests"], found["throttled"], found["read_backs"]) == (1.3, 3, 1, 0)
+    assert (found["carried_over"], found["report_path"]) == (0, "r.csv")
+    assert [(group["count"], group["error"]) for group in found["errors"]] == [
+        (7, "rule 6"), (6, "rule 5"), (5, "rule 4"), (4, "rule 3"), (3, "rule 2"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["🏡" * 10_000, "\ud800" * 10_000, '"\\' * 5_000, "\x01" * 10_000, "x" * 10_000])
+def test_the_summary_is_small_whatever_the_texts(spool: Spool, text: str) -> None:
+    spool.sources[0] = text
+    kept = text.encode("utf-8", "replace").decode()
+    for number in range(6):
+        row = SpoolRow(0, number, (), (), 2**63 - 1, outcome=REJECTED, error_field=kept, error=kept + str(number))
+        spool.add(row)
+    spool.flush()
+    assert len(json.dumps(small(spool, text)).encode()) < SUMMARY_BYTES
+    assert len(small(spool)["errors"]) == 5

@@ -1,0 +1,317 @@
+"""Rows from a table or query: exact, in the driver's own style, the database left alone before anything is sent."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import psycopg2
+import pytest
+from airflow.providers.common.sql.hooks.sql import DbApiHook
+from airflow.providers.postgres.hooks.postgres import PostgresHook
+from airflow.providers.sqlite.hooks.sqlite import SqliteHook
+from support.practice import Collected, collected, run
+
+from airflow_provider_lofty.exceptions import AirflowFailException, LoftyConfigurationError, LoftySourceNotReady
+from airflow_provider_lofty.rows.database import read_sql
+
+EXACT = 2**53 + 1
+MARK = "Marigold Sample"
+
+
+def read(conn_id: str, **wanted: Any) -> Collected:
+    return collected(read_sql, conn_id, **wanted)
+
+
+def ids(found: Collected) -> list[Any]:
+    return [item.cells[0] for item in found.rows]
+
+
+def _no_engine(self: DbApiHook, *args: Any, **kwargs: Any) -> Any:
+    raise NotImplementedError
+
+
+@pytest.fixture(params=["streamed", "fetchmany"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Read in both ways: through an engine, and through ``run`` of a hook that has none."""
+    if request.param == "fetchmany":
+        monkeypatch.setattr(PostgresHook, "get_sqlalchemy_engine", _no_engine)
+        monkeypatch.setattr(SqliteHook, "get_sqlalchemy_engine", _no_engine)
+    return str(request.param)
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("leads", [EXACT, 2, 3]),
+        ("public.leads", [EXACT, 2, 3]),
+        ('"Leads"', [2]),
+        ('public."Leads"', [2]),
+        ('"order"', [3]),
+        ('"my ""odd"" table"', [2]),
+        ('"Mart".leads', [3]),
+    ],
+)
+def test_a_table_is_read_by_its_name(way: str, postgres: str, table: str, expected: list[int]) -> None:
+    found = read(postgres, table=table)
+    assert ids(found) == expected
+    assert found.names == [f"table {table}"]
+    assert found.sources[0].columns == ("lead_id", "type", "text", "link", "picture", "created")
+    assert [item.row_number for item in found.rows] == list(range(1, len(expected) + 1))
+
+
+@pytest.mark.parametrize(("table", "expected"), [("Leads", [2]), ("order", [3]), ("Mart.leads", [3])])
+def test_mixed_case_and_reserved_words_need_no_quotes_where_the_dialect_knows_them(
+    postgres: str, table: str, expected: list[int]
+) -> None:
+    assert ids(read(postgres, table=table)) == expected
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["leads; DROP TABLE leads", "leads WHERE 1=0", "leads--", "(SELECT 1)", "no_such_table", "no_schema.leads"],
+)
+def test_a_table_name_is_never_run_as_sql(way: str, postgres: str, table: str) -> None:
+    with pytest.raises(LoftySourceNotReady, match="nothing was sent"):
+        read(postgres, table=table)
+    assert ids(read(postgres, table="leads")) == [EXACT, 2, 3]
+
+
+@pytest.mark.parametrize("table", ["", " ", ".", "leads.", ".leads", "a..b", 'leads"', '"leads', 'le"a"ds', '""'])
+def test_what_cannot_be_a_table_name_is_refused(way: str, postgres: str, table: str) -> None:
+    with pytest.raises(LoftyConfigurationError, match="is no table name"):
+        read(postgres, table=table)
+
+
+@pytest.mark.parametrize(
+    ("sql", "parameters", "expected"),
+    [
+        ("SELECT lead_id FROM leads ORDER BY lead_id", None, [2, 3, EXACT]),
+        ("SELECT lead_id FROM leads WHERE text LIKE 'a%' ORDER BY 1", None, [2, EXACT]),
+        ("SELECT lead_id FROM leads WHERE text LIKE 'a%' ORDER BY 1", [], [2, EXACT]),
+        ("SELECT lead_id FROM leads WHERE text = %s AND lead_id = %s", ["a home", 2], [2]),
+        ("SELECT lead_id FROM leads WHERE text = %s AND lead_id = %s", ("a home", 2), [2]),
+        ("SELECT lead_id FROM leads WHERE text = %(text)s AND lead_id > %(least)s", {"text": "a home", "least": 2}, [EXACT]),
+        ("SELECT lead_id FROM leads WHERE text LIKE 'a%%' AND lead_id = %s", [2], [2]),
+        ("SELECT lead_id FROM leads WHERE lead_id < 0", None, []),
+    ],
+)  # fmt: skip
+def test_a_statement_keeps_the_drivers_own_parameter_style(
+    way: str, postgres: str, sql: str, parameters: Any, expected: list[int]
+) -> None:
+    assert ids(read(postgres, sql=sql, parameters=parameters)) == expected
+
+
+@pytest.mark.parametrize(
+    ("sql", "parameters", "expected"),
+    [
+        ("SELECT lead_id FROM leads WHERE text LIKE 'a%'", None, [EXACT, 2]),
+        ("SELECT lead_id FROM leads WHERE text = ? AND lead_id > ?", ["a home", 5], [EXACT]),
+        ("SELECT lead_id FROM leads WHERE text = :text", {"text": "b home"}, [3]),
+    ],
+)
+def test_sqlite_keeps_its_own_style(way: str, sqlite: Any, sql: str, parameters: Any, expected: list[int]) -> None:
+    assert ids(read(sqlite[0], sql=sql, parameters=parameters)) == expected
+    assert ids(read(sqlite[0], table="leads")) == [EXACT, 2, 3]
+
+
+def test_more_rows_than_one_batch_come_once_each_and_in_order(way: str, postgres: str) -> None:
+    found = read(postgres, sql="SELECT n AS lead_id FROM generate_series(1, 3500) AS n ORDER BY n")
+    assert ids(found) == list(range(1, 3501))
+    assert [item.row_number for item in found.rows] == list(range(1, 3501))
+
+
+def test_every_kind_of_value_arrives_exactly(way: str, postgres: str, lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    ended = run(table="kinds", source_conn_id=postgres, timezone="America/New_York")
+    assert ended.counts == {"delivered": 1}
+    (arrived,) = lofty.activities
+    assert arrived.lead_id == EXACT
+    assert arrived.body == {
+        "type": "Request",
+        "text": "a",
+        "link": "l",
+        "picture": "",
+        "created": 1_772_377_200_123,  # 10:00:00.123 in New York
+        "listing": {"price": 450_000, "zipCode": "02134", "bathrooms": 2.5},
+    }
+
+
+def test_a_timestamp_with_a_zone_means_that_moment(way: str, postgres: str, lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    run(sql="SELECT * FROM leads WHERE lead_id = 2", source_conn_id=postgres, timezone="America/New_York")
+    assert [activity.body["created"] for activity in lofty.activities] == [1_772_352_000_000]  # 08:00:00 UTC
+
+
+class _Watched(BaseHTTPRequestHandler):
+    """Accepts every activity, and looks around when the first one comes."""
+
+    protocol_version = "HTTP/1.1"
+    look: Callable[[], Any]
+    seen: list[Any]
+
+    def do_POST(self) -> None:
+        if not self.seen:
+            self.seen.append(type(self).look())
+        self.rfile.read(int(self.headers["content-length"]))
+        body = json.dumps({"leadId": int(self.path.split("/")[3])}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def watched_lofty(connect: Any) -> Iterator[type[_Watched]]:
+    handler = type("Handler", (_Watched,), {"seen": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    connect(f"http://127.0.0.1:{server.server_port}")
+    yield handler
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("source", [{"table": "leads"}, {"sql": "SELECT * FROM leads"}], ids=["table", "sql"])
+def test_the_database_is_closed_before_the_first_row_is_sent(
+    way: str, postgres: str, postgres_uri: str, watched_lofty: type[_Watched], source: dict[str, str]
+) -> None:
+    with closing(psycopg2.connect(postgres_uri)) as observer:
+
+        def others() -> int:
+            for _ in range(50):  # a server process needs a moment to end
+                with observer, observer.cursor() as cursor:
+                    cursor.execute(
+                        "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+                        " AND pid <> pg_backend_pid()"
+                    )
+                    count = int(cursor.fetchone()[0])
+                if not count:
+                    break
+                time.sleep(0.02)
+            return count
+
+        watched_lofty.look = others  # type: ignore[assignment]
+        assert run(source_conn_id=postgres, **source).counts == {"delivered": 3}
+    assert watched_lofty.seen == [0]
+
+
+@pytest.mark.parametrize(
+    ("sql", "parameters"),
+    [
+        ("SELECT * FROM leads WHERE text = %s AND", [MARK]),
+        ("SELECT * FROM leads WHERE lead_id = %s::int", [MARK]),
+        ("SELECT * FROM leads WHERE no_column = %s", [MARK]),
+        ("SELECT * FROM leads LIMIT 1 %s", [MARK]),
+        ("SELECT * FROM leads WHERE text = %s", [MARK, MARK]),
+        ("SELECT * FROM leads WHERE text = %s AND link = %s", [MARK]),
+        ("SELECT * FROM leads WHERE text = %(text)s", {"other": MARK}),
+        ("SELECT text::int AS lead_id FROM leads WHERE text <> %s", [MARK]),
+        ("SELECT 1 / (lead_id - 2) AS lead_id FROM leads WHERE text <> %s", [MARK]),
+    ],
+)
+def test_a_refused_statement_is_told_without_its_parameters(
+    way: str, postgres: str, lofty: Any, connect: Any, sql: str, parameters: Any
+) -> None:
+    connect(lofty)
+    ended = run(sql=sql, parameters=parameters, source_conn_id=postgres)
+    assert isinstance(ended.error, (LoftySourceNotReady, LoftyConfigurationError))
+    assert "nothing was sent" in str(ended.error)
+    assert not set(MARK.split()) & set("".join(c if c.isalpha() else " " for c in str(ended.error)).split())
+    assert "a home" not in str(ended.error)
+    assert MARK not in "".join(ended.log)
+    assert lofty.requests == []
+
+
+def test_parameters_are_not_logged(way: str, postgres: str, lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    ended = run(sql="SELECT * FROM leads WHERE text <> %s", parameters=[MARK], source_conn_id=postgres)
+    assert ended.counts == {"delivered": 3}
+    assert MARK not in "".join(ended.log)
+
+
+def test_a_value_that_a_driver_cannot_read_is_not_quoted(way: str, sqlite: Any, lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    name, database = sqlite
+    database.execute("UPDATE leads SET text = CAST(x'4D617269676F6C64E9' AS TEXT) WHERE lead_id = 3")
+    ended = run(table="leads", source_conn_id=name)
+    assert isinstance(ended.error, (LoftySourceNotReady, LoftyConfigurationError))
+    assert "Marigold" not in "".join([str(ended.error), *ended.log])
+    assert lofty.requests == []
+
+
+def test_a_date_that_python_cannot_hold_sends_nothing(way: str, postgres: str, lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    ended = run(table="far", source_conn_id=postgres)
+    assert isinstance(ended.error, (LoftySourceNotReady, LoftyConfigurationError))
+    assert lofty.requests == []
+
+
+@pytest.mark.parametrize(
+    "sql", ["CREATE TEMP TABLE nothing (a int)", "UPDATE leads SET text = text", "SET work_mem = 64"]
+)
+def test_a_statement_without_rows_is_refused(way: str, postgres: str, sql: str) -> None:
+    with pytest.raises((LoftyConfigurationError, LoftySourceNotReady), match="nothing was sent"):
+        read(postgres, sql=sql)
+
+
+def test_a_statement_without_rows_is_named_as_such(way: str, sqlite: Any) -> None:
+    with pytest.raises(LoftyConfigurationError, match="must be one SELECT statement"):
+        read(sqlite[0], sql="CREATE TABLE other (a)")
+
+
+def test_a_table_that_is_not_there_yet_is_retryable(way: str, postgres: str) -> None:
+    with pytest.raises(LoftySourceNotReady, match="no_such_table") as raised:
+        read(postgres, table="no_such_table")
+    assert not isinstance(raised.value, AirflowFailException)
+
+
+def test_a_database_out_of_reach_is_retryable_and_its_password_is_not_told(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = {"conn_type": "postgres", "host": "127.0.0.1", "port": 1, "login": "someone", "password": MARK}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+    with pytest.raises(LoftySourceNotReady) as raised:
+        read("warehouse", table="leads")
+    assert MARK not in str(raised.value)
+
+
+def test_an_unknown_connection_is_configuration() -> None:
+    with pytest.raises(LoftyConfigurationError, match="'no_such_connection'"):
+        read("no_such_connection", table="leads")
+
+
+@pytest.mark.parametrize(("conn_type", "said"), [("fs", "is no SQL database"), ("carrier_pigeon", "cannot be used")])
+def test_a_connection_to_something_else_is_configuration(
+    monkeypatch: pytest.MonkeyPatch, conn_type: str, said: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", json.dumps({"conn_type": conn_type, "password": "made-up"}))
+    with pytest.raises(LoftyConfigurationError, match=said):
+        read("elsewhere", table="leads")
+
+
+def test_a_column_that_comes_twice_is_no_guess(way: str, postgres: str, lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    ended = run(sql="SELECT a.*, b.lead_id FROM leads a JOIN leads b USING (text)", source_conn_id=postgres)
+    assert isinstance(ended.error, LoftyConfigurationError)
+    assert "both match the field leadId" in str(ended.error)
+
+
+def test_hook_parameters_reach_the_hook(postgres: str) -> None:
+    with pytest.raises(LoftySourceNotReady, match="no_such_database"):
+        read(postgres, table="leads", hook_params={"database": "no_such_database"})
+
+
+def test_sql_needs_a_source_connection() -> None:
+    ended = run(sql="SELECT 1")
+    assert isinstance(ended.error, LoftyConfigurationError)
+    assert "source_conn_id" in str(ended.error)

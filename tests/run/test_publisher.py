@@ -1,0 +1,112 @@
+"""What a task's page is told, and how often."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.practice import Log
+
+from airflow_provider_lofty.run.publisher import SHOW_SECONDS, XCOM_KEY, Board
+
+
+class Airflow:
+    """Takes what is pushed, in its own time; or does not."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.takes_seconds = 0.0
+        self.fails: type[BaseException] | None = None
+        self.pushed: list[tuple[str, Any]] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    def push(self, key: str, value: Any) -> None:
+        self.now += self.takes_seconds
+        if self.fails is not None:
+            raise self.fails("no")
+        self.pushed.append((key, value))
+
+
+@pytest.fixture
+def airflow() -> Airflow:
+    return Airflow()
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+def board(airflow: Airflow, log: Log) -> Board:
+    return Board(airflow.push, log, {"try_number": 2}, clock=airflow.clock)
+
+
+def test_facts_are_laid_over_the_earlier_ones(board: Board, airflow: Airflow) -> None:
+    board.show(phase="reading", read=1)
+    board.show(read=2)
+    (_, first), (key, second) = airflow.pushed
+    assert key == XCOM_KEY
+    assert (first["try_number"], first["phase"], first["read"]) == (2, "reading", 1)
+    assert (second["try_number"], second["phase"], second["read"]) == (2, "reading", 2)
+    assert second["at"].endswith("+00:00")
+
+
+def test_it_is_due_every_two_seconds(board: Board, airflow: Airflow) -> None:
+    assert board.is_due
+    board.show()
+    airflow.now += SHOW_SECONDS - 0.1
+    assert not board.is_due
+    airflow.now += 0.2
+    assert board.is_due
+
+
+def test_a_slow_airflow_is_told_less_often(board: Board, airflow: Airflow) -> None:
+    airflow.takes_seconds = 1.0
+    board.show()
+    airflow.now += 49
+    assert not board.is_due
+    airflow.now += 2
+    assert board.is_due
+
+
+def test_a_failure_stops_nothing_and_is_told_once(board: Board, airflow: Airflow, log: Log) -> None:
+    airflow.fails = RuntimeError
+    for _ in range(3):
+        board.show(phase="sending")
+    assert log.lines == ["the task's page cannot be told how far the run is (RuntimeError)"]
+    airflow.now += 59
+    assert not board.is_due
+    airflow.now += 2
+    airflow.fails = None
+    assert board.is_due
+    board.show(read=7)
+    assert airflow.pushed[-1][1]["phase"] == "sending"
+
+
+def test_a_time_out_is_no_failure_of_the_board(board: Board, airflow: Airflow) -> None:
+    class TaskTimeout(BaseException):
+        """As Airflow's own."""
+
+    airflow.fails = TaskTimeout
+    with pytest.raises(TaskTimeout):
+        board.show()
+
+
+def test_where_nothing_is_live_nothing_is_due(airflow: Airflow, log: Log) -> None:
+    board = Board(airflow.push, log, {}, is_live=False, clock=airflow.clock)
+    airflow.now += 3600
+    assert not board.is_due
+
+
+@pytest.mark.parametrize(("error", "is_lost"), [(EOFError, True), (BrokenPipeError, True), (ConnectionError, False)])
+def test_a_task_whose_watcher_is_gone_is_told(
+    airflow: Airflow, log: Log, error: type[Exception], is_lost: bool
+) -> None:
+    lost: list[bool] = []
+    board = Board(airflow.push, log, {}, on_lost=lambda: lost.append(True), clock=airflow.clock)
+    airflow.fails = error
+    board.show()
+    assert bool(lost) is is_lost

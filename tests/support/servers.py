@@ -1,0 +1,64 @@
+"""Hooks that wait for nothing, and servers that say exactly what they are told to."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_lofty.hooks.lofty import LoftyHook
+from airflow_provider_lofty.sandbox import Sandbox
+from support.raw_server import RawServer, Script, answering
+from support.tls import make_certificate, server_side
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., RawServer]]:
+    """Give a function that starts a server with a script, or with whole answers."""
+    servers: list[RawServer] = []
+
+    def start(*scripts: Script | bytes) -> RawServer:
+        script = (
+            scripts[0] if callable(scripts[0]) else answering(*(each for each in scripts if isinstance(each, bytes)))
+        )
+        servers.append(RawServer(script))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    """How long the hook would have slept, each time."""
+    return []
+
+
+@pytest.fixture
+def hook(waits: list[float]) -> Iterator[LoftyHook]:
+    """Give a hook on ``lofty_default`` that does not sleep."""
+    hook = LoftyHook(sleep=waits.append)
+    yield hook
+    hook.close()
+
+
+@pytest.fixture
+def connected(lofty: Sandbox, connect: Callable[..., None], hook: LoftyHook) -> LoftyHook:
+    """Give a hook on a practice Lofty."""
+    connect(lofty)
+    return hook
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate and its key in one file."""
+    return make_certificate(tmp_path_factory.mktemp("tls") / "certificate.pem")
+
+
+@pytest.fixture
+def tls(certificate: Path) -> ssl.SSLContext:
+    """The context of a server with that certificate."""
+    return server_side(certificate)

@@ -1,0 +1,93 @@
+"""The section ``[lofty]`` of ``airflow.cfg``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.practice import read_report, row, run, task_instance
+
+from airflow_provider_lofty import config
+from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.hooks.lofty import LoftyHook
+from airflow_provider_lofty.sandbox import Sandbox
+
+NOT_SAID = {"requests_per_minute": None, "timeout_seconds": None}
+
+
+def configure(monkeypatch: pytest.MonkeyPatch, **options: str) -> None:
+    for name, value in options.items():
+        monkeypatch.setenv(f"AIRFLOW__LOFTY__{name.upper()}", value)
+
+
+def test_nothing_is_configured_unless_somebody_did() -> None:
+    assert config.numbers() == {}
+    assert config.report_folder() is None
+
+
+def test_numbers_stand_in_for_what_the_connection_does_not_say(
+    connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(monkeypatch, requests_per_minute="120", timeout_seconds=" 7.5 ")
+    connect("http://127.0.0.1:1", extra=NOT_SAID)
+    settings = LoftyHook().settings
+    assert (settings.requests_per_minute, settings.timeout_seconds) == (120, 7.5)
+
+
+def test_the_connection_comes_first(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(monkeypatch, requests_per_minute="120", timeout_seconds="7.5")
+    connect("http://127.0.0.1:1", extra={"requests_per_minute": 900, "timeout_seconds": 3})
+    settings = LoftyHook().settings
+    assert (settings.requests_per_minute, settings.timeout_seconds) == (900, 3)
+
+
+@pytest.mark.parametrize("value", ["soon", "0", "-1", "nan", "1e99"])
+def test_a_wrong_number_is_named_with_its_place(
+    connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    configure(monkeypatch, timeout_seconds=value)
+    connect("http://127.0.0.1:1", extra=NOT_SAID)
+    with pytest.raises(LoftyConfigurationError, match=r"timeout_seconds in \[lofty\] of airflow\.cfg must be"):
+        LoftyHook().settings  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("base_url", "path"),
+    [
+        ("http://localhost:8080", "/"),
+        ("https://airflow.example.com/", "/"),
+        ("https://example.com/airflow", "/airflow/"),
+        ("https://example.com/a/b/", "/a/b/"),
+        ("", "/"),
+    ],
+)
+def test_pages_begin_where_the_web_server_says(monkeypatch: pytest.MonkeyPatch, base_url: str, path: str) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base_url)
+    assert config.base_path() == path
+
+
+@pytest.mark.parametrize("ending", ["", "/"])
+def test_every_task_without_a_report_path_writes_into_the_report_folder(
+    lofty: Sandbox, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ending: str
+) -> None:
+    connect(lofty)
+    folder = tmp_path / "not" / "there yet"
+    configure(monkeypatch, report_folder=f"{folder}{ending}")
+    for map_index, try_number in ((-1, 1), (-1, 2), (3, 1)):
+        rows = [row(10 + map_index + try_number), row(0)]
+        run(task_instance(map_index=map_index, try_number=try_number), rows=rows)
+    reports = sorted(folder.iterdir())
+    assert len(reports) == 3
+    assert [line["lofty_outcome"] for line in read_report(reports[0])] == ["delivered", "invalid"]
+    assert {read_report(report)[0]["lead_id"] for report in reports} == {"10", "11", "14"}
+
+
+def test_a_report_path_comes_first(
+    lofty: Sandbox, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    connect(lofty)
+    configure(monkeypatch, report_folder=str(tmp_path / "general"))
+    done = run(rows=[row(1)], report_path=str(tmp_path / "own.csv"))
+    assert done.summary["report_path"] == str(tmp_path / "own.csv")
+    assert not (tmp_path / "general").exists()
