@@ -40,7 +40,7 @@ class Lofty:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace_hash: TracebackType | None
     ) -> None:
         try:
             self._process.communicate(timeout=STOP_SECONDS)

@@ -110,7 +110,7 @@ class Running:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace_hash: TracebackType | None
     ) -> None:
         if self.ended is None:
             self.kill()
@@ -190,7 +190,7 @@ class Runner:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace_hash: TracebackType | None
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)

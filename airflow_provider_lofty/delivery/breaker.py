@@ -17,7 +17,7 @@ _LONGEST_PROBE_WAIT = 30.0
 _MOST_SIGNATURES = 100
 
 
-class Trouble:
+class CircuitBreaker:
     """
     Requests that get no usable answer, one after the other.
 
@@ -36,10 +36,10 @@ class Trouble:
         self.last = ""
 
     @property
-    def is_suspended(self) -> bool:
+    def is_open(self) -> bool:
         return self._count >= TROUBLE_IN_A_ROW
 
-    def happened(self, why: str) -> None:
+    def record_failure(self, why: str) -> None:
         now = self._clock()
         self._count += 1
         self._since = now if self._since is None else self._since
@@ -48,16 +48,16 @@ class Trouble:
         if self._count == TROUBLE_IN_A_ROW:
             self._wait_longer()
 
-    def throttled(self) -> None:
+    def record_throttled(self) -> None:
         self._count, self._since = 0, None
         self.last = "every request was refused for its rate"
         self._throttled_since = self._throttled_since or self._clock()
 
-    def answered(self) -> None:
+    def record_answer(self) -> None:
         self._count, self._since, self._throttled_since, self._probe_wait = 0, None, None, 1.0
 
-    def delivered(self) -> None:
-        self.answered()
+    def record_success(self) -> None:
+        self.record_answer()
         self.is_proven = True
 
     def may_probe(self) -> bool:
@@ -80,10 +80,10 @@ class Trouble:
     def is_outage(self, anything_sent: bool) -> bool:
         if self._since is None:
             return self.seconds() > OUTAGE_SECONDS
-        return self.is_suspended and self.seconds() > (OUTAGE_SECONDS if anything_sent else EARLY_OUTAGE_SECONDS)
+        return self.is_open and self.seconds() > (OUTAGE_SECONDS if anything_sent else EARLY_OUTAGE_SECONDS)
 
 
-class Wall:
+class RejectionLimit:
     """Counts the different leads that were refused alike before any success."""
 
     def __init__(self, height: int) -> None:

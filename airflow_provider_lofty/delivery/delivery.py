@@ -25,28 +25,28 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, Protocol
 
-from airflow_provider_lofty.delivery.breaker import Trouble, Wall
-from airflow_provider_lofty.delivery.precheck import Existing
+from airflow_provider_lofty.delivery.breaker import CircuitBreaker, RejectionLimit
+from airflow_provider_lofty.delivery.precheck import Precheck
 from airflow_provider_lofty.delivery.progress import Progress
-from airflow_provider_lofty.delivery.reconcile import MOST_SENDS, ReadBack
-from airflow_provider_lofty.delivery.recorder import Ledger
+from airflow_provider_lofty.delivery.reconcile import MOST_SENDS, Reconciler
+from airflow_provider_lofty.delivery.recorder import Recorder
 from airflow_provider_lofty.delivery.settling import Doubt, Page, Settling
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused, LoftyError
 from airflow_provider_lofty.journal.journal import (
     DELIVERED,
-    FOREIGN,
+    KEY_CONFLICT,
     REJECTED,
-    Freed,
     Intent,
     Journal,
     JournalError,
+    Released,
     intent_of,
     utc_now,
 )
 from airflow_provider_lofty.lofty.answers import Meaning, Verdict, names_missing_lead
 from airflow_provider_lofty.lofty.pacing import Pacer
-from airflow_provider_lofty.lofty.redaction import texts_in, without
-from airflow_provider_lofty.lofty.trace import Sought, sought
+from airflow_provider_lofty.lofty.redaction import redact, texts_of
+from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.spool.history import KEY_OF_ANOTHER
 from airflow_provider_lofty.spool.spool import ALREADY_DELIVERED, INVALID, UNKNOWN, PendingRow, Result, Spool
@@ -62,7 +62,7 @@ class ShownPage(Protocol):
     """What reading a lead back gives."""
 
     @property
-    def entries(self) -> list[Sought]: ...
+    def entries(self) -> list[Trace]: ...
 
     @property
     def is_complete(self) -> bool: ...
@@ -117,8 +117,8 @@ class Conduct:
     :param max_in_flight: requests at once
     :param stop_after_rejections: so many different leads refused alike, before any success, end the run
     :param settle_seconds: how long Lofty may take to show what it stored
-    :param loaded_settle_seconds: the same for what another process sent, whose request may still be on its way
-    :param authorised_seconds: how long an intent allows its request's first byte to leave
+    :param resumed_settle_seconds: the same for what another process sent, whose request may still be on its way
+    :param intent_ttl_seconds: how long an intent allows its request's first byte to leave
     :param on_unknown: ``verify``, ``report``, ``resend`` or ``assume_delivered``
     :param deadline: when to stop, by the clock
     """
@@ -126,8 +126,8 @@ class Conduct:
     max_in_flight: int
     stop_after_rejections: int
     settle_seconds: float
-    loaded_settle_seconds: float
-    authorised_seconds: float
+    resumed_settle_seconds: float
+    intent_ttl_seconds: float
     on_unknown: str = "verify"
     deadline: float = math.inf
 
@@ -170,7 +170,7 @@ class Delivery:
         spool: Spool,
         hook: Door,
         journal: Journal,
-        existing: Existing,
+        precheck: Precheck,
         conduct: Conduct,
         log: Log,
         stop: threading.Event,
@@ -182,25 +182,25 @@ class Delivery:
         self._spool = spool
         self._hook = hook
         self._conduct = conduct
-        self._existing = existing
+        self._precheck = precheck
         self._stop_asked = stop
         self._show = show
         self._clock = clock
-        self._trouble = Trouble(clock)
-        self._wall = Wall(conduct.stop_after_rejections)
+        self._breaker = CircuitBreaker(clock)
+        self._rejection_limit = RejectionLimit(conduct.stop_after_rejections)
         self._progress = Progress(spool.count_pending() + doubtful, log, clock)
-        self._ledger = Ledger(spool, journal, self._progress, clock)
+        self._recorder = Recorder(spool, journal, self._progress, clock)
         self._settling = Settling(
             self._older_control, is_proving=conduct.on_unknown in ("verify", "resend"), clock=clock
         )
-        self._readback = ReadBack(spool, journal, self._ledger, self._settling, existing, log, clock)
+        self._reconciler = Reconciler(spool, journal, self._recorder, self._settling, precheck, log, clock)
         self._queue: deque[PendingRow] = deque()
         self._ready: deque[_Work] = deque()
-        self._lapsed: dict[int, Intent] = {}
+        self._expired: dict[int, Intent] = {}
         self._held: dict[bytes, PendingRow] = {}
         self._missing_leads: dict[int, Result] = {}
         self._last_read = 0
-        self._shunned: int | None = None  # its last row got no usable answer; the next to be tried is another lead's
+        self._avoid_lead: int | None = None  # its last row got no usable answer; the next to be tried is another lead's
         self._ahead, self._last_intended = conduct.max_in_flight, -math.inf
         self._in_flight: dict[int, _Work] = {}
         self._reading: set[int] = set()
@@ -213,30 +213,31 @@ class Delivery:
     @property
     def may_settle_later(self) -> bool:
         """Whether another try may settle what this one could not."""
-        return self._has_open_doubt or self._readback.may_settle_later or len(self._settling) > 0
+        return self._has_open_doubt or self._reconciler.may_settle_later or len(self._settling) > 0
 
-    def recall(self, doubtful: list[tuple[Intent, PendingRow | None]]) -> None:
+    def take_doubts(self, doubtful: list[tuple[Intent, PendingRow | None]]) -> None:
         """
         Take in what earlier tries left in doubt.
 
         :param doubtful: each with its row, where the input has it
         """
         for intent, row in doubtful:
-            if row is not None and row.identity != intent.identity:
+            if row is not None and row.row_key != intent.row_key:
                 intent = self._renamed(intent, row)
             if row is not None and self._conduct.on_unknown == "resend":
                 self._queue.append(row)
             elif row is not None and self._conduct.on_unknown == "assume_delivered":
                 sends = max(intent.attempts, 1)
-                self._ledger.close(intent, DELIVERED, Result(row.n, ALREADY_DELIVERED, error=_ASSUMED, attempts=sends))
+                result = Result(row.n, ALREADY_DELIVERED, error=_ASSUMED, attempts=sends)
+                self._recorder.record(intent, DELIVERED, result)
             else:
-                wait = self._conduct.loaded_settle_seconds
-                self._readback.doubt(Doubt(intent, row, -math.inf, self._clock(), wait))
+                wait = self._conduct.resumed_settle_seconds
+                self._reconciler.doubt(Doubt(intent, row, -math.inf, self._clock(), wait))
 
     def _renamed(self, old: Intent, row: PendingRow) -> Intent:
         intent = intent_of(row, old.attempts)
-        self._ledger.withdraw(old)
-        self._ledger.intend([intent])  # in one commit: a crash between the two would leave one doubt twice
+        self._recorder.withdraw(old)
+        self._recorder.intend([intent])  # in one commit: a crash between the two would leave one doubt twice
         return intent
 
     def run(self) -> Stop | None:
@@ -250,7 +251,7 @@ class Delivery:
             while not self._should_end():
                 self._start_what_may_go(pool)
                 self._take_results(self._patience())
-                self._tend()
+                self._heartbeat()
                 self._progress.in_doubt = len(self._settling)
                 self._progress.tell()
                 self._show(self._progress)
@@ -281,13 +282,13 @@ class Delivery:
 
     def _close_ledger(self) -> None:
         """Bring the journal up to date; what was intended and never sent is withdrawn."""
-        for intent in (*self._lapsed.values(), *(work.intent for work in self._ready)):
+        for intent in (*self._expired.values(), *(work.intent for work in self._ready)):
             if not intent.attempts:
-                self._ledger.withdraw(intent)
-        self._lapsed.clear()
+                self._recorder.withdraw(intent)
+        self._expired.clear()
         self._ready.clear()
         try:
-            self._ledger.finish()
+            self._recorder.finish()
         except JournalError as error:
             reason = f"the journal failed at the end ({error}); the next try settles what it lacks"
             self._stop = self._stop or Stop(StopKind.JOURNAL, reason)
@@ -297,48 +298,49 @@ class Delivery:
             self._stop = self._reason_to_stop()
         if self._stop is not None:
             return True
-        return self._is_idle() and not (self._reading or self._held or self._readback.is_busy or self._settling)
+        return self._is_idle() and not (self._reading or self._held or self._reconciler.is_busy or self._settling)
 
     def _reason_to_stop(self) -> Stop | None:
         if self._stop_asked.is_set():
             return Stop(StopKind.KILLED, "the task was told to stop")
         if self._clock() >= self._conduct.deadline:
             return Stop(StopKind.TIME, "execution_timeout is near")
-        if self._trouble.is_outage(self.sent > 0):
-            seconds, last = self._trouble.seconds(), self._trouble.last
+        if self._breaker.is_outage(self.sent > 0):
+            seconds, last = self._breaker.seconds(), self._breaker.last
             return Stop(StopKind.OUTAGE, f"Lofty gave no usable answer for {seconds:.0f} s ({last})")
         return None
 
     def _is_idle(self) -> bool:
         """Whether nothing is left to send."""
-        if self._in_flight or self._ready or self._existing.is_sampling:
+        if self._in_flight or self._ready or self._precheck.is_sampling:
             return False
-        return not self._refilled() and not self._readback.parked()  # rows that are fetched may be parked at once
+        return not self._refilled() and not self._reconciler.parked()  # rows that are fetched may be parked at once
 
     def _refilled(self) -> bool:
         """Fetch rows until one is there whose turn it may be."""
-        while not self._queue and self._readback.parked() < MOST_AHEAD and not self._existing.is_sampling:
+        while not self._queue and self._reconciler.parked() < MOST_AHEAD and not self._precheck.is_sampling:
             rows = self._spool.pending(after=self._last_read)
             if not rows:
                 break
             self._last_read = rows[-1].n
-            self._queue.extend(row for row in rows if not self._readback.parks(row))
+            self._queue.extend(row for row in rows if not self._reconciler.parks(row))
         return bool(self._queue)
 
     # What goes out
 
     def _start_what_may_go(self, pool: ThreadPoolExecutor) -> None:
-        if self._trouble.is_suspended:
+        if self._breaker.is_open:
             self._start_probe(pool)
             return
         self._start_reads(pool)
-        if self._existing.is_sampling:
+        if self._precheck.is_sampling:
             return
         pacer = self._hook.pacer
         while self._has_room() and self._next_is_ready() and pacer.delay() <= 0:
             if not self._has_planned:
                 self._has_planned = True
-                self._progress.plan(pacer.requests_per_minute, pacer.is_told, self._conduct.deadline - self._clock())
+                seconds = self._conduct.deadline - self._clock()
+                self._progress.plan(pacer.requests_per_minute, pacer.knows_limit, seconds)
             pacer.reserve()
             work = self._ready.popleft()._replace(sent_at=utc_now(), began=self._clock())
             self._in_flight[work.row.n] = work
@@ -352,15 +354,15 @@ class Delivery:
             self._hook.pacer.give_back()
 
     def _start_probe(self, pool: ThreadPoolExecutor) -> None:
-        if self._in_flight or self._reading or not self._trouble.may_probe():
+        if self._in_flight or self._reading or not self._breaker.may_probe():
             return
-        found = self._readback.probe()
+        found = self._reconciler.probe()
         if found is None and self._refilled():
             found = self._queue[0].lead_id, 0
         if found is None and self._ready:
             found = self._ready[0].row.lead_id, 0
         if found is None:
-            found = self._readback.next_read((), is_idle=True)
+            found = self._reconciler.next_read((), is_idle=True)
         if found is not None:
             self._is_probing = True
             self._start_read(pool, *found)
@@ -371,7 +373,7 @@ class Delivery:
         while len(self._reading) < share and len(self._reading) + len(self._in_flight) < most:
             if self._hook.reading_delay() > 0:
                 return
-            found = self._readback.next_read(self._reading, is_idle)
+            found = self._reconciler.next_read(self._reading, is_idle)
             if found is None:
                 return
             self._start_read(pool, *found)
@@ -382,7 +384,7 @@ class Delivery:
         pool.submit(self._read, lead_id, since)
 
     def _has_room(self) -> bool:
-        if not self._trouble.is_proven:
+        if not self._breaker.is_proven:
             return not self._in_flight
         return len(self._in_flight) + len(self._reading) < self._most_in_flight()
 
@@ -401,30 +403,30 @@ class Delivery:
         now = time.monotonic()
         while self._ready and self._ready[0].start_before <= now:
             work = self._ready.popleft()
-            self._lapsed[work.row.n] = work.intent
+            self._expired[work.row.n] = work.intent
             self._queue.appendleft(work.row)
 
     def _intend(self) -> None:
         rows = self._next_rows(self._rows_ahead())
         if not rows:
             return
-        start_before = time.monotonic() + self._conduct.authorised_seconds
+        start_before = time.monotonic() + self._conduct.intent_ttl_seconds
         intents = [intent_of(row, row.attempts) for row in rows]
         try:
-            refused = self._ledger.intend(intents)
+            refused = self._recorder.intend(intents)
         except JournalError:
             self._queue.extendleft(reversed(rows))
             raise
         for row, intent in zip(rows, intents, strict=True):
-            self._lapsed.pop(row.n, None)
-            if row.identity in refused:
-                self._held[row.identity] = row
+            self._expired.pop(row.n, None)
+            if row.row_key in refused:
+                self._held[row.row_key] = row
             else:
                 self._ready.append(_Work(row, intent, start_before))
 
     def _rows_ahead(self) -> int:
         """As many rows as will be sent in about a second, by the pace allowed and the pace seen."""
-        if not self._trouble.is_proven:
+        if not self._breaker.is_proven:
             return 1
         now = self._clock()
         if now - self._last_intended < _AHEAD_SECONDS / 2:
@@ -437,22 +439,22 @@ class Delivery:
     def _next_rows(self, count: int) -> list[PendingRow]:
         rows: list[PendingRow] = []
         later: list[PendingRow] = []
-        going = {work.row.trace for work in (*self._in_flight.values(), *self._ready)}
+        going = {work.row.trace_hash for work in (*self._in_flight.values(), *self._ready)}
         while len(rows) < count and len(later) < MOST_AHEAD and self._refilled():
             row = self._queue.popleft()
             # Two that look alike at once could not be told apart when an answer is lost.
-            if row.trace in going or row.lead_id == self._shunned:
+            if row.trace_hash in going or row.lead_id == self._avoid_lead:
                 later.append(row)
                 continue
             missing = self._missing_leads.get(row.lead_id)
             if missing is not None:
-                self._ledger.settle(missing._replace(n=row.n))
-            elif not self._readback.parks(row):
+                self._recorder.record_local(missing._replace(n=row.n))
+            elif not self._reconciler.parks(row):
                 rows.append(row)
-                going.add(row.trace)
+                going.add(row.trace_hash)
         self._queue.extend(later)
         if not rows:
-            self._shunned = None
+            self._avoid_lead = None
         return rows
 
     def _post(self, work: _Work) -> None:
@@ -478,7 +480,7 @@ class Delivery:
 
     def _patience(self) -> float:
         """How long to wait for an answer before looking at the clock again."""
-        if self._trouble.is_suspended or not self._ready or not self._has_room():
+        if self._breaker.is_open or not self._ready or not self._has_room():
             return _SLICE_SECONDS if self._in_flight or self._reading else _SLICE_SECONDS / 4
         return min(max(self._hook.pacer.delay(), 0.001), _SLICE_SECONDS)
 
@@ -505,30 +507,30 @@ class Delivery:
 
     def _doubt_unanswered(self, work: _Work, why: str) -> None:
         error = f"sent, but {why}: it may be stored; look at the lead"
-        self._ledger.doubt(work.intent, _result(work, UNKNOWN, Verdict(Meaning.DOUBT), error))
+        self._recorder.doubt(work.intent, _result(work, UNKNOWN, Verdict(Meaning.DOUBT), error))
         self._has_open_doubt = True
         self.sent += 1
         del self._in_flight[work.row.n]
 
-    def _tend(self) -> None:
-        for freed in self._ledger.tend():
-            self._take_freed(freed)
+    def _heartbeat(self) -> None:
+        for released in self._recorder.heartbeat():
+            self._take_released(released)
 
-    def _take_freed(self, freed: Freed) -> None:
+    def _take_released(self, released: Released) -> None:
         """Go on with a row that another run held."""
-        row = self._held.pop(freed.identity, None)
+        row = self._held.pop(released.row_key, None)
         if row is None:
             return
-        if freed.state == DELIVERED:
-            self._ledger.settle(Result(row.n, ALREADY_DELIVERED, error="delivered by another run"))
-        elif freed.state == FOREIGN:
-            self._ledger.settle(Result(row.n, INVALID, error=KEY_OF_ANOTHER))
-        elif freed.intent is None:
+        if released.state == DELIVERED:
+            self._recorder.record_local(Result(row.n, ALREADY_DELIVERED, error="delivered by another run"))
+        elif released.state == KEY_CONFLICT:
+            self._recorder.record_local(Result(row.n, INVALID, error=KEY_OF_ANOTHER))
+        elif released.intent is None:
             self._queue.append(row)
         else:
             self._spool.doubt(Result(row.n, UNKNOWN, attempts=row.attempts))
-            wait = self._conduct.loaded_settle_seconds
-            self._readback.doubt(Doubt(freed.intent, row, -math.inf, self._clock(), wait))
+            wait = self._conduct.resumed_settle_seconds
+            self._reconciler.doubt(Doubt(released.intent, row, -math.inf, self._clock(), wait))
 
     def _take(self, done: _Done) -> None:
         if done.work is None:
@@ -546,9 +548,9 @@ class Delivery:
         self._has_read = True
         if self._is_probing:
             self._is_probing = False
-            self._trouble.probed(answered=True)
-        in_flight = [work.row.trace for work in self._in_flight.values()]
-        self._queue.extend(self._readback.take(page, in_flight, is_idle=self._is_idle()))
+            self._breaker.probed(answered=True)
+        in_flight = [work.row.trace_hash for work in self._in_flight.values()]
+        self._queue.extend(self._reconciler.take(page, in_flight, is_idle=self._is_idle()))
 
     def _take_error(self, done: _Done, error: BaseException) -> None:
         """The hook raised, so no byte of the row's own request had left."""
@@ -557,7 +559,7 @@ class Delivery:
         elif isinstance(error, (LoftyCredentialRefused, LoftyConfigurationError)):
             self._stop_for(error)
         elif isinstance(error, LoftyError):
-            self._trouble.happened(str(error))
+            self._breaker.record_failure(str(error))
         else:
             if done.work is not None:
                 self._doubt_unanswered(
@@ -571,11 +573,11 @@ class Delivery:
         was_probe, self._is_probing = self._is_probing, False
         is_answer = not error.is_retryable
         if was_probe:
-            self._trouble.probed(answered=is_answer)
-        elif not is_answer and self._existing.reads_every_lead:
-            self._trouble.happened(str(error))
+            self._breaker.probed(answered=is_answer)
+        elif not is_answer and self._precheck.reads_every_lead:
+            self._breaker.record_failure(str(error))
         try:
-            self._queue.extend(self._readback.failed(lead_id, error))
+            self._queue.extend(self._reconciler.failed(lead_id, error))
         except LoftyError as fatal:
             self._stop_for(fatal)
 
@@ -586,10 +588,10 @@ class Delivery:
     def _take_verdict(self, work: _Work, verdict: Verdict) -> None:
         meaning = verdict.meaning
         if meaning is Meaning.RATE_LIMITED:
-            self._trouble.throttled()
+            self._breaker.record_throttled()
             self._ready.appendleft(work)
         elif meaning is Meaning.NEVER_SENT:
-            self._trouble.happened(verdict.message)
+            self._breaker.record_failure(verdict.message)
             self._ready.appendleft(work)
         elif meaning in (Meaning.CREDENTIAL_REFUSED, Meaning.MISCONFIGURED):
             self._stop_for(self._hook.error_for(verdict, "POST activity"))
@@ -599,41 +601,41 @@ class Delivery:
             _SETTLE[meaning](self, work, verdict)
 
     def _settle_delivered(self, work: _Work, verdict: Verdict) -> None:
-        self._trouble.delivered()
-        self._shunned = None
-        self._wall.delivered()
+        self._breaker.record_success()
+        self._avoid_lead = None
+        self._rejection_limit.delivered()
         other = verdict.lead_id != work.row.lead_id
         remark = f"Lofty answered with lead {verdict.lead_id}: the lead was merged" if other else None
-        self._ledger.close(work.intent, DELIVERED, _result(work, DELIVERED, verdict, remark))
-        self._settling.delivered(work.intent.sought, work.began)
+        self._recorder.record(work.intent, DELIVERED, _result(work, DELIVERED, verdict, remark))
+        self._settling.delivered(work.intent.trace, work.began)
 
     def _settle_doubt(self, work: _Work, verdict: Verdict) -> None:
-        self._trouble.happened(_said(verdict))
-        self._shunned = work.row.lead_id
+        self._breaker.record_failure(_said(verdict))
+        self._avoid_lead = work.row.lead_id
         error = f"sent, but no trustworthy answer ({_said(verdict)}): it may be stored; look at the lead"
         said = _result(work, UNKNOWN, verdict, error)
         on_unknown = self._conduct.on_unknown
         if on_unknown == "assume_delivered":
-            self._ledger.close(work.intent, DELIVERED, said._replace(outcome=DELIVERED, error=_ASSUMED))
+            self._recorder.record(work.intent, DELIVERED, said._replace(outcome=DELIVERED, error=_ASSUMED))
             return
-        self._ledger.doubt(work.intent, said)
+        self._recorder.doubt(work.intent, said)
         intent = work.intent._replace(attempts=said.attempts)
         if on_unknown == "resend" and said.attempts < MOST_SENDS:
             self._queue.append(work.row._replace(attempts=said.attempts))
         elif on_unknown != "resend":
             wait = self._conduct.settle_seconds
-            self._readback.doubt(Doubt(intent, work.row, work.began, self._clock(), wait, said))
+            self._reconciler.doubt(Doubt(intent, work.row, work.began, self._clock(), wait, said))
 
     def _settle_rejected(self, work: _Work, verdict: Verdict) -> None:
-        self._trouble.answered()
-        message = without(verdict.message, texts_in(work.row.body)) or "no reason given"
+        self._breaker.record_answer()
+        message = redact(verdict.message, texts_of(work.row.body)) or "no reason given"
         result = _result(work, REJECTED, verdict, f"Lofty refused it: {message}; not stored")
-        self._ledger.close(work.intent, REJECTED, result)
+        self._recorder.record(work.intent, REJECTED, result)
         if names_missing_lead(verdict):
             self._reject_others_of_lead(work, verdict)
-        if self._wall.is_reached(work.row.lead_id, verdict):
+        if self._rejection_limit.is_reached(work.row.lead_id, verdict):
             said = f"HTTP {verdict.status}" + (f", code {verdict.code}" if verdict.code else "") + f": {message}"
-            reason = f"Lofty refused {self._wall.height} different leads alike before any success ({said})"
+            reason = f"Lofty refused {self._rejection_limit.height} different leads alike before any success ({said})"
             self._stop = self._stop or Stop(StopKind.REJECTIONS, reason)
 
     def _reject_others_of_lead(self, work: _Work, verdict: Verdict) -> None:
@@ -643,13 +645,13 @@ class Delivery:
         self._progress.count(REJECTED, rejected)
         self._missing_leads[lead_id] = Result(0, REJECTED, verdict.status, verdict.code, error)
         for other in [ready for ready in self._ready if ready.row.lead_id == lead_id]:
-            self._lapsed[other.row.n] = other.intent
+            self._expired[other.row.n] = other.intent
             self._ready.remove(other)
             self._queue.append(other.row)
 
-    def _older_control(self, kind: str) -> Sought | None:
+    def _older_control(self, kind: str) -> Trace | None:
         row = self._spool.delivered_example(kind)
-        return None if row is None else sought(row.lead_id, row.body)
+        return None if row is None else trace_of_body(row.lead_id, row.body)
 
 
 _ASSUMED = "in doubt, and taken for delivered as on_unknown says"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 
-from airflow_provider_lofty.lofty.trace import Sought, is_altered
+from airflow_provider_lofty.lofty.trace import Trace, is_altered
 from airflow_provider_lofty.spool.spool import PendingRow
 
 SAMPLE_ROWS = 5
@@ -26,7 +26,7 @@ class Reason(Enum):
     NO_JOURNAL = "an earlier try left no journal"
 
 
-class Existing:
+class Precheck:
     """
     Which leads to read before their rows are sent.
 
@@ -90,6 +90,6 @@ class Existing:
         self._sampled.clear()
 
 
-def looks_like_any(one: Sought, others: Sequence[Sought]) -> bool:
+def looks_like_any(one: Trace, others: Sequence[Trace]) -> bool:
     """Whether one of these may be this activity, altered."""
     return any(is_altered(one, other) for other in others)

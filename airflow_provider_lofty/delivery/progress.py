@@ -51,7 +51,7 @@ class Progress:
         rate, to_send = self.rows_per_minute, self.left - self.in_doubt
         return None if not rate or (self.in_doubt and to_send <= 0) else max(to_send, 0) * 60 / rate
 
-    def plan(self, requests_per_minute: float, is_told: bool, seconds_allowed: float) -> None:
+    def plan(self, requests_per_minute: float, knows_limit: bool, seconds_allowed: float) -> None:
         """
         Say how long it will take, before the first row is sent.
 
@@ -60,7 +60,7 @@ class Progress:
         """
         rows = self.left
         seconds = rows * 60 / requests_per_minute
-        pace = f"{requests_per_minute:,.0f} requests/min" + ("" if is_told else ", until Lofty names its limit")
+        pace = f"{requests_per_minute:,.0f} requests/min" + ("" if knows_limit else ", until Lofty names its limit")
         self._log.info("%d rows to send at %s: about %s", rows, pace, duration(seconds))
         if seconds > seconds_allowed:
             self._log.warning(

@@ -1,7 +1,7 @@
 """
 From what Lofty shows of a lead to outcomes: of doubtful rows, and of rows that it may have had before.
 
-Reading and deciding are apart: worker threads read, and :meth:`ReadBack.take` is called in the main thread with the
+Reading and deciding are apart: worker threads read, and :meth:`Reconciler.take` is called in the main thread with the
 page they got.
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from airflow_provider_lofty.delivery.precheck import SAMPLE_ROWS, Existing, looks_like_any
-from airflow_provider_lofty.delivery.recorder import Ledger
+from airflow_provider_lofty.delivery.precheck import SAMPLE_ROWS, Precheck, looks_like_any
+from airflow_provider_lofty.delivery.recorder import Recorder
 from airflow_provider_lofty.delivery.settling import Doubt, Page, Proof, Settled, Settling
 from airflow_provider_lofty.exceptions import (
     LoftyConfigurationError,
@@ -19,11 +19,11 @@ from airflow_provider_lofty.exceptions import (
     LoftyError,
     LoftyRequestRejected,
 )
-from airflow_provider_lofty.journal.journal import DELIVERED, REJECTED, Journal, intent_of
+from airflow_provider_lofty.journal.journal import ABANDONED, DELIVERED, REJECTED, Journal, intent_of
 from airflow_provider_lofty.lofty.answers import LEAD_NOT_FOUND, PERMISSION_MISSING
-from airflow_provider_lofty.lofty.trace import NEAR_MILLISECONDS, Match, Sought, match, sought
+from airflow_provider_lofty.lofty.trace import NEAR_MILLISECONDS, Match, Trace, match, trace_of_body
 from airflow_provider_lofty.log import Log
-from airflow_provider_lofty.spool.history import KnownRow
+from airflow_provider_lofty.spool.history import PastRow
 from airflow_provider_lofty.spool.spool import ALREADY_DELIVERED, UNKNOWN, PendingRow, Result, Spool
 
 MOST_SENDS = 3  # the first, and two more after it proved not to be stored
@@ -33,7 +33,7 @@ _MOST_FAILURES = 3  # in a row, of leads of the sample
 _MOST_ODD_ANSWERS = 3  # in a row, that are not Lofty's own
 
 
-class ReadBack:
+class Reconciler:
     """
     Decides by what Lofty shows.
 
@@ -45,45 +45,45 @@ class ReadBack:
         self,
         spool: Spool,
         journal: Journal,
-        ledger: Ledger,
+        recorder: Recorder,
         settling: Settling,
-        existing: Existing,
+        precheck: Precheck,
         log: Log,
         clock: Callable[[], float],
     ) -> None:
         self._spool = spool
         self._journal = journal
-        self._ledger = ledger
+        self._recorder = recorder
         self._settling = settling
-        self._existing = existing
+        self._precheck = precheck
         self._log = log
         self._clock = clock
-        self._unread: dict[int, list[PendingRow]] = {}
+        self._behind_lead: dict[int, list[PendingRow]] = {}
         self._retry_at: dict[int, float] = {}
         self._failures_in_a_row = self._odd_answers = 0
         self._has_read = False
-        self._twins: list[PendingRow] = []
+        self._behind_doubt: list[PendingRow] = []
         self._given_up: Counter[bytes] = Counter()
         self._denied = ""
         self.may_settle_later = False
 
     def parked(self) -> int:
         """How many rows wait for a lead to be read; not those that wait for a doubt, which waits for the end itself."""
-        return sum(map(len, self._unread.values()))
+        return sum(map(len, self._behind_lead.values()))
 
     @property
     def is_busy(self) -> bool:
         """Whether leads are still to be read before rows can be sent."""
-        return bool(self._unread or self._twins or self._existing.is_sampling)
+        return bool(self._behind_lead or self._behind_doubt or self._precheck.is_sampling)
 
     def parks(self, row: PendingRow) -> bool:
         """Keep a row back while its lead has to be read first."""
-        if self._settling.holds(row.trace, row.lead_id):
-            self._twins.append(row)
+        if self._settling.holds(row.trace_hash, row.lead_id):
+            self._behind_doubt.append(row)
             return True
-        if not self._existing.reads_every_lead or self._spool.known.has_read(row.lead_id):
+        if not self._precheck.reads_every_lead or self._spool.history.has_read(row.lead_id):
             return False
-        self._unread.setdefault(row.lead_id, []).append(row)
+        self._behind_lead.setdefault(row.lead_id, []).append(row)
         return True
 
     def doubt(self, doubt: Doubt) -> None:
@@ -103,27 +103,27 @@ class ReadBack:
         wanted = self._settling.next_read(busy, is_idle)
         if wanted is not None:
             return wanted.lead_id, self._since(wanted.lead_id, wanted.created)
-        if self._existing.sample_is_due:
+        if self._precheck.sample_is_due:
             self._begin_sample()
         now = self._clock()
-        if now < self._existing.not_before:
+        if now < self._precheck.not_before:
             return None
-        for lead_id in self._unread:
+        for lead_id in self._behind_lead:
             if lead_id not in busy and self._retry_at.get(lead_id, 0.0) <= now:
                 return lead_id, self._since(lead_id)
         return None
 
     def _begin_sample(self) -> None:
         rows = self._spool.spread(SAMPLE_ROWS)
-        self._existing.begin_sample(rows)
-        self._unread.update({row.lead_id: [] for row in rows})
+        self._precheck.begin_sample(rows)
+        self._behind_lead.update({row.lead_id: [] for row in rows})
 
     def _since(self, lead_id: int, *created: int) -> int:
         """How far to read a lead: to the oldest of all that its page will be asked about."""
         times = [*created, *(doubt.wanted.created for doubt in self._settling.of_lead(lead_id))]
-        if lead_id in self._unread:
+        if lead_id in self._behind_lead:
             rows = self._spool.waiting_of_lead(lead_id)
-            times.append(min((sought(row.lead_id, row.body).created for row in rows), default=0))
+            times.append(min((trace_of_body(row.lead_id, row.body).created for row in rows), default=0))
         return min(times, default=0) - NEAR_MILLISECONDS
 
     def probe(self) -> tuple[int, int] | None:
@@ -139,71 +139,71 @@ class ReadBack:
         :return: rows that may be sent now
         :raises JournalError: when the journal fails
         """
-        self._journal.recall_lead(page.lead_id, self._spool)
+        self._journal.load_lead(page.lead_id, self._spool)
         self._has_read, self._failures_in_a_row, self._odd_answers = True, 0, 0
         of_lead = self._settling.of_lead(page.lead_id)
         doubts = [doubt for doubt in of_lead if doubt.since <= page.started]
         late = [doubt for doubt in of_lead if doubt.since > page.started]
-        rows = list(self._waiting_on(page)) if page.lead_id in self._unread else []
-        delivered = self._spool.known.delivered_traces([entry.trace for entry in page.entries])
+        rows = list(self._waiting_on(page)) if page.lead_id in self._behind_lead else []
+        delivered = self._spool.history.delivered_traces([entry.trace_hash for entry in page.entries])
         # Rows that are on their way may be on the page, and so may those given up; nobody knows which of them are.
-        perhaps = Counter([*in_flight, *(doubt.wanted.trace for doubt in late)]) + self._spool.known.held_traces()
-        perhaps += self._given_up
+        perhaps = Counter([*in_flight, *(doubt.wanted.trace_hash for doubt in late)])
+        perhaps += self._spool.history.claimed_traces() + self._given_up
         claimed = delivered + perhaps
-        wanted = [*(doubt.wanted for doubt in doubts), *(sought(row.lead_id, row.body) for row in rows)]
+        wanted = [*(doubt.wanted for doubt in doubts), *(trace_of_body(row.lead_id, row.body) for row in rows)]
         matches, surplus = match(wanted, page.entries, claimed)
         unclear = self._unclear(page, [one for one, found in zip(wanted, matches, strict=True) if found is Match.FOUND])
         self._settling.look_at_controls(page, surplus, delivered)
         judged = {
-            doubt: Match.NEAR if doubt.wanted.trace in perhaps or doubt.wanted.trace in unclear else found
+            doubt: Match.NEAR if doubt.wanted.trace_hash in perhaps or doubt.wanted.trace_hash in unclear else found
             for doubt, found in zip(doubts, matches, strict=False)
         }
         ends = self._settling.take(page, judged, is_idle=is_idle)
-        freed = self._end(ends)
-        if page.lead_id in self._unread:
+        released = self._end(ends)
+        if page.lead_id in self._behind_lead:
             there = [row for row, found in zip(rows, matches[len(doubts) :], strict=True) if found is Match.FOUND]
-            freed += self._compare(page, there, unclear, surplus)
-        return freed + self._free_twins()
+            released += self._compare(page, there, unclear, surplus)
+        return released + self._release_twins()
 
-    def _unclear(self, page: Page, found: list[Sought]) -> set[bytes]:
+    def _unclear(self, page: Page, found: list[Trace]) -> set[bytes]:
         """Of activities that are shown: those whose entry may be that of a delivered row, altered."""
         if not found:
             return set()
-        shown = {entry.trace for entry in page.entries}
+        shown = {entry.trace_hash for entry in page.entries}
         delivered = self._spool.delivered_to_lead(page.lead_id)
-        lacking = [sought(row.lead_id, row.body) for row in delivered if row.trace not in shown]
-        return {one.trace for one in found if looks_like_any(one, lacking)}
+        lacking = [trace_of_body(row.lead_id, row.body) for row in delivered if row.trace_hash not in shown]
+        return {one.trace_hash for one in found if looks_like_any(one, lacking)}
 
     def _waiting_on(self, page: Page) -> Iterator[PendingRow]:
-        traces = {entry.trace for entry in page.entries}
-        return (row for row in self._spool.waiting_of_lead(page.lead_id) if row.trace in traces)
+        trace_hashes = {entry.trace_hash for entry in page.entries}
+        return (row for row in self._spool.waiting_of_lead(page.lead_id) if row.trace_hash in trace_hashes)
 
     def _compare(
-        self, page: Page, there: list[PendingRow], unclear: set[bytes], surplus: list[Sought]
+        self, page: Page, there: list[PendingRow], unclear: set[bytes], surplus: list[Trace]
     ) -> list[PendingRow]:
         """Give a lead's rows that Lofty has already their outcome; the others may be sent."""
         settled = {row.n for row in there}
         for row in there:
-            if row.trace in unclear:
+            if row.trace_hash in unclear:
                 self._refuse([row], "Lofty shows it, or one that is nearly the same")
                 continue
             said = "Lofty has it already"
-            self._ledger.close(intent_of(row, row.attempts), DELIVERED, Result(row.n, ALREADY_DELIVERED, error=said))
-        if self._existing.is_strict:
+            self._recorder.record(intent_of(row, row.attempts), DELIVERED, Result(row.n, ALREADY_DELIVERED, error=said))
+        if self._precheck.is_strict:
             settled |= self._refuse_doubtful(page, surplus)
-        self._twins = [row for row in self._twins if row.n not in settled]
-        self._spool.known.read_lead(page.lead_id)
-        if self._existing.was_read(page.lead_id, len(there)):
+        self._behind_doubt = [row for row in self._behind_doubt if row.n not in settled]
+        self._spool.history.read_lead(page.lead_id)
+        if self._precheck.was_read(page.lead_id, len(there)):
             self._log.warning(
                 "Lofty already has rows of this input that nobody wrote down as delivered: every lead is read before "
                 "anything is sent to it"
             )
-        return [row for row in self._unread.pop(page.lead_id) if row.n not in settled]
+        return [row for row in self._behind_lead.pop(page.lead_id) if row.n not in settled]
 
-    def _refuse_doubtful(self, page: Page, surplus: list[Sought]) -> set[int]:
+    def _refuse_doubtful(self, page: Page, surplus: list[Trace]) -> set[int]:
         rows = [
             row for row in self._spool.waiting_of_lead(page.lead_id)
-            if not page.is_complete or looks_like_any(sought(row.lead_id, row.body), surplus)
+            if not page.is_complete or looks_like_any(trace_of_body(row.lead_id, row.body), surplus)
         ]  # fmt: skip
         self._refuse(
             rows, "Lofty shows one that is nearly the same" if page.is_complete else "its lead has too many activities"
@@ -213,7 +213,7 @@ class ReadBack:
     def _refuse(self, rows: list[PendingRow], reason: str) -> None:
         for row in rows:
             error = f"it may have been sent before, and {reason}: look at the lead before it is sent again"
-            self._ledger.settle(Result(row.n, UNKNOWN, error=error))
+            self._recorder.record_local(Result(row.n, UNKNOWN, error=error))
 
     def failed(self, lead_id: int, error: LoftyError) -> list[PendingRow]:
         """
@@ -225,13 +225,13 @@ class ReadBack:
         if self._is_final(error):
             return self._deny(error)
         is_refused = isinstance(error, LoftyRequestRejected)
-        freed = self._end(self._settling.failed(lead_id, str(error), is_refused=is_refused))
+        released = self._end(self._settling.failed(lead_id, str(error), is_refused=is_refused))
         self._failures_in_a_row += 1
-        wait = _SAMPLE_RETRY_SECONDS if self._existing.is_sampling else _RETRY_SECONDS
+        wait = _SAMPLE_RETRY_SECONDS if self._precheck.is_sampling else _RETRY_SECONDS
         self._retry_at[lead_id] = self._clock() + wait
-        if lead_id in self._unread:
-            freed += self._give_up_lead(lead_id, error)
-        return freed + self._free_twins()
+        if lead_id in self._behind_lead:
+            released += self._give_up_lead(lead_id, error)
+        return released + self._release_twins()
 
     def _is_final(self, error: LoftyError) -> bool:
         """Whether reading will not work later, either. An odd answer may be a gateway's that has a bad moment."""
@@ -242,47 +242,47 @@ class ReadBack:
 
     def _give_up_lead(self, lead_id: int, error: LoftyError) -> list[PendingRow]:
         """Decide about a lead that should be read before it is sent to, and cannot be."""
-        existing = self._existing
+        precheck = self._precheck
         is_missing = error.code == LEAD_NOT_FOUND  # what is sent to it will be refused
-        if isinstance(error, LoftyRequestRejected) and existing.reads_every_lead:
-            if existing.is_strict or not is_missing:
+        if isinstance(error, LoftyRequestRejected) and precheck.reads_every_lead:
+            if precheck.is_strict or not is_missing:
                 rows = list(self._spool.waiting_of_lead(lead_id))
                 self._refuse(rows, f"its lead cannot be read ({error})")
-                del self._unread[lead_id]
+                del self._behind_lead[lead_id]
                 return []
-        elif not is_missing and self._failures_in_a_row >= _MOST_FAILURES and not existing.reads_every_lead:
+        elif not is_missing and self._failures_in_a_row >= _MOST_FAILURES and not precheck.reads_every_lead:
             self._log.warning("the sample cannot be read (%s): going on without", error)
             return self._give_up_existing()
-        elif existing.reads_every_lead or not is_missing:
+        elif precheck.reads_every_lead or not is_missing:
             return []  # it is tried again
-        existing.was_read(lead_id, 0)
-        self._spool.known.read_lead(lead_id)
-        return self._unread.pop(lead_id)
+        precheck.was_read(lead_id, 0)
+        self._spool.history.read_lead(lead_id)
+        return self._behind_lead.pop(lead_id)
 
     def _deny(self, error: LoftyError) -> list[PendingRow]:
-        if self._existing.is_strict:
+        if self._precheck.is_strict:
             raise type(error)(
                 f"{error} An earlier try may have sent rows, no journal says which, and Lofty's activities cannot be "
                 "read: nothing was sent. Give the report of the earlier try back as the source"
             )
-        if self._existing.is_found or (self._existing.reads_every_lead and self._has_read):
+        if self._precheck.is_found or (self._precheck.reads_every_lead and self._has_read):
             raise type(error)(f"{error} Lofty may have more of these rows already, so nothing more was sent")
         if not self._denied:
             self._log.warning("reading back does not work (%s): rows in doubt will stay unknown", error)
         self._denied = "activities cannot be read back"
-        freed = self._end(self._settling.give_up(self._denied))
-        return freed + self._give_up_existing() + self._free_twins()
+        released = self._end(self._settling.give_up(self._denied))
+        return released + self._give_up_existing() + self._release_twins()
 
     def _give_up_existing(self) -> list[PendingRow]:
-        self._existing.give_up()
-        freed = [row for rows in self._unread.values() for row in rows]
-        self._unread.clear()
-        return freed
+        self._precheck.give_up()
+        released = [row for rows in self._behind_lead.values() for row in rows]
+        self._behind_lead.clear()
+        return released
 
-    def _free_twins(self) -> list[PendingRow]:
-        freed = [row for row in self._twins if not self._settling.holds(row.trace, row.lead_id)]
-        self._twins = [row for row in self._twins if row not in freed]
-        return freed
+    def _release_twins(self) -> list[PendingRow]:
+        released = [row for row in self._behind_doubt if not self._settling.holds(row.trace_hash, row.lead_id)]
+        self._behind_doubt = [row for row in self._behind_doubt if row not in released]
+        return released
 
     def _end(self, ends: Iterable[Settled]) -> list[PendingRow]:
         """Write down what became of doubtful rows; give those that are to be sent again."""
@@ -308,27 +308,27 @@ class ReadBack:
             outcome = ALREADY_DELIVERED if doubt.is_from_before else DELIVERED
             result = _said(doubt, doubt.row)._replace(outcome=outcome, error="found by reading back")
         intent = doubt.intent
-        self._spool.known.add([KnownRow(intent.identity, DELIVERED, intent.fingerprint, intent.sought.trace)])
-        self._ledger.close(intent, DELIVERED, result)
+        self._spool.history.add([PastRow(intent.row_key, DELIVERED, intent.fingerprint, intent.trace.trace_hash)])
+        self._recorder.record(intent, DELIVERED, result)
 
     def _end_unknown(self, end: Settled) -> None:
         self.may_settle_later |= end.may_settle_later
         row = end.doubt.row
-        self._given_up[end.doubt.wanted.trace] += 1
+        self._given_up[end.doubt.wanted.trace_hash] += 1
         error = f"sent, but no trustworthy answer came, and {end.reason}: it may be stored; look at the lead"
         if row is None:
-            self._ledger.abandon(end.doubt.intent)
+            self._recorder.record(end.doubt.intent, ABANDONED)
             self._log.warning("%s: %s", _place(end.doubt), error)
             return
-        self._ledger.abandon(end.doubt.intent, _said(end.doubt, row)._replace(outcome=UNKNOWN, error=error))
+        self._recorder.record(end.doubt.intent, ABANDONED, _said(end.doubt, row)._replace(outcome=UNKNOWN, error=error))
 
     def _end_carried(self, doubt: Doubt) -> None:
         self._log.warning("%s: proved not to be stored; the input has it no more, so it is not sent", _place(doubt))
-        self._ledger.withdraw(doubt.intent)
+        self._recorder.withdraw(doubt.intent)
 
     def _end_rejected(self, doubt: Doubt, row: PendingRow) -> None:
         error = f"sent {doubt.intent.attempts} times, and each time proved not to be stored; not stored"
-        self._ledger.close(doubt.intent, REJECTED, _said(doubt, row)._replace(outcome=REJECTED, error=error))
+        self._recorder.record(doubt.intent, REJECTED, _said(doubt, row)._replace(outcome=REJECTED, error=error))
 
 
 def _said(doubt: Doubt, row: PendingRow) -> Result:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from airflow_provider_lofty.delivery.progress import Progress
-from airflow_provider_lofty.journal.journal import ABANDONED, DOUBTED, WITHDRAWN, Closing, Freed, Intent, Journal
+from airflow_provider_lofty.journal.journal import DOUBTED, WITHDRAWN, Closing, Intent, Journal, Released
 from airflow_provider_lofty.spool.spool import Result, Spool
 
 COMMIT_SECONDS = 1.0  # what may be in doubt after a crash is what was sent for so long
 
 
-class Ledger:
+class Recorder:
     """
     The spool and the journal of one run.
 
@@ -24,7 +24,7 @@ class Ledger:
         self._progress = progress
         self._clock = clock
         self._closings: list[Closing] = []
-        self._commit_due = self._tend_due = clock() + COMMIT_SECONDS
+        self._commit_due = self._heartbeat_due = clock() + COMMIT_SECONDS
 
     def intend(self, intents: Sequence[Intent]) -> Collection[bytes]:
         """
@@ -38,7 +38,7 @@ class Ledger:
         self._commit_due = self._clock() + COMMIT_SECONDS
         return refused
 
-    def close(self, intent: Intent, state: str, result: Result | None = None) -> None:
+    def record(self, intent: Intent, state: str, result: Result | None = None) -> None:
         """
         Write down what came of a row.
 
@@ -46,23 +46,17 @@ class Ledger:
         """
         self._closings.append(_closing(intent, state, result))
         if result is not None:
-            self.settle(result)
+            self.record_local(result)
 
-    def settle(self, result: Result) -> None:
+    def record_local(self, result: Result) -> None:
         """Write down an outcome that the journal need not know."""
-        self._spool.settle(result)
+        self._spool.record(result)
         self._progress.count(result.outcome)
 
     def doubt(self, intent: Intent, result: Result) -> None:
         """Write down that a row was sent and that no trustworthy answer came."""
         self._closings.append(_closing(intent, DOUBTED, result))
         self._spool.doubt(result)
-
-    def abandon(self, intent: Intent, result: Result | None = None) -> None:
-        """Give up settling a doubt; another try or run may."""
-        self._closings.append(_closing(intent, ABANDONED, result))
-        if result is not None:
-            self.settle(result)
 
     def withdraw(self, intent: Intent) -> None:
         """Write down that a row was not sent after all."""
@@ -77,7 +71,7 @@ class Ledger:
         if self._closings:
             self.intend(())
 
-    def tend(self) -> Sequence[Freed]:
+    def heartbeat(self) -> Sequence[Released]:
         """
         Commit what has waited long enough; tell what became of rows that other runs held.
 
@@ -86,10 +80,10 @@ class Ledger:
         now = self._clock()
         if self._closings and now >= self._commit_due:
             self.intend(())
-        if now < self._tend_due:
+        if now < self._heartbeat_due:
             return ()
-        self._tend_due = now + COMMIT_SECONDS
-        return self._journal.tend()
+        self._heartbeat_due = now + COMMIT_SECONDS
+        return self._journal.heartbeat()
 
 
 def _closing(intent: Intent, state: str, result: Result | None) -> Closing:

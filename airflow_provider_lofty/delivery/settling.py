@@ -20,7 +20,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from airflow_provider_lofty.journal.journal import Intent
-from airflow_provider_lofty.lofty.trace import Match, Sought, is_altered
+from airflow_provider_lofty.lofty.trace import Match, Trace, is_altered
 from airflow_provider_lofty.spool.spool import PendingRow, Result
 
 PATIENCE = 10  # so many settle times are the longest wait for any proof
@@ -59,7 +59,7 @@ class Settled:
 class Control:
     """An activity that was delivered, and whether Lofty shows it as it was sent."""
 
-    wanted: Sought
+    wanted: Trace
     sent: float
     verified_at: float = math.inf
     flaw: str = ""  # why it proves nothing
@@ -102,14 +102,14 @@ class Doubt:
         return self.sent == -math.inf
 
     @property
-    def wanted(self) -> Sought:
+    def wanted(self) -> Trace:
         """What to look for."""
-        return self.intent.sought
+        return self.intent.trace
 
     @property
     def lead_id(self) -> int:
         """The lead that it was sent to."""
-        return self.intent.sought.lead_id
+        return self.intent.trace.lead_id
 
     @property
     def settles_at(self) -> float:
@@ -131,7 +131,7 @@ class Page(NamedTuple):
     """
 
     lead_id: int
-    entries: Sequence[Sought]
+    entries: Sequence[Trace]
     is_complete: bool
     started: float
     ended: float
@@ -147,7 +147,7 @@ class Settling:
     """
 
     def __init__(
-        self, older_control: Callable[[str], Sought | None], *, is_proving: bool, clock: Callable[[], float]
+        self, older_control: Callable[[str], Trace | None], *, is_proving: bool, clock: Callable[[], float]
     ) -> None:
         self._older_control = older_control
         self._is_proving = is_proving
@@ -164,9 +164,9 @@ class Settling:
     def _all(self) -> Iterator[Doubt]:
         return chain.from_iterable(self._doubts.values())
 
-    def holds(self, trace: bytes, lead_id: int) -> bool:
+    def holds(self, trace_hash: bytes, lead_id: int) -> bool:
         """Whether a row with this trace must wait: beside it, a doubtful one could not be recognised."""
-        return any(doubt.wanted.trace == trace for doubt in self._doubts.get(lead_id, ()))
+        return any(doubt.wanted.trace_hash == trace_hash for doubt in self._doubts.get(lead_id, ()))
 
     def add(self, doubt: Doubt) -> None:
         """Take in a doubt."""
@@ -180,7 +180,7 @@ class Settling:
         if doubt.control is None:
             self._without_control[doubt.wanted.type].append(doubt)
 
-    def delivered(self, wanted: Sought, sent: float) -> None:
+    def delivered(self, wanted: Trace, sent: float) -> None:
         """Learn of a delivered row: the control of earlier doubts of its type."""
         controls = self._controls[wanted.type]
         if controls and controls[-1].sent >= sent:
@@ -198,7 +198,7 @@ class Settling:
         """The doubt that has waited longest."""
         return min(self._all(), key=lambda doubt: doubt.since, default=None)
 
-    def next_read(self, busy: Collection[int], is_idle: bool) -> Sought | None:
+    def next_read(self, busy: Collection[int], is_idle: bool) -> Trace | None:
         """
         What to read back now, if anything: a lead, and how far.
 
@@ -215,7 +215,7 @@ class Settling:
         self._next_look = now + _LOOK_SECONDS
         return None
 
-    def _read_for(self, doubt: Doubt, now: float, is_idle: bool) -> Sought | None:
+    def _read_for(self, doubt: Doubt, now: float, is_idle: bool) -> Trace | None:
         if now < doubt.settles_at:
             early = doubt.since + min(_EARLY_SECONDS, doubt.settle_seconds / 4)
             return doubt.wanted if is_idle and not doubt.was_read and now >= early else None
@@ -244,21 +244,21 @@ class Settling:
         """The doubts about a lead's activities."""
         return self._doubts.get(lead_id, ())
 
-    def look_at_controls(self, page: Page, surplus: Sequence[Sought], delivered: Mapping[bytes, int]) -> None:
+    def look_at_controls(self, page: Page, surplus: Sequence[Trace], delivered: Mapping[bytes, int]) -> None:
         """
         Learn from a lead's page which controls are shown as they were sent.
 
         :param surplus: entries that belong to no row
         :param delivered: trace → how many rows with it were delivered, all of which must be shown
         """
-        shown = Counter(entry.trace for entry in page.entries)
+        shown = Counter(entry.trace_hash for entry in page.entries)
         relying = defaultdict(list)
         for doubt in self._all():
             control = doubt.control
             if control is not None and control.wanted.lead_id == page.lead_id and not control.is_verified:
                 relying[control].append(doubt)
         for control, doubts in relying.items():
-            if shown[control.wanted.trace] >= max(delivered.get(control.wanted.trace, 0), 1):
+            if shown[control.wanted.trace_hash] >= max(delivered.get(control.wanted.trace_hash, 0), 1):
                 control.verified_at = page.ended
                 self._prefer(control)
                 continue

@@ -43,8 +43,8 @@ from airflow_provider_lofty.lofty.credentials import (
     masked_header,
 )
 from airflow_provider_lofty.lofty.pacing import Pacer
-from airflow_provider_lofty.lofty.redaction import texts_in, without
-from airflow_provider_lofty.lofty.trace import Sought, sought_in
+from airflow_provider_lofty.lofty.redaction import redact, texts_of
+from airflow_provider_lofty.lofty.trace import Trace, trace_in_entry
 from airflow_provider_lofty.lofty.transport import as_response, exchange, new_session
 from airflow_provider_lofty.lofty.window import ResetUnit
 from airflow_provider_lofty.rows import builder as activities
@@ -72,7 +72,7 @@ class Shown(NamedTuple):
     :param is_complete: whether all that was asked for was read
     """
 
-    entries: list[Sought]
+    entries: list[Trace]
     is_complete: bool
 
 
@@ -254,8 +254,8 @@ class LoftyHook(BaseHook):
         verdict = verdict_on(answer)
         if not verdict.message or verdict.message != answer.error[1]:  # no words of the server
             return verdict
-        private = (*self.settings.secrets, *self._credential.secrets, *(texts_in(sent) if sent else ()))
-        return replace(verdict, message=without(verdict.message, private))
+        private = (*self.settings.secrets, *self._credential.secrets, *(texts_of(sent) if sent else ()))
+        return replace(verdict, message=redact(verdict.message, private))
 
     def read_back(self, lead_id: int, since: int) -> Shown:
         """
@@ -266,9 +266,9 @@ class LoftyHook(BaseHook):
         :raises LoftyRequestRejected: the lead does not exist or is not visible
         :raises LoftyConfigurationError, LoftyCredentialRefused: reading is not permitted
         """
-        entries: list[Sought] = []
+        entries: list[Trace] = []
         for page in self._pages(lead_id, _BRIEF_PATIENCE_SECONDS):
-            found = [sought_in(lead_id, entry) for entry in page]
+            found = [trace_in_entry(lead_id, entry) for entry in page]
             times = [entry.created for entry in found if entry is not None]
             entries += (entry for entry in found if entry is not None)
             is_last = len(page) < _PAGE_SIZE

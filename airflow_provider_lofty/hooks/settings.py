@@ -51,14 +51,14 @@ class LoftySettings:
     settle_seconds: float
 
     @property
-    def authorised_seconds(self) -> float:
+    def intent_ttl_seconds(self) -> float:
         """How long the intent to send a row allows its first byte to leave."""
         return min(_MOST_AUTHORISED_SECONDS, max(self.settle_seconds / 6, 1.0))
 
     @property
-    def loaded_settle_seconds(self) -> float:
+    def resumed_settle_seconds(self) -> float:
         """The settle time of what another process sent, which may still be about to send it."""
-        return max(self.settle_seconds, self.authorised_seconds + self.timeout_seconds)
+        return max(self.settle_seconds, self.intent_ttl_seconds + self.timeout_seconds)
 
     @property
     def secrets(self) -> tuple[str, ...]:

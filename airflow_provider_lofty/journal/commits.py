@@ -2,8 +2,8 @@
 The newest part of a task's journal: rows that are open, and rows closed since the last chunk was sealed.
 
 One commit is one line of text: what was intended, and the numbers of the intents that are closed by it. A line is
-written by :meth:`Tail.line` and taken in by :meth:`Tail.apply`, the same way when it has just been written and when it
-is read back by a later try.
+written by :meth:`CommitLog.line` and taken in by :meth:`CommitLog.apply`, the same way when it has just been written
+and when it is read back by a later try.
 
 ::
 
@@ -19,9 +19,9 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
 
 from airflow_provider_lofty.journal.journal import ABANDONED, DELIVERED, DOUBTED, REJECTED, WITHDRAWN, Closing, Intent
-from airflow_provider_lofty.lofty.trace import MARK_BYTES, TRACE_BYTES, Sought
+from airflow_provider_lofty.lofty.trace import MARK_BYTES, TRACE_BYTES, Trace
 from airflow_provider_lofty.rows.values import ACTIVITY_TYPES
-from airflow_provider_lofty.spool.history import FINGERPRINT_BYTES, KnownRow
+from airflow_provider_lofty.spool.history import FINGERPRINT_BYTES, PastRow
 
 _MOST_ATTEMPTS = 15
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
@@ -35,11 +35,11 @@ class Records:
     """
 
     def __init__(self, keyed: bool) -> None:
-        trace = f"{TRACE_BYTES}s" if keyed else "0s"
+        trace_hash = f"{TRACE_BYTES}s" if keyed else "0s"
         self._keyed = keyed
         # identity, fingerprint, trace, lead, created (in two parts), type and attempts, marks of text and link
-        self._intent = struct.Struct(f">{TRACE_BYTES}s{FINGERPRINT_BYTES}s{trace}QHIB{MARK_BYTES}s{MARK_BYTES}s")
-        self._delivered = struct.Struct(f">{TRACE_BYTES}s{FINGERPRINT_BYTES}s{trace}")
+        self._intent = struct.Struct(f">{TRACE_BYTES}s{FINGERPRINT_BYTES}s{trace_hash}QHIB{MARK_BYTES}s{MARK_BYTES}s")
+        self._delivered = struct.Struct(f">{TRACE_BYTES}s{FINGERPRINT_BYTES}s{trace_hash}")
 
     @property
     def delivered_bytes(self) -> int:
@@ -51,11 +51,12 @@ class Records:
         return b64encode(b"".join(map(self._packed, intents))).decode().rstrip("=")
 
     def _packed(self, intent: Intent) -> bytes:
-        wanted = intent.sought
+        wanted = intent.trace
         kind = ACTIVITY_TYPES.index(wanted.type) | min(intent.attempts, _MOST_ATTEMPTS) << 4
         high, low = divmod(wanted.created, 2**32)
         return self._intent.pack(
-            intent.identity, intent.fingerprint, wanted.trace if self._keyed else b"", wanted.lead_id, high, low, kind,
+            intent.row_key, intent.fingerprint, wanted.trace_hash if self._keyed else b"", wanted.lead_id, high, low,
+            kind,
             wanted.text_mark, wanted.link_mark,
         )  # fmt: skip
 
@@ -66,28 +67,28 @@ class Records:
         :raises ValueError: when it is something else
         """
         for record in self._intent.iter_unpack(_bytes_of(text)):
-            identity, fingerprint, trace, lead_id, high, low, kind, text_mark, link_mark = record
+            row_key, fingerprint, trace_hash, lead_id, high, low, kind, text_mark, link_mark = record
             created, attempts = high * 2**32 + low, kind >> 4
-            trace = trace if self._keyed else identity
-            wanted = Sought(lead_id, trace, ACTIVITY_TYPES[kind & 15], created, text_mark, link_mark)
-            yield Intent(identity, fingerprint, wanted, attempts)
+            trace_hash = trace_hash if self._keyed else row_key
+            wanted = Trace(lead_id, trace_hash, ACTIVITY_TYPES[kind & 15], created, text_mark, link_mark)
+            yield Intent(row_key, fingerprint, wanted, attempts)
 
-    def pack_delivered(self, rows: Iterable[KnownRow]) -> str:
+    def pack_delivered(self, rows: Iterable[PastRow]) -> str:
         """Write what is kept of delivered rows."""
-        packed = (self._delivered.pack(r.identity, r.fingerprint, r.trace if self._keyed else b"") for r in rows)
+        packed = (self._delivered.pack(r.row_key, r.fingerprint, r.trace_hash if self._keyed else b"") for r in rows)
         return b64encode(b"".join(packed)).decode().rstrip("=")
 
-    def unpack_delivered(self, text: str) -> Iterator[KnownRow]:
+    def unpack_delivered(self, text: str) -> Iterator[PastRow]:
         """
         Read what :meth:`pack_delivered` wrote.
 
         :raises ValueError: when it is something else
         """
-        for identity, fingerprint, trace in self._delivered.iter_unpack(_bytes_of(text)):
-            yield KnownRow(identity, DELIVERED, fingerprint, trace if self._keyed else identity)
+        for row_key, fingerprint, trace_hash in self._delivered.iter_unpack(_bytes_of(text)):
+            yield PastRow(row_key, DELIVERED, fingerprint, trace_hash if self._keyed else row_key)
 
 
-class Tail:
+class CommitLog:
     """
     What is open, and what was closed since the last chunk.
 
@@ -100,7 +101,7 @@ class Tail:
         self._numbers: dict[bytes, int] = {}
         self._open: dict[int, Intent] = {}
         self._next = 0
-        self.closed: list[KnownRow] = []
+        self.closed: list[PastRow] = []
         self.apply(records.pack(carried))
 
     @property
@@ -111,20 +112,20 @@ class Tail:
     def line(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> str:
         """Write one commit down; nothing changes until :meth:`apply`."""
         new = {
-            c.intent.identity: c.intent
+            c.intent.row_key: c.intent
             for c in closings
-            if c.intent.identity not in self._numbers and c.state != ABANDONED
+            if c.intent.row_key not in self._numbers and c.state != ABANDONED
         }
         for intent in intents:
-            number = self._numbers.get(intent.identity)
+            number = self._numbers.get(intent.row_key)
             if number is None or self._open[number] != intent:
-                new[intent.identity] = intent
-        numbers = {identity: self._next + place for place, identity in enumerate(new)}
+                new[intent.row_key] = intent
+        numbers = {row_key: self._next + place for place, row_key in enumerate(new)}
         # A row that is intended anew, or closed by now, says itself how often it was sent.
         closings = [c for c in closings if c.state != ABANDONED]
-        said = {*new, *(c.intent.identity for c in closings if c.state != DOUBTED)}
-        closings = [c for c in closings if c.state != DOUBTED or c.intent.identity not in said]
-        of = [numbers.get(c.intent.identity, self._numbers.get(c.intent.identity, -1)) for c in closings]
+        said = {*new, *(c.intent.row_key for c in closings if c.state != DOUBTED)}
+        closings = [c for c in closings if c.state != DOUBTED or c.intent.row_key not in said]
+        of = [numbers.get(c.intent.row_key, self._numbers.get(c.intent.row_key, -1)) for c in closings]
         pairs = list(zip(of, closings, strict=True))
         ended = [_ranges(n for n, c in pairs if c.state == state) for state in (DELIVERED, DOUBTED, WITHDRAWN)]
         rejected = [[n, c.status, c.code, c.error] for n, c in pairs if c.state == REJECTED]
@@ -145,8 +146,8 @@ class Tail:
     def _apply(self, line: str) -> None:
         intents, delivered, doubted, withdrawn, rejected = [*line.split(";", 4), "", "", "", ""][:5]
         for intent in self._records.unpack(intents):
-            self._open.pop(self._numbers.get(intent.identity, -1), None)
-            self._numbers[intent.identity] = self._next
+            self._open.pop(self._numbers.get(intent.row_key, -1), None)
+            self._numbers[intent.row_key] = self._next
             self._open[self._next] = intent
             self._next += 1
         for number in _numbers_in(delivered):
@@ -155,7 +156,7 @@ class Tail:
             intent = self._opened(number)
             self._open[number] = intent._replace(attempts=min(intent.attempts + 1, _MOST_ATTEMPTS))
         for number in _numbers_in(withdrawn):
-            del self._numbers[self._opened(number).identity], self._open[number]
+            del self._numbers[self._opened(number).row_key], self._open[number]
         for number, status, code, error in json.loads(rejected or "[]"):
             self._close(number, REJECTED, status, code, error)
 
@@ -168,9 +169,10 @@ class Tail:
         self, number: int, state: str, status: int | None = None, code: int | None = None, error: str | None = None
     ) -> None:
         intent = self._opened(number)
-        del self._numbers[intent.identity], self._open[number]
-        trace, attempts = intent.sought.trace, intent.attempts + 1
-        self.closed.append(KnownRow(intent.identity, state, intent.fingerprint, trace, status, code, error, attempts))
+        del self._numbers[intent.row_key], self._open[number]
+        trace_hash, attempts = intent.trace.trace_hash, intent.attempts + 1
+        past = PastRow(intent.row_key, state, intent.fingerprint, trace_hash, status, code, error, attempts)
+        self.closed.append(past)
 
 
 def _bytes_of(text: str) -> bytes:

@@ -24,21 +24,21 @@ from airflow_provider_lofty.journal.journal import (
     ABANDONED,
     DELIVERED,
     DOUBTED,
-    FOREIGN,
     INTENDED,
+    KEY_CONFLICT,
     REJECTED,
     WITHDRAWN,
     Closing,
-    Freed,
     Intent,
     JournalError,
     JournalUnusable,
-    Recalled,
+    Loaded,
+    Released,
     utc_now,
 )
-from airflow_provider_lofty.lofty.trace import Sought
-from airflow_provider_lofty.spool.history import HELD, KnownRow
-from airflow_provider_lofty.spool.sample import Sketch
+from airflow_provider_lofty.lofty.trace import Trace
+from airflow_provider_lofty.spool.history import CLAIMED, PastRow
+from airflow_provider_lofty.spool.sample import InputSample
 from airflow_provider_lofty.spool.spool import Spool
 
 TABLE = "lofty_journal"
@@ -156,15 +156,15 @@ class _Row(NamedTuple):
 
     @property
     def intent(self) -> Intent:
-        wanted = Sought(
+        wanted = Trace(
             int(self.lead_id), bytes.fromhex(self.trace), self.activity_type.strip(), int(self.created_ms),
             bytes.fromhex(self.text_mark), bytes.fromhex(self.link_mark),
         )  # fmt: skip
         return Intent(bytes.fromhex(self.row_key), bytes.fromhex(self.fingerprint), wanted, int(self.attempts))
 
     @property
-    def known(self) -> KnownRow:
-        return KnownRow(
+    def known(self) -> PastRow:
+        return PastRow(
             bytes.fromhex(self.row_key), self.state, bytes.fromhex(self.fingerprint), bytes.fromhex(self.trace),
             self.http_status, self.error_code, self.error, int(self.attempts),
         )  # fmt: skip
@@ -213,7 +213,7 @@ class SqlJournal:
         self._clock = clock
         self._owner = uuid4().hex
         self._connection: Any = None
-        self._before: Sketch | None = None
+        self._before: InputSample | None = None
         self._is_resumed = self._is_cleared = self._is_blind = self._has_claimed = False
         self._mine: set[bytes] = set()
         self._held: dict[bytes, _Held] = {}
@@ -236,17 +236,17 @@ class SqlJournal:
         self._is_resumed = source.strip() == self._source
         self._is_cleared = max_tries != self._max_tries
         if self._is_resumed and rows:
-            self._before = Sketch(int(rows), bytes.fromhex(lowest))
+            self._before = InputSample(int(rows), bytes.fromhex(lowest))
         is_purged = bool(has_claimed) and not self._count("task_key = ?", key)
         self._is_blind = bool(is_blind) or is_purged or not self._is_resumed
         return not self._is_blind
 
-    def recall(self, spool: Spool) -> Recalled:
+    def load(self, spool: Spool) -> Loaded:
         """Take over what earlier tries of this task left open; look up every row of the input."""
         with self._or_disconnected():
-            return self._recall(spool)
+            return self._load_history(spool)
 
-    def _recall(self, spool: Spool) -> Recalled:
+    def _load_history(self, spool: Spool) -> Loaded:
         key = self._place.key
         self._execute(
             f"UPDATE {TABLE} SET owner = ?, sign_of_life = ?, stale_seconds = ?"
@@ -260,18 +260,18 @@ class SqlJournal:
             )
         self._commit()
         doubtful = [row.intent for row in self._rows("owner = ?", (self._owner,))]
-        self._mine.update(intent.identity for intent in doubtful)
+        self._mine.update(intent.row_key for intent in doubtful)
         delivered = self._count("task_key = ? AND state = ?", key, DELIVERED)
         there = 0
-        for keys in _batches(spool.identities()):
+        for keys in _batches(spool.row_keys()):
             found = self._rows_with(keys)
             there += sum(row.state == DELIVERED and row.task_key == key for row in found)
-            spool.known.add(self._known(row) for row in found if self._is_known(row))
+            spool.history.add(self._known(row) for row in found if self._is_known(row))
         if self._before is None:
-            return Recalled(doubtful)
-        return Recalled(doubtful, self._before, delivered, delivered - there)
+            return Loaded(doubtful)
+        return Loaded(doubtful, self._before, delivered, delivered - there)
 
-    def _known(self, row: _Row) -> KnownRow:
+    def _known(self, row: _Row) -> PastRow:
         return row.known._replace(foreign_lead=int(row.lead_id) if self._is_foreign(row) else None)
 
     def _is_foreign(self, row: _Row) -> bool:
@@ -282,7 +282,7 @@ class SqlJournal:
             return row.task_key == self._place.key and self._is_resumed
         return row.state == DELIVERED or row.owner == self._owner
 
-    def start(self, rows: Sketch) -> None:
+    def start(self, rows: InputSample) -> None:
         """Write down that sending begins."""
         self._execute(
             f"UPDATE {RUNS_TABLE} SET source = ?, max_tries = ?, row_count = ?, lowest = ?, is_blind = ?,"
@@ -292,13 +292,13 @@ class SqlJournal:
         )  # fmt: skip
         self._commit()
 
-    def recall_lead(self, lead_id: int, spool: Spool) -> None:
+    def load_lead(self, lead_id: int, spool: Spool) -> None:
         """Look up what was ever delivered to a lead, and what other runs are sending to it now."""
-        spool.known.forget_held()
+        spool.history.forget_held()
         mine_aside = "lead_id = ? AND state IN (?, ?) AND owner <> ?"
         with self._or_disconnected():
             rows = self._rows(mine_aside, (lead_id, DELIVERED, INTENDED, self._owner))
-        spool.known.add(row.known if row.state == DELIVERED else row.known._replace(state=HELD) for row in rows)
+        spool.history.add(row.known if row.state == DELIVERED else row.known._replace(state=CLAIMED) for row in rows)
 
     def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
         """Close rows, claim others, then give claims up; each in a transaction of its own."""
@@ -309,10 +309,10 @@ class SqlJournal:
                 self._close_rows(others)
             refused = self._claim(intents) if intents else ()
             if withdrawn:  # last: a doubt may have been claimed anew, under another identity
-                self._withdraw([closing.intent.identity for closing in withdrawn])
+                self._withdraw([closing.intent.row_key for closing in withdrawn])
             return refused
 
-    def tend(self) -> Sequence[Freed]:
+    def heartbeat(self) -> Sequence[Released]:
         """Show a sign of life; look at rows that others hold."""
         with self._or_disconnected():
             self._show_life()
@@ -329,14 +329,14 @@ class SqlJournal:
             self._commit()
             self._next_life = self._clock() + min(_LIFE_SECONDS, self._stale_seconds / 4)
 
-    def _look_at_held(self) -> list[Freed]:
-        freed = []
+    def _look_at_held(self) -> list[Released]:
+        released = []
         for keys in _batches(list(self._held)):
             found = {bytes.fromhex(row.row_key): row for row in self._rows_with(keys)}
-            freed += [end for key in keys if (end := self._freed(key, found.get(key))) is not None]
-        for end in freed:
-            del self._held[end.identity]
-        return freed
+            released += [end for key in keys if (end := self._freed(key, found.get(key))) is not None]
+        for end in released:
+            del self._held[end.row_key]
+        return released
 
     def close(self) -> None:
         """Close the connection."""
@@ -363,17 +363,17 @@ class SqlJournal:
         """Claim rows; tell which ones another run holds."""
         if not self._has_claimed:
             self._mark_claimed(has_claimed=True)
-        known = [intent for intent in intents if intent.identity in self._mine]
-        new = [intent for intent in intents if intent.identity not in self._mine]
+        known = [intent for intent in intents if intent.row_key in self._mine]
+        new = [intent for intent in intents if intent.row_key not in self._mine]
         refused = self._renew(known) if known else set()
         if new:
             try:
                 self._insert([self._values(intent, INTENDED) for intent in new])
                 self._commit()
-                self._mine.update(intent.identity for intent in new)
+                self._mine.update(intent.row_key for intent in new)
             except JournalError:  # one of them is there already, or the database is gone
                 self._rollback()
-                refused |= {intent.identity for intent in new if not self._claim_one(intent)}
+                refused |= {intent.row_key for intent in new if not self._claim_one(intent)}
         return refused
 
     def _renew(self, intents: Sequence[Intent]) -> set[bytes]:
@@ -385,14 +385,14 @@ class SqlJournal:
             changed = self._execute(
                 f"UPDATE {TABLE} SET {', '.join(f'{name} = ?' for name in names)}"
                 " WHERE scope = ? AND owner = ? AND state = ? AND row_key = ?",
-                (*(values[name] for name in names), self._scope, self._owner, INTENDED, intent.identity.hex()),
+                (*(values[name] for name in names), self._scope, self._owner, INTENDED, intent.row_key.hex()),
             )
             if changed != 1:
-                lost[intent.identity] = intent.sought.lead_id
+                lost[intent.row_key] = intent.trace.lead_id
         self._commit()
-        for identity, lead_id in lost.items():
-            self._mine.discard(identity)
-            self._held[identity] = _Held("", "", self._clock(), lead_id)
+        for row_key, lead_id in lost.items():
+            self._mine.discard(row_key)
+            self._held[row_key] = _Held("", "", self._clock(), lead_id)
         return set(lost)
 
     def _claim_one(self, intent: Intent) -> bool:
@@ -401,23 +401,23 @@ class SqlJournal:
         # The answer to an earlier insert may have been lost.
         is_mine = found is None or (found.owner == self._owner and found.state == INTENDED)
         if is_mine or found is None or (found.state in _CLAIMABLE and self._take_over(found, intent)):
-            self._mine.add(intent.identity)
+            self._mine.add(intent.row_key)
             return True
-        self._held[intent.identity] = _Held(
-            found.owner, found.sign_of_life, self._clock(), intent.sought.lead_id
+        self._held[intent.row_key] = _Held(
+            found.owner, found.sign_of_life, self._clock(), intent.trace.lead_id
         )  # fmt: skip
         return False
 
     def _insert_unless_there(self, intent: Intent, state: str, said: Closing | None = None) -> _Row | None:
         """Insert a row; give the one that is there already instead."""
-        found = self._rows_with([intent.identity])
+        found = self._rows_with([intent.row_key])
         if not found:
             try:
                 self._insert([self._values(intent, state, said)])
                 self._commit()
             except JournalError:  # another run was faster, or the database is gone
                 self._rollback()
-                found = self._rows_with([intent.identity])
+                found = self._rows_with([intent.row_key])
                 if not found:
                     raise
         return found[0] if found else None
@@ -434,21 +434,21 @@ class SqlJournal:
         self._commit()
         return changed == 1
 
-    def _freed(self, key: bytes, row: _Row | None) -> Freed | None:
+    def _freed(self, key: bytes, row: _Row | None) -> Released | None:
         if row is None or row.state in _CLAIMABLE:
-            return Freed(key, WITHDRAWN)
+            return Released(key, WITHDRAWN)
         held = self._held[key]
         if self._is_foreign(row) and int(row.lead_id) != held.lead_id:
-            return Freed(key, FOREIGN)
+            return Released(key, KEY_CONFLICT)
         if row.state == DELIVERED:
-            return Freed(key, DELIVERED)
+            return Released(key, DELIVERED)
         if (row.owner, row.sign_of_life) != (held.owner, held.sign_of_life):
             self._held[key] = _Held(row.owner, row.sign_of_life, self._clock(), held.lead_id)
         elif self._clock() - held.since >= max(self._stale_seconds, row.stale_seconds) and self._take_over(
             row, row.intent
         ):
             self._mine.add(key)
-            return Freed(key, DOUBTED, row.intent)
+            return Released(key, DOUBTED, row.intent)
         return None
 
     # Results
@@ -456,21 +456,21 @@ class SqlJournal:
     def _close_rows(self, closings: Sequence[Closing]) -> None:
         self._tell([closing for closing in closings if closing.state in (DOUBTED, ABANDONED)])
         final = [closing for closing in closings if closing.state in (DELIVERED, REJECTED)]
-        lost = self._tell([closing for closing in final if closing.intent.identity in self._mine])
+        lost = self._tell([closing for closing in final if closing.intent.row_key in self._mine])
         self._commit()
         for closing in final:
-            if closing.intent.identity not in self._mine or (closing.state == DELIVERED and lost):
+            if closing.intent.row_key not in self._mine or (closing.state == DELIVERED and lost):
                 self._keep_found(closing)
-        self._mine.difference_update(c.intent.identity for c in closings if c.state != DOUBTED)
+        self._mine.difference_update(c.intent.row_key for c in closings if c.state != DOUBTED)
 
-    def _withdraw(self, identities: Sequence[bytes]) -> None:
-        for keys in _batches(identities):
+    def _withdraw(self, row_keys: Sequence[bytes]) -> None:
+        for keys in _batches(row_keys):
             self._execute(
                 f"DELETE FROM {TABLE} WHERE scope = ? AND owner = ? AND state = ? AND row_key IN ({self._marks(keys)})",
                 (self._scope, self._owner, INTENDED, *_hex(keys)),
             )
         self._commit()
-        self._mine.difference_update(identities)
+        self._mine.difference_update(row_keys)
         if not self._mine and not self._count("task_key = ?", self._place.key):
             self._mark_claimed(has_claimed=False)
 
@@ -485,14 +485,14 @@ class SqlJournal:
         lost = False
         groups: dict[tuple[Any, ...], list[bytes]] = {}
         for c in closings:
-            groups.setdefault((c.state, c.attempts, c.status, c.code, c.error), []).append(c.intent.identity)
-        for (state, attempts, status, code, error), identities in groups.items():
+            groups.setdefault((c.state, c.attempts, c.status, c.code, c.error), []).append(c.intent.row_key)
+        for (state, attempts, status, code, error), row_keys in groups.items():
             is_final = state in (DELIVERED, REJECTED)
             values = (state if is_final else INTENDED, attempts, utc_now() if is_final else None, status, code,
                       _storable(error))  # fmt: skip
             # A certain delivery counts even when the claim was taken over by somebody who thought this run dead.
             mine: tuple[str, ...] = () if state == DELIVERED else (self._owner, INTENDED)
-            for keys in _batches(identities):
+            for keys in _batches(row_keys):
                 changed = self._execute(
                     f"UPDATE {TABLE} SET state = ?, attempts = ?, closed_at = ?, http_status = ?, error_code = ?,"
                     f" error = ? WHERE scope = ?{' AND owner = ? AND state = ?' if mine else ''}"
@@ -509,10 +509,10 @@ class SqlJournal:
             self._take_over(found, closing.intent, closing.state, closing)
 
     def _values(self, intent: Intent, state: str, said: Closing | None = None) -> tuple[Any, ...]:
-        wanted, place = intent.sought, self._place
+        wanted, place = intent.trace, self._place
         end = (None,) * 4 if said is None else (utc_now(), said.status, said.code, _storable(said.error))
         return (
-            self._scope, intent.identity.hex(), intent.fingerprint.hex(), wanted.trace.hex(), wanted.lead_id,
+            self._scope, intent.row_key.hex(), intent.fingerprint.hex(), wanted.trace_hash.hex(), wanted.lead_id,
             wanted.type, wanted.created, wanted.text_mark.hex(), wanted.link_mark.hex(), state,
             intent.attempts if said is None else said.attempts, *place, place.key, self._owner, uuid4().hex,
             math.ceil(self._stale_seconds), utc_now(), *end,

@@ -2,9 +2,10 @@
 What was about to be sent, and what came of it: written down durably before the first byte of a request leaves.
 
 :meth:`Journal.begin` comes before the source is read, so that a later try knows that there was this one.
-:meth:`Journal.recall` says what earlier tries and runs know of the rows read, :meth:`Journal.start` that sending
-begins. :meth:`Journal.commit` makes intents and results durable in one step. :meth:`Journal.tend` tells what became of
-rows that another run holds. A row that was intended and not closed is in doubt: only Lofty can tell.
+:meth:`Journal.load` says what earlier tries and runs know of the rows read, :meth:`Journal.start` that sending begins.
+:meth:`Journal.commit` makes intents and results durable in one step. :meth:`Journal.heartbeat` shows that this run is
+alive, and what became of rows that another run holds. A row that was intended and not closed is in doubt: only Lofty
+can tell.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import NamedTuple, Protocol
 
-from airflow_provider_lofty.lofty.trace import Sought, sought
+from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
 from airflow_provider_lofty.spool.history import FINGERPRINT_BYTES
-from airflow_provider_lofty.spool.sample import Sketch
+from airflow_provider_lofty.spool.sample import InputSample
 from airflow_provider_lofty.spool.spool import PendingRow, Spool
 
 INTENDED = "intended"
@@ -25,7 +26,7 @@ REJECTED = "rejected"
 DOUBTED = "doubted"  # sent, and no trustworthy answer came
 ABANDONED = "abandoned"  # in doubt, and this run has given up settling it
 WITHDRAWN = "withdrawn"  # intended, and certainly not stored
-FOREIGN = "foreign"  # another Dag or task uses this key for a row of another lead
+KEY_CONFLICT = "foreign"  # another Dag or task uses this key for a row of another lead
 
 
 class JournalError(Exception):
@@ -43,9 +44,9 @@ class Intent(NamedTuple):
     :param attempts: how often it was sent before, as far as is known
     """
 
-    identity: bytes
+    row_key: bytes
     fingerprint: bytes
-    sought: Sought
+    trace: Trace
     attempts: int = 0
 
 
@@ -56,7 +57,7 @@ def utc_now() -> str:
 
 def intent_of(row: PendingRow, attempts: int) -> Intent:
     """Say what is to be written down before this row is sent."""
-    return Intent(row.identity, row.fingerprint[:FINGERPRINT_BYTES], sought(row.lead_id, row.body), attempts)
+    return Intent(row.row_key, row.fingerprint[:FINGERPRINT_BYTES], trace_of_body(row.lead_id, row.body), attempts)
 
 
 class Closing(NamedTuple):
@@ -75,22 +76,22 @@ class Closing(NamedTuple):
     attempts: int = 0
 
 
-class Freed(NamedTuple):
+class Released(NamedTuple):
     """
     A row that another run held, and what became of it.
 
     :param state: :data:`DELIVERED`; :data:`WITHDRAWN`, so that it may be sent here; :data:`DOUBTED`: its owner died,
-        and it is this run's now to settle; or :data:`FOREIGN`: it is another row
+        and it is this run's now to settle; or :data:`KEY_CONFLICT`: it is another row
     :param intent: what its owner had intended, when it is in doubt
     """
 
-    identity: bytes
+    row_key: bytes
     state: str
     intent: Intent | None = None
 
 
 @dataclass(frozen=True)
-class Recalled:
+class Loaded:
     """
     What a journal knew when the run began.
 
@@ -101,7 +102,7 @@ class Recalled:
     """
 
     doubtful: Sequence[Intent] = ()
-    before: Sketch | None = None
+    before: InputSample | None = None
     delivered: int = 0
     gone: int = 0
 
@@ -119,15 +120,15 @@ class Journal(Protocol):
         """
         ...
 
-    def recall(self, spool: Spool) -> Recalled:
+    def load(self, spool: Spool) -> Loaded:
         """
-        Put what is known into ``spool.known``.
+        Put what is known into ``spool.history``.
 
         :raises JournalError: when it is damaged or cannot be reached
         """
         ...
 
-    def start(self, rows: Sketch) -> None:
+    def start(self, rows: InputSample) -> None:
         """
         Write down that sending begins.
 
@@ -136,9 +137,9 @@ class Journal(Protocol):
         """
         ...
 
-    def recall_lead(self, lead_id: int, spool: Spool) -> None:
+    def load_lead(self, lead_id: int, spool: Spool) -> None:
         """
-        Put into ``spool.known`` what other runs delivered to a lead.
+        Put into ``spool.history`` what other runs delivered to a lead.
 
         :raises JournalError: when it cannot be reached
         """
@@ -153,7 +154,7 @@ class Journal(Protocol):
         """
         ...
 
-    def tend(self) -> Sequence[Freed]:
+    def heartbeat(self) -> Sequence[Released]:
         """
         Show that this run is alive; tell what became of rows that others held.
 
@@ -173,21 +174,21 @@ class NoJournal:
         """Remember no earlier try."""
         return not is_later_try
 
-    def recall(self, spool: Spool) -> Recalled:
+    def load(self, spool: Spool) -> Loaded:
         """Know nothing."""
-        return Recalled()
+        return Loaded()
 
-    def start(self, rows: Sketch) -> None:
+    def start(self, rows: InputSample) -> None:
         """Keep nothing."""
 
-    def recall_lead(self, lead_id: int, spool: Spool) -> None:
+    def load_lead(self, lead_id: int, spool: Spool) -> None:
         """Know nothing."""
 
     def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
         """Keep nothing."""
         return ()
 
-    def tend(self) -> Sequence[Freed]:
+    def heartbeat(self) -> Sequence[Released]:
         """Nobody else holds rows."""
         return ()
 

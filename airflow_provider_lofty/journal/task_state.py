@@ -28,20 +28,20 @@ from typing import Any, Protocol
 
 import msgspec
 
-from airflow_provider_lofty.journal.commits import Records, Tail
+from airflow_provider_lofty.journal.commits import CommitLog, Records
 from airflow_provider_lofty.journal.journal import (
     DELIVERED,
     INTENDED,
     REJECTED,
     Closing,
-    Freed,
     Intent,
     JournalError,
     JournalUnusable,
-    Recalled,
+    Loaded,
+    Released,
 )
-from airflow_provider_lofty.spool.history import KnownRow
-from airflow_provider_lofty.spool.sample import Sketch
+from airflow_provider_lofty.spool.history import PastRow
+from airflow_provider_lofty.spool.sample import InputSample
 from airflow_provider_lofty.spool.spool import Spool
 
 KEY = "lofty_journal"
@@ -77,7 +77,7 @@ class _Header(msgspec.Struct):
     :param id: of this journal: a new one takes no key of an old one for its own
     :param is_blind: earlier tries may have sent rows that are not in here
     :param rows: how many different rows the input had, and
-    :param lowest: the lowest of their identities, as base64; see :class:`Sketch`
+    :param lowest: the lowest of their identities, as base64; see :class:`InputSample`
     :param expires: seconds since 1970, common to all keys
     :param forgotten: what chunks before this one say of rejected rows is void: the task was cleared
     :param tail: the first commit that counts
@@ -128,7 +128,7 @@ class TaskStateJournal:
         self._is_resumed = self._is_cleared = self._is_sealing = False
         self._next_commit = 0
         self._chain = ""
-        self._tail = Tail(self._records)
+        self._tail = CommitLog(self._records)
 
     def begin(self, *, is_later_try: bool) -> bool:
         """Read the header, or write the first one."""
@@ -142,19 +142,19 @@ class TaskStateJournal:
         self._chain = found.chain
         self._is_resumed = found.source == self._source and found.keyed == self._keyed
         self._is_cleared = found.max_tries != self._max_tries
-        self._tail = Tail(Records(found.keyed))
+        self._tail = CommitLog(Records(found.keyed))
         return self._is_resumed and not found.is_blind
 
-    def recall(self, spool: Spool) -> Recalled:
+    def load(self, spool: Spool) -> Loaded:
         """Load chunks and tail; of another source's journal only what is in doubt."""
         header = self._header
-        before = Sketch(header.rows, b64decode(header.lowest)) if self._is_resumed else None
+        before = InputSample(header.rows, b64decode(header.lowest)) if self._is_resumed else None
         is_old = header.expires - self._now() < _RENEWED_SECONDS
         if is_old:
             header.expires = self._now() + KEPT_SECONDS
         for number, digest in enumerate(header.chunks if self._is_resumed else ()):
             text = self._chunk(number, digest)
-            spool.known.add(self._known_in(text, number))
+            spool.history.add(self._known_in(text, number))
             if is_old:
                 self._set(f"chunk.{number}", text)
         self._load_tail()
@@ -163,15 +163,15 @@ class TaskStateJournal:
         if not self._is_resumed:
             self._tail.closed.clear()
         if header.keyed != self._keyed:
-            self._tail = Tail(self._records, [_as_keyed(intent, self._keyed) for intent in self._tail.open])
-        spool.known.add(self._tail.closed)
+            self._tail = CommitLog(self._records, [_as_keyed(intent, self._keyed) for intent in self._tail.open])
+        spool.history.add(self._tail.closed)
         doubtful = self._tail.open
-        spool.known.add(
-            KnownRow(i.identity, INTENDED, i.fingerprint, i.sought.trace, attempts=i.attempts) for i in doubtful
+        spool.history.add(
+            PastRow(i.row_key, INTENDED, i.fingerprint, i.trace.trace_hash, attempts=i.attempts) for i in doubtful
         )
-        return Recalled(doubtful, before, spool.known.count(DELIVERED), spool.known.count_gone())
+        return Loaded(doubtful, before, spool.history.count(DELIVERED), spool.history.count_gone())
 
-    def start(self, rows: Sketch) -> None:
+    def start(self, rows: InputSample) -> None:
         """Seal what earlier tries left; write this try's header."""
         header = self._header
         if header.source != self._source or header.keyed != self._keyed:
@@ -184,7 +184,7 @@ class TaskStateJournal:
         header.rows, header.lowest = rows.rows, b64encode(rows.lowest).decode()
         self._seal()
 
-    def recall_lead(self, lead_id: int, spool: Spool) -> None:
+    def load_lead(self, lead_id: int, spool: Spool) -> None:
         """Nobody else writes here."""
 
     def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
@@ -202,7 +202,7 @@ class TaskStateJournal:
         self._sweep()
         return ()
 
-    def tend(self) -> Sequence[Freed]:
+    def heartbeat(self) -> Sequence[Released]:
         """Nobody else holds rows here."""
         return ()
 
@@ -251,13 +251,13 @@ class TaskStateJournal:
             raise JournalUnusable(f"its chunk {number} of {len(self._header.chunks)} {state}")
         return text
 
-    def _known_in(self, chunk: str, number: int) -> Iterator[KnownRow]:
+    def _known_in(self, chunk: str, number: int) -> Iterator[PastRow]:
         delivered, _, rejected = chunk.partition(";")
         yield from self._records.unpack_delivered(delivered)
         if number < self._header.forgotten or self._is_cleared:
             return
-        for identity, status, code, error, attempts in json.loads(rejected or "[]"):
-            yield KnownRow(b64decode(identity), REJECTED, b"", b"", status, code, error, attempts)
+        for row_key, status, code, error, attempts in json.loads(rejected or "[]"):
+            yield PastRow(b64decode(row_key), REJECTED, b"", b"", status, code, error, attempts)
 
     def _load_tail(self) -> None:
         while (text := self._get_surely(f"tail.{self._next_commit}")) is not None:
@@ -301,17 +301,17 @@ class TaskStateJournal:
         self._header = header
         self._write_header()
         self._next_commit, self._chain = commit, chain
-        self._tail = Tail(self._records, still_open)
+        self._tail = CommitLog(self._records, still_open)
         self._is_sealing = False
 
-    def _chunk_texts(self, rows: Sequence[KnownRow]) -> Iterator[str]:
+    def _chunk_texts(self, rows: Sequence[PastRow]) -> Iterator[str]:
         """Write closed rows, in texts that are not too large for one key."""
         delivered = [row for row in rows if row.state != REJECTED]
         at_once = CHUNK_CHARACTERS * 3 // (4 * self._records.delivered_bytes)
         for start in range(0, len(delivered), at_once):
             yield self._records.pack_delivered(delivered[start : start + at_once])
         rejected = [
-            json.dumps([b64encode(row.identity).decode(), row.status, row.code, row.error, row.attempts],
+            json.dumps([b64encode(row.row_key).decode(), row.status, row.code, row.error, row.attempts],
                        separators=(",", ":"), ensure_ascii=False)
             for row in rows if row.state == REJECTED
         ]  # fmt: skip
@@ -358,7 +358,7 @@ def _header_check(header: _Header) -> str:
 
 def _as_keyed(intent: Intent, keyed: bool) -> Intent:
     """An open row under other identities: without a key its trace is its identity."""
-    return intent if keyed else intent._replace(identity=intent.sought.trace)
+    return intent if keyed else intent._replace(row_key=intent.trace.trace_hash)
 
 
 def _shortened(closing: Closing) -> Closing:

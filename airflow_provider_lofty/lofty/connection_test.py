@@ -21,7 +21,7 @@ from airflow_provider_lofty.lofty import transport
 from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Answer, Meaning, verdict_on
 from airflow_provider_lofty.lofty.credentials import HeaderAuth, advice_on_refusal, credential_from
 from airflow_provider_lofty.lofty.pacing import MOST_LIMIT
-from airflow_provider_lofty.lofty.redaction import without, without_values
+from airflow_provider_lofty.lofty.redaction import redact, without_values
 from airflow_provider_lofty.lofty.window import number_in
 
 LONGEST_SECONDS = 10.0
@@ -165,7 +165,7 @@ class _Checkup:
             return True, f"Lofty accepts the credential; this app may not read whose it is (200100). {_quota(answer)}"
         if answer.status == 200 and (owner := self._owner(answer.json)):
             return True, f"Lofty accepts the credential of {owner}. {_quota(answer)}"
-        words = without(verdict.message, self._secrets) or "nothing more"
+        words = redact(verdict.message, self._secrets) or "nothing more"
         return False, (
             f"{self._settings.base_url} answered {_status(answer)} where Lofty would say whose the credential is: "
             f"{words}; check the connection's host"
@@ -203,8 +203,8 @@ class _Checkup:
             return ""
         if not (user_id := without_values(_line(profile["id"]), self._secrets)):
             return ""
-        names = (without(_line(profile.get(key)), self._secrets) for key in ("firstName", "lastName"))
-        role = without(_line(profile.get("roleName")), self._secrets)
+        names = (redact(_line(profile.get(key)), self._secrets) for key in ("firstName", "lastName"))
+        role = redact(_line(profile.get("roleName")), self._secrets)
         details = ", ".join(filter(None, (role, f"user {user_id}")))
         name = " ".join(filter(None, names))
         return f"{name} ({details})" if name else details

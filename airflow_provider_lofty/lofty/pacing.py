@@ -85,7 +85,7 @@ class Pacer:
             return 60.0 / max(self._interval(), 60.0 / MOST_LIMIT)
 
     @property
-    def is_told(self) -> bool:
+    def knows_limit(self) -> bool:
         """Whether Lofty has named its limit."""
         return self._window.limit is not None
 

@@ -19,7 +19,7 @@ _SHORTEST = 3  # shorter values are words like any other
 _SHORTEST_PART = 6
 
 
-def without(message: str, values: Iterable[str]) -> str:
+def redact(message: str, values: Iterable[str]) -> str:
     """
     Take these values out of a message, and whatever looks like an address, a phone number or quoted JSON.
 
@@ -55,7 +55,7 @@ def _without_parts(message: str, value: str) -> str:
     return "".join(kept)
 
 
-def texts_in(body: bytes) -> Iterator[str]:
+def texts_of(body: bytes) -> Iterator[str]:
     """Every text and number of an activity, its type aside."""
     activity = json.loads(body)
     activity.pop("type", None)

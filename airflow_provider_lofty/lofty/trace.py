@@ -34,7 +34,7 @@ def mark_of(text: str) -> bytes:
     return blake2b(text.encode(), digest_size=MARK_BYTES).digest()
 
 
-class Sought(NamedTuple):
+class Trace(NamedTuple):
     """
     An activity as it would read back.
 
@@ -42,22 +42,22 @@ class Sought(NamedTuple):
     """
 
     lead_id: int
-    trace: bytes
+    trace_hash: bytes
     type: str
     created: int
     text_mark: bytes
     link_mark: bytes
 
 
-def sought(lead_id: int, body: bytes) -> Sought:
+def trace_of_body(lead_id: int, body: bytes) -> Trace:
     """Say what the activity with this body would read back as."""
-    made = sought_in(lead_id, msgspec.json.decode(body))
+    made = trace_in_entry(lead_id, msgspec.json.decode(body))
     if made is None:
         raise ValueError("the body is no activity")
     return made
 
 
-def sought_in(lead_id: int, entry: Any) -> Sought | None:
+def trace_in_entry(lead_id: int, entry: Any) -> Trace | None:
     """Read one activity as Lofty lists it; None when it is none."""
     if not isinstance(entry, dict):
         return None
@@ -68,9 +68,7 @@ def sought_in(lead_id: int, entry: Any) -> Sought | None:
         return None
     try:
         text, link = text or "", link or ""
-        return Sought(
-            lead_id, trace_of(lead_id, kind, created, text, link), kind, created, mark_of(text), mark_of(link)
-        )
+        return Trace(lead_id, trace_of(lead_id, kind, created, text, link), kind, created, mark_of(text), mark_of(link))
     except (UnicodeEncodeError, OverflowError):  # half a character; a number beyond 64 bits
         return None
 
@@ -84,8 +82,8 @@ class Match(Enum):
 
 
 def match(
-    wanted: Sequence[Sought], entries: Sequence[Sought], claimed: Mapping[bytes, int]
-) -> tuple[list[Match], list[Sought]]:
+    wanted: Sequence[Trace], entries: Sequence[Trace], claimed: Mapping[bytes, int]
+) -> tuple[list[Match], list[Trace]]:
     """
     Match one to one.
 
@@ -94,17 +92,17 @@ def match(
     :param claimed: trace → how many rows known to be delivered have it
     :return: for each one sought, in order; and the entries that belong to none
     """
-    left = Counter(entry.trace for entry in entries)
+    left = Counter(entry.trace_hash for entry in entries)
     left.subtract(claimed)
     found = []
     for one in wanted:
-        is_there = left[one.trace] > 0
-        left[one.trace] -= is_there
+        is_there = left[one.trace_hash] > 0
+        left[one.trace_hash] -= is_there
         found.append(is_there)
     surplus = []
     for entry in entries:
-        if left[entry.trace] > 0:
-            left[entry.trace] -= 1
+        if left[entry.trace_hash] > 0:
+            left[entry.trace_hash] -= 1
             surplus.append(entry)
     return [
         Match.FOUND if there else Match.NEAR if any(is_near(one, entry) for entry in surplus) else Match.ABSENT
@@ -112,7 +110,7 @@ def match(
     ], surplus
 
 
-def is_near(one: Sought, entry: Sought) -> bool:
+def is_near(one: Trace, entry: Trace) -> bool:
     """Whether an entry may be the activity that was sought, altered by the way it is stored or shown."""
     return one.type == entry.type and (
         abs(one.created - entry.created) <= NEAR_MILLISECONDS
@@ -121,7 +119,7 @@ def is_near(one: Sought, entry: Sought) -> bool:
     )
 
 
-def is_altered(wanted: Sought, entry: Sought) -> bool:
+def is_altered(wanted: Trace, entry: Trace) -> bool:
     """Whether an entry is most likely this activity, stored or shown otherwise than it was sent."""
     alike = wanted.text_mark == entry.text_mark, wanted.link_mark == entry.link_mark
     return wanted.type == entry.type and abs(wanted.created - entry.created) <= NEAR_MILLISECONDS and any(alike)

@@ -259,8 +259,8 @@ class Window:
         self._pass(turn, begun)
         nominal = self.length / limit
         is_shared = self._others > self._mine * _SPARE_SHARE_AMONG_OTHERS
-        spare = math.floor(limit * (_SPARE_SHARE_AMONG_OTHERS if is_shared else _SPARE_SHARE))
-        budget = self.budget(turn, begun) - spare
+        refuse_overwriting = math.floor(limit * (_SPARE_SHARE_AMONG_OTHERS if is_shared else _SPARE_SHARE))
+        budget = self.budget(turn, begun) - refuse_overwriting
         if self.ends is None:
             left = self._sent + self.length - turn
             return max(nominal * (1 + _SPARE_SHARE_AMONG_OTHERS), left if budget < 1 else 0.0)

@@ -27,9 +27,9 @@ from airflow_provider_lofty.report.writer import Report, report_file
 from airflow_provider_lofty.rows.builder import Mapping as RowMapping
 from airflow_provider_lofty.rows.columns import MappingError
 from airflow_provider_lofty.rows.source import Take
-from airflow_provider_lofty.run.ingest import Intake
+from airflow_provider_lofty.run.ingest import Ingest
 from airflow_provider_lofty.run.policy import Limit
-from airflow_provider_lofty.run.publisher import ENDED, READING, Board
+from airflow_provider_lofty.run.publisher import ENDED, READING, StatusPublisher
 from airflow_provider_lofty.run.run import Policy, Run
 from airflow_provider_lofty.spool.spool import Spool
 
@@ -208,23 +208,23 @@ class LoftyAddActivityOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, check, send, report."""
         self._stop = stop = threading.Event()
-        board = Board(
+        publisher = StatusPublisher(
             partial(self._push, context), self.log, self._first_facts(context),
             # Before 3.3 a push that fails ends the process that watches over this one.
             is_live="task_state_store" in context, on_lost=stop.set,
         )  # fmt: skip
-        board.show(phase=READING)
-        self._pin_link(context, board)
+        publisher.publish(phase=READING)
+        self._pin_link(context, publisher)
         try:
-            summary = self._delivered(context, board, stop)
+            summary = self._delivered(context, publisher, stop)
         except Exception as error:
             text = str(error) if isinstance(error, LoftyError) else ""  # others' words may hold anything
-            board.show(phase=ENDED, error={"type": type(error).__name__, "text": text})
+            publisher.publish(phase=ENDED, error={"type": type(error).__name__, "text": text})
             raise
         self._tell_outlets(context, summary)
         return summary
 
-    def _delivered(self, context: Context, board: Board, stop: threading.Event) -> dict[str, Any]:
+    def _delivered(self, context: Context, publisher: StatusPublisher, stop: threading.Event) -> dict[str, Any]:
         deadline = self._deadline()
         policy = self._policy()
         mapping = _or_misconfigured(lambda: RowMapping(self.mapping, self.defaults, self.unique_key, self.timezone))
@@ -233,25 +233,30 @@ class LoftyAddActivityOperator(BaseOperator):
         with closing(self._journal(context, hook)) as journal:
             ti: Any = context.get("ti")
             self._run = run = Run(
-                policy, hook, journal, report, self.log, board,
+                policy, hook, journal, report, self.log, publisher,
                 is_later_try=getattr(ti, "try_number", 1) > 1, deadline=deadline,
             )  # fmt: skip
-            self._deliver(run, self._source(context, run.spare), mapping, stop, board)
+            self._deliver(run, self._source(context, run.refuse_overwriting), mapping, stop, publisher)
         return run.summary
 
     def _deliver(
-        self, run: Run, read: Callable[[Take], None], mapping: RowMapping, stop: threading.Event, board: Board
+        self,
+        run: Run,
+        read: Callable[[Take], None],
+        mapping: RowMapping,
+        stop: threading.Event,
+        publisher: StatusPublisher,
     ) -> None:
         if not self.preview:
             run.begin()  # what cannot work fails before anything is read
         try:
             with closing(Spool(keep_cells=run.has_report)) as run.spool:
-                with run.accounted_for():
-                    intake = Intake(mapping, run.spool, self.log, board)
-                    _or_misconfigured(lambda: read(intake.take))
-                    _or_misconfigured(intake.finish)
+                with run.closing_books():
+                    ingest = Ingest(mapping, run.spool, self.log, publisher)
+                    _or_misconfigured(lambda: read(ingest.take))
+                    _or_misconfigured(ingest.finish)
                     run.send(stop)
-                run.judge()
+                run.raise_for_outcome()
         except sqlite3.Error as error:
             raise run.disk_error(error) from None
 
@@ -300,7 +305,7 @@ class LoftyAddActivityOperator(BaseOperator):
             source=_digest(*self._scope(hook), *self._source_names()),
             place=place,
             max_tries=getattr(context.get("ti"), "max_tries", None),
-            stale_seconds=hook.settings.loaded_settle_seconds,
+            stale_seconds=hook.settings.resumed_settle_seconds,
         )
 
     def _scope(self, hook: LoftyHook) -> list[Any]:
@@ -330,12 +335,12 @@ class LoftyAddActivityOperator(BaseOperator):
         if ti is not None and self.do_xcom_push:
             ti.xcom_push(key=key, value=value)
 
-    def _pin_link(self, context: Context, board: Board) -> None:
+    def _pin_link(self, context: Context, publisher: StatusPublisher) -> None:
         """Airflow makes a task's links when it has ended; its rows can be looked at while they are sent."""
         ti: Any = context.get("ti")
         link = LoftyReportLink()
         if ti is not None:
-            board.pin(link.xcom_key, link.get_link(self, ti_key=ti))
+            publisher.push(link.xcom_key, link.get_link(self, ti_key=ti))
 
     def _first_facts(self, context: Context) -> dict[str, Any]:
         *_, try_number = self._place(context)
@@ -351,7 +356,7 @@ class LoftyAddActivityOperator(BaseOperator):
         events: Any = context.get("outlet_events")
         tell_outlets(self.outlets, events, summary)
 
-    def _source(self, context: Context, spare: Callable[[list[str]], None]) -> Callable[[Take], None]:
+    def _source(self, context: Context, refuse_overwriting: Callable[[list[str]], None]) -> Callable[[Take], None]:
         """Choose the one source; its module is imported only now. Files are named to ``spare`` before any is read."""
         rows = self._rendered_rows() if self._rendered_rows is not None else self.rows
         given = {"rows": rows, "path": self.path, "sql": self.sql, "table": self.table}
@@ -366,7 +371,7 @@ class LoftyAddActivityOperator(BaseOperator):
         if self.path is not None:
             from airflow_provider_lofty.rows.files import read_files
 
-            return partial(read_files, self.path, matched=spare)
+            return partial(read_files, self.path, matched=refuse_overwriting)
         if not self.source_conn_id:
             raise LoftyConfigurationError(f"{names[0]} needs source_conn_id, the connection of the database")
         from airflow_provider_lofty.rows.database import read_sql

@@ -31,7 +31,7 @@ from airflow_provider_lofty.rows.values import (
     Check,
     Field,
     InvalidValue,
-    Moments,
+    TimestampChecks,
     checks,
     is_missing,
     kind_of,
@@ -76,9 +76,9 @@ class Activity(NamedTuple):
 
     lead_id: int
     body: bytes
-    identity: bytes
+    row_key: bytes
     fingerprint: bytes
-    trace: bytes
+    trace_hash: bytes
 
 
 class _Step(NamedTuple):
@@ -113,7 +113,7 @@ class Mapping:
         zone: str = "UTC",
         now: datetime | None = None,
     ) -> None:
-        self.moments = Moments(_zone(zone), now or datetime.now(timezone.utc))
+        self.moments = TimestampChecks(_zone(zone), now or datetime.now(timezone.utc))
         self.checks = checks(self.moments)
         self.sources = by_field(mapping or {}, "mapping", objects=True)
         for name, source in self.sources.items():
@@ -383,14 +383,14 @@ def _fill(steps: Iterable[_Step], values: Sequence[Any], problems: list[tuple[st
 
 
 def _activity(lead_id: int, body: dict[str, Any], key: list[str]) -> Activity:
-    trace = trace_of(lead_id, body["type"], body["created"], body["text"], body["link"])
+    trace_hash = trace_of(lead_id, body["type"], body["created"], body["text"], body["link"])
     encoded = encode_json(body)
     return Activity(
         lead_id,
         encoded,
-        blake2b(encode_json(key), digest_size=TRACE_BYTES).digest() if key else trace,
+        blake2b(encode_json(key), digest_size=TRACE_BYTES).digest() if key else trace_hash,
         blake2b(b"%d\n%b" % (lead_id, encoded), digest_size=16).digest(),
-        trace,
+        trace_hash,
     )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from airflow_provider_lofty.connections import named_connection
 from airflow_provider_lofty.exceptions import AirflowException, LoftyConfigurationError, LoftySourceNotReady
-from airflow_provider_lofty.lofty.redaction import without
+from airflow_provider_lofty.lofty.redaction import redact
 from airflow_provider_lofty.rows.source import Source, SourceRow, Take
 
 _BATCH = 1000
@@ -194,7 +194,7 @@ def _not_ready(name: str, error: BaseException, parameters: Any) -> LoftySourceN
     given = parameters.values() if isinstance(parameters, Mapping) else parameters or ()
     names = {base.__name__ for base in type(error).__mro__}
     first_line = str(error).strip().partition("\n")[0][:200]
-    said = "" if names & {"DataError", "IntegrityError"} else f": {without(first_line, map(str, given))}"
+    said = "" if names & {"DataError", "IntegrityError"} else f": {redact(first_line, map(str, given))}"
     return LoftySourceNotReady(f"the database refused the {name}: {type(error).__name__}{said}; nothing was sent")
 
 

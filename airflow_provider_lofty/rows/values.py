@@ -302,7 +302,7 @@ def activity_type(value: Any) -> str:
     return name
 
 
-class Moments:
+class TimestampChecks:
     """
     The checks of dates and times, which depend on a time zone and on today.
 
@@ -403,7 +403,7 @@ def _round_trip(local: datetime) -> datetime:
         raise InvalidValue("lies outside 1990 to one year ahead") from None
 
 
-def checks(moments: Moments) -> dict[str, Check]:
+def checks(moments: TimestampChecks) -> dict[str, Check]:
     """The check of each kind that :data:`FIELDS` names."""
     return {
         "id": identifier,

@@ -15,7 +15,7 @@ from airflow_provider_lofty.log import PROGRESS_SECONDS, Log
 from airflow_provider_lofty.rows.builder import InvalidRow, Layout, Mapping
 from airflow_provider_lofty.rows.source import OUTCOME_COLUMN, Source, SourceRow, outcome_place
 from airflow_provider_lofty.rows.values import InvalidValue, is_missing
-from airflow_provider_lofty.run.publisher import SHOW_SECONDS, Board
+from airflow_provider_lofty.run.publisher import SHOW_SECONDS, StatusPublisher
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
 from airflow_provider_lofty.spool.spool import (
     ALREADY_DELIVERED,
@@ -32,7 +32,7 @@ _FINGERPRINT_COLUMN = "lofty_fingerprint"
 _MOST_NAMES_LOGGED = 40
 
 
-class Intake:
+class Ingest:
     """
     Takes sources one after the other.
 
@@ -42,11 +42,11 @@ class Intake:
     :param board: shown how many rows were read so far
     """
 
-    def __init__(self, mapping: Mapping, spool: Spool, log: Log, board: Board) -> None:
+    def __init__(self, mapping: Mapping, spool: Spool, log: Log, publisher: StatusPublisher) -> None:
         self._mapping = mapping
         self._spool = spool
         self._log = log
-        self._board = board
+        self._publisher = publisher
         self._columns_told: tuple[str, ...] | None = None
         self._look_at = monotonic() + SHOW_SECONDS
         self._tell_at = monotonic() + PROGRESS_SECONDS
@@ -88,8 +88,8 @@ class Intake:
     def _tell_progress(self) -> None:
         now = monotonic()
         self._look_at = now + SHOW_SECONDS
-        if self._board.is_due:
-            self._board.show(read=self._spool.read)
+        if self._publisher.is_due:
+            self._publisher.publish(read=self._spool.read)
         if now >= self._tell_at:
             self._tell_at = now + PROGRESS_SECONDS
             self._log.info("%d rows read and checked so far", self._spool.read)
@@ -133,7 +133,7 @@ class Intake:
             return spooled
         if outcome not in OUTCOMES:
             problem = f"is none of a report's outcomes ({', '.join(OUTCOMES)})"
-            return spooled._replace(outcome=INVALID, identity=None, error_field=OUTCOME_COLUMN, error=problem)
+            return spooled._replace(outcome=INVALID, row_key=None, error_field=OUTCOME_COLUMN, error=problem)
         settled = _SETTLED.get(outcome)
         return settled(spooled, said) if settled else spooled
 
@@ -148,7 +148,7 @@ def _delivered_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
 def _repeated_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
     # Without an identity: the row it repeats may have failed, and must not take this one for its delivery.
     return row._replace(
-        outcome=ALREADY_DELIVERED, identity=None, trace=None, error_field=None, error="a duplicate in its report"
+        outcome=ALREADY_DELIVERED, row_key=None, trace_hash=None, error_field=None, error="a duplicate in its report"
     )
 
 

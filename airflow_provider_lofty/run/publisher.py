@@ -17,7 +17,7 @@ _LOST = (EOFError, BrokenPipeError)  # of the process that stands between the ta
 _MOST_SHARE = 0.02  # of a run's time
 
 
-class Board:
+class StatusPublisher:
     """
     What a task's page shows of a run: facts that are laid over the earlier ones and pushed together.
 
@@ -55,12 +55,12 @@ class Board:
         """Whether it is time to show something new."""
         return self._is_live and self._clock() >= self._next
 
-    def show(self, **facts: Any) -> None:
+    def publish(self, **facts: Any) -> None:
         """Lay these facts over the earlier ones and push all."""
         self._facts = {**self._facts, **facts, "at": datetime.now(timezone.utc).isoformat(timespec="seconds")}
-        self.pin(XCOM_KEY, self._facts)
+        self.push(XCOM_KEY, self._facts)
 
-    def pin(self, key: str, value: Any) -> None:
+    def push(self, key: str, value: Any) -> None:
         """Push something that stays as it is. A page that lacks something never stops a delivery."""
         began = self._clock()
         pause = SHOW_SECONDS

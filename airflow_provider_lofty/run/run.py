@@ -20,7 +20,7 @@ from typing import Any
 from airflow.sdk.bases.xcom import BaseXCom
 
 from airflow_provider_lofty.delivery.delivery import Conduct, Delivery, Stop, StopKind
-from airflow_provider_lofty.delivery.precheck import MODES, Existing
+from airflow_provider_lofty.delivery.precheck import MODES, Precheck
 from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.exceptions import (
     LoftyConfigurationError,
@@ -30,11 +30,11 @@ from airflow_provider_lofty.exceptions import (
     LoftySourceNotReady,
 )
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.journal.journal import Intent, Journal, JournalError, JournalUnusable, Recalled, intent_of
+from airflow_provider_lofty.journal.journal import Intent, Journal, JournalError, JournalUnusable, Loaded, intent_of
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.report.writer import Report, summary
 from airflow_provider_lofty.run.policy import Limit
-from airflow_provider_lofty.run.publisher import ENDED, SENDING, Board
+from airflow_provider_lofty.run.publisher import ENDED, SENDING, StatusPublisher
 from airflow_provider_lofty.spool.spool import (
     ALREADY_DELIVERED,
     INVALID,
@@ -116,7 +116,7 @@ class Run:
         journal: Journal,
         report: Report | None,
         log: Log,
-        board: Board,
+        publisher: StatusPublisher,
         *,
         is_later_try: bool = False,
         deadline: float = math.inf,
@@ -127,7 +127,7 @@ class Run:
         self._journal = journal
         self._report = report
         self._log = log
-        self._board = board
+        self._publisher = publisher
         self._is_later_try = is_later_try
         self._deadline = deadline
         self._clock = clock
@@ -165,7 +165,7 @@ class Run:
     def send(self, stop: threading.Event) -> None:
         """Send what was read, unless a gate is closed or this is a preview."""
         with _journal_errors():
-            recalled = self._recall()
+            loaded = self._load_history()
         read, counts = self.spool.read, self.spool.counts()
         waiting = self.spool.count_pending()
         self._gate = self._policy.closed_gate(read, counts[INVALID])
@@ -176,10 +176,10 @@ class Run:
             self._show_requests()
             self.spool.close_books(WOULD_SEND)
         else:
-            doubtful = self._doubtful(recalled)
+            doubtful = self._doubtful(loaded)
             if waiting or doubtful:
                 with _journal_errors():
-                    self._journal.start(self.spool.sketch())
+                    self._journal.start(self.spool.input_sample())
                 self._deliver(stop, doubtful)
 
     def _show_requests(self) -> None:
@@ -200,34 +200,34 @@ class Run:
         if rows:
             pacer = self._hook.pacer
             progress = Progress(self.spool.count_pending(), self._log, self._clock)
-            progress.plan(pacer.requests_per_minute, pacer.is_told, self._deadline - self._clock())
+            progress.plan(pacer.requests_per_minute, pacer.knows_limit, self._deadline - self._clock())
 
-    def _recall(self) -> Recalled:
+    def _load_history(self) -> Loaded:
         """Give the rows what earlier tries and runs know of them."""
         if self._policy.preview:
-            return Recalled()
-        recalled = self._journal.recall(self.spool)
-        self.spool.known.apply()
+            return Loaded()
+        loaded = self._journal.load(self.spool)
+        self.spool.history.apply()
         self._has_recalled = True
-        self._refuse_another_input(recalled)
+        self._refuse_another_input(loaded)
         delivered = self.spool.counts()[ALREADY_DELIVERED]
         if not self._knows_all:
             self._log.warning(
                 "this task ran before and left no journal of all that it sent: every lead is read before anything is "
                 "sent to it"
             )
-        if (self._is_later_try and self._knows_all) or delivered or recalled.doubtful:
+        if (self._is_later_try and self._knows_all) or delivered or loaded.doubtful:
             self._log.info(
                 "resuming: %s delivered, %s in doubt, %s to send",
-                *map(_grouped, (delivered, len(recalled.doubtful), self.spool.count_pending())),
+                *map(_grouped, (delivered, len(loaded.doubtful), self.spool.count_pending())),
             )
-        return recalled
+        return loaded
 
-    def _refuse_another_input(self, recalled: Recalled) -> None:
-        delivered, gone = recalled.delivered, recalled.gone
-        if recalled.before is None or gone <= _MOST_GONE * delivered:
+    def _refuse_another_input(self, loaded: Loaded) -> None:
+        delivered, gone = loaded.delivered, loaded.gone
+        if loaded.before is None or gone <= _MOST_GONE * delivered:
             return
-        unseen = self.spool.sketch().unseen_since(recalled.before)
+        unseen = self.spool.input_sample().unseen_since(loaded.before)
         if unseen >= gone / 2:
             raise LoftyConfigurationError(
                 f"{gone} of the {delivered} rows that earlier tries delivered are not in the input any more, and about "
@@ -236,22 +236,22 @@ class Run:
                 "on every try, or start a new Dag run"
             )
 
-    def _doubtful(self, recalled: Recalled) -> list[tuple[Intent, PendingRow | None]]:
+    def _doubtful(self, loaded: Loaded) -> list[tuple[Intent, PendingRow | None]]:
         """What earlier tries left in doubt, each with its row where the input has it."""
-        rows = {row.identity: row for row in self.spool.doubtful()}
+        rows = {row.row_key: row for row in self.spool.doubtful()}
         found: list[tuple[Intent, PendingRow | None]] = []
-        for intent in recalled.doubtful:
-            row = rows.pop(intent.identity, None)
-            if row is None and self.spool.known.has_row(intent.identity):
+        for intent in loaded.doubtful:
+            row = rows.pop(intent.row_key, None)
+            if row is None and self.spool.history.has_row(intent.row_key):
                 continue
             if row is None and not self._knows_all:
                 # It was another source, and so perhaps another unique_key: the same activity under another identity.
-                row = self.spool.take_twin(intent.sought.trace, intent.attempts)
+                row = self.spool.take_twin(intent.trace.trace_hash, intent.attempts)
             found.append((intent, row))
         self._carried_over = sum(row is None for _, row in found)
         return found + [(intent_of(row, row.attempts), row) for row in rows.values()]
 
-    def spare(self, files: list[str]) -> None:
+    def refuse_overwriting(self, files: list[str]) -> None:
         """
         Do not let the report take the place of a file that is to be read.
 
@@ -264,26 +264,26 @@ class Run:
 
     def _deliver(self, stop: threading.Event, doubtful: list[tuple[Intent, PendingRow | None]]) -> None:
         settings = self._hook.settings
-        loaded_settle = settings.loaded_settle_seconds
-        existing = Existing(
+        loaded_settle = settings.resumed_settle_seconds
+        precheck = Precheck(
             self._policy.check_existing,
             has_lost_journal=not self._knows_all,
             not_before=self._started + loaded_settle,
         )
         conduct = Conduct(
             settings.max_in_flight, self._policy.stop_after_rejections, settings.settle_seconds, loaded_settle,
-            settings.authorised_seconds, self._policy.on_unknown, self._deadline,
+            settings.intent_ttl_seconds, self._policy.on_unknown, self._deadline,
         )  # fmt: skip
         known = +Counter(self.spool.counts())
         delivery = Delivery(
-            self.spool, self._hook, self._journal, existing, conduct, self._log, stop,
+            self.spool, self._hook, self._journal, precheck, conduct, self._log, stop,
             show=partial(self._show, known),
             doubtful=sum(row is not None for _, row in doubtful), clock=self._clock,
         )  # fmt: skip
         left = self.spool.read - known.total()
-        self._board.show(phase=SENDING, read=self.spool.read, outcomes=dict(known), left=left)
+        self._publisher.publish(phase=SENDING, read=self.spool.read, outcomes=dict(known), left=left)
         try:
-            delivery.recall(doubtful)
+            delivery.take_doubts(doubtful)
             self._stopped = delivery.run()
         finally:
             self._sent, self._read_backs = delivery.sent, delivery.read_backs
@@ -293,9 +293,9 @@ class Run:
             self.spool.close_books(NOT_ATTEMPTED, f"the run stopped first: {self._stopped.reason}")
 
     def _show(self, known_before: Counter[str], progress: Progress) -> None:
-        if not self._board.is_due:
+        if not self._publisher.is_due:
             return
-        self._board.show(
+        self._publisher.publish(
             phase=SENDING,
             read=self.spool.read,
             outcomes=dict(known_before + progress.counts),
@@ -310,7 +310,7 @@ class Run:
         )
 
     @contextmanager
-    def accounted_for(self) -> Iterator[None]:
+    def closing_books(self) -> Iterator[None]:
         """Whatever happens inside: close the books, write the report, push the summary."""
         try:
             yield
@@ -328,13 +328,13 @@ class Run:
 
     def _push_summary(self) -> None:
         """A failed try returns nothing."""
-        self._board.pin(BaseXCom.XCOM_RETURN_KEY, self.summary)
+        self._publisher.push(BaseXCom.XCOM_RETURN_KEY, self.summary)
 
     def _show_end(self) -> None:
         if self._policy.preview:
-            self._board.show(phase=ENDED, summary=self.summary)
+            self._publisher.publish(phase=ENDED, summary=self.summary)
         else:
-            self._board.show(phase=ENDED, limit=self._hook.pacer.limit, cap=self._hook.cap, summary=self.summary)
+            self._publisher.publish(phase=ENDED, limit=self._hook.pacer.limit, cap=self._hook.cap, summary=self.summary)
 
     def _account(self, reason: str) -> None:
         spool = self.spool
@@ -382,7 +382,7 @@ class Run:
             see = "see the report" if self._report else "set report_path to see all of them"
             self._log.error("… and %d more, %s", more, see)
 
-    def judge(self) -> None:
+    def raise_for_outcome(self) -> None:
         """
         Decide whether the task is green.
 

@@ -16,25 +16,25 @@ KEY_OF_ANOTHER = (
     "the journal says that another Dag or task uses this key for another lead: where a journal is shared, unique_key "
     "must tell their rows apart; not sent"
 )
-HELD = "held"  # intended by another run that is alive
+CLAIMED = "held"  # intended by another run that is alive
 FINGERPRINT_BYTES = 4  # enough to see that a content has changed
 _MOST_IN_A_QUERY = 500
 
 
-class KnownRow(NamedTuple):
+class PastRow(NamedTuple):
     """
     What a journal says about one row.
 
-    :param state: ``delivered``, ``rejected``, ``intended`` or :data:`HELD`
+    :param state: ``delivered``, ``rejected``, ``intended`` or :data:`CLAIMED`
     :param fingerprint: the first bytes of the content's; empty when the journal has none
     :param attempts: how often it was sent, as far as is known
     :param foreign_lead: the lead it was delivered to, when another Dag or task did that
     """
 
-    identity: bytes
+    row_key: bytes
     state: str
     fingerprint: bytes = b""
-    trace: bytes = b""
+    trace_hash: bytes = b""
     status: int | None = None
     code: int | None = None
     error: str | None = None
@@ -42,7 +42,7 @@ class KnownRow(NamedTuple):
     foreign_lead: int | None = None
 
 
-class Known:
+class History:
     """
     Rows that a journal knows.
 
@@ -56,16 +56,16 @@ class Known:
             " trace BLOB NOT NULL, status INTEGER, code INTEGER, error TEXT, attempts INTEGER NOT NULL,"
             " foreign_lead INTEGER) WITHOUT ROWID"
         )
-        db.execute(f"CREATE INDEX known_held ON known (trace) WHERE state = '{HELD}'")
+        db.execute(f"CREATE INDEX known_held ON known (trace) WHERE state = '{CLAIMED}'")
         db.execute("CREATE TABLE leads_read (lead_id INTEGER PRIMARY KEY)")
 
-    def add(self, rows: Iterable[KnownRow]) -> None:
+    def add(self, rows: Iterable[PastRow]) -> None:
         """Take these in; what was known of the same rows before is replaced."""
         self._db.executemany("INSERT OR REPLACE INTO known VALUES (?,?,?,?,?,?,?,?,?)", rows)
 
     def forget_held(self) -> None:
         """Drop what other runs were sending."""
-        self._db.execute(f"DELETE FROM known WHERE state = '{HELD}'")
+        self._db.execute(f"DELETE FROM known WHERE state = '{CLAIMED}'")
 
     def count(self, state: str) -> int:
         """How many rows are in this state."""
@@ -107,11 +107,11 @@ class Known:
                 (state,),
             )
 
-    def has_row(self, identity: bytes) -> bool:
+    def has_row(self, row_key: bytes) -> bool:
         """Whether the input has this row."""
-        return self._db.execute("SELECT 1 FROM rows WHERE identity = ? LIMIT 1", (identity,)).fetchone() is not None
+        return self._db.execute("SELECT 1 FROM rows WHERE identity = ? LIMIT 1", (row_key,)).fetchone() is not None
 
-    def delivered_traces(self, traces: Collection[bytes]) -> Counter[bytes]:
+    def delivered_traces(self, trace_hashes: Collection[bytes]) -> Counter[bytes]:
         """
         Count the rows known to be delivered, of this input and of earlier ones, by their trace.
 
@@ -120,7 +120,7 @@ class Known:
         self._db.execute("CREATE INDEX IF NOT EXISTS rows_trace ON rows (trace) WHERE trace IS NOT NULL")
         self._db.execute("CREATE INDEX IF NOT EXISTS known_trace ON known (trace)")
         found: Counter[bytes] = Counter()
-        asked = list(set(traces))
+        asked = list(set(trace_hashes))
         for start in range(0, len(asked), _MOST_IN_A_QUERY):
             part = asked[start : start + _MOST_IN_A_QUERY]
             places = ",".join("?" * len(part))
@@ -137,9 +137,10 @@ class Known:
             ).fetchall()))  # fmt: skip
         return found
 
-    def held_traces(self) -> Counter[bytes]:
+    def claimed_traces(self) -> Counter[bytes]:
         """Count what other runs are sending, by its trace."""
-        return Counter(dict(self._db.execute(f"SELECT trace, COUNT(*) FROM known WHERE state = '{HELD}' GROUP BY 1")))
+        found = self._db.execute(f"SELECT trace, COUNT(*) FROM known WHERE state = '{CLAIMED}' GROUP BY trace")
+        return Counter(dict(found))
 
     def read_lead(self, lead_id: int) -> None:
         """Remember that a lead's activities were read."""

@@ -13,7 +13,7 @@ SAMPLE_ROWS = 200
 IDENTITY_BYTES = 6  # enough to tell a day's rows apart
 
 
-class Sketch(NamedTuple):
+class InputSample(NamedTuple):
     """
     An input.
 
@@ -24,11 +24,11 @@ class Sketch(NamedTuple):
     rows: int
     lowest: bytes
 
-    def unseen_since(self, before: Sketch) -> int:
+    def unseen_since(self, before: InputSample) -> int:
         """Estimate how many of the rows were not in the input before."""
         mine, theirs = _split(self.lowest), _split(before.lowest)
         bound = min((sample[-1] for sample in (mine, theirs) if len(sample) == SAMPLE_ROWS), default=b"\xff" * 8)
-        compared = [identity for identity in mine if identity <= bound]
+        compared = [row_key for row_key in mine if row_key <= bound]
         unseen = len(set(compared).difference(theirs))
         return round(self.rows * unseen / len(compared)) if compared else 0
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from airflow_provider_lofty.spool.codec import decode_cells, encode_cells
-from airflow_provider_lofty.spool.history import Known
-from airflow_provider_lofty.spool.sample import IDENTITY_BYTES, SAMPLE_ROWS, Sketch
+from airflow_provider_lofty.spool.history import History
+from airflow_provider_lofty.spool.sample import IDENTITY_BYTES, SAMPLE_ROWS, InputSample
 
 DELIVERED = "delivered"
 ALREADY_DELIVERED = "already_delivered"
@@ -69,9 +69,9 @@ class SpoolRow(NamedTuple):
     cells: Sequence[Any]
     lead_id: int | None = None
     body: bytes | None = None
-    identity: bytes | None = None
+    row_key: bytes | None = None
     fingerprint: bytes | None = None
-    trace: bytes | None = None
+    trace_hash: bytes | None = None
     outcome: str | None = None
     error_field: str | None = None
     error: str | None = None
@@ -86,9 +86,9 @@ class PendingRow(NamedTuple):
     row_number: int
     lead_id: int
     body: bytes
-    identity: bytes
+    row_key: bytes
     fingerprint: bytes
-    trace: bytes
+    trace_hash: bytes
     attempts: int = 0
 
 
@@ -157,7 +157,7 @@ class Spool:
         self._db = _open_unlinked(folder)
         for statement in _SCHEMA:
             self._db.execute(statement)
-        self.known = Known(self._db)
+        self.history = History(self._db)
 
     def close(self) -> None:
         """Free the disk space."""
@@ -277,14 +277,14 @@ class Spool:
             None,
         )
 
-    def take_twin(self, trace: bytes, attempts: int) -> PendingRow | None:
+    def take_twin(self, trace_hash: bytes, attempts: int) -> PendingRow | None:
         """
         Put into doubt one of the waiting rows with this trace.
 
         :param attempts: how often it was sent
         """
         self._db.execute("CREATE INDEX IF NOT EXISTS rows_trace ON rows (trace) WHERE trace IS NOT NULL")
-        row = next(self._checked("trace = ? AND outcome IS NULL AND NOT doubt ORDER BY n LIMIT 1", trace), None)
+        row = next(self._checked("trace = ? AND outcome IS NULL AND NOT doubt ORDER BY n LIMIT 1", trace_hash), None)
         if row is None:
             return None
         self.doubt(Result(row.n, UNKNOWN, attempts=attempts))
@@ -299,17 +299,17 @@ class Spool:
         (count,) = self._db.execute("SELECT COUNT(*) FROM rows WHERE outcome IS NULL AND NOT doubt").fetchone()
         return int(count)
 
-    def identities(self) -> Iterator[bytes]:
+    def row_keys(self) -> Iterator[bytes]:
         """Every different row, whatever its outcome."""
         found = self._db.execute("SELECT DISTINCT identity FROM rows WHERE identity IS NOT NULL")
-        return (identity for (identity,) in found)
+        return (row_key for (row_key,) in found)
 
-    def sketch(self) -> Sketch:
+    def input_sample(self) -> InputSample:
         """Sum up which rows the input has; invalid ones and repeats are not counted."""
         which = f"FROM rows WHERE identity IS NOT NULL AND coalesce(outcome, '') NOT IN ('{INVALID}', '{DUPLICATE}')"
         (count,) = self._db.execute(f"SELECT COUNT(*) {which}").fetchone()
         lowest = self._db.execute(f"SELECT identity {which} ORDER BY identity LIMIT {SAMPLE_ROWS}")
-        return Sketch(int(count), b"".join(identity[:IDENTITY_BYTES] for (identity,) in lowest))
+        return InputSample(int(count), b"".join(row_key[:IDENTITY_BYTES] for (row_key,) in lowest))
 
     def doubt(self, result: Result) -> None:
         """Write down that a row was sent and that no trustworthy answer came, unless its outcome is known."""
@@ -325,7 +325,7 @@ class Spool:
             f"UPDATE rows SET doubt = {_IN_HAND}, http_status = NULL, error_code = NULL, error = NULL WHERE n = ?", (n,)
         )
 
-    def settle(self, result: Result) -> None:
+    def record(self, result: Result) -> None:
         """Write down what came of a row."""
         self._db.execute(
             "UPDATE rows SET outcome = ?, http_status = ?, error_code = ?, error = ?, attempts = ?, sent_at = ?"

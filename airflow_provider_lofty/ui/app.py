@@ -21,7 +21,7 @@ from fastapi.staticfiles import StaticFiles
 
 from airflow_provider_lofty.ui.queries import TaskId, tries_of
 from airflow_provider_lofty.ui.reports import FAILED, OutOfReachError, ReportFile, page_of
-from airflow_provider_lofty.ui.status import standing_of
+from airflow_provider_lofty.ui.status import status_of
 
 _STATIC = Path(__file__).parent / "static"
 _CHUNK = 2**16
@@ -74,7 +74,7 @@ def page() -> FileResponse:
 @router.get("/standing")
 def standing(session: SessionDep, task: Task, try_number: TryNumber = 0) -> dict[str, Any]:
     """Say how far a try is, or what came of it: see :func:`standing_of`."""
-    found = standing_of(session, task, try_number)
+    found = status_of(session, task, try_number)
     if found is None:
         raise HTTPException(404, "Airflow knows no such task, or no such try of it")
     return found

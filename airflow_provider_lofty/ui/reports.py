@@ -157,13 +157,13 @@ def page_of(report: ReportFile, outcome: str, text: str, page: int, code: str = 
     :raises OutOfReachError: as :meth:`ReportFile.table`
     """
     wanted = FAILED_OUTCOMES if outcome == FAILED else (outcome,) if outcome else OUTCOMES
-    sought, first = text.casefold(), (page - 1) * PAGE_ROWS
+    trace_of_body, first = text.casefold(), (page - 1) * PAGE_ROWS
     total, rows = 0, []
     with report.table() as (header, table):
         for cells in table:
             if cells[_OUTCOME] not in wanted or (code and cells[_CODE] != code):
                 continue
-            if sought and not any(sought in cell.casefold() for cell in cells):
+            if trace_of_body and not any(trace_of_body in cell.casefold() for cell in cells):
                 continue
             if first <= total < first + PAGE_ROWS:
                 rows.append(_shown(header, cells))

@@ -15,7 +15,7 @@ from airflow_provider_lofty.ui.queries import RUNNING, TaskId, Try, mapped_of, p
 from airflow_provider_lofty.ui.reports import OutOfReachError, ReportFile, tally
 
 
-def standing_of(session: Session, task: TaskId, try_number: int) -> dict[str, Any] | None:
+def status_of(session: Session, task: TaskId, try_number: int) -> dict[str, Any] | None:
     """
     Describe one try of a task instance.
 
@@ -62,9 +62,9 @@ def _result(task: TaskId, chosen: Try, progress: dict[str, Any]) -> dict[str, An
     file = ReportFile(*task, chosen.number)
     summary: dict[str, Any] | None = progress.get("summary")
     outcomes, groups = _outcomes_of(progress), (summary or {}).get("errors", [])
-    is_told = progress.get("phase") == ENDED and summary is not None
+    knows_limit = progress.get("phase") == ENDED and summary is not None
     report = _report(file, chosen, progress)
-    if report["is_here"] and not is_told:
+    if report["is_here"] and not knows_limit:
         try:
             outcomes, groups = tally(file)
         except OutOfReachError as error:

@@ -9,22 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from support.practice import Log, no_board, row
+from support.practice import Log, no_publisher, row
 
 from airflow_provider_lofty.delivery import delivery, progress
 from airflow_provider_lofty.delivery.delivery import Conduct, Delivery, Stop, StopKind
-from airflow_provider_lofty.delivery.precheck import Existing
+from airflow_provider_lofty.delivery.precheck import Precheck
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.journal import NoJournal
 from airflow_provider_lofty.rows.builder import Mapping
 from airflow_provider_lofty.rows.source import Source, SourceRow
-from airflow_provider_lofty.run.ingest import Intake
+from airflow_provider_lofty.run.ingest import Ingest
 from airflow_provider_lofty.sandbox import Answer, Sandbox, SandboxSettings
 from airflow_provider_lofty.spool.spool import ReportRow, Spool
 
 _CONDUCT: dict[str, Any] = {
-    "max_in_flight": 4, "stop_after_rejections": 20, "settle_seconds": 0.2, "loaded_settle_seconds": 0.2, "authorised_seconds": 10.0,
+    "max_in_flight": 4, "stop_after_rejections": 20, "settle_seconds": 0.2, "resumed_settle_seconds": 0.2, "intent_ttl_seconds": 10.0,
 }  # fmt: skip
 
 
@@ -35,14 +35,14 @@ class Sent:
         self.log, self.stop = Log(), threading.Event()
         self.spool, self.hook = Spool(keep_cells=False), LoftyHook()
         rows = [row(lead_id, text=f"row {n}") for n, lead_id in enumerate(lead_ids, 1)]
-        intake = Intake(Mapping(), self.spool, self.log, no_board(self.log))
-        intake.take(Source("rows", None, (SourceRow(n, tuple(r), tuple(r.values())) for n, r in enumerate(rows, 1))))
-        intake.finish()
+        ingest = Ingest(Mapping(), self.spool, self.log, no_publisher(self.log))
+        ingest.take(Source("rows", None, (SourceRow(n, tuple(r), tuple(r.values())) for n, r in enumerate(rows, 1))))
+        ingest.finish()
         clock = settings.pop("clock", time.monotonic)
         conduct = Conduct(**{**_CONDUCT, **settings})
-        existing = Existing("never", has_lost_journal=False, not_before=0)
+        precheck = Precheck("never", has_lost_journal=False, not_before=0)
         self.delivery = Delivery(
-            self.spool, self.hook, NoJournal(), existing, conduct, self.log, self.stop, clock=clock
+            self.spool, self.hook, NoJournal(), precheck, conduct, self.log, self.stop, clock=clock
         )
 
     def run(self) -> Stop | None:
@@ -284,9 +284,9 @@ def test_a_row_that_no_thread_had_taken_up_when_the_stop_came_was_not_sent(
     assert sent.outcomes == ["delivered"] * arrived + ["not_attempted"] * (40 - arrived)
 
 
-def _wait_for(happened: Callable[[], bool]) -> None:
+def _wait_for(record_failure: Callable[[], bool]) -> None:
     for _ in range(1000):
-        if happened():
+        if record_failure():
             return
         time.sleep(0.01)
     raise AssertionError("it never happened")

@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from support.practice import Log, Store, no_board, row
+from support.practice import Log, Store, no_publisher, row
 
 from airflow_provider_lofty.delivery import delivery
 from airflow_provider_lofty.delivery.precheck import MODES
@@ -36,10 +36,10 @@ from airflow_provider_lofty.journal.journal import Journal, NoJournal
 from airflow_provider_lofty.journal.task_state import KEY, TaskStateJournal
 from airflow_provider_lofty.lofty.answers import Meaning, Verdict
 from airflow_provider_lofty.lofty.pacing import Pacer
-from airflow_provider_lofty.lofty.trace import sought_in
+from airflow_provider_lofty.lofty.trace import trace_in_entry
 from airflow_provider_lofty.rows.builder import Mapping
 from airflow_provider_lofty.rows.source import Source, SourceRow
-from airflow_provider_lofty.run.ingest import Intake
+from airflow_provider_lofty.run.ingest import Ingest
 from airflow_provider_lofty.run.policy import Limit
 from airflow_provider_lofty.run.run import Policy, Run
 from airflow_provider_lofty.spool.spool import OUTCOMES, Spool
@@ -110,8 +110,8 @@ class ModelLofty:
         self.pacer = Pacer(10**9, time.monotonic)
         self.cap = None
         self.settings = SimpleNamespace(
-            max_in_flight=4, settle_seconds=SETTLE_SECONDS, loaded_settle_seconds=SETTLE_SECONDS,
-            authorised_seconds=10.0,
+            max_in_flight=4, settle_seconds=SETTLE_SECONDS, resumed_settle_seconds=SETTLE_SECONDS,
+            intent_ttl_seconds=10.0,
         )  # fmt: skip
         self.requests_made = self.times_throttled = 0
 
@@ -130,7 +130,7 @@ class ModelLofty:
             raise LoftyUnreachable("no usable answer")
         now = self.world.now
         shown = [json.loads(body) for lead, body, at in self.stored if lead == lead_id and at + self.lag <= now]
-        entries = [sought_in(lead_id, self.alters(entry)) for entry in shown]
+        entries = [trace_in_entry(lead_id, self.alters(entry)) for entry in shown]
         return SimpleNamespace(entries=[entry for entry in entries if entry], is_complete=True)
 
     def error_for(self, verdict: Verdict, what: str) -> LoftyError:
@@ -305,30 +305,32 @@ class Tries(RuleBasedStateMachine):
             Limit("a", None), Limit("b", None), Limit("c", None), 1000, self.check_existing, "verify", False
         )
         run = Run(
-            policy, self.lofty, journal, None, log, no_board(log),  # type: ignore[arg-type]
+            policy, self.lofty, journal, None, log, no_publisher(log),  # type: ignore[arg-type]
             is_later_try=self.tries > 1, clock=self.world.clock,
         )  # fmt: skip
         self.counts = {}
         try:
             run.begin()
             with closing(Spool(keep_cells=False)) as run.spool:
-                with run.accounted_for():
-                    intake = Intake(Mapping(unique_key="key" if self.keyed else None), run.spool, log, no_board(log))
-                    intake.take(
+                with run.closing_books():
+                    ingest = Ingest(
+                        Mapping(unique_key="key" if self.keyed else None), run.spool, log, no_publisher(log)
+                    )
+                    ingest.take(
                         Source(
                             "rows",
                             None,
                             (SourceRow(n, tuple(r), tuple(r.values())) for n, r in enumerate(self.given, 1)),
                         )
                     )
-                    intake.finish()
+                    ingest.finish()
                     run.send(threading.Event())
                 self.counts = {name: run.summary[name] for name in OUTCOMES}
                 assert run.summary["read"] == len(self.given) == sum(self.counts.values())
                 self.outcomes = [item.outcome for item in run.spool.report_rows()]
                 self.nothing_is_said_to_be_there_that_is_not()
                 with suppress(LoftyError):
-                    run.judge()
+                    run.raise_for_outcome()
         except Crash:
             pass
         except LoftyError as error:

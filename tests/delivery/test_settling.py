@@ -9,17 +9,17 @@ import pytest
 
 from airflow_provider_lofty.delivery.settling import PATIENCE, Doubt, Page, Proof, Settled, Settling
 from airflow_provider_lofty.journal.journal import Intent
-from airflow_provider_lofty.lofty.trace import Match, Sought, match, sought_in
+from airflow_provider_lofty.lofty.trace import Match, Trace, match, trace_in_entry
 
 SETTLE = 60.0
 CREATED = 1_772_359_200_000
 LATE = PATIENCE * SETTLE
 
 
-def activity(n: int, lead_id: int, kind: str = "Browse", **changes: Any) -> Sought:
+def activity(n: int, lead_id: int, kind: str = "Browse", **changes: Any) -> Trace:
     """Make an activity that is unlike those with other numbers."""
     entry = {"type": kind, "created": CREATED + n * 10**6, "text": f"home {n}", "link": f"link {n}", **changes}
-    found = sought_in(lead_id, entry)
+    found = trace_in_entry(lead_id, entry)
     assert found is not None
     return found
 
@@ -33,33 +33,33 @@ CONTROL_ALTERED = activity(2, 6, text="home")
 class Desk:
     """A settling with its clock, and Lofty's pages as they come in."""
 
-    def __init__(self, *, is_proving: bool = True, **older: Sought) -> None:
+    def __init__(self, *, is_proving: bool = True, **older: Trace) -> None:
         self.now = 0.0
         self.is_idle = True
         self.settling = Settling(older.get, is_proving=is_proving, clock=lambda: self.now)
 
-    def doubt(self, wanted: Sought = SENT, *, sent: float = 0.0, since: float = 1.0) -> Doubt:
-        doubt = Doubt(Intent(wanted.trace, b"f", wanted), None, sent, since, SETTLE)
+    def doubt(self, wanted: Trace = SENT, *, sent: float = 0.0, since: float = 1.0) -> Doubt:
+        doubt = Doubt(Intent(wanted.trace_hash, b"f", wanted), None, sent, since, SETTLE)
         self.settling.add(doubt)
         return doubt
 
-    def page(self, lead_id: int, *entries: Sought, at: float, took: float = 1.0, is_complete: bool = True) -> Page:
+    def page(self, lead_id: int, *entries: Trace, at: float, took: float = 1.0, is_complete: bool = True) -> Page:
         return Page(lead_id, entries, is_complete, at, at + took)
 
-    def take(self, page: Page, claimed: tuple[Sought, ...] = (CONTROL,)) -> list[Settled]:
+    def take(self, page: Page, claimed: tuple[Trace, ...] = (CONTROL,)) -> list[Settled]:
         """Take a page as a run does."""
         self.now = max(self.now, page.ended)
         doubts = [doubt for doubt in self.settling.of_lead(page.lead_id) if doubt.since <= page.started]
-        claims = {one.trace: 1 for one in claimed}
+        claims = {one.trace_hash: 1 for one in claimed}
         found, surplus = match([doubt.wanted for doubt in doubts], page.entries, claims)
         self.settling.look_at_controls(page, surplus, claims)
         return self.settling.take(page, dict(zip(doubts, found, strict=True)), is_idle=self.is_idle)
 
-    def show(self, lead_id: int, *entries: Sought, at: float, **how: Any) -> list[tuple[Proof, str]]:
+    def show(self, lead_id: int, *entries: Trace, at: float, **how: Any) -> list[tuple[Proof, str]]:
         """What a page of this lead settles, and why."""
         return [(end.proof, end.reason) for end in self.take(self.page(lead_id, *entries, at=at, **how))]
 
-    def wants(self, at: float, busy: tuple[int, ...] = ()) -> Sought | None:
+    def wants(self, at: float, busy: tuple[int, ...] = ()) -> Trace | None:
         self.now = at
         return self.settling.next_read(busy, self.is_idle)
 
@@ -283,7 +283,7 @@ def test_a_page_that_is_not_whole_proves_nothing(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("entries", [(), (ALTERED,)])
-def test_when_absence_is_not_to_be_proved_it_never_is(entries: tuple[Sought, ...]) -> None:
+def test_when_absence_is_not_to_be_proved_it_never_is(entries: tuple[Trace, ...]) -> None:
     desk = Desk(is_proving=False)
     desk.is_idle = False
     desk.doubt()
@@ -389,10 +389,10 @@ class TestReading:
 
     def test_a_twin_waits_until_the_doubt_is_over(self, desk: Desk) -> None:
         desk.doubt()
-        assert desk.settling.holds(SENT.trace, 5)
-        assert not desk.settling.holds(CONTROL.trace, 5)
+        assert desk.settling.holds(SENT.trace_hash, 5)
+        assert not desk.settling.holds(CONTROL.trace_hash, 5)
         desk.show(5, SENT, at=2)
-        assert not desk.settling.holds(SENT.trace, 5)
+        assert not desk.settling.holds(SENT.trace_hash, 5)
 
     def test_giving_up_ends_every_doubt(self, desk: Desk) -> None:
         desk.doubt()

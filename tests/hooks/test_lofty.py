@@ -25,7 +25,7 @@ from airflow_provider_lofty.exceptions import (
 )
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.lofty.answers import Meaning
-from airflow_provider_lofty.lofty.trace import sought
+from airflow_provider_lofty.lofty.trace import trace_of_body
 from airflow_provider_lofty.sandbox import Answer, Sandbox, SandboxSettings
 
 Connect = Callable[..., None]
@@ -361,7 +361,7 @@ class TestReading:
 
     def test_what_reading_back_shows_is_recognised(self, lofty: Sandbox, connected: LoftyHook) -> None:
         connected.post_activity(5, body())
-        assert connected.read_back(5, 0).entries == [sought(5, body())]
+        assert connected.read_back(5, 0).entries == [trace_of_body(5, body())]
 
     def test_a_server_that_ignores_the_page_is_not_read_to_its_end(self, lofty: Sandbox, connected: LoftyHook) -> None:
         entries = [{"type": "Browse", "created": 5, "text": "t", "link": "l"}] * 100

@@ -130,7 +130,7 @@ def test_a_run_takes_over_what_a_dead_one_held(lofty: Sandbox, journal: str, mon
 
     rows = ROW_LIST[:40]
     with monkeypatch.context() as patch:
-        patch.setattr(Spool, "settle", dies)
+        patch.setattr(Spool, "record", dies)
         with pytest.raises(KeyboardInterrupt):
             run(task_instance(run_id="dead"), rows=rows, journal_conn_id=journal)
     assert len(lofty.activities) == 1

@@ -9,28 +9,28 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from airflow_provider_lofty.journal.commits import Records, Tail
+from airflow_provider_lofty.journal.commits import CommitLog, Records
 from airflow_provider_lofty.journal.journal import DELIVERED, DOUBTED, REJECTED, WITHDRAWN, Closing, Intent
-from airflow_provider_lofty.lofty.trace import Sought
+from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.rows.values import ACTIVITY_TYPES
-from airflow_provider_lofty.spool.history import KnownRow
+from airflow_provider_lofty.spool.history import PastRow
 
 MOST_ATTEMPTS = 15
 
 
 def made(n: int, attempts: int = 0, *, keyed: bool = False) -> Intent:
     """Make an intent that differs from others in every part."""
-    identity = b"i%011d" % n
-    trace = b"t%011d" % n if keyed else identity
+    row_key = b"i%011d" % n
+    trace_hash = b"t%011d" % n if keyed else row_key
     kind = ACTIVITY_TYPES[n % len(ACTIVITY_TYPES)]
-    wanted = Sought(2**63 - 1 - n, trace, kind, 1_772_359_200_000 + n, b"x%02d" % (n % 100), b"l%02d" % (n % 100))
-    return Intent(identity, b"f%03d" % (n % 1000), wanted, attempts)
+    wanted = Trace(2**63 - 1 - n, trace_hash, kind, 1_772_359_200_000 + n, b"x%02d" % (n % 100), b"l%02d" % (n % 100))
+    return Intent(row_key, b"f%03d" % (n % 1000), wanted, attempts)
 
 
-def closed(intent: Intent, state: str = DELIVERED, *said: Any) -> KnownRow:
+def closed(intent: Intent, state: str = DELIVERED, *said: Any) -> PastRow:
     status, code, error = [*said, None, None, None][:3]
-    return KnownRow(
-        intent.identity, state, intent.fingerprint, intent.sought.trace, status, code, error, intent.attempts + 1
+    return PastRow(
+        intent.row_key, state, intent.fingerprint, intent.trace.trace_hash, status, code, error, intent.attempts + 1
     )
 
 
@@ -40,7 +40,7 @@ class Written:
     def __init__(self, keyed: bool = False, carried: Sequence[Intent] = ()) -> None:
         self.records = Records(keyed)
         self.carried = carried
-        self.tail = Tail(self.records, carried)
+        self.tail = CommitLog(self.records, carried)
         self.lines: list[str] = []
 
     def commit(self, intents: Sequence[Intent] = (), closings: Sequence[Closing] = ()) -> None:
@@ -48,8 +48,8 @@ class Written:
         self.tail.apply(self.lines[-1])
 
     @property
-    def read_again(self) -> Tail:
-        tail = Tail(self.records, self.carried)
+    def read_again(self) -> CommitLog:
+        tail = CommitLog(self.records, self.carried)
         for line in self.lines:
             tail.apply(line)
         return tail
@@ -68,7 +68,7 @@ class TestLine:
         assert lengths == [37 * 3 * 4 // 3, 49 * 3 * 4 // 3]
 
     def test_writing_a_line_changes_nothing_until_it_is_taken_in(self) -> None:
-        tail = Tail(Records(False))
+        tail = CommitLog(Records(False))
         line = tail.line([made(1)], [])
         assert tail.open == []
         tail.apply(line)
@@ -230,7 +230,7 @@ _INTENTS = Records(False).pack([made(1)])
     ],
 )
 def test_a_damaged_line_is_refused(line: str) -> None:
-    tail = Tail(Records(False), [made(0)])
+    tail = CommitLog(Records(False), [made(0)])
     with pytest.raises(ValueError, match="."):
         tail.apply(line)
 
@@ -249,28 +249,28 @@ COMMITS = st.lists(
 @given(commits=COMMITS, keyed=st.booleans(), carried=st.integers(0, 3))
 def test_lines_read_again_lead_to_what_was_committed(commits: Any, keyed: bool, carried: int) -> None:
     written = Written(keyed, [made(n, keyed=keyed) for n in range(carried)])
-    still_open = {intent.identity: intent for intent in written.carried}
-    ended: list[KnownRow] = []
+    still_open = {intent.row_key: intent for intent in written.carried}
+    ended: list[PastRow] = []
     for intended, ends in commits:
         intents = [made(n, attempts, keyed=keyed) for n, attempts in intended]
-        anew = {intent.identity: intent.attempts for intent in intents}
+        anew = {intent.row_key: intent.attempts for intent in intents}
         closings = []
         for n, state in ends:
             intent = made(n, keyed=keyed)
-            intent = still_open.get(intent.identity, intent)
-            if intent.identity in anew and (state != DOUBTED or anew[intent.identity] == intent.attempts):
+            intent = still_open.get(intent.row_key, intent)
+            if intent.row_key in anew and (state != DOUBTED or anew[intent.row_key] == intent.attempts):
                 continue  # a row is intended anew after doubt only, and then as sent once more
             closings.append(Closing(intent, state, 400, None, "no") if state == REJECTED else Closing(intent, state))
             if state == DOUBTED:
-                is_open = intent.identity in still_open
+                is_open = intent.row_key in still_open
                 attempts = min(intent.attempts + is_open, MOST_ATTEMPTS)
-                still_open[intent.identity] = intent._replace(attempts=attempts)
+                still_open[intent.row_key] = intent._replace(attempts=attempts)
                 continue
-            still_open.pop(intent.identity, None)
+            still_open.pop(intent.row_key, None)
             if state != WITHDRAWN:
                 ended.append(closed(intent, state, *closings[-1][2:]))
         written.commit(intents, closings)
-        still_open.update((intent.identity, intent) for intent in intents)
+        still_open.update((intent.row_key, intent) for intent in intents)
         for tail in (written.tail, written.read_again):
             assert sorted(tail.open) == sorted(still_open.values())
             assert sorted(tail.closed, key=repr) == sorted(ended, key=repr)

@@ -17,7 +17,7 @@ import pytest
 from support.practice import Log
 
 from airflow_provider_lofty.delivery.progress import Progress
-from airflow_provider_lofty.delivery.recorder import Ledger
+from airflow_provider_lofty.delivery.recorder import Recorder
 from airflow_provider_lofty.journal import database as sql
 from airflow_provider_lofty.journal.database import RUNS_TABLE, TABLE, SqlJournal, TaskPlace
 from airflow_provider_lofty.journal.journal import (
@@ -28,17 +28,17 @@ from airflow_provider_lofty.journal.journal import (
     REJECTED,
     WITHDRAWN,
     Closing,
-    Freed,
     Intent,
     JournalError,
     JournalUnusable,
-    Recalled,
+    Loaded,
+    Released,
     intent_of,
 )
-from airflow_provider_lofty.lofty.trace import Sought
+from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.rows.values import ACTIVITY_TYPES
-from airflow_provider_lofty.spool.history import HELD, KEY_OF_ANOTHER, Known, KnownRow
-from airflow_provider_lofty.spool.sample import SAMPLE_ROWS, Sketch
+from airflow_provider_lofty.spool.history import CLAIMED, KEY_OF_ANOTHER, History, PastRow
+from airflow_provider_lofty.spool.sample import SAMPLE_ROWS, InputSample
 from airflow_provider_lofty.spool.spool import ALREADY_DELIVERED, INVALID, PendingRow, Spool, SpoolRow
 
 STALE_SECONDS = 60.0
@@ -98,28 +98,28 @@ class Memory:
     def __init__(self, rows: Iterable[bytes] = ()) -> None:
         self._rows = list(rows)
         self._db = sqlite3.connect(":memory:")
-        self.known = Known(self._db)
+        self.history = History(self._db)
 
-    def identities(self) -> Iterator[bytes]:
+    def row_keys(self) -> Iterator[bytes]:
         return iter(self._rows)
 
     def close(self) -> None:
         self._db.close()
 
-    def read(self) -> dict[bytes, KnownRow]:
-        return {row[0]: KnownRow(*row) for row in self._db.execute("SELECT * FROM known")}
+    def read(self) -> dict[bytes, PastRow]:
+        return {row[0]: PastRow(*row) for row in self._db.execute("SELECT * FROM known")}
 
 
 class Learned(NamedTuple):
     """What a journal knew when a run began."""
 
     knows_all: bool
-    recalled: Recalled
-    rows: dict[bytes, KnownRow]
+    loaded: Loaded
+    rows: dict[bytes, PastRow]
 
     @property
     def states(self) -> dict[bytes, str]:
-        return {identity: row.state for identity, row in self.rows.items()}
+        return {row_key: row.state for row_key, row in self.rows.items()}
 
 
 class Parties:
@@ -138,15 +138,15 @@ class Parties:
 
     def learn(self, journal: SqlJournal, rows: Iterable[int] = (), *, is_later_try: bool = False) -> Learned:
         knows_all = journal.begin(is_later_try=is_later_try)
-        with closing(Memory(made(n).identity for n in rows)) as memory:
-            recalled = journal.recall(memory)
-            return Learned(knows_all, recalled, memory.read())
+        with closing(Memory(made(n).row_key for n in rows)) as memory:
+            loaded = journal.load(memory)
+            return Learned(knows_all, loaded, memory.read())
 
     def started(self, run: str = "r", **settings: Any) -> SqlJournal:
         """A journal as it is when sending begins."""
         journal = self.journal(run, **settings)
         self.learn(journal)
-        journal.start(sketch(0))
+        journal.start(input_sample(0))
         return journal
 
 
@@ -159,13 +159,13 @@ def made(n: int, attempts: int = 0) -> Intent:
     """Make an intent that differs from others in every part."""
     kind = ACTIVITY_TYPES[n % len(ACTIVITY_TYPES)]
     marks = b"x%02d" % (n % 100), b"l%02d" % (n % 100)
-    wanted = Sought(2**63 - 1 - n, b"t%011d" % n, kind, 1_772_359_200_000 + n, *marks)
+    wanted = Trace(2**63 - 1 - n, b"t%011d" % n, kind, 1_772_359_200_000 + n, *marks)
     return Intent(b"i%011d" % n, b"f%03d" % (n % 1000), wanted, attempts)
 
 
-def sketch(rows: int) -> Sketch:
+def input_sample(rows: int) -> InputSample:
     """Sum up an input of so many rows."""
-    return Sketch(rows, b"".join(b"%06d" % n for n in range(min(rows, SAMPLE_ROWS))))
+    return InputSample(rows, b"".join(b"%06d" % n for n in range(min(rows, SAMPLE_ROWS))))
 
 
 ONE = made(1)
@@ -179,7 +179,7 @@ def closed(state: str, *intents: Intent) -> list[Closing]:
 
 class TestTables:
     def test_they_are_made_on_first_use_and_used_from_then_on(self, parties: Parties) -> None:
-        assert parties.learn(parties.journal(), [1]) == Learned(True, Recalled([]), {})
+        assert parties.learn(parties.journal(), [1]) == Learned(True, Loaded([]), {})
         assert parties.database.rows("row_key") == []
         assert parties.learn(parties.journal(), [1], is_later_try=True).knows_all is True
         assert parties.database.do(f"SELECT COUNT(*) FROM {RUNS_TABLE}") == [(1,)]
@@ -243,12 +243,12 @@ class TestTables:
         parties.database.connect = committing(parties.database.connect)
         a, b = parties.started("a"), parties.started("b")
         a.commit([ONE, made(2)], ())
-        assert set(b.commit([ONE, made(3)], ())) == {ONE.identity}
+        assert set(b.commit([ONE, made(3)], ())) == {ONE.row_key}
         a.commit((), [*closed(DELIVERED, ONE), *closed(REJECTED, made(2))])
-        assert list(b.tend()) == [Freed(ONE.identity, DELIVERED)]
+        assert list(b.heartbeat()) == [Released(ONE.row_key, DELIVERED)]
         assert parties.learn(parties.journal("a"), range(4)).states == {
-            ONE.identity: DELIVERED,
-            made(2).identity: REJECTED,
+            ONE.row_key: DELIVERED,
+            made(2).row_key: REJECTED,
         }
 
 
@@ -284,7 +284,7 @@ class TestBlindness:
         for n in range(4):
             self.later(parties)
             journal = parties.started("a", max_tries=n)
-            journal.start(sketch(10))
+            journal.start(input_sample(10))
             journal.commit([made(n)], closed(DELIVERED, *map(made, range(n))))
             assert not self.knows_all(parties, max_tries=n)
 
@@ -307,7 +307,7 @@ class TestBlindness:
 
     def test_rows_that_were_purged_are_not_known(self, parties: Parties) -> None:
         journal = parties.started("a")
-        journal.start(sketch(10))
+        journal.start(input_sample(10))
         journal.commit([ONE], ())
         journal.commit([], closed(DELIVERED, ONE))
         parties.started("b").commit([made(2)], ())
@@ -316,20 +316,20 @@ class TestBlindness:
         for _ in range(2):
             self.later(parties)
         journal = parties.started("a")
-        journal.start(sketch(10))
+        journal.start(input_sample(10))
         journal.commit([ONE], ())
         self.later(parties)
 
     def test_nor_are_those_of_a_try_that_died_before_it_closed_any(self, parties: Parties) -> None:
         journal = parties.started("a")
-        journal.start(sketch(10))
+        journal.start(input_sample(10))
         journal.commit([ONE], ())
         parties.database.do(f"DELETE FROM {TABLE} WHERE run_id = 'a'")
         assert not self.knows_all(parties)
 
     def test_a_try_that_was_stopped_before_its_first_row_left_nothing_to_purge(self, parties: Parties) -> None:
         journal = parties.started("a")
-        journal.start(sketch(10))
+        journal.start(input_sample(10))
         journal.commit([ONE], ())
         journal.commit((), [Closing(ONE, WITHDRAWN)])
         assert self.knows_all(parties)
@@ -347,7 +347,7 @@ class TestBlindness:
             parties.database.connect = lambda left=left: Flaky(connect(), left, stays_down=stays_down)
             with suppress(JournalError), closing(parties.journal("a", task=task)) as journal:
                 parties.learn(journal, [1], is_later_try=True)
-                journal.start(sketch(1))
+                journal.start(input_sample(1))
                 journal.commit([ONE], ())
                 journal.commit((), closed(DELIVERED, ONE))
             parties.database.connect = connect
@@ -358,11 +358,11 @@ class TestClaims:
     def test_a_row_is_one_runs_until_it_is_delivered(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
         assert set(a.commit([ONE], ())) == set()
-        assert set(b.commit([ONE, made(2)], ())) == {ONE.identity}
-        assert list(b.tend()) == []
+        assert set(b.commit([ONE, made(2)], ())) == {ONE.row_key}
+        assert list(b.heartbeat()) == []
         a.commit((), closed(DELIVERED, ONE))
-        assert list(b.tend()) == [Freed(ONE.identity, DELIVERED)]
-        assert list(b.tend()) == []
+        assert list(b.heartbeat()) == [Released(ONE.row_key, DELIVERED)]
+        assert list(b.heartbeat()) == []
 
     @pytest.mark.parametrize("state", [WITHDRAWN, REJECTED])
     def test_what_is_certainly_not_stored_is_free_for_others(self, parties: Parties, state: str) -> None:
@@ -370,51 +370,51 @@ class TestClaims:
         a.commit([ONE], ())
         b.commit([ONE], ())
         a.commit((), closed(state, ONE))
-        assert list(b.tend()) == [Freed(ONE.identity, WITHDRAWN)]
+        assert list(b.heartbeat()) == [Released(ONE.row_key, WITHDRAWN)]
         assert set(b.commit([ONE], ())) == set()
-        assert set(a.commit([ONE], ())) == {ONE.identity}
+        assert set(a.commit([ONE], ())) == {ONE.row_key}
         assert parties.database.rows("run_id, state") == [("b", INTENDED)]
 
     def test_a_row_in_doubt_stays_its_owners(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
         a.commit([ONE], ())
         a.commit((), closed(DOUBTED, ONE))
-        assert set(b.commit([ONE], ())) == {ONE.identity}
-        assert list(b.tend()) == []
+        assert set(b.commit([ONE], ())) == {ONE.row_key}
+        assert list(b.heartbeat()) == []
         assert parties.database.rows("run_id, state, attempts") == [("a", INTENDED, 1)]
 
     def test_a_delivered_row_is_refused_and_told_at_once(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
         a.commit([ONE], ())
         a.commit((), closed(DELIVERED, ONE))
-        assert set(b.commit([ONE], ())) == {ONE.identity}
-        assert list(b.tend()) == [Freed(ONE.identity, DELIVERED)]
+        assert set(b.commit([ONE], ())) == {ONE.row_key}
+        assert list(b.heartbeat()) == [Released(ONE.row_key, DELIVERED)]
 
     def test_of_many_rows_only_those_that_are_held_are_refused(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
         held = [made(n) for n in range(0, 900, 90)]
         a.commit(held, ())
         everything = [made(n) for n in range(900)]
-        assert set(b.commit(everything, ())) == {intent.identity for intent in held}
+        assert set(b.commit(everything, ())) == {intent.row_key for intent in held}
         assert parties.database.do(f"SELECT run_id, COUNT(*) FROM {TABLE} GROUP BY run_id ORDER BY 1") == [
             ("a", 10),
             ("b", 890),
         ]
         b.commit((), closed(DELIVERED, *(intent for intent in everything if intent not in held)))
         a.commit((), closed(DELIVERED, *held))
-        assert len(b.tend()) == 10
+        assert len(b.heartbeat()) == 10
         assert parties.database.rows("DISTINCT state") == [(DELIVERED,)]
 
     def test_its_owner_may_intend_a_row_again(self, parties: Parties) -> None:
         a = parties.started("a")
         a.commit([ONE], ())
         a.commit([made(1, 2), made(2)], closed(DOUBTED, ONE))
-        assert parties.database.rows("row_key, attempts") == [(ONE.identity.hex(), 2), (made(2).identity.hex(), 0)]
+        assert parties.database.rows("row_key, attempts") == [(ONE.row_key.hex(), 2), (made(2).row_key.hex(), 0)]
 
     def test_two_tasks_of_one_run_are_two_parties(self, parties: Parties) -> None:
         parties.started(index=0).commit([ONE], ())
-        assert set(parties.started(index=1).commit([ONE], ())) == {ONE.identity}
-        assert set(parties.started(task="other").commit([ONE], ())) == {ONE.identity}
+        assert set(parties.started(index=1).commit([ONE], ())) == {ONE.row_key}
+        assert set(parties.started(task="other").commit([ONE], ())) == {ONE.row_key}
 
     def test_scopes_do_not_see_each_other(self, parties: Parties) -> None:
         a = parties.started("a")
@@ -425,7 +425,7 @@ class TestClaims:
         assert set(other.commit([ONE, made(2)], ())) == set()
         other.commit((), closed(REJECTED, ONE))
         with closing(Memory()) as memory:
-            other.recall_lead(ONE.sought.lead_id, memory)
+            other.load_lead(ONE.trace.lead_id, memory)
             assert memory.read() == {}
         assert [(scope.strip(), state) for scope, state in parties.database.rows("scope, state")] == [
             ("another", INTENDED), ("another", REJECTED), ("lofty", DELIVERED), ("lofty", INTENDED),
@@ -438,10 +438,10 @@ class TestDeadOwners:
         a.commit([made(1, 3)], ())
         b.commit([ONE], ())
         parties.now += STALE_SECONDS - 1
-        assert list(b.tend()) == []
+        assert list(b.heartbeat()) == []
         parties.now += 1
-        assert list(b.tend()) == [Freed(ONE.identity, DOUBTED, made(1, 3))]
-        assert list(b.tend()) == []
+        assert list(b.heartbeat()) == [Released(ONE.row_key, DOUBTED, made(1, 3))]
+        assert list(b.heartbeat()) == []
         assert parties.database.rows("run_id, state, attempts") == [("b", INTENDED, 3)]
         b.commit((), closed(DELIVERED, made(1, 3)))
         assert parties.database.rows("run_id, state") == [("b", DELIVERED)]
@@ -451,8 +451,8 @@ class TestDeadOwners:
         a.commit([ONE], ())
         b.commit([ONE], ())
         parties.now += STALE_SECONDS
-        b.tend()
-        assert set(a.commit([ONE], ())) == {ONE.identity}
+        b.heartbeat()
+        assert set(a.commit([ONE], ())) == {ONE.row_key}
         for state in (DOUBTED, WITHDRAWN, DELIVERED, REJECTED):
             a.commit((), closed(state, ONE))
             assert parties.database.rows("run_id, state, attempts") == [("b", INTENDED, 0)]
@@ -463,7 +463,7 @@ class TestDeadOwners:
         a.commit(rows, ())
         b.commit(rows, ())
         parties.now += STALE_SECONDS
-        assert [freed.state for freed in b.tend()] == [DOUBTED] * len(rows)
+        assert [released.state for released in b.heartbeat()] == [DOUBTED] * len(rows)
         return a, b
 
     @pytest.mark.parametrize("state", [DOUBTED, ABANDONED, WITHDRAWN, REJECTED])
@@ -476,17 +476,17 @@ class TestDeadOwners:
         a, b = self.robbed(parties, ONE, made(2), made(3))
         a.commit((), [*closed(DELIVERED, ONE), *closed(REJECTED, made(2)), *closed(DELIVERED, made(3))])
         assert parties.database.rows("row_key, state, http_status") == [
-            (ONE.identity.hex(), DELIVERED, 200),
-            (made(2).identity.hex(), INTENDED, None),
-            (made(3).identity.hex(), DELIVERED, 200),
+            (ONE.row_key.hex(), DELIVERED, 200),
+            (made(2).row_key.hex(), INTENDED, None),
+            (made(3).row_key.hex(), DELIVERED, 200),
         ]
         for state in (DOUBTED, ABANDONED, WITHDRAWN, REJECTED):
             b.commit((), closed(state, ONE))
-        assert set(b.commit([made(3, 1)], ())) == {made(3).identity}
-        assert list(b.tend()) == [Freed(made(3).identity, DELIVERED)]
+        assert set(b.commit([made(3, 1)], ())) == {made(3).row_key}
+        assert list(b.heartbeat()) == [Released(made(3).row_key, DELIVERED)]
         assert parties.learn(parties.journal("c"), range(4)).states == {
-            ONE.identity: DELIVERED,
-            made(3).identity: DELIVERED,
+            ONE.row_key: DELIVERED,
+            made(3).row_key: DELIVERED,
         }
 
     @pytest.mark.parametrize("state", [WITHDRAWN, REJECTED, DELIVERED])
@@ -494,9 +494,9 @@ class TestDeadOwners:
         a, b = self.robbed(parties, ONE, made(2))
         b.commit((), closed(state, ONE, made(2)))
         a.commit((), closed(DELIVERED, ONE))
-        (found,) = [row[1:] for row in parties.database.rows("row_key, state, error") if row[0] == ONE.identity.hex()]
+        (found,) = [row[1:] for row in parties.database.rows("row_key, state, error") if row[0] == ONE.row_key.hex()]
         assert found == (DELIVERED, None)
-        assert parties.learn(parties.journal("c"), [1]).states == {ONE.identity: DELIVERED}
+        assert parties.learn(parties.journal("c"), [1]).states == {ONE.row_key: DELIVERED}
         assert len(parties.database.rows("row_key")) == (1 if state == WITHDRAWN else 2)
 
     @pytest.mark.parametrize(("owners", "mine"), [(90, 20), (20, 90)])
@@ -507,9 +507,9 @@ class TestDeadOwners:
         a.commit([ONE], ())
         b.commit([ONE], ())
         parties.now += 89
-        assert list(b.tend()) == []
+        assert list(b.heartbeat()) == []
         parties.now += 1
-        assert [freed.state for freed in b.tend()] == [DOUBTED]
+        assert [released.state for released in b.heartbeat()] == [DOUBTED]
         assert parties.database.rows("run_id, stale_seconds") == [("b", mine)]
 
     def test_part_of_a_second_is_a_whole_one(self, parties: Parties) -> None:
@@ -522,8 +522,8 @@ class TestDeadOwners:
         b.commit([ONE], ())
         for _ in range(50):
             parties.now += STALE_SECONDS / 2
-            a.tend()
-            assert list(b.tend()) == []
+            a.heartbeat()
+            assert list(b.heartbeat()) == []
         assert parties.database.rows("run_id, state") == [("a", INTENDED)]
 
     @pytest.mark.parametrize("pause", [0.1, 0.7])
@@ -533,16 +533,16 @@ class TestDeadOwners:
 
         a, b = parties.started("a"), parties.started("b")
         with closing(Spool(keep_cells=False)) as spool:
-            ledger = Ledger(spool, a, Progress(1, Log(), clock), clock)
-            ledger.intend([ONE])
+            recorder = Recorder(spool, a, Progress(1, Log(), clock), clock)
+            recorder.intend([ONE])
             b.commit([ONE], ())
             for _ in range(int(2 * STALE_SECONDS / pause)):
                 parties.now += pause
-                ledger.intend([made(2)])
-                ledger.withdraw(made(2))
-                ledger.tend()
-                assert list(b.tend()) == []
-        assert ("a", ONE.identity.hex(), INTENDED) in parties.database.rows("run_id, row_key, state")
+                recorder.intend([made(2)])
+                recorder.withdraw(made(2))
+                recorder.heartbeat()
+                assert list(b.heartbeat()) == []
+        assert ("a", ONE.row_key.hex(), INTENDED) in parties.database.rows("run_id, row_key, state")
 
     def test_an_owner_that_intends_anew_is_alive(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
@@ -551,7 +551,7 @@ class TestDeadOwners:
         for attempts in range(1, 20):
             parties.now += STALE_SECONDS - 1
             a.commit([made(1, attempts)], ())
-            assert list(b.tend()) == []
+            assert list(b.heartbeat()) == []
 
     def test_signs_of_life_are_not_written_all_the_time(self, parties: Parties) -> None:
         a = parties.started("a")
@@ -559,7 +559,7 @@ class TestDeadOwners:
         signs = set()
         for _ in range(100):
             parties.now += 1
-            a.tend()
+            a.heartbeat()
             signs.update(parties.database.rows("sign_of_life"))
         assert 5 <= len(signs) <= 12
 
@@ -569,12 +569,12 @@ class TestDeadOwners:
         for waiting in (b, c):
             waiting.commit([ONE], ())
         parties.now += STALE_SECONDS
-        assert [freed.state for freed in b.tend()] == [DOUBTED]
-        assert list(c.tend()) == []
+        assert [released.state for released in b.heartbeat()] == [DOUBTED]
+        assert list(c.heartbeat()) == []
         parties.now += STALE_SECONDS - 1
-        assert list(c.tend()) == []
+        assert list(c.heartbeat()) == []
         b.commit((), closed(DELIVERED, ONE))
-        assert [freed.state for freed in c.tend()] == [DELIVERED]
+        assert [released.state for released in c.heartbeat()] == [DELIVERED]
 
     def test_a_later_try_of_the_same_task_takes_its_claims_at_once_in_doubt(self, parties: Parties) -> None:
         a = parties.started("a")
@@ -583,10 +583,10 @@ class TestDeadOwners:
         parties.started("b").commit([made(4)], ())
         again = parties.journal("a")
         learned = parties.learn(again, [2])
-        assert set(learned.recalled.doubtful) == {made(1, 1), made(2)}
-        assert learned.states == {made(2).identity: INTENDED}
+        assert set(learned.loaded.doubtful) == {made(1, 1), made(2)}
+        assert learned.states == {made(2).row_key: INTENDED}
         again.commit((), closed(DELIVERED, made(1, 1)))
-        assert parties.learn(parties.journal("a")).recalled.doubtful == [made(2)]
+        assert parties.learn(parties.journal("a")).loaded.doubtful == [made(2)]
 
 
 class TestRecalling:
@@ -597,33 +597,33 @@ class TestRecalling:
             a.commit(rows[start : start + 500], ())
         a.commit((), closed(DELIVERED, *rows))
         learned = parties.learn(parties.journal("b"), range(100, 1100))
-        assert learned.states == {made(n).identity: DELIVERED for n in range(100, 1000)}
-        assert learned.rows[made(500).identity] == KnownRow(
-            made(500).identity, DELIVERED, made(500).fingerprint, made(500).sought.trace, 200, None, None, 1
+        assert learned.states == {made(n).row_key: DELIVERED for n in range(100, 1000)}
+        assert learned.rows[made(500).row_key] == PastRow(
+            made(500).row_key, DELIVERED, made(500).fingerprint, made(500).trace.trace_hash, 200, None, None, 1
         )
-        assert (learned.knows_all, learned.recalled) == (True, Recalled([]))
+        assert (learned.knows_all, learned.loaded) == (True, Loaded([]))
 
     def test_a_later_try_knows_how_much_is_gone(self, parties: Parties) -> None:
         a = parties.started("a")
-        a.start(sketch(10))
+        a.start(input_sample(10))
         a.commit([made(n) for n in range(10)], ())
         a.commit((), closed(DELIVERED, *map(made, range(10))))
-        assert parties.learn(parties.journal("a"), range(3, 20)).recalled == Recalled([], sketch(10), 10, 3)
+        assert parties.learn(parties.journal("a"), range(3, 20)).loaded == Loaded([], input_sample(10), 10, 3)
 
     def test_another_source_knows_what_was_delivered_and_what_is_in_doubt(self, parties: Parties) -> None:
         a = parties.started("a")
-        a.start(sketch(10))
+        a.start(input_sample(10))
         a.commit([made(n) for n in range(3)], ())
         a.commit((), [*closed(DELIVERED, made(0)), *closed(REJECTED, made(1))])
         learned = parties.learn(parties.journal("a", source="another"), range(3))
-        assert (learned.knows_all, learned.recalled) == (False, Recalled([made(2)]))
-        assert learned.states == {made(0).identity: DELIVERED, made(2).identity: INTENDED}
+        assert (learned.knows_all, learned.loaded) == (False, Loaded([made(2)]))
+        assert learned.states == {made(0).row_key: DELIVERED, made(2).row_key: INTENDED}
 
     def test_refused_rows_are_known_to_the_same_task_only(self, parties: Parties) -> None:
         a = parties.started("a")
         a.commit([ONE], ())
         a.commit((), closed(REJECTED, ONE))
-        found = parties.learn(parties.journal("a"), [1]).rows[ONE.identity]
+        found = parties.learn(parties.journal("a"), [1]).rows[ONE.row_key]
         assert (found.state, found.status, found.code, found.error) == (REJECTED, *SAID[REJECTED])
         b = parties.journal("b")
         assert parties.learn(b, [1]).rows == {}
@@ -637,11 +637,11 @@ class TestRecalling:
         a.commit([ONE, made(2)], ())
         a.commit((), [*closed(REJECTED, ONE), *closed(DELIVERED, made(2))])
         cleared = parties.journal("a", max_tries=1)
-        assert parties.learn(cleared, [1, 2]).states == {made(2).identity: DELIVERED}
-        cleared.start(sketch(2))
+        assert parties.learn(cleared, [1, 2]).states == {made(2).row_key: DELIVERED}
+        cleared.start(input_sample(2))
         assert set(cleared.commit([ONE], ())) == set()
         cleared.commit((), closed(REJECTED, ONE))
-        assert parties.learn(parties.journal("a", max_tries=1), [1]).states == {ONE.identity: REJECTED}
+        assert parties.learn(parties.journal("a", max_tries=1), [1]).states == {ONE.row_key: REJECTED}
         assert parties.learn(parties.journal("a", max_tries=2), [1]).states == {}
 
     def test_a_third_try_after_a_clear_does_not_remember_them_either(self, parties: Parties) -> None:
@@ -652,22 +652,22 @@ class TestRecalling:
         assert parties.learn(parties.journal("a", max_tries=1), [1]).states == {}
 
     def test_of_a_lead_it_tells_what_others_delivered_and_hold(self, parties: Parties) -> None:
-        lead = ONE.sought.lead_id
-        same_lead = [intent._replace(sought=intent.sought._replace(lead_id=lead)) for intent in map(made, range(1, 6))]
+        lead = ONE.trace.lead_id
+        same_lead = [intent._replace(trace=intent.trace._replace(lead_id=lead)) for intent in map(made, range(1, 6))]
         a, b = parties.started("a"), parties.started("b")
         a.commit(same_lead[:3], ())
         a.commit((), [*closed(DELIVERED, same_lead[0]), *closed(REJECTED, same_lead[1])])
         b.commit([same_lead[3]], ())
         with closing(Memory()) as memory:
-            b.recall_lead(lead, memory)
-            assert {identity: row.state for identity, row in memory.read().items()} == {
-                same_lead[0].identity: DELIVERED,
-                same_lead[2].identity: HELD,
+            b.load_lead(lead, memory)
+            assert {row_key: row.state for row_key, row in memory.read().items()} == {
+                same_lead[0].row_key: DELIVERED,
+                same_lead[2].row_key: CLAIMED,
             }
             a.commit((), closed(WITHDRAWN, same_lead[2]))
-            b.recall_lead(lead, memory)
+            b.load_lead(lead, memory)
             assert {row.state for row in memory.read().values()} == {DELIVERED}
-            b.recall_lead(5, memory)
+            b.load_lead(5, memory)
             assert len(memory.read()) == 1
 
 
@@ -682,27 +682,27 @@ class TestSharedKeys:
     @pytest.mark.parametrize("other", [{"dag": "another"}, {"task": "another"}])
     def test_what_another_dag_or_task_delivered_says_to_which_lead(self, parties: Parties, other: Any) -> None:
         self.delivered(parties, "a", **other)
-        found = parties.learn(parties.journal("b"), [1]).rows[ONE.identity]
-        assert (found.state, found.foreign_lead) == (DELIVERED, ONE.sought.lead_id)
+        found = parties.learn(parties.journal("b"), [1]).rows[ONE.row_key]
+        assert (found.state, found.foreign_lead) == (DELIVERED, ONE.trace.lead_id)
 
     def test_what_this_task_delivered_in_any_run_does_not(self, parties: Parties) -> None:
         self.delivered(parties, "a", index=3)
         for run in ("a", "b"):
-            found = parties.learn(parties.journal(run, index=5), [1]).rows[ONE.identity]
+            found = parties.learn(parties.journal(run, index=5), [1]).rows[ONE.row_key]
             assert (found.state, found.foreign_lead) == (DELIVERED, None)
 
     @pytest.mark.parametrize("is_same_lead", [True, False])
     def test_a_row_for_another_lead_is_not_taken_for_delivered(self, parties: Parties, is_same_lead: bool) -> None:
         self.delivered(parties, "a", dag="another")
-        lead_id = ONE.sought.lead_id - (not is_same_lead)
+        lead_id = ONE.trace.lead_id - (not is_same_lead)
         with closing(Spool(keep_cells=False)) as spool:
             spool.add_source("leads")
-            spool.add(SpoolRow(0, 1, (), (), lead_id, b"{}", ONE.identity, ONE.fingerprint, b"trace"))
+            spool.add(SpoolRow(0, 1, (), (), lead_id, b"{}", ONE.row_key, ONE.fingerprint, b"trace"))
             spool.flush()
             journal = parties.journal("b")
             journal.begin(is_later_try=False)
-            journal.recall(spool)
-            spool.known.apply()
+            journal.load(spool)
+            spool.history.apply()
             (row,) = spool.report_rows()
         expected = (ALREADY_DELIVERED, None, None) if is_same_lead else (INVALID, "unique_key", KEY_OF_ANOTHER)
         assert (row.outcome, row.error_field, row.error) == expected
@@ -713,7 +713,7 @@ class TestClosing:
         a = parties.started("a")
         a.commit((), [Closing(ONE, DELIVERED, None, None, "Lofty has it already")])
         assert parties.database.rows("state, run_id, error") == [(DELIVERED, "a", "Lofty has it already")]
-        assert parties.learn(parties.journal("b"), [1]).states == {ONE.identity: DELIVERED}
+        assert parties.learn(parties.journal("b"), [1]).states == {ONE.row_key: DELIVERED}
 
     @pytest.mark.parametrize("state", [DELIVERED, INTENDED])
     def test_it_changes_nothing_of_a_row_that_others_have(self, parties: Parties, state: str) -> None:
@@ -728,7 +728,7 @@ class TestClosing:
         a.commit([ONE], ())
         a.commit((), closed(REJECTED, ONE))
         b.commit((), [Closing(ONE, DELIVERED, None, None, "Lofty has it already")])
-        assert parties.learn(parties.journal("c"), [1]).states == {ONE.identity: DELIVERED}
+        assert parties.learn(parties.journal("c"), [1]).states == {ONE.row_key: DELIVERED}
 
     @pytest.mark.parametrize("error", ["x" * 5000, "é" * 5000, "a\0b", "100 % of ?s and %s", ""],
         ids=["long", "long in bytes", "NUL", "placeholders", "empty"])  # fmt: skip
@@ -766,14 +766,14 @@ class TestAudit:
         a.commit((), [*closed(DELIVERED, made(1, 1)), *closed(REJECTED, made(2, 1))])
         columns = "row_key, dag_id, run_id, task_id, map_index, state, attempts, http_status, error_code, error"
         assert parties.database.rows(columns) == [
-            (ONE.identity.hex(), "d", "run 1", "send", 3, DELIVERED, 2, 200, None, None),
-            (made(2).identity.hex(), "d", "run 1", "send", 3, REJECTED, 2, *SAID[REJECTED]),
+            (ONE.row_key.hex(), "d", "run 1", "send", 3, DELIVERED, 2, 200, None, None),
+            (made(2).row_key.hex(), "d", "run 1", "send", 3, REJECTED, 2, *SAID[REJECTED]),
         ]
         for intended, ended in parties.database.rows("intended_at, closed_at"):
             assert "2026" <= intended <= ended
             assert intended.endswith("+00:00")
-        lead, kind = ONE.sought.lead_id, ONE.sought.type
-        assert (lead, kind, ONE.sought.created) in parties.database.rows("lead_id, activity_type, created_ms")
+        lead, kind = ONE.trace.lead_id, ONE.trace.type
+        assert (lead, kind, ONE.trace.created) in parties.database.rows("lead_id, activity_type, created_ms")
 
     def test_what_reading_back_found_counts_no_further_attempt(self, parties: Parties) -> None:
         a = parties.started("a")
@@ -790,7 +790,7 @@ class TestAudit:
             a.commit((), [Closing(ONE, state, 502, None, "no trustworthy answer", 1)])
             assert parties.database.rows(columns) == [("a", INTENDED, 1, 502, None, "no trustworthy answer", None)]
         again = parties.journal("a")
-        assert parties.learn(again, [1]).recalled.doubtful == [made(1, 1)]
+        assert parties.learn(again, [1]).loaded.doubtful == [made(1, 1)]
         again.commit([made(1, 1)], ())
         assert parties.database.rows(columns) == [("a", INTENDED, 1, None, None, None, None)]
         again.commit((), closed(DELIVERED, made(1, 1)))
@@ -807,7 +807,7 @@ class TestAudit:
         ]  # fmt: skip
 
     def test_runs_are_listed_with_their_rows(self, parties: Parties) -> None:
-        parties.started("a", index=3).start(sketch(77))
+        parties.started("a", index=3).start(input_sample(77))
         assert parties.database.do(f"SELECT dag_id, run_id, task_id, map_index, row_count FROM {RUNS_TABLE}") == [
             ("d", "a", "send", 3, 77)
         ]
@@ -884,20 +884,20 @@ class TestFailures:
         now: dict[bytes, str | None] = {}
         try:
             parties.learn(journal, range(self.ROWS))
-            journal.start(sketch(self.ROWS))
+            journal.start(input_sample(self.ROWS))
             before: Sequence[Intent] = ()
             for start in range(0, self.ROWS, 4):
                 intents = [made(n) for n in range(start, start + 4)]
                 closings = [closing for state, row in zip(ends, before, strict=False) for closing in closed(state, row)]
-                now = {closing.intent.identity: ends[closing.state] for closing in closings}
-                now.update((intent.identity, INTENDED) for intent in intents)
+                now = {closing.intent.row_key: ends[closing.state] for closing in closings}
+                now.update((intent.row_key, INTENDED) for intent in intents)
                 journal.commit(intents, closings)
-                states.update((identity, {state}) for identity, state in now.items())
+                states.update((row_key, {state}) for row_key, state in now.items())
                 now, before = {}, intents
         except JournalError as error:
             assert not isinstance(error, JournalUnusable)
-            for identity, state in now.items():
-                states[identity] = {state, *states.get(identity, {None})}
+            for row_key, state in now.items():
+                states[row_key] = {state, *states.get(row_key, {None})}
             return True
         return False
 
@@ -917,8 +917,8 @@ class TestFailures:
             database.connect = connect
             again = parties.journal("r", scope=f"s{steps}", task=f"t{steps}")
             found = parties.learn(again, range(self.ROWS)).states
-            for identity, allowed in states.items():
-                assert found.get(identity) in allowed, (steps, identity)
+            for row_key, allowed in states.items():
+                assert found.get(row_key) in allowed, (steps, row_key)
             again.close()
         assert failures >= 20
 
@@ -945,8 +945,8 @@ class TestFailures:
         calls: list[Callable[[], Any]] = [
             lambda: journal.commit([made(2)], ()),
             lambda: journal.commit((), closed(DELIVERED, ONE)),
-            lambda: journal.tend(),
-            lambda: journal.start(sketch(1)),
+            lambda: journal.heartbeat(),
+            lambda: journal.start(input_sample(1)),
             lambda: parties.learn(journal),
         ]
         for call in calls:
@@ -957,7 +957,7 @@ class TestFailures:
     def test_a_connection_that_the_server_ends_is_an_error_once_and_then_made_anew(
         self, postgres_uri: str, call: str
     ) -> None:
-        with closing(postgres(postgres_uri)) as database, closing(Memory([ONE.identity])) as memory:
+        with closing(postgres(postgres_uri)) as database, closing(Memory([ONE.row_key])) as memory:
             journal = Parties(database).started("a")
             journal.commit([ONE], ())
             process = database.connections[-1].info.backend_pid
@@ -967,15 +967,15 @@ class TestFailures:
             self.call(journal, call, memory)
             journal.commit([], closed(DELIVERED, ONE))
             journal.close()
-            assert Parties(database).learn(Parties(database).journal("a"), [1]).states == {ONE.identity: DELIVERED}
+            assert Parties(database).learn(Parties(database).journal("a"), [1]).states == {ONE.row_key: DELIVERED}
 
     @staticmethod
     def call(journal: SqlJournal, name: str, memory: Memory) -> None:
         calls: dict[str, Callable[[], Any]] = {
             "commit": lambda: journal.commit([made(2)], closed(DOUBTED, ONE)),
-            "tend": journal.tend,
-            "recall": lambda: journal.recall(memory),
-            "recall_lead": lambda: journal.recall_lead(ONE.sought.lead_id, memory),
+            "tend": journal.heartbeat,
+            "recall": lambda: journal.load(memory),
+            "recall_lead": lambda: journal.load_lead(ONE.trace.lead_id, memory),
         }
         calls[name]()
 
@@ -986,7 +986,7 @@ class TestFailures:
         journal = parties.started("a")
         journal.commit([ONE], ())
         connections = len(parties.database.connections)
-        with closing(Memory([ONE.identity])) as memory:
+        with closing(Memory([ONE.row_key])) as memory:
             left[0] = 0
             with suppress(JournalError):  # a commit may do without
                 self.call(journal, call, memory)
@@ -1061,7 +1061,7 @@ class TestStoppedPeers:
         assert not isinstance(caught.value, JournalUnusable)
         assert b.commit([made(5)], ()) == set()
         connection.rollback()
-        assert set(b.commit([ONE, made(2), made(4)], ())) == {ONE.identity}
+        assert set(b.commit([ONE, made(2), made(4)], ())) == {ONE.row_key}
         assert [(run, state) for _, run, state in parties.database.rows("row_key, run_id, state")] == [
             ("a", INTENDED), ("b", INTENDED), ("b", DELIVERED), ("b", INTENDED), ("b", INTENDED),
         ]  # fmt: skip
@@ -1069,16 +1069,16 @@ class TestStoppedPeers:
     def test_nor_is_a_result_that_it_was_writing(self, parties: Parties) -> None:
         connection = self.stopped(parties, lambda journal: journal.commit((), closed(DELIVERED, ONE)))
         b = parties.started("b")
-        assert set(b.commit([ONE], ())) == {ONE.identity}
+        assert set(b.commit([ONE], ())) == {ONE.row_key}
         parties.now += STALE_SECONDS
         before = time.monotonic()
         with pytest.raises(JournalError):
-            b.tend()
+            b.heartbeat()
         with pytest.raises(JournalError):
             parties.learn(parties.journal("a"), [1])
         assert time.monotonic() - before < 5
         connection.rollback()
-        assert [freed.state for freed in b.tend()] == [DOUBTED]
+        assert [released.state for released in b.heartbeat()] == [DOUBTED]
 
     def test_a_lock_is_waited_for_a_few_seconds(self, postgres_uri: str) -> None:
         with closing(postgres(postgres_uri)) as database:

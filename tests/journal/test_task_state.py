@@ -25,13 +25,13 @@ from airflow_provider_lofty.journal.journal import (
     Intent,
     JournalError,
     JournalUnusable,
-    Recalled,
+    Loaded,
 )
 from airflow_provider_lofty.journal.task_state import KEPT_SECONDS, KEY, TaskStateJournal
-from airflow_provider_lofty.lofty.trace import Sought
+from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.rows.values import ACTIVITY_TYPES
-from airflow_provider_lofty.spool.history import Known, KnownRow
-from airflow_provider_lofty.spool.sample import SAMPLE_ROWS, Sketch
+from airflow_provider_lofty.spool.history import History, PastRow
+from airflow_provider_lofty.spool.sample import SAMPLE_ROWS, InputSample
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
@@ -39,11 +39,11 @@ DAY = 86_400.0
 
 def made(n: int, attempts: int = 0, *, keyed: bool = False) -> Intent:
     """Make an intent that differs from others in every part."""
-    identity = b"i%011d" % n
-    trace = b"t%011d" % n if keyed else identity
+    row_key = b"i%011d" % n
+    trace_hash = b"t%011d" % n if keyed else row_key
     kind = ACTIVITY_TYPES[n % len(ACTIVITY_TYPES)]
-    wanted = Sought(10**12 + n, trace, kind, 1_772_359_200_000 + n, b"x%02d" % (n % 100), b"l%02d" % (n % 100))
-    return Intent(identity, b"f%03d" % (n % 1000), wanted, attempts)
+    wanted = Trace(10**12 + n, trace_hash, kind, 1_772_359_200_000 + n, b"x%02d" % (n % 100), b"l%02d" % (n % 100))
+    return Intent(row_key, b"f%03d" % (n % 1000), wanted, attempts)
 
 
 class Task:
@@ -62,17 +62,17 @@ class Task:
         journal = self.journal(**changed)
         journal.begin(is_later_try=KEY in self.store.values if is_later_try is None else is_later_try)
         with closing(Memory()) as memory:
-            journal.recall(memory)
-        journal.start(sketch(rows))
+            journal.load(memory)
+        journal.start(input_sample(rows))
         return journal
 
-    def recalled(self, **changed: Any) -> Memory:
+    def loaded(self, **changed: Any) -> Memory:
         """What the next try would know."""
         memory = Memory()
         with closing(memory):
             journal = self.journal(**changed)
             memory.knows_all = journal.begin(is_later_try=True)
-            memory.recalled = journal.recall(memory)
+            memory.loaded = journal.load(memory)
             memory.read()
         return memory
 
@@ -93,32 +93,32 @@ class Memory:
     def __init__(self) -> None:
         self._db = sqlite3.connect(":memory:")
         self._db.execute("CREATE TABLE rows (identity BLOB)")
-        self.known = Known(self._db)
+        self.history = History(self._db)
         self.knows_all: bool | None = None
-        self.recalled = Recalled()
-        self.rows: dict[bytes, KnownRow] = {}
+        self.loaded = Loaded()
+        self.rows: dict[bytes, PastRow] = {}
 
     def read(self) -> None:
-        self.rows = {row[0]: KnownRow(*row) for row in self._db.execute("SELECT * FROM known")}
+        self.rows = {row[0]: PastRow(*row) for row in self._db.execute("SELECT * FROM known")}
 
     def close(self) -> None:
         self._db.close()
 
     @property
     def states(self) -> dict[bytes, str]:
-        return {identity: row.state for identity, row in self.rows.items()}
+        return {row_key: row.state for row_key, row in self.rows.items()}
 
     def of(self, state: str) -> set[bytes]:
-        return {identity for identity, row in self.rows.items() if row.state == state}
+        return {row_key for row_key, row in self.rows.items() if row.state == state}
 
 
-def sketch(rows: int) -> Sketch:
+def input_sample(rows: int) -> InputSample:
     """Sum up an input of so many rows."""
-    return Sketch(rows, b"".join(b"%06d" % n for n in range(min(rows, SAMPLE_ROWS))))
+    return InputSample(rows, b"".join(b"%06d" % n for n in range(min(rows, SAMPLE_ROWS))))
 
 
-def identities(numbers: Sequence[int] | range) -> set[bytes]:
-    return {made(n).identity for n in numbers}
+def row_keys(numbers: Sequence[int] | range) -> set[bytes]:
+    return {made(n).row_key for n in numbers}
 
 
 def deliver(journal: TaskStateJournal, numbers: range, at_once: int, *, keyed: bool = False) -> None:
@@ -147,7 +147,7 @@ class TestBeginning:
     def test_the_first_try_writes_a_header_before_anything_else(self, task: Task) -> None:
         assert task.journal().begin(is_later_try=False) is True
         assert list(task.store.values) == [KEY]
-        assert (task.recalled().knows_all, task.recalled().recalled.doubtful) == (True, [])
+        assert (task.loaded().knows_all, task.loaded().loaded.doubtful) == (True, [])
 
     def test_absence_is_believed_only_after_a_probe_came_back(self, task: Task) -> None:
         task.journal().begin(is_later_try=False)
@@ -176,7 +176,7 @@ class TestBeginning:
 
         slow = Slow()
         slow.values = task.store.values
-        assert Task(slow).recalled().of(DELIVERED) == identities(range(3))
+        assert Task(slow).loaded().of(DELIVERED) == row_keys(range(3))
 
     def test_a_store_that_cannot_be_read_is_an_error(self) -> None:
         class Broken(Store):
@@ -195,7 +195,7 @@ class TestBlindness:
 
     def test_a_later_try_without_a_journal_does_not_know_what_was_sent(self, task: Task) -> None:
         self.later(task)
-        assert task.recalled().knows_all is False
+        assert task.loaded().knows_all is False
 
     def test_it_stays_so_over_all_later_tries(self, task: Task) -> None:
         self.later(task)
@@ -203,25 +203,25 @@ class TestBlindness:
             self.later(task)
             deliver(task.started(), range(first, first + 10), 3)
             self.later(task, max_tries=first)
-        found = task.recalled()
-        assert (found.knows_all, found.of(DELIVERED)) == (False, identities(range(40)))
+        found = task.loaded()
+        assert (found.knows_all, found.of(DELIVERED)) == (False, row_keys(range(40)))
 
     def test_another_source_knows_nothing_of_what_the_first_one_sent(self, task: Task) -> None:
         deliver(task.started(rows=10), range(10), 3)
         self.later(task, source="another")
-        assert task.recalled().knows_all is True  # nothing was sent from the other one yet
+        assert task.loaded().knows_all is True  # nothing was sent from the other one yet
         deliver(task.started(source="another"), range(20, 30), 3)
         self.later(task, source="another")
         self.later(task)
         task.started(source="another")
-        assert task.recalled(source="another").knows_all is False
-        assert task.recalled().knows_all is False
+        assert task.loaded(source="another").knows_all is False
+        assert task.loaded().knows_all is False
 
     def test_the_source_that_comes_back_is_another_one_too(self, task: Task) -> None:
         task.started()
         task.started(source="another")
         task.started()
-        assert task.recalled().knows_all is False
+        assert task.loaded().knows_all is False
 
     @pytest.mark.parametrize("is_written", [False, True])
     @pytest.mark.parametrize("kind", ["Mortal", "Failing"])
@@ -234,11 +234,11 @@ class TestBlindness:
                 task.journal().begin(is_later_try=True)
             books.run(task, 0, is_later_try=True)
             store.left = math.inf
-            assert task.recalled().knows_all is False
+            assert task.loaded().knows_all is False
             store.left = writes % 5
             books.run(task, 100, source="another")
             store.left = math.inf
-            assert task.recalled(source="another").knows_all is False
+            assert task.loaded(source="another").knows_all is False
 
 
 class Blinking(Store):
@@ -274,23 +274,23 @@ class TestAbsence:
 
     def loaded(self, task: Task, is_absent: Callable[[int], bool]) -> tuple[Memory | None, int]:
         """Load from a store that blinks; what else is loaded than all is an error."""
-        whole = task.recalled()
+        whole = task.loaded()
         store = Blinking(task.store.values, is_absent)
         blinking = Task(store)
         found = None
         with suppress(JournalError):
-            found = blinking.recalled()
-            assert (found.knows_all, found.rows, found.recalled) == (True, whole.rows, whole.recalled)
+            found = blinking.loaded()
+            assert (found.knows_all, found.rows, found.loaded) == (True, whole.rows, whole.loaded)
         gets, blinking.store = store.gets, Store()
         blinking.store.values = store.values
-        later = blinking.recalled()
-        assert (later.rows, later.recalled) == (whole.rows, whole.recalled)
+        later = blinking.loaded()
+        assert (later.rows, later.loaded) == (whole.rows, whole.loaded)
         return found, gets
 
     def test_a_store_that_is_there_all_the_time_shows_all(self, task: Task) -> None:
         found, gets = self.loaded(task, lambda get: False)
         assert found is not None
-        assert set(found.recalled.doubtful) == {made(100, 1), made(101), made(102)}
+        assert set(found.loaded.doubtful) == {made(100, 1), made(101), made(102)}
         assert gets > 15
         assert len(task.chunks()) >= 3
 
@@ -309,7 +309,7 @@ class TestAbsence:
             for length in (1, 2, 3, 5, 40):
                 gap = range(first, first + length)
                 try:
-                    Task(Blinking(task.store.values, lambda get, gap=gap: get in gap)).recalled()
+                    Task(Blinking(task.store.values, lambda get, gap=gap: get in gap)).loaded()
                 except JournalError as error:
                     assert not isinstance(error, JournalUnusable), (first, length)
 
@@ -326,10 +326,10 @@ class TestAbsence:
         before = set(task.store.values)
         journal = task.journal()
         assert journal.begin(is_later_try=True) is False
-        found = task.recalled()
-        assert (found.rows, found.recalled) == ({}, Recalled([], sketch(0)))
+        found = task.loaded()
+        assert (found.rows, found.loaded) == ({}, Loaded([], input_sample(0)))
         deliver(task.started(), range(50, 80), 3)
-        assert task.recalled().of(DELIVERED) == identities(range(50, 80))
+        assert task.loaded().of(DELIVERED) == row_keys(range(50, 80))
         assert before <= set(task.store.values)
 
 
@@ -348,12 +348,12 @@ def test_what_is_left_of_a_tail_that_was_not_seen_is_no_part_of_another(hidden: 
     is_untouched = not left.keys() & task.store.values.keys()
     task.store.values = {**left, **task.store.values}
     if is_covered:
-        assert task.recalled().of(INTENDED) == identities([*range(6 - hidden), *range(100, 100 + commits)])
+        assert task.loaded().of(INTENDED) == row_keys([*range(6 - hidden), *range(100, 100 + commits)])
     elif is_untouched:  # what shows up again is what was there
-        assert task.recalled().of(INTENDED) == identities(range(6))
+        assert task.loaded().of(INTENDED) == row_keys(range(6))
     else:
         with pytest.raises(JournalUnusable, match="commit .* is damaged"):
-            task.recalled()
+            task.loaded()
 
 
 class TestRecalling:
@@ -375,15 +375,15 @@ class TestRecalling:
                 journal.commit((), [Closing(three, WITHDRAWN)])
             else:
                 journal.commit((), [Closing(three, DOUBTED)])
-        found = task.recalled()
+        found = task.loaded()
         assert found.knows_all is True
-        assert found.of(DELIVERED) == identities(range(0, 30, 3))
-        assert found.of(REJECTED) == identities(range(1, 30, 3))
-        assert found.of(INTENDED) == identities(range(2, 30, 6))
-        assert set(found.recalled.doubtful) == {made(n, 1, keyed=keyed) for n in range(2, 30, 6)}
-        assert (found.recalled.before, found.recalled.delivered, found.recalled.gone) == (sketch(40), 10, 10)
-        delivered, rejected = found.rows[rows[0].identity], found.rows[rows[1].identity]
-        assert (delivered.fingerprint, delivered.trace) == (rows[0].fingerprint, rows[0].sought.trace)
+        assert found.of(DELIVERED) == row_keys(range(0, 30, 3))
+        assert found.of(REJECTED) == row_keys(range(1, 30, 3))
+        assert found.of(INTENDED) == row_keys(range(2, 30, 6))
+        assert set(found.loaded.doubtful) == {made(n, 1, keyed=keyed) for n in range(2, 30, 6)}
+        assert (found.loaded.before, found.loaded.delivered, found.loaded.gone) == (input_sample(40), 10, 10)
+        delivered, rejected = found.rows[rows[0].row_key], found.rows[rows[1].row_key]
+        assert (delivered.fingerprint, delivered.trace_hash) == (rows[0].fingerprint, rows[0].trace.trace_hash)
         assert (rejected.status, rejected.code, rejected.error) == (400, 20012, "Lofty refused it")
         assert bool(task.chunks()) is is_small
 
@@ -401,9 +401,9 @@ class TestRecalling:
         for start in range(0, 90, 30):
             deliver(journal, range(start, start + 30), 4)
             journal = task.started()
-        found = task.recalled()
-        assert set(found.recalled.doubtful) == set(held)
-        assert found.of(DELIVERED) == identities(range(90))
+        found = task.loaded()
+        assert set(found.loaded.doubtful) == set(held)
+        assert found.of(DELIVERED) == row_keys(range(90))
 
     def test_more_open_rows_than_fit_in_one_commit_are_carried(self, task: Task) -> None:
         held = [made(n) for n in range(1700)]
@@ -412,7 +412,7 @@ class TestRecalling:
             journal.commit(held[start : start + 850], ())
         task.started()
         task.started()
-        assert task.recalled().recalled.doubtful == held
+        assert task.loaded().loaded.doubtful == held
 
     def test_a_row_of_a_later_commit_stands_over_an_earlier_one(self, task: Task) -> None:
         journal = task.started()
@@ -420,17 +420,17 @@ class TestRecalling:
         journal.commit((), [Closing(made(1), REJECTED, 400)])
         journal = task.started()
         journal.commit([made(1, 1)], ())
-        assert task.recalled().states == {made(1).identity: INTENDED}
+        assert task.loaded().states == {made(1).row_key: INTENDED}
         journal.commit((), [Closing(made(1, 1), DELIVERED)])
         task.started()
-        assert task.recalled().states == {made(1).identity: DELIVERED}
+        assert task.loaded().states == {made(1).row_key: DELIVERED}
 
     def test_nobody_else_holds_rows(self, task: Task) -> None:
         journal = task.started()
         with closing(Memory()) as memory:
-            journal.recall_lead(1, memory)
+            journal.load_lead(1, memory)
             memory.read()
-        assert (journal.commit([made(1)], ()), journal.tend(), memory.rows) == ((), (), {})
+        assert (journal.commit([made(1)], ()), journal.heartbeat(), memory.rows) == ((), (), {})
         journal.close()
 
 
@@ -456,7 +456,7 @@ class TestDamage:
         return sorted((key for key in task.tail() if int(key.rpartition(".")[2]) >= first), key=lambda k: (len(k), k))
 
     def test_without_any_there_is_nothing_to_refuse(self, task: Task) -> None:
-        assert task.recalled().of(DELIVERED) == identities(range(40))
+        assert task.loaded().of(DELIVERED) == row_keys(range(40))
         assert len(self.newest(task)) >= 3
 
     def test_an_altered_chunk(self, task: Task) -> None:
@@ -464,28 +464,28 @@ class TestDamage:
             text = task.store.get(key)
             task.store.set(key, damaged(text))
             with pytest.raises(JournalUnusable, match="chunk .* is damaged"):
-                task.recalled()
+                task.loaded()
             task.store.set(key, text)
-        assert task.recalled().of(DELIVERED) == identities(range(40))
+        assert task.loaded().of(DELIVERED) == row_keys(range(40))
 
     def test_a_chunk_in_the_place_of_another(self, task: Task) -> None:
         one, two = task.chunks()[:2]
         task.store.values[one], task.store.values[two] = task.store.values[two], task.store.values[one]
         with pytest.raises(JournalUnusable, match="chunk .* is damaged"):
-            task.recalled()
+            task.loaded()
 
     @pytest.mark.parametrize("value", [7, None, ["a"], {"a": 1}])
     def test_a_chunk_that_is_no_text(self, task: Task, value: Any) -> None:
         task.store.set(task.chunks()[0], value)
         with pytest.raises(JournalUnusable, match="chunk 0"):
-            task.recalled()
+            task.loaded()
 
     def test_a_missing_chunk(self, task: Task) -> None:
         for key in task.chunks():
             text = task.store.get(key)
             task.store.delete(key)
             with pytest.raises(JournalUnusable, match="chunk .* is missing"):
-                task.recalled()
+                task.loaded()
             task.store.set(key, text)
 
     def test_an_altered_commit(self, task: Task) -> None:
@@ -494,21 +494,21 @@ class TestDamage:
             for altered in (damaged(text), text[:-1], "A" + text, ""):
                 task.store.set(key, altered)
                 with pytest.raises(JournalUnusable, match="commit .* is damaged"):
-                    task.recalled()
+                    task.loaded()
             task.store.set(key, text)
 
     def test_a_commit_in_the_place_of_another(self, task: Task) -> None:
         one, two = self.newest(task)[-2:]
         task.store.values[one], task.store.values[two] = task.store.values[two], task.store.values[one]
         with pytest.raises(JournalUnusable, match="commit .* is damaged"):
-            task.recalled()
+            task.loaded()
 
     def test_a_missing_commit_that_others_follow(self, task: Task) -> None:
         for key in self.newest(task)[:-1]:
             text = task.store.get(key)
             task.store.delete(key)
             with pytest.raises(JournalUnusable, match="commit .* is missing"):
-                task.recalled()
+                task.loaded()
             task.store.set(key, text)
 
     @pytest.mark.parametrize("value", [7, "text", [1, 2], {"a": 1}])
@@ -517,7 +517,7 @@ class TestDamage:
             text = task.store.get(key)
             task.store.set(key, value)
             with pytest.raises(JournalUnusable, match="commit"):
-                task.recalled()
+                task.loaded()
             task.store.set(key, text)
 
     @pytest.mark.parametrize(
@@ -552,20 +552,20 @@ class TestAnotherSource:
 
     def test_of_its_journal_only_doubt_is_believed(self, task: Task) -> None:
         self.fill(task)
-        found = task.recalled(source="another")
+        found = task.loaded(source="another")
         assert found.knows_all is False
-        assert found.states == dict.fromkeys(identities([60, 61]), INTENDED)
-        assert found.recalled == Recalled([made(60), made(61, 1)])
+        assert found.states == dict.fromkeys(row_keys([60, 61]), INTENDED)
+        assert found.loaded == Loaded([made(60), made(61, 1)])
 
     def test_its_rows_are_forgotten_for_good_once_sending_begins(self, task: Task) -> None:
         self.fill(task)
         journal = task.started(rows=7, source="another")
         deliver(journal, range(70, 90), 3)
-        found = task.recalled(source="another")
-        assert found.of(DELIVERED) == identities(range(70, 90))
+        found = task.loaded(source="another")
+        assert found.of(DELIVERED) == row_keys(range(70, 90))
         assert found.of(REJECTED) == set()
-        assert set(found.recalled.doubtful) == {made(60), made(61, 1)}
-        assert found.recalled.before == sketch(7)
+        assert set(found.loaded.doubtful) == {made(60), made(61, 1)}
+        assert found.loaded.before == input_sample(7)
 
     @pytest.mark.parametrize("keyed", [False, True])
     def test_with_other_keys_a_doubt_is_still_recognisable_two_tries_later(self, keyed: bool) -> None:
@@ -573,17 +573,17 @@ class TestAnotherSource:
         self.fill(task)
         doubtful = {made(60, keyed=keyed), made(61, 1, keyed=keyed)}
         changed = {"source": "another", "keyed": not keyed}
-        found = task.recalled(**changed).recalled.doubtful
-        assert {intent.sought for intent in found} == {intent.sought for intent in doubtful}
+        found = task.loaded(**changed).loaded.doubtful
+        assert {intent.trace for intent in found} == {intent.trace for intent in doubtful}
         if keyed:  # without a key the trace is the identity by which a row of the input is recognised
-            assert all(intent.identity == intent.sought.trace for intent in found)
+            assert all(intent.row_key == intent.trace.trace_hash for intent in found)
         for _ in range(3):
             journal = task.started(**changed)
-            assert {intent.sought for intent in task.recalled(**changed).recalled.doubtful} == {
-                intent.sought for intent in doubtful
+            assert {intent.trace for intent in task.loaded(**changed).loaded.doubtful} == {
+                intent.trace for intent in doubtful
             }
         deliver(journal, range(70, 90), 3, keyed=not keyed)
-        assert task.recalled(**changed).of(DELIVERED) == identities(range(70, 90))
+        assert task.loaded(**changed).of(DELIVERED) == row_keys(range(70, 90))
 
     @pytest.mark.parametrize("is_written", [False, True])
     @pytest.mark.parametrize("comes_back", [False, True])
@@ -596,13 +596,13 @@ class TestAnotherSource:
             store = Mortal(is_written=is_written)
             task = Task(store, keyed=keyed)
             self.fill(task)
-            doubtful = {intent.sought for intent in task.recalled().recalled.doubtful}
+            doubtful = {intent.trace for intent in task.loaded().loaded.doubtful}
             store.left = writes
             with suppress(Died):
                 deliver(task.started(**changed), range(70, 73), 1, keyed=not keyed)
             store.left = math.inf
-            found = task.recalled(**({} if comes_back else changed))
-            assert {intent.sought for intent in found.recalled.doubtful} >= doubtful
+            found = task.loaded(**({} if comes_back else changed))
+            assert {intent.trace for intent in found.loaded.doubtful} >= doubtful
             assert len(doubtful) == 2
 
 
@@ -626,9 +626,9 @@ def test_what_an_interrupted_change_of_keys_left_is_never_in_the_way(
         journal = task.started(**now)
         for n in range(100, 120):
             deliver(journal, range(n, n + 1), 1, keyed=is_keyed)
-            found = task.recalled(**now)
-            assert found.of(DELIVERED) >= identities(range(100, n + 1))
-            lost = {made(n, keyed=keyed).sought for n in (60, 61)} - {one.sought for one in found.recalled.doubtful}
+            found = task.loaded(**now)
+            assert found.of(DELIVERED) >= row_keys(range(100, n + 1))
+            lost = {made(n, keyed=keyed).trace for n in (60, 61)} - {one.trace for one in found.loaded.doubtful}
             assert not lost
 
 
@@ -644,36 +644,36 @@ class TestClearing:
     @pytest.mark.parametrize("count", [2, 3, 20, 21])
     def test_refused_rows_are_forgotten_and_delivered_ones_kept(self, task: Task, count: int) -> None:
         self.fill(task, range(count))
-        assert task.recalled().of(REJECTED) == identities(range(1, count, 2))
-        found = task.recalled(max_tries=1)
+        assert task.loaded().of(REJECTED) == row_keys(range(1, count, 2))
+        found = task.loaded(max_tries=1)
         assert (found.knows_all, found.of(REJECTED)) == (True, set())
-        assert found.of(DELIVERED) == identities(range(0, count, 2))
+        assert found.of(DELIVERED) == row_keys(range(0, count, 2))
 
     def test_a_third_try_does_not_remember_them_either(self, task: Task) -> None:
         self.fill(task, range(20))
         self.fill(task, range(100, 120), max_tries=1)
-        found = task.recalled(max_tries=1)
-        assert found.of(REJECTED) == identities(range(101, 120, 2))
-        assert found.of(DELIVERED) == identities([*range(0, 20, 2), *range(100, 120, 2)])
+        found = task.loaded(max_tries=1)
+        assert found.of(REJECTED) == row_keys(range(101, 120, 2))
+        assert found.of(DELIVERED) == row_keys([*range(0, 20, 2), *range(100, 120, 2)])
 
     def test_a_try_that_ends_before_it_sends_forgets_nothing(self, task: Task) -> None:
         self.fill(task, range(20))
-        task.recalled(max_tries=1)
-        assert task.recalled().of(REJECTED) == identities(range(1, 20, 2))
-        assert task.recalled(max_tries=1).of(REJECTED) == set()
+        task.loaded(max_tries=1)
+        assert task.loaded().of(REJECTED) == row_keys(range(1, 20, 2))
+        assert task.loaded(max_tries=1).of(REJECTED) == set()
 
     def test_cleared_again_what_was_refused_since_is_forgotten_too(self, task: Task) -> None:
         self.fill(task, range(20))
         self.fill(task, range(100, 120), max_tries=1)
-        found = task.recalled(max_tries=2)
+        found = task.loaded(max_tries=2)
         assert (found.of(REJECTED), len(found.of(DELIVERED))) == (set(), 20)
 
     def test_a_refused_row_that_was_delivered_after_the_clear_is_delivered(self, task: Task) -> None:
         self.fill(task, range(21))
         journal = task.started(max_tries=1)
         deliver(journal, range(1, 21, 1), 4)
-        found = task.recalled(max_tries=1)
-        assert (found.of(DELIVERED), found.of(REJECTED)) == (identities(range(21)), set())
+        found = task.loaded(max_tries=1)
+        assert (found.of(DELIVERED), found.of(REJECTED)) == (row_keys(range(21)), set())
 
 
 class Died(BaseException):
@@ -742,16 +742,16 @@ class Books:
     def change(self, commit: Commit, *, is_sure: bool) -> None:
         intents, closings = commit
         ends = {DELIVERED: DELIVERED, REJECTED: REJECTED, WITHDRAWN: None, DOUBTED: INTENDED}
-        now = {closing.intent.identity: ends[closing.state] for closing in closings}
-        now.update((intent.identity, INTENDED) for intent in intents)
-        for identity, state in now.items():
-            self.states[identity] = {state} if is_sure else {state, *self.states.get(identity, {None})}
+        now = {closing.intent.row_key: ends[closing.state] for closing in closings}
+        now.update((intent.row_key, INTENDED) for intent in intents)
+        for row_key, state in now.items():
+            self.states[row_key] = {state} if is_sure else {state, *self.states.get(row_key, {None})}
 
     def check(self, found: Memory) -> None:
         assert found.states.keys() <= self.states.keys()
-        for identity, states in self.states.items():
-            assert found.states.get(identity) in states, identity
-        assert {intent.identity for intent in found.recalled.doubtful} == found.of(INTENDED)
+        for row_key, states in self.states.items():
+            assert found.states.get(row_key) in states, row_key
+        assert {intent.row_key for intent in found.loaded.doubtful} == found.of(INTENDED)
 
     def run(self, task: Task, first: int, *, is_later_try: bool | None = None, **changed: Any) -> bool:
         """Run one try until the store fails, if it does; tell whether it did."""
@@ -780,9 +780,9 @@ class TestInterruptions:
             task, books = Task(store), Books()
             is_over = not books.run(task, 0)
             store.left = math.inf
-            books.check(task.recalled())
+            books.check(task.loaded())
             books.run(task, 100)
-            books.check(task.recalled())
+            books.check(task.loaded())
             steps += 1
         assert steps > 25
 
@@ -797,9 +797,9 @@ class TestInterruptions:
                 store.left = second
                 books.run(task, 100)
                 store.left = math.inf
-                books.check(task.recalled())
+                books.check(task.loaded())
                 books.run(task, 200)
-                books.check(task.recalled())
+                books.check(task.loaded())
                 checked += 1
         assert checked == 192
 
@@ -809,8 +809,8 @@ class TestInterruptions:
             task.store.fails_after = writes
             books.run(task, 0)
             task.store.fails_after = math.inf
-            books.check(task.recalled())
-        assert len(task.recalled().rows) > 15
+            books.check(task.loaded())
+        assert len(task.loaded().rows) > 15
 
     def test_a_journal_that_failed_while_sealing_takes_nothing_more(self, task: Task) -> None:
         journal = task.started()
@@ -820,7 +820,7 @@ class TestInterruptions:
         task.store.fails_after = math.inf
         with pytest.raises(JournalError, match="sealing"):
             journal.commit([made(9)], ())
-        assert task.recalled().states == dict.fromkeys(identities(range(6)), DELIVERED)
+        assert task.loaded().states == dict.fromkeys(row_keys(range(6)), DELIVERED)
 
     def test_a_commit_that_failed_can_be_made_again(self, task: Task) -> None:
         journal = task.started()
@@ -829,9 +829,9 @@ class TestInterruptions:
         with pytest.raises(JournalError):
             journal.commit([made(2)], [Closing(made(1), DELIVERED)])
         task.store.fails_after = math.inf
-        assert task.recalled().states == {made(1).identity: INTENDED}
+        assert task.loaded().states == {made(1).row_key: INTENDED}
         journal.commit([made(3)], [Closing(made(1), DELIVERED)])
-        assert task.recalled().states == {made(1).identity: DELIVERED, made(3).identity: INTENDED}
+        assert task.loaded().states == {made(1).row_key: DELIVERED, made(3).row_key: INTENDED}
 
 
 class TestSize:
@@ -854,7 +854,7 @@ class TestSize:
         journal.commit([made(n, keyed=keyed) for n in range(7_000, 7_800)], ())
         task.started()
         assert max(size for _, size in task.store.written) <= 64 * 1024
-        assert len(task.recalled().of(DELIVERED)) == 7_000
+        assert len(task.loaded().of(DELIVERED)) == 7_000
 
     @pytest.mark.parametrize("at_once", [1, 50])
     def test_nor_is_one_of_refused_rows(self, task: Task, at_once: int) -> None:
@@ -864,7 +864,7 @@ class TestSize:
             journal.commit(rows, ())
             journal.commit((), [Closing(row, REJECTED, 400, 20012, "Lofty refused it: " + "é" * 60) for row in rows])
         assert max(size for _, size in task.store.written) <= 64 * 1024
-        assert len(task.recalled().of(REJECTED)) == 3_000
+        assert len(task.loaded().of(REJECTED)) == 3_000
 
     def test_loading_reads_a_bounded_number_of_keys(self, task: Task) -> None:
         journal = task.started()
@@ -873,7 +873,7 @@ class TestSize:
         for attempts in range(1, 2_500):
             journal.commit([held._replace(attempts=attempts % 15)], ())
         assert len(task.tail()) <= task_state.MOST_TAIL_KEYS + 10
-        assert task.recalled().recalled.doubtful == [held._replace(attempts=2_499 % 15)]
+        assert task.loaded().loaded.doubtful == [held._replace(attempts=2_499 % 15)]
 
 
 @pytest.mark.usefixtures("small")
@@ -917,8 +917,8 @@ class TestExpiry:
         first = task.store.get(KEY)["tail"]
         assert task.key(f"tail.{first}") in written
         assert task.store.get(KEY)["expires"] == task.now + KEPT_SECONDS
-        found = task.recalled()
-        assert (found.of(DELIVERED), found.recalled.doubtful) == (identities(range(30)), [made(100)])
+        found = task.loaded()
+        assert (found.of(DELIVERED), found.loaded.doubtful) == (row_keys(range(30)), [made(100)])
 
     def test_however_long_a_run_takes_its_keys_are_kept_a_little(self, task: Task) -> None:
         journal = task.started()
@@ -934,4 +934,4 @@ def test_no_text_of_a_row_is_kept(task: Task) -> None:
     deliver(task.started(), range(3), 1)
     stored = json.dumps(task.store.values)
     assert "Viewed" not in stored
-    assert str(made(1).sought.lead_id) not in stored
+    assert str(made(1).trace.lead_id) not in stored

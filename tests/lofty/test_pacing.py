@@ -102,10 +102,10 @@ class TestLimits:
     def test_a_guess_holds_until_lofty_names_the_limit(self, clock: Clock) -> None:
         pacer = Pacer(None, clock)
         pacer.guess(600)
-        assert (pacer.requests_per_minute, pacer.is_told) == (600, False)
+        assert (pacer.requests_per_minute, pacer.knows_limit) == (600, False)
         answer(pacer, limit="20", remaining="19", reset="60000")
         pacer.guess(600)
-        assert pacer.is_told
+        assert pacer.knows_limit
         assert pacer.requests_per_minute < 30
 
     def test_a_guess_does_not_lift_the_pace_above_the_cap(self, clock: Clock) -> None:
@@ -122,7 +122,7 @@ class TestLimits:
     def test_a_limit_that_makes_no_sense_is_ignored(self, clock: Clock, value: str) -> None:
         pacer = Pacer(None, clock)
         answer(pacer, limit=value, remaining="1", reset="60000")
-        assert not pacer.is_told
+        assert not pacer.knows_limit
 
     def test_a_limit_that_nobody_reaches_is_none(self, clock: Clock) -> None:
         pacer = Pacer(None, clock)

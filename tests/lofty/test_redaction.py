@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, strategies as st
 
-from airflow_provider_lofty.lofty.redaction import texts_in, unlisted, without
+from airflow_provider_lofty.lofty.redaction import redact, texts_of, unlisted
 
 KEY = "eyJ" + "MadeUpKey0123456789" * 8
 
@@ -26,14 +26,14 @@ KEY = "eyJ" + "MadeUpKey0123456789" * 8
     ],
 )
 def test_a_value_is_taken_out_whatever_its_case_blanks_and_marks(message: str, values: list[str]) -> None:
-    cleaned = without(message, values).lower()
+    cleaned = redact(message, values).lower()
     assert not any(" ".join(value.split()).lower() in cleaned for value in values)
     assert "…" in cleaned
 
 
 @pytest.mark.parametrize("kept", [9, 40, 100, 150])
 def test_a_key_that_was_cut_short_is_taken_out_too(kept: int) -> None:
-    cleaned = without(f"no user for token {KEY[:kept]}", [KEY])
+    cleaned = redact(f"no user for token {KEY[:kept]}", [KEY])
     assert cleaned == "no user for token …"
 
 
@@ -51,18 +51,18 @@ def test_a_key_that_was_cut_short_is_taken_out_too(kept: int) -> None:
     ],
 )
 def test_addresses_numbers_and_quoted_bodies_are_taken_out(message: str) -> None:
-    cleaned = without(message, [])
+    cleaned = redact(message, [])
     assert not any(private in cleaned for private in ("ada", "example.com", "555", "0199", "Made Up"))
 
 
 def test_loftys_own_words_stay() -> None:
     message = "INVALID_PARAMETER: limit must be 1 to 100 (code 200100)"
-    assert without(message, ["AZ", "", "x"]) == message
+    assert redact(message, ["AZ", "", "x"]) == message
 
 
 def test_every_text_and_number_of_an_activity_is_private_but_its_type() -> None:
     body = {"type": "Browse", "text": "hello", "created": 5, "listing": {"city": "Phoenix", "price": 450000, "x": True}}
-    assert set(texts_in(json.dumps(body).encode())) == {"hello", "5", "Phoenix", "450000"}
+    assert set(texts_of(json.dumps(body).encode())) == {"hello", "5", "Phoenix", "450000"}
 
 
 @given(
@@ -71,7 +71,7 @@ def test_every_text_and_number_of_an_activity_is_private_but_its_type() -> None:
 def test_no_part_of_six_characters_is_left(before: str, value: str, after: str) -> None:
     value = " ".join(value.split())
     assume(len(value) >= 6)
-    cleaned = without(f"{before} {value} {after}", [value])
+    cleaned = redact(f"{before} {value} {after}", [value])
     parts = {value[start : start + 6] for start in range(len(value) - 5)}
     assert not any(part in cleaned for part in parts)
 

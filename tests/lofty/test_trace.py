@@ -14,14 +14,14 @@ from airflow_provider_lofty.lofty.trace import (
     NEAR_MILLISECONDS,
     TRACE_BYTES,
     Match,
-    Sought,
+    Trace,
     is_altered,
     is_near,
     mark_of,
     match,
-    sought,
-    sought_in,
+    trace_in_entry,
     trace_of,
+    trace_of_body,
 )
 
 LEAD, CREATED = 5, 1_772_359_200_123
@@ -29,34 +29,34 @@ ENTRY = {"type": "Browse", "created": CREATED, "text": "a home", "link": "https:
 FAR = {"text": "other", "link": "other", "created": CREATED + 10**6}
 
 
-def shown(**changes: Any) -> Sought:
-    found = sought_in(LEAD, {**ENTRY, **changes})
+def shown(**changes: Any) -> Trace:
+    found = trace_in_entry(LEAD, {**ENTRY, **changes})
     assert found is not None
     return found
 
 
 def test_an_activity_reads_back_as_it_was_sent() -> None:
     body = json.dumps({**ENTRY, "picture": "p", "listing": {"price": 1}}).encode()
-    assert sought(LEAD, body) == shown(id=7, picture=None)
-    assert (len(shown().trace), len(shown().text_mark)) == (TRACE_BYTES, MARK_BYTES)
+    assert trace_of_body(LEAD, body) == shown(id=7, picture=None)
+    assert (len(shown().trace_hash), len(shown().text_mark)) == (TRACE_BYTES, MARK_BYTES)
 
 
 @pytest.mark.parametrize("name", ["type", "created", "text", "link"])
 def test_each_part_that_is_shown_makes_another_trace(name: str) -> None:
     other = CREATED + 1 if name == "created" else "Other"
-    assert shown(**{name: other}).trace != shown().trace
+    assert shown(**{name: other}).trace_hash != shown().trace_hash
     assert trace_of(LEAD + 1, *ENTRY.values()) != trace_of(LEAD, *ENTRY.values())  # type: ignore[arg-type]
 
 
 def test_text_and_link_cannot_stand_for_each_other() -> None:
-    assert shown(text="a", link="b").trace != shown(text="b", link="a").trace
-    assert shown(text="ab", link="").trace != shown(text="a", link="b").trace
+    assert shown(text="a", link="b").trace_hash != shown(text="b", link="a").trace_hash
+    assert shown(text="ab", link="").trace_hash != shown(text="a", link="b").trace_hash
 
 
 @pytest.mark.parametrize("name", ["text", "link"])
 def test_what_lofty_leaves_out_is_empty(name: str) -> None:
-    without = {key: value for key, value in ENTRY.items() if key != name}
-    assert sought_in(LEAD, without) == shown(**{name: ""}) == shown(**{name: None})
+    redact = {key: value for key, value in ENTRY.items() if key != name}
+    assert trace_in_entry(LEAD, redact) == shown(**{name: ""}) == shown(**{name: None})
 
 
 @pytest.mark.parametrize(
@@ -70,17 +70,17 @@ def test_what_lofty_leaves_out_is_empty(name: str) -> None:
     ids=str,
 )  # fmt: skip
 def test_what_is_no_activity_is_passed_over(entry: Any) -> None:
-    assert sought_in(LEAD, entry) is None
+    assert trace_in_entry(LEAD, entry) is None
 
 
 def test_a_time_beyond_all_times_is_like_nothing() -> None:
-    found = sought_in(LEAD, {**ENTRY, **FAR, "created": 10**30})
+    found = trace_in_entry(LEAD, {**ENTRY, **FAR, "created": 10**30})
     assert found is None or not is_near(shown(), found)
 
 
 def test_a_body_that_is_no_activity_is_a_fault() -> None:
     with pytest.raises(ValueError, match="no activity"):
-        sought(LEAD, b'{"type": "Browse"}')
+        trace_of_body(LEAD, b'{"type": "Browse"}')
 
 
 class TestMatching:
@@ -89,17 +89,17 @@ class TestMatching:
         assert (found, surplus) == ([Match.FOUND, Match.ABSENT], [])
 
     def test_entries_of_delivered_rows_prove_nothing(self) -> None:
-        claimed = {shown().trace: 1}
+        claimed = {shown().trace_hash: 1}
         assert match([shown()], [shown()], claimed) == ([Match.ABSENT], [])
         assert match([shown()], [shown(), shown()], claimed) == ([Match.FOUND], [])
 
     def test_more_delivered_rows_than_entries_leave_nothing(self) -> None:
-        assert match([shown()], [shown()], {shown().trace: 5}) == ([Match.ABSENT], [])
-        assert match([shown()], [], {shown().trace: 1}) == ([Match.ABSENT], [])
+        assert match([shown()], [shown()], {shown().trace_hash: 5}) == ([Match.ABSENT], [])
+        assert match([shown()], [], {shown().trace_hash: 1}) == ([Match.ABSENT], [])
 
     def test_entries_that_belong_to_none_are_left_over(self) -> None:
         other = shown(text="other", link="other", created=CREATED + 10**6)
-        found, surplus = match([shown()], [other, shown(), other, shown()], {other.trace: 1})
+        found, surplus = match([shown()], [other, shown(), other, shown()], {other.trace_hash: 1})
         assert found == [Match.FOUND]
         assert sorted(surplus) == sorted([other, shown()])
 
@@ -108,7 +108,7 @@ class TestMatching:
 
     def test_near_an_entry_of_a_delivered_row_or_of_another_that_was_found_is_absent(self) -> None:
         altered = shown(text="a hom")
-        assert match([shown()], [altered], {altered.trace: 1})[0] == [Match.ABSENT]
+        assert match([shown()], [altered], {altered.trace_hash: 1})[0] == [Match.ABSENT]
         assert match([altered, shown()], [altered], {})[0] == [Match.FOUND, Match.ABSENT]
 
     def test_nothing_sought_leaves_everything_over(self) -> None:
@@ -126,7 +126,7 @@ class TestMatching:
         found, surplus = match(
             [each[n] for n in wanted],
             [each[n] for n in entries],
-            {each[n].trace: count for n, count in claimed.items()},
+            {each[n].trace_hash: count for n, count in claimed.items()},
         )
         there = Counter(n for n, one in zip(wanted, found, strict=True) if one is Match.FOUND)
         for n in range(4):

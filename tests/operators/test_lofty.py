@@ -519,12 +519,12 @@ class TestEnds:
         assert len(posts(lofty)) == ended.counts["delivered"] + ended.counts["unknown"]
 
     @staticmethod
-    def _killed_when(happened: Callable[[], bool], **arguments: Any) -> Run:
+    def _killed_when(record_failure: Callable[[], bool], **arguments: Any) -> Run:
         operator = LoftyAddActivityOperator(task_id="send", **arguments)
 
         def kill() -> None:
             for _ in range(1000):
-                if happened():
+                if record_failure():
                     break
                 time.sleep(0.005)
             operator.on_kill()
@@ -935,7 +935,7 @@ def test_an_error_that_nobody_foresaw_ends_the_run_and_is_retried(
     lofty: Sandbox, connect: Any, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
     connect(lofty, extra={"max_in_flight": 1})
-    settle = Spool.settle
+    settle = Spool.record
     calls = 0
 
     def settle_twice(spool: Spool, result: Any) -> None:
@@ -945,7 +945,7 @@ def test_an_error_that_nobody_foresaw_ends_the_run_and_is_retried(
             raise error
         settle(spool, result)
 
-    monkeypatch.setattr(Spool, "settle", settle_twice)
+    monkeypatch.setattr(Spool, "record", settle_twice)
     store, rows = Store(), [row(n) for n in range(1, 6)]
     with pytest.raises(error) if error is AirflowTaskTimeout else nullcontext():
         ended = run(rows=rows, store=store)

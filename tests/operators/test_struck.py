@@ -42,7 +42,7 @@ class Strike:
         self._at = at
         self.lines = 0
 
-    def trace(self, frame: Any, event: str, _: Any) -> Any:
+    def trace_hash(self, frame: Any, event: str, _: Any) -> Any:
         """Be called by the interpreter before every line."""
         if Path(frame.f_code.co_filename).name not in FILES:
             return None
@@ -50,13 +50,13 @@ class Strike:
             self.lines += 1
             if self.lines == self._at:
                 raise Struck
-        return self.trace
+        return self.trace_hash
 
     @contextmanager
     def armed(self) -> Iterator[None]:
         """Watch this thread for so long."""
         before = sys.gettrace()
-        sys.settrace(self.trace)
+        sys.settrace(self.trace_hash)
         try:
             yield
         finally:

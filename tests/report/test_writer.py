@@ -45,7 +45,7 @@ def test_every_row_is_there_in_order_with_its_own_columns_and_what_became_of_it(
     spool.add(SpoolRow(0, 1, ("lead_id", "who"), (1, "a"), 1, b"{}", b"i" * 16, b"\xab" * 16))
     spool.add(SpoolRow(0, 2, ("who", "extra"), ("b", 2.5), None, None, None, None, None, INVALID, "leadId", "is bad"))
     spool.flush()
-    spool.settle(Result(1, REJECTED, 404, 20006, "Lofty refused it", 1, "2026-03-01T10:00:00.000+00:00"))
+    spool.record(Result(1, REJECTED, 404, 20006, "Lofty refused it", 1, "2026-03-01T10:00:00.000+00:00"))
     Report(str(tmp_path / "r.csv")).write(spool)
     first, second = read_report(tmp_path / "r.csv")
     assert list(first) == ["lead_id", "who", "extra", *REPORT_COLUMNS]

@@ -329,12 +329,12 @@ class TestIdentity:
         [("leadId", 5), ("type", "Search"), ("text", "other"), ("link", "other"), ("created", CREATED + 1)],
     )
     def test_what_reading_back_can_see_makes_another_identity(self, field: str, other: Any) -> None:
-        assert built({**ROW, field: other}).identity != built(ROW).identity
+        assert built({**ROW, field: other}).row_key != built(ROW).row_key
 
     @pytest.mark.parametrize("change", [{"picture": "p"}, {"listing.price": 5}, {"pageName": "x"}])
     def test_what_reading_back_cannot_see_changes_the_fingerprint_only(self, change: dict[str, Any]) -> None:
         one, other = built(ROW), built({**ROW, **change})
-        assert one.identity == other.identity
+        assert one.row_key == other.row_key
         assert one.fingerprint != other.fingerprint
 
     @pytest.mark.parametrize(
@@ -366,12 +366,12 @@ class TestIdentity:
 
     def test_a_unique_key_takes_the_place_of_the_identity(self) -> None:
         one = built({**ROW, "event": 1}, unique_key="event")
-        assert built({**ROW, "text": "other", "event": "1"}, unique_key=["EVENT"]).identity == one.identity
-        assert built({**ROW, "event": 2}, unique_key="event").identity != one.identity
+        assert built({**ROW, "text": "other", "event": "1"}, unique_key=["EVENT"]).row_key == one.row_key
+        assert built({**ROW, "event": 2}, unique_key="event").row_key != one.row_key
 
     def test_the_parts_of_a_unique_key_do_not_run_together(self) -> None:
         keys = [{"a": "x", "b": "yz"}, {"a": "xy", "b": "z"}, {"a": "", "b": "xyz"}]
-        assert len({built({**ROW, **key}, unique_key=["a", "b"]).identity for key in keys}) == 3
+        assert len({built({**ROW, **key}, unique_key=["a", "b"]).row_key for key in keys}) == 3
 
     @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
     def test_a_unique_key_that_is_null_makes_the_row_invalid(self, missing: Any) -> None:
@@ -433,7 +433,7 @@ def test_any_row_becomes_a_valid_activity_or_names_its_wrong_fields(
     else:
         assert 0 < activity.lead_id < 2**63
         read_activity(activity.body, accepts_empty_strings=True, max_text_length=None)
-        assert (len(activity.identity), len(activity.fingerprint), len(activity.trace)) == (12, 16, 12)
+        assert (len(activity.row_key), len(activity.fingerprint), len(activity.trace_hash)) == (12, 16, 12)
 
 
 @given(

@@ -20,7 +20,7 @@ from airflow_provider_lofty.rows.values import (
     ACTIVITY_TYPES,
     FIELDS,
     InvalidValue,
-    Moments,
+    TimestampChecks,
     activity_type,
     boolean,
     checks,
@@ -35,8 +35,8 @@ from airflow_provider_lofty.rows.values import (
 )
 
 NOW = datetime(2024, 6, 1, tzinfo=timezone.utc)
-MOMENTS = Moments(timezone.utc, NOW)
-NEW_YORK = Moments(ZoneInfo("America/New_York"), NOW)
+MOMENTS = TimestampChecks(timezone.utc, NOW)
+NEW_YORK = TimestampChecks(ZoneInfo("America/New_York"), NOW)
 CHECKS = checks(MOMENTS)
 HUGE = pytest.param(10**5000, id="5001 digits")
 YEAR_MS = 366 * 24 * 3600 * 1000

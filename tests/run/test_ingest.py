@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support.practice import Log, no_board, row
+from support.practice import Log, no_publisher, row
 
 from airflow_provider_lofty.rows.builder import Mapping
 from airflow_provider_lofty.rows.columns import MappingError
 from airflow_provider_lofty.rows.source import Source, SourceRow
-from airflow_provider_lofty.run.ingest import Intake
+from airflow_provider_lofty.run.ingest import Ingest
 from airflow_provider_lofty.spool.spool import OUTCOMES, ReportRow, Spool
 
 
@@ -21,11 +21,11 @@ class Taken:
     def __init__(self, *sources: Source, **mapping: Any) -> None:
         self.log = Log()
         self.spool = Spool(keep_cells=True)
-        intake = Intake(Mapping(**mapping), self.spool, self.log, no_board(self.log))
+        ingest = Ingest(Mapping(**mapping), self.spool, self.log, no_publisher(self.log))
         try:
             for source in sources:
-                intake.take(source)
-            intake.finish()
+                ingest.take(source)
+            ingest.finish()
         except BaseException:
             self.spool.close()
             raise

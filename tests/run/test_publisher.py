@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.practice import Log
 
-from airflow_provider_lofty.run.publisher import SHOW_SECONDS, XCOM_KEY, Board
+from airflow_provider_lofty.run.publisher import SHOW_SECONDS, XCOM_KEY, StatusPublisher
 
 
 class Airflow:
@@ -40,13 +40,13 @@ def log() -> Log:
 
 
 @pytest.fixture
-def board(airflow: Airflow, log: Log) -> Board:
-    return Board(airflow.push, log, {"try_number": 2}, clock=airflow.clock)
+def publisher(airflow: Airflow, log: Log) -> StatusPublisher:
+    return StatusPublisher(airflow.push, log, {"try_number": 2}, clock=airflow.clock)
 
 
-def test_facts_are_laid_over_the_earlier_ones(board: Board, airflow: Airflow) -> None:
-    board.show(phase="reading", read=1)
-    board.show(read=2)
+def test_facts_are_laid_over_the_earlier_ones(publisher: StatusPublisher, airflow: Airflow) -> None:
+    publisher.publish(phase="reading", read=1)
+    publisher.publish(read=2)
     (_, first), (key, second) = airflow.pushed
     assert key == XCOM_KEY
     assert (first["try_number"], first["phase"], first["read"]) == (2, "reading", 1)
@@ -54,51 +54,51 @@ def test_facts_are_laid_over_the_earlier_ones(board: Board, airflow: Airflow) ->
     assert second["at"].endswith("+00:00")
 
 
-def test_it_is_due_every_two_seconds(board: Board, airflow: Airflow) -> None:
-    assert board.is_due
-    board.show()
+def test_it_is_due_every_two_seconds(publisher: StatusPublisher, airflow: Airflow) -> None:
+    assert publisher.is_due
+    publisher.publish()
     airflow.now += SHOW_SECONDS - 0.1
-    assert not board.is_due
+    assert not publisher.is_due
     airflow.now += 0.2
-    assert board.is_due
+    assert publisher.is_due
 
 
-def test_a_slow_airflow_is_told_less_often(board: Board, airflow: Airflow) -> None:
+def test_a_slow_airflow_is_told_less_often(publisher: StatusPublisher, airflow: Airflow) -> None:
     airflow.takes_seconds = 1.0
-    board.show()
+    publisher.publish()
     airflow.now += 49
-    assert not board.is_due
+    assert not publisher.is_due
     airflow.now += 2
-    assert board.is_due
+    assert publisher.is_due
 
 
-def test_a_failure_stops_nothing_and_is_told_once(board: Board, airflow: Airflow, log: Log) -> None:
+def test_a_failure_stops_nothing_and_is_told_once(publisher: StatusPublisher, airflow: Airflow, log: Log) -> None:
     airflow.fails = RuntimeError
     for _ in range(3):
-        board.show(phase="sending")
+        publisher.publish(phase="sending")
     assert log.lines == ["the task's page cannot be told how far the run is (RuntimeError)"]
     airflow.now += 59
-    assert not board.is_due
+    assert not publisher.is_due
     airflow.now += 2
     airflow.fails = None
-    assert board.is_due
-    board.show(read=7)
+    assert publisher.is_due
+    publisher.publish(read=7)
     assert airflow.pushed[-1][1]["phase"] == "sending"
 
 
-def test_a_time_out_is_no_failure_of_the_board(board: Board, airflow: Airflow) -> None:
+def test_a_time_out_is_no_failure_of_the_board(publisher: StatusPublisher, airflow: Airflow) -> None:
     class TaskTimeout(BaseException):
         """As Airflow's own."""
 
     airflow.fails = TaskTimeout
     with pytest.raises(TaskTimeout):
-        board.show()
+        publisher.publish()
 
 
 def test_where_nothing_is_live_nothing_is_due(airflow: Airflow, log: Log) -> None:
-    board = Board(airflow.push, log, {}, is_live=False, clock=airflow.clock)
+    publisher = StatusPublisher(airflow.push, log, {}, is_live=False, clock=airflow.clock)
     airflow.now += 3600
-    assert not board.is_due
+    assert not publisher.is_due
 
 
 @pytest.mark.parametrize(("error", "is_lost"), [(EOFError, True), (BrokenPipeError, True), (ConnectionError, False)])
@@ -106,7 +106,7 @@ def test_a_task_whose_watcher_is_gone_is_told(
     airflow: Airflow, log: Log, error: type[Exception], is_lost: bool
 ) -> None:
     lost: list[bool] = []
-    board = Board(airflow.push, log, {}, on_lost=lambda: lost.append(True), clock=airflow.clock)
+    publisher = StatusPublisher(airflow.push, log, {}, on_lost=lambda: lost.append(True), clock=airflow.clock)
     airflow.fails = error
-    board.show()
+    publisher.publish()
     assert bool(lost) is is_lost

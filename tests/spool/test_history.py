@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED, FINGERPRINT_BYTES, HELD, KEY_OF_ANOTHER, KnownRow
+from airflow_provider_lofty.spool.history import (
+    CLAIMED,
+    CONTENT_HAS_CHANGED,
+    FINGERPRINT_BYTES,
+    KEY_OF_ANOTHER,
+    PastRow,
+)
 from airflow_provider_lofty.spool.spool import (
     ALREADY_DELIVERED,
     DELIVERED,
@@ -39,9 +45,9 @@ def fill(spool: Spool, *numbers: int, **others: Any) -> None:
     spool.flush()
 
 
-def known(n: int, state: str = "delivered", **others: Any) -> KnownRow:
+def known(n: int, state: str = "delivered", **others: Any) -> PastRow:
     fingerprint = (b"content %d" % n)[:FINGERPRINT_BYTES]
-    return KnownRow(b"i%d" % n, state, fingerprint, b"t%d" % n)._replace(**others)
+    return PastRow(b"i%d" % n, state, fingerprint, b"t%d" % n)._replace(**others)
 
 
 def outcomes(spool: Spool) -> list[tuple[Any, ...]]:
@@ -51,8 +57,8 @@ def outcomes(spool: Spool) -> list[tuple[Any, ...]]:
 class TestApplying:
     def test_delivered_rows_are_not_sent_again(self, spool: Spool) -> None:
         fill(spool, 1, 2, 3)
-        spool.known.add([known(1), known(3), known(9)])
-        spool.known.apply()
+        spool.history.add([known(1), known(3), known(9)])
+        spool.history.apply()
         assert [row.row_number for row in spool.pending()] == [2]
         assert outcomes(spool)[0] == (ALREADY_DELIVERED, None, None, None, 0)
 
@@ -61,14 +67,14 @@ class TestApplying:
         self, spool: Spool, fingerprint: bytes, remark: str | None
     ) -> None:
         fill(spool, 1)
-        spool.known.add([known(1, fingerprint=fingerprint)])
-        spool.known.apply()
+        spool.history.add([known(1, fingerprint=fingerprint)])
+        spool.history.apply()
         assert outcomes(spool) == [(ALREADY_DELIVERED, None, None, remark, 0)]
 
     def test_rejected_rows_keep_what_lofty_said(self, spool: Spool) -> None:
         fill(spool, 1)
-        spool.known.add([known(1, "rejected", status=400, code=20012, error="no", attempts=2)])
-        spool.known.apply()
+        spool.history.add([known(1, "rejected", status=400, code=20012, error="no", attempts=2)])
+        spool.history.apply()
         assert outcomes(spool) == [(REJECTED, 400, 20012, "no", 2)]
 
     @pytest.mark.parametrize(("before", "journal", "attempts"), [(0, 2, 2), (3, 1, 3)])
@@ -76,36 +82,36 @@ class TestApplying:
         self, spool: Spool, before: int, journal: int, attempts: int
     ) -> None:
         fill(spool, 1, 2, attempts=before)
-        spool.known.add([known(1, "intended", attempts=journal)])
-        spool.known.apply()
+        spool.history.add([known(1, "intended", attempts=journal)])
+        spool.history.apply()
         assert [(row.row_number, row.attempts) for row in spool.doubtful()] == [(1, attempts)]
         assert [row.row_number for row in spool.pending()] == [2]
 
     def test_rows_that_others_hold_wait_like_any(self, spool: Spool) -> None:
         fill(spool, 1)
-        spool.known.add([known(1, HELD)])
-        spool.known.apply()
+        spool.history.add([known(1, CLAIMED)])
+        spool.history.apply()
         assert (spool.count_pending(), spool.doubtful()) == (1, [])
 
     @pytest.mark.parametrize("state", ["delivered", "rejected", "intended"])
     def test_a_row_with_an_outcome_keeps_it(self, spool: Spool, state: str) -> None:
         fill(spool, 1, outcome=INVALID, error="bad")
-        spool.known.add([known(1, state)])
-        spool.known.apply()
+        spool.history.add([known(1, state)])
+        spool.history.apply()
         assert outcomes(spool) == [(INVALID, None, None, "bad", 0)]
 
     def test_a_row_in_doubt_that_was_delivered_is_in_doubt_no_more(self, spool: Spool) -> None:
         fill(spool, 1, doubt=True)
-        spool.known.add([known(1)])
-        spool.known.apply()
+        spool.history.add([known(1)])
+        spool.history.apply()
         assert spool.doubtful() == []
         spool.close_books(UNKNOWN)
         assert spool.counts()[ALREADY_DELIVERED] == 1
 
     def test_every_repeat_of_a_row_gets_the_same(self, spool: Spool) -> None:
         fill(spool, 1, 1, 2)
-        spool.known.add([known(1)])
-        spool.known.apply()
+        spool.history.add([known(1)])
+        spool.history.apply()
         assert spool.counts()[ALREADY_DELIVERED] == 2
 
 
@@ -114,88 +120,90 @@ class TestForeignKeys:
 
     def test_a_row_for_another_lead_is_invalid(self, spool: Spool) -> None:
         fill(spool, 1, 2)
-        spool.known.add([known(1, foreign_lead=9), known(2, foreign_lead=2)])
-        spool.known.apply()
+        spool.history.add([known(1, foreign_lead=9), known(2, foreign_lead=2)])
+        spool.history.apply()
         spool.close_books(UNKNOWN)
         found = [(row.outcome, row.error_field, row.error) for row in spool.report_rows()]
         assert found == [(INVALID, "unique_key", KEY_OF_ANOTHER), (ALREADY_DELIVERED, None, None)]
 
     def test_a_row_in_doubt_for_another_lead_is_invalid_too(self, spool: Spool) -> None:
         fill(spool, 1, doubt=True)
-        spool.known.add([known(1, foreign_lead=9)])
-        spool.known.apply()
+        spool.history.add([known(1, foreign_lead=9)])
+        spool.history.apply()
         assert spool.doubtful() == []
         assert (spool.counts()[INVALID], spool.count_failed()) == (1, 1)
 
     def test_a_row_with_an_outcome_keeps_it(self, spool: Spool) -> None:
         fill(spool, 1, outcome=ALREADY_DELIVERED)
-        spool.known.add([known(1, foreign_lead=9)])
-        spool.known.apply()
+        spool.history.add([known(1, foreign_lead=9)])
+        spool.history.apply()
         assert outcomes(spool) == [(ALREADY_DELIVERED, None, None, None, 0)]
 
 
 class TestCounting:
     def test_what_is_said_later_replaces_what_was_said_before(self, spool: Spool) -> None:
-        spool.known.add([known(1, "rejected"), known(2, "rejected")])
-        spool.known.add([known(1)])
-        assert (spool.known.count("rejected"), spool.known.count("delivered")) == (1, 1)
+        spool.history.add([known(1, "rejected"), known(2, "rejected")])
+        spool.history.add([known(1)])
+        assert (spool.history.count("rejected"), spool.history.count("delivered")) == (1, 1)
 
     def test_what_others_hold_can_be_forgotten(self, spool: Spool) -> None:
-        spool.known.add([known(1), known(2, HELD), known(3, HELD)])
-        spool.known.forget_held()
-        assert (spool.known.count(HELD), spool.known.count("delivered")) == (0, 1)
+        spool.history.add([known(1), known(2, CLAIMED), known(3, CLAIMED)])
+        spool.history.forget_held()
+        assert (spool.history.count(CLAIMED), spool.history.count("delivered")) == (0, 1)
 
     def test_what_others_hold_is_found_without_looking_at_all_that_is_known(self, spool: Spool) -> None:
         asked: list[str] = []
-        spool.known._db.set_trace_callback(asked.append)
-        spool.known.held_traces()
-        spool.known.forget_held()
-        spool.known._db.set_trace_callback(None)
+        spool.history._db.set_trace_callback(asked.append)
+        spool.history.claimed_traces()
+        spool.history.forget_held()
+        spool.history._db.set_trace_callback(None)
         assert len(asked) == 2
         for statement in asked:
-            plan = spool.known._db.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+            plan = spool.history._db.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
             assert "known_held" in plan[0][3]
 
     def test_delivered_rows_that_the_input_has_no_more_are_gone(self, spool: Spool) -> None:
         fill(spool, 1, 2)
-        fill(spool, 7, identity=None, outcome=INVALID)
-        spool.known.add([known(1), known(3), known(4), known(5, "rejected"), known(6, "intended")])
-        assert spool.known.count_gone() == 2
+        fill(spool, 7, row_key=None, outcome=INVALID)
+        spool.history.add([known(1), known(3), known(4), known(5, "rejected"), known(6, "intended")])
+        assert spool.history.count_gone() == 2
 
     def test_it_knows_whether_the_input_has_a_row(self, spool: Spool) -> None:
         fill(spool, 1)
-        assert [spool.known.has_row(identity) for identity in (b"i1", b"i2")] == [True, False]
+        assert [spool.history.has_row(row_key) for row_key in (b"i1", b"i2")] == [True, False]
 
     def test_leads_that_were_read_are_remembered(self, spool: Spool) -> None:
-        spool.known.read_lead(5)
-        spool.known.read_lead(5)
-        assert [spool.known.has_read(lead) for lead in (5, 6)] == [True, False]
+        spool.history.read_lead(5)
+        spool.history.read_lead(5)
+        assert [spool.history.has_read(lead) for lead in (5, 6)] == [True, False]
 
 
 class TestTraces:
     def test_delivered_rows_are_counted_once_whoever_knows_of_them(self, spool: Spool) -> None:
         fill(spool, 1, 2, 3)
-        fill(spool, 4, trace=b"t1")
-        spool.known.add([known(1), known(8, trace=b"t1"), known(9, trace=b"t3"), known(7, "rejected", trace=b"t1")])
-        spool.known.apply()
-        spool.settle(Result(4, DELIVERED))
-        spool.settle(Result(2, REJECTED))
-        found = spool.known.delivered_traces([b"t1", b"t2", b"t3", b"t1"])
+        fill(spool, 4, trace_hash=b"t1")
+        spool.history.add(
+            [known(1), known(8, trace_hash=b"t1"), known(9, trace_hash=b"t3"), known(7, "rejected", trace_hash=b"t1")]
+        )
+        spool.history.apply()
+        spool.record(Result(4, DELIVERED))
+        spool.record(Result(2, REJECTED))
+        found = spool.history.delivered_traces([b"t1", b"t2", b"t3", b"t1"])
         assert found == Counter({b"t1": 3, b"t3": 1})
 
     def test_only_those_that_were_asked_for_are_told(self, spool: Spool) -> None:
-        spool.known.add([known(1), known(2)])
-        assert spool.known.delivered_traces([b"t2"]) == Counter({b"t2": 1})
-        assert spool.known.delivered_traces([]) == Counter()
+        spool.history.add([known(1), known(2)])
+        assert spool.history.delivered_traces([b"t2"]) == Counter({b"t2": 1})
+        assert spool.history.delivered_traces([]) == Counter()
 
     def test_any_number_can_be_asked_for(self, spool: Spool) -> None:
         fill(spool, *range(1200))
         for n in range(1, 1201):
-            spool.settle(Result(n, DELIVERED))
-        spool.known.add(known(n) for n in range(1200, 2400))
+            spool.record(Result(n, DELIVERED))
+        spool.history.add(known(n) for n in range(1200, 2400))
         asked = [b"t%d" % n for n in range(3000)]
-        assert spool.known.delivered_traces(asked) == Counter(asked[:2400])
+        assert spool.history.delivered_traces(asked) == Counter(asked[:2400])
 
     def test_what_others_send_is_counted_too(self, spool: Spool) -> None:
-        spool.known.add([known(1, HELD), known(2, HELD, trace=b"t1"), known(3)])
-        assert spool.known.held_traces() == Counter({b"t1": 2})
+        spool.history.add([known(1, CLAIMED), known(2, CLAIMED, trace_hash=b"t1"), known(3)])
+        assert spool.history.claimed_traces() == Counter({b"t1": 2})

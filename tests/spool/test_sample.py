@@ -7,13 +7,13 @@ from hashlib import blake2b
 import pytest
 from hypothesis import given, strategies as st
 
-from airflow_provider_lofty.spool.sample import IDENTITY_BYTES, SAMPLE_ROWS, Sketch
+from airflow_provider_lofty.spool.sample import IDENTITY_BYTES, SAMPLE_ROWS, InputSample
 
 
-def sketched(rows: range | set[int], salt: str = "") -> Sketch:
+def sketched(rows: range | set[int], salt: str = "") -> InputSample:
     """Sum up an input whose rows have these numbers."""
-    identities = sorted(blake2b(f"{salt}{n}".encode(), digest_size=12).digest()[:IDENTITY_BYTES] for n in rows)
-    return Sketch(len(rows), b"".join(identities[:SAMPLE_ROWS]))
+    row_keys = sorted(blake2b(f"{salt}{n}".encode(), digest_size=12).digest()[:IDENTITY_BYTES] for n in rows)
+    return InputSample(len(rows), b"".join(row_keys[:SAMPLE_ROWS]))
 
 
 SIZES = (1, 7, SAMPLE_ROWS - 1, SAMPLE_ROWS, SAMPLE_ROWS + 1, 5_000)
@@ -53,6 +53,6 @@ def test_of_large_ones_it_is_near(rows: int, share: float, grown: float) -> None
 
 
 def test_an_empty_input_has_nothing_new_and_against_one_all_is_new() -> None:
-    nothing = Sketch(0, b"")
+    nothing = InputSample(0, b"")
     assert (nothing.unseen_since(nothing), nothing.unseen_since(sketched(range(9)))) == (0, 0)
     assert sketched(range(900)).unseen_since(nothing) == 900

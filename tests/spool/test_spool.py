@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.rows.builder import InvalidRow, Mapping
-from airflow_provider_lofty.spool.sample import IDENTITY_BYTES, SAMPLE_ROWS, Sketch
+from airflow_provider_lofty.spool.sample import IDENTITY_BYTES, SAMPLE_ROWS, InputSample
 from airflow_provider_lofty.spool.spool import (
     ALREADY_DELIVERED,
     DELIVERED,
@@ -46,9 +46,9 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
     spool.close()
 
 
-def row(number: int, identity: bytes = b"", content: bytes = b"", **others: Any) -> SpoolRow:
-    identity = identity or b"i%d" % number
-    waiting = SpoolRow(0, number, ("a",), (number,), number, b"{}", identity, content or identity, b"trace")
+def row(number: int, row_key: bytes = b"", content: bytes = b"", **others: Any) -> SpoolRow:
+    row_key = row_key or b"i%d" % number
+    waiting = SpoolRow(0, number, ("a",), (number,), number, b"{}", row_key, content or row_key, b"trace")
     return waiting._replace(**others)
 
 
@@ -159,14 +159,14 @@ class TestDuplicates:
         assert outcomes(spool) == [(DUPLICATE, "same as row 2"), (UNKNOWN, None), (DUPLICATE, "same as row 2")]
 
     def test_invalid_rows_without_an_identity_are_not_compared(self, spool: Spool) -> None:
-        nothing = {"identity": None, "fingerprint": None, "outcome": INVALID}
+        nothing = {"row_key": None, "fingerprint": None, "outcome": INVALID}
         fill(spool, row(1)._replace(**nothing), row(2)._replace(**nothing)).find_duplicates("identity")
         assert [outcome for outcome, _ in outcomes(spool)] == [INVALID, INVALID]
 
     @pytest.mark.parametrize("outcome", OUTCOMES)
     def test_a_duplicate_fails_when_the_row_it_repeats_does(self, spool: Spool, outcome: str) -> None:
         fill(spool, row(1, b"same"), row(2, b"same")).find_duplicates("identity")
-        spool.settle(Result(1, outcome))
+        spool.record(Result(1, outcome))
         assert spool.count_failed() == (2 if outcome in FAILED_OUTCOMES else 0)
 
     def test_many_duplicates_are_all_marked(self, spool: Spool) -> None:
@@ -178,7 +178,7 @@ class TestOutcomes:
     def test_every_row_is_counted_once_and_the_counts_add_up(self, spool: Spool) -> None:
         fill(spool, *(row(number) for number in range(1, len(OUTCOMES) + 3)))
         for number, outcome in enumerate(OUTCOMES, start=1):
-            spool.settle(Result(number, outcome))
+            spool.record(Result(number, outcome))
         assert spool.counts() == dict.fromkeys(OUTCOMES, 1)
         spool.close_books(NOT_ATTEMPTED, "the run stopped first")
         assert spool.counts()[NOT_ATTEMPTED] == 3
@@ -186,7 +186,7 @@ class TestOutcomes:
 
     def test_what_came_of_a_row_is_kept(self, spool: Spool) -> None:
         fill(spool, row(1))
-        spool.settle(Result(1, REJECTED, 400, 20012, "Lofty refused it", 2, "2024-05-01T10:00:00Z"))
+        spool.record(Result(1, REJECTED, 400, 20012, "Lofty refused it", 2, "2024-05-01T10:00:00Z"))
         (found,) = spool.report_rows()
         kept = (found.outcome, found.http_status, found.error_code, found.error, found.attempts, found.sent_at)
         assert kept == (REJECTED, 400, 20012, "Lofty refused it", 2, "2024-05-01T10:00:00Z")
@@ -194,7 +194,7 @@ class TestOutcomes:
 
     def test_a_missing_lead_rejects_its_waiting_rows_only(self, spool: Spool) -> None:
         fill(spool, row(1, lead_id=5), row(2, lead_id=5), row(3, lead_id=6), row(4, lead_id=5))
-        spool.settle(Result(1, DELIVERED))
+        spool.record(Result(1, DELIVERED))
         assert spool.reject_lead(5, 404, 20006, "the lead does not exist", ()) == 2
         assert [outcome for outcome, _ in outcomes(spool)[:2]] == [DELIVERED, REJECTED]
         assert [waiting.lead_id for waiting in spool.pending()] == [6]
@@ -207,8 +207,8 @@ class TestOutcomes:
     def test_failed_rows_that_failed_alike_are_one_group_with_the_first_as_example(self, spool: Spool) -> None:
         fill(spool, *(row(number) for number in range(1, 7)))
         for number in (2, 4, 5):
-            spool.settle(Result(number, REJECTED, 400, 20012, f"Lofty refused lead {number}"))
-        spool.settle(Result(1, UNKNOWN, 500, None, "no answer"))
+            spool.record(Result(number, REJECTED, 400, 20012, f"Lofty refused lead {number}"))
+        spool.record(Result(1, UNKNOWN, 500, None, "no answer"))
         spool.close_books(NOT_ATTEMPTED, "stopped")
         groups = spool.error_groups(2)
         assert [(group.rows, group.outcome, group.row_number, group.error) for group in groups] == [
@@ -219,7 +219,7 @@ class TestOutcomes:
     def test_the_failed_rows_come_in_input_order_without_those_that_were_not_attempted(self, spool: Spool) -> None:
         fill(spool, *(row(number) for number in range(1, 6)))
         for number, outcome in ((4, UNKNOWN), (2, REJECTED), (3, DELIVERED)):
-            spool.settle(Result(number, outcome))
+            spool.record(Result(number, outcome))
         spool.close_books(NOT_ATTEMPTED)
         assert [found.row_number for found in spool.failed_rows(10)] == [2, 4]
         assert [found.row_number for found in spool.failed_rows(1)] == [2]
@@ -238,7 +238,7 @@ class TestDoubt:
 
     @pytest.mark.parametrize("outcome", [DELIVERED, REJECTED])
     def test_a_row_whose_outcome_is_known_is_never_in_doubt(self, spool: Spool, outcome: str) -> None:
-        fill(spool, row(1)).settle(Result(1, outcome, 200, error="as Lofty said", attempts=1))
+        fill(spool, row(1)).record(Result(1, outcome, 200, error="as Lofty said", attempts=1))
         spool.doubt(self.SENT)
         spool.close_books(NOT_ATTEMPTED)
         assert outcomes(spool) == [(outcome, "as Lofty said")]
@@ -264,11 +264,11 @@ class TestTwins:
     """A doubt is told by its trace where the row has another identity now."""
 
     def test_the_first_waiting_row_with_the_trace_is_put_into_doubt(self, spool: Spool) -> None:
-        fill(spool, row(1, trace=b"other"), row(2), row(3), row(4))
-        spool.settle(Result(2, DELIVERED))
+        fill(spool, row(1, trace_hash=b"other"), row(2), row(3), row(4))
+        spool.record(Result(2, DELIVERED))
         twin = spool.take_twin(b"trace", 2)
         assert twin is not None
-        assert (twin.n, twin.identity, twin.attempts) == (3, b"i3", 2)
+        assert (twin.n, twin.row_key, twin.attempts) == (3, b"i3", 2)
         assert spool.doubtful() == [twin]
         assert [waiting.n for waiting in spool.pending()] == [1, 4]
 
@@ -285,38 +285,38 @@ class TestTwins:
 
 class TestSketch:
     def test_it_counts_the_rows_and_keeps_the_lowest_identities(self, spool: Spool) -> None:
-        identities = [b"%012d" % (n * 7919 % 1009) for n in range(1000)]
-        fill(spool, *(row(number, identity) for number, identity in enumerate(identities, 1)))
-        lowest = b"".join(identity[:IDENTITY_BYTES] for identity in sorted(identities)[:SAMPLE_ROWS])
-        assert spool.sketch() == Sketch(1000, lowest)
+        row_keys = [b"%012d" % (n * 7919 % 1009) for n in range(1000)]
+        fill(spool, *(row(number, row_key) for number, row_key in enumerate(row_keys, 1)))
+        lowest = b"".join(row_key[:IDENTITY_BYTES] for row_key in sorted(row_keys)[:SAMPLE_ROWS])
+        assert spool.input_sample() == InputSample(1000, lowest)
 
     def test_the_order_of_the_rows_and_what_came_of_them_does_not_matter(self, spool: Spool, tmp_path: Path) -> None:
         fill(spool, row(1), row(2), row(3), row(4))
-        spool.settle(Result(1, ALREADY_DELIVERED))
-        spool.settle(Result(2, REJECTED))
+        spool.record(Result(1, ALREADY_DELIVERED))
+        spool.record(Result(2, REJECTED))
         spool.doubt(Result(3, UNKNOWN))
         other = Spool(keep_cells=True, folder=str(tmp_path))
         other.add_source("x")
-        assert fill(other, row(4), row(3), row(2), row(1)).sketch() == spool.sketch()
+        assert fill(other, row(4), row(3), row(2), row(1)).input_sample() == spool.input_sample()
         other.close()
 
     def test_invalid_rows_and_repeats_are_not_counted(self, spool: Spool) -> None:
-        fill(spool, row(1, b"same00"), row(2, b"same00"), row(3, b"bad000", outcome=INVALID), row(4, identity=None))
-        spool.add(row(5)._replace(identity=None, outcome=INVALID))
+        fill(spool, row(1, b"same00"), row(2, b"same00"), row(3, b"bad000", outcome=INVALID), row(4, row_key=None))
+        spool.add(row(5)._replace(row_key=None, outcome=INVALID))
         spool.find_duplicates("identity")
-        assert spool.sketch() == Sketch(2, b"i4same00")
+        assert spool.input_sample() == InputSample(2, b"i4same00")
 
     def test_no_rows_are_none(self, spool: Spool) -> None:
-        assert spool.sketch() == Sketch(0, b"")
+        assert spool.input_sample() == InputSample(0, b"")
 
 
 def test_the_rows_of_a_lead_that_were_delivered_as_they_are_now(spool: Spool) -> None:
     fill(spool, *(row(number, lead_id=5 + (number == 4)) for number in range(1, 7)))
-    spool.settle(Result(1, DELIVERED, 200))
-    spool.settle(Result(2, ALREADY_DELIVERED))
-    spool.settle(Result(3, ALREADY_DELIVERED, error="its content has changed since it was delivered"))
-    spool.settle(Result(4, DELIVERED, 200))
-    spool.settle(Result(5, REJECTED, 400))
+    spool.record(Result(1, DELIVERED, 200))
+    spool.record(Result(2, ALREADY_DELIVERED))
+    spool.record(Result(3, ALREADY_DELIVERED, error="its content has changed since it was delivered"))
+    spool.record(Result(4, DELIVERED, 200))
+    spool.record(Result(5, REJECTED, 400))
     assert [found.n for found in spool.delivered_to_lead(5)] == [1, 2]
     assert [found.n for found in spool.delivered_to_lead(6)] == [4]
 

@@ -15,7 +15,7 @@ import structlog
 
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.rows.source import Source, SourceRow
-from airflow_provider_lofty.run.publisher import Board
+from airflow_provider_lofty.run.publisher import StatusPublisher
 
 COLUMNS = ("lead_id", "type", "text", "link", "picture", "created")
 
@@ -134,9 +134,9 @@ class Log:
     warning = error = info
 
 
-def no_board(log: Log) -> Board:
+def no_publisher(log: Log) -> StatusPublisher:
     """Give a board that nobody looks at."""
-    return Board(lambda key, value: None, log, {})
+    return StatusPublisher(lambda key, value: None, log, {})
 
 
 class Store:

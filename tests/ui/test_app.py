@@ -105,10 +105,10 @@ class TestStanding:
         """As for a try whose XComs Airflow has removed when the next one began."""
         with_summary = viewer.get(ran.url("/standing")).json()
         monkeypatch.setattr("airflow_provider_lofty.ui.status.progress_of", lambda session, task: None)
-        without = viewer.get(ran.url("/standing")).json()
-        assert without["progress"] is None
-        assert without["outcomes"] == with_summary["outcomes"]
-        (group,), (expected,) = without["groups"], with_summary["groups"]
+        redact = viewer.get(ran.url("/standing")).json()
+        assert redact["progress"] is None
+        assert redact["outcomes"] == with_summary["outcomes"]
+        (group,), (expected,) = redact["groups"], with_summary["groups"]
         assert group == {**expected, "example_lead_id": group["example_lead_id"]}
 
     def test_a_task_without_a_map_index_comes_as_airflow_leaves_it(self, viewer: TestClient, ran: Ran) -> None:
