@@ -28,7 +28,7 @@ from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from practice import Log, Store, no_board, row
 
-from airflow_provider_lofty import delivery
+from airflow_provider_lofty import delivery, workers
 from airflow_provider_lofty.activity import Mapping
 from airflow_provider_lofty.answers import Meaning, Verdict
 from airflow_provider_lofty.exceptions import LoftyAnswerLost, LoftyError, LoftyUnreachable
@@ -384,7 +384,7 @@ class Tries(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "ThreadPoolExecutor", InlinePool)
+    monkeypatch.setattr(workers, "ThreadPoolExecutor", InlinePool)
     monkeypatch.setattr(delivery, "_SLICE_SECONDS", 0.0)
 
 

@@ -32,6 +32,7 @@ LAYERS = (
         "sketch",
         "configured",
         "connection_form",
+        "workers",
         "sandbox",
     ),
     ("names", "connections", "limits", "cells", "provider_info", "trouble", "progress", "pacing", "board"),
