@@ -17,13 +17,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from queue import Empty, SimpleQueue
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from airflow_provider_lofty.delivery.breaker import CircuitBreaker, RejectionLimit
 from airflow_provider_lofty.delivery.precheck import Precheck
@@ -31,6 +29,7 @@ from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.delivery.reconcile import MOST_SENDS, Reconciler
 from airflow_provider_lofty.delivery.recorder import Recorder
 from airflow_provider_lofty.delivery.settling import Doubt, Page, Settling
+from airflow_provider_lofty.delivery.workers import Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused, LoftyError
 from airflow_provider_lofty.journal.journal import (
     DELIVERED,
@@ -162,7 +161,9 @@ class Delivery:
     :param stop: set from outside to end the run: nothing new is sent from then on
     :param show: given the progress, often
     :param doubtful: how many rows earlier tries left in doubt
-    :param clock: monotonic seconds
+    :param clock: monotonic seconds, the same as the hook's
+    :param now: seconds since 1970
+    :param workers: makes the threads that make requests, so many at once
     """
 
     def __init__(
@@ -178,6 +179,8 @@ class Delivery:
         show: Callable[[Progress], None] = lambda progress: None,
         doubtful: int = 0,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+        workers: Callable[[int], Workers[Any]] = Workers,
     ) -> None:
         self._spool = spool
         self._hook = hook
@@ -186,6 +189,8 @@ class Delivery:
         self._stop_asked = stop
         self._show = show
         self._clock = clock
+        self._now = now
+        self._workers: Workers[_Done] = workers(conduct.max_in_flight)
         self._breaker = CircuitBreaker(clock)
         self._rejection_limit = RejectionLimit(conduct.stop_after_rejections)
         self._progress = Progress(spool.count_pending() + doubtful, log, clock)
@@ -205,7 +210,6 @@ class Delivery:
         self._in_flight: dict[int, _Work] = {}
         self._reading: set[int] = set()
         self._is_probing = self._has_read = self._has_open_doubt = self._has_planned = False
-        self._results: SimpleQueue[_Done] = SimpleQueue()
         self._stop: Stop | None = None
         self.sent = 0
         self.read_backs = 0
@@ -246,10 +250,9 @@ class Delivery:
 
         :return: why it stopped early; None when it did not. Rows without an outcome were not attempted
         """
-        pool = ThreadPoolExecutor(self._conduct.max_in_flight, thread_name_prefix="lofty")
         try:
             while not self._should_end():
-                self._start_what_may_go(pool)
+                self._start_what_may_go()
                 self._take_results(self._patience())
                 self._heartbeat()
                 self._progress.in_doubt = len(self._settling)
@@ -263,7 +266,7 @@ class Delivery:
             raise
         finally:
             self._stop_asked.set()  # whoever waits for a turn in a thread of its own stops waiting
-            pool.shutdown(wait=False, cancel_futures=True)
+            self._workers.end()
         try:
             self._take_last_answers()
         except Exception:
@@ -328,11 +331,11 @@ class Delivery:
 
     # What goes out
 
-    def _start_what_may_go(self, pool: ThreadPoolExecutor) -> None:
+    def _start_what_may_go(self) -> None:
         if self._breaker.is_open:
-            self._start_probe(pool)
+            self._start_probe()
             return
-        self._start_reads(pool)
+        self._start_reads()
         if self._precheck.is_sampling:
             return
         pacer = self._hook.pacer
@@ -342,18 +345,17 @@ class Delivery:
                 seconds = self._conduct.deadline - self._clock()
                 self._progress.plan(pacer.requests_per_minute, pacer.knows_limit, seconds)
             pacer.reserve()
-            work = self._ready.popleft()._replace(sent_at=utc_now(), began=self._clock())
+            work = self._ready.popleft()._replace(sent_at=utc_now(self._now), began=self._clock())
             self._in_flight[work.row.n] = work
-            pool.submit(self._post, work).add_done_callback(partial(self._take_back, work))
+            self._workers.start(partial(self._post, work), cancelled=partial(self._take_back, work))
 
-    def _take_back(self, work: _Work, request: Future[None]) -> None:
-        """A stop that comes before a thread takes the request up cancels it: nothing was sent."""
-        if request.cancelled():
-            self._ready.append(work)
-            del self._in_flight[work.row.n]
-            self._hook.pacer.give_back()
+    def _take_back(self, work: _Work) -> None:
+        """A stop came before a thread took the request up: nothing was sent."""
+        self._ready.append(work)
+        del self._in_flight[work.row.n]
+        self._hook.pacer.give_back()
 
-    def _start_probe(self, pool: ThreadPoolExecutor) -> None:
+    def _start_probe(self) -> None:
         if self._in_flight or self._reading or not self._breaker.may_probe():
             return
         found = self._reconciler.probe()
@@ -365,9 +367,9 @@ class Delivery:
             found = self._reconciler.next_read((), is_idle=True)
         if found is not None:
             self._is_probing = True
-            self._start_read(pool, *found)
+            self._start_read(*found)
 
-    def _start_reads(self, pool: ThreadPoolExecutor) -> None:
+    def _start_reads(self) -> None:
         is_idle, most = self._is_idle(), self._most_in_flight()
         share = 1 if not self._has_read else most if is_idle else max(most // 2, 1)  # reading must not hold sending up
         while len(self._reading) < share and len(self._reading) + len(self._in_flight) < most:
@@ -376,12 +378,12 @@ class Delivery:
             found = self._reconciler.next_read(self._reading, is_idle)
             if found is None:
                 return
-            self._start_read(pool, *found)
+            self._start_read(*found)
 
-    def _start_read(self, pool: ThreadPoolExecutor, lead_id: int, since: int) -> None:
+    def _start_read(self, lead_id: int, since: int) -> None:
         self._reading.add(lead_id)
         self.read_backs += 1
-        pool.submit(self._read, lead_id, since)
+        self._workers.start(partial(self._read, lead_id, since))
 
     def _has_room(self) -> bool:
         if not self._breaker.is_proven:
@@ -400,7 +402,7 @@ class Delivery:
 
     def _return_expired(self) -> None:
         """What was intended too long ago is intended anew."""
-        now = time.monotonic()
+        now = self._clock()
         while self._ready and self._ready[0].start_before <= now:
             work = self._ready.popleft()
             self._expired[work.row.n] = work.intent
@@ -410,7 +412,7 @@ class Delivery:
         rows = self._next_rows(self._rows_ahead())
         if not rows:
             return
-        start_before = time.monotonic() + self._conduct.intent_ttl_seconds
+        start_before = self._clock() + self._conduct.intent_ttl_seconds
         intents = [intent_of(row, row.attempts) for row in rows]
         try:
             refused = self._recorder.intend(intents)
@@ -457,24 +459,24 @@ class Delivery:
             self._avoid_lead = None
         return rows
 
-    def _post(self, work: _Work) -> None:
-        """In a worker thread: make the request; whatever happens goes into the queue of results."""
+    def _post(self, work: _Work) -> _Done:
+        """In a worker thread: make the request; whatever happens is a result."""
         try:
             row = work.row
             verdict = self._hook.post_activity(row.lead_id, row.body, has_turn=True, start_before=work.start_before)
-            self._results.put(_Done(work, verdict=verdict))
+            return _Done(work, verdict=verdict)
         except BaseException as error:  # noqa: BLE001 - re-raised in the main thread
-            self._results.put(_Done(work, error=error))
+            return _Done(work, error=error)
 
-    def _read(self, lead_id: int, since: int) -> None:
-        """In a worker thread: read a lead back; whatever happens goes into the queue of results."""
+    def _read(self, lead_id: int, since: int) -> _Done:
+        """In a worker thread: read a lead back; whatever happens is a result."""
         started = self._clock()
         try:
             shown = self._hook.read_back(lead_id, since)
             page = Page(lead_id, shown.entries, shown.is_complete, started, self._clock())
-            self._results.put(_Done(lead_id=lead_id, page=page))
+            return _Done(lead_id=lead_id, page=page)
         except BaseException as error:  # noqa: BLE001 - re-raised in the main thread
-            self._results.put(_Done(lead_id=lead_id, error=error))
+            return _Done(lead_id=lead_id, error=error)
 
     # What comes back
 
@@ -485,22 +487,19 @@ class Delivery:
         return min(max(self._hook.pacer.delay(), 0.001), _SLICE_SECONDS)
 
     def _take_results(self, seconds: float) -> None:
-        try:
-            self._take(self._results.get(timeout=seconds))
-            while True:
-                self._take(self._results.get_nowait())
-        except Empty:
-            return
+        done = self._workers.result(seconds)
+        while done is not None:
+            self._take(done)
+            done = self._workers.result(0)
 
     def _take_last_answers(self) -> None:
         """After a stop wait briefly for what is on its way; without its answer a row is in doubt."""
-        deadline = time.monotonic() + LAST_ANSWERS_SECONDS
+        deadline = self._clock() + LAST_ANSWERS_SECONDS
         try:
-            while self._in_flight and time.monotonic() < deadline:
-                with suppress(Empty):
-                    done = self._results.get(timeout=_SLICE_SECONDS)
-                    if done.work is not None:
-                        self._take(done)
+            while self._in_flight and self._clock() < deadline:
+                done = self._workers.result(_SLICE_SECONDS)
+                if done is not None and done.work is not None:
+                    self._take(done)
         finally:
             for work in list(self._in_flight.values()):
                 self._doubt_unanswered(work, "the run ended before the answer came")

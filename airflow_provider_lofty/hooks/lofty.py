@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -88,6 +89,9 @@ class LoftyHook(BaseHook):
     :param lofty_conn_id: the connection
     :param requests_per_minute: a cap on the pace, below the connection's own
     :param sleep: waits so many seconds
+    :param clock: monotonic seconds
+    :param now: seconds since 1970
+    :param chance: gives a number from 0 to 1
     """
 
     conn_name_attr = "lofty_conn_id"
@@ -111,11 +115,17 @@ class LoftyHook(BaseHook):
         *,
         requests_per_minute: float | None = None,
         sleep: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         super().__init__()
         self.lofty_conn_id = lofty_conn_id
         self.requests_per_minute = requests_per_minute
         self._sleep = sleep
+        self._clock = clock
+        self._now = now
+        self._chance = chance
         self.requests_made = 0
         self.times_throttled = 0
         self._counting = threading.Lock()
@@ -150,12 +160,12 @@ class LoftyHook(BaseHook):
         """Limits are kept for each endpoint: some have lower ones, which say nothing about the others."""
         with self._counting:
             if endpoint not in self._pacers:
-                self._pacers[endpoint] = Pacer(self.cap, time.monotonic, self._reset_unit)
+                self._pacers[endpoint] = Pacer(self.cap, self._clock, self._reset_unit, self._chance)
             return self._pacers[endpoint]
 
     @cached_property
     def _credential(self) -> Credential:
-        return credential_from(self.settings, self._post_form, time.monotonic)
+        return credential_from(self.settings, self._post_form, self._clock)
 
     @cached_property
     def _session(self) -> requests.Session:
@@ -224,7 +234,7 @@ class LoftyHook(BaseHook):
 
         :param body: a checked ``LeadActivity`` as JSON
         :param has_turn: the caller has reserved the pacer's turn and waited for it
-        :param start_before: by ``time.monotonic()``; what has not begun then is not sent any more
+        :param start_before: by the clock; what has not begun then is not sent any more
         :raises LoftyCredentialRefused, LoftyUnreachable, LoftyConfigurationError: no token could be had; the
             activity was not sent
         """
@@ -340,7 +350,7 @@ class LoftyHook(BaseHook):
 
         :return: whether it can be used; and who it speaks for, or what is wrong and what to do
         """
-        is_usable, said = told(lambda: check_up(self.settings, self._ask_once, time.monotonic))
+        is_usable, said = told(lambda: check_up(self.settings, self._ask_once, self._clock))
         return is_usable, said.removeprefix(
             f"the connection {self.lofty_conn_id!r}: "
         )  # Airflow tests under another id
@@ -464,7 +474,8 @@ class LoftyHook(BaseHook):
         with self._counting:
             self.requests_made += 1
         tickets = [pacer.begin() for pacer in pacers]
-        answer = exchange(self._session, request, timeout_seconds or self.settings.timeout_seconds, start_before)
+        timeout = timeout_seconds or self.settings.timeout_seconds
+        answer = exchange(self._session, request, timeout, start_before, self._clock)
         is_refused = verdict_on(answer).meaning is Meaning.RATE_LIMITED
         if is_refused:
             with self._counting:
@@ -474,7 +485,7 @@ class LoftyHook(BaseHook):
         if answer.status is None:
             pacers[-1].passed(tickets[-1])
             return answer
-        limit = pacers[-1].ended(tickets[-1], answer.headers, _server_time(answer), is_refused=is_refused)
+        limit = pacers[-1].ended(tickets[-1], answer.headers, _server_time(answer, self._now), is_refused=is_refused)
         if limit is not None and endpoint != _TOKEN:
             self.pacer.guess(limit)
         return answer
@@ -540,12 +551,12 @@ def _configuration_advice(verdict: Verdict) -> str:
     return "check the connection's host; nothing was stored"
 
 
-def _server_time(answer: Answer) -> float:
+def _server_time(answer: Answer, now: Callable[[], float]) -> float:
     """Seconds since the epoch by the server's clock, which may be minutes off; by ours where it does not say."""
     try:
         return parsedate_to_datetime(answer.headers["date"]).timestamp()
     except (KeyError, ValueError):
-        return time.time()
+        return now()
 
 
 def _described(verdict: Verdict) -> str:

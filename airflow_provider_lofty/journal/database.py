@@ -190,6 +190,7 @@ class SqlJournal:
     :param max_tries: the task instance's; it changes when the task is cleared
     :param stale_seconds: a claim whose owner shows no sign of life for so long is taken over
     :param clock: monotonic seconds
+    :param now: seconds since 1970
     """
 
     def __init__(
@@ -202,6 +203,7 @@ class SqlJournal:
         max_tries: int | None,
         stale_seconds: float,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._mark = database.placeholder
@@ -211,6 +213,7 @@ class SqlJournal:
         self._max_tries = max_tries
         self._stale_seconds = stale_seconds
         self._clock = clock
+        self._now = now
         self._owner = uuid4().hex
         self._connection: Any = None
         self._before: InputSample | None = None
@@ -287,7 +290,7 @@ class SqlJournal:
         self._execute(
             f"UPDATE {RUNS_TABLE} SET source = ?, max_tries = ?, row_count = ?, lowest = ?, is_blind = ?,"
             " started_at = ? WHERE task_key = ?",
-            (self._source, self._max_tries, rows.rows, rows.lowest.hex(), int(self._is_blind), utc_now(),
+            (self._source, self._max_tries, rows.rows, rows.lowest.hex(), int(self._is_blind), utc_now(self._now),
              self._place.key),
         )  # fmt: skip
         self._commit()
@@ -488,7 +491,7 @@ class SqlJournal:
             groups.setdefault((c.state, c.attempts, c.status, c.code, c.error), []).append(c.intent.row_key)
         for (state, attempts, status, code, error), row_keys in groups.items():
             is_final = state in (DELIVERED, REJECTED)
-            values = (state if is_final else INTENDED, attempts, utc_now() if is_final else None, status, code,
+            values = (state if is_final else INTENDED, attempts, utc_now(self._now) if is_final else None, status, code,
                       _storable(error))  # fmt: skip
             # A certain delivery counts even when the claim was taken over by somebody who thought this run dead.
             mine: tuple[str, ...] = () if state == DELIVERED else (self._owner, INTENDED)
@@ -510,16 +513,16 @@ class SqlJournal:
 
     def _values(self, intent: Intent, state: str, said: Closing | None = None) -> tuple[Any, ...]:
         wanted, place = intent.trace, self._place
-        end = (None,) * 4 if said is None else (utc_now(), said.status, said.code, _storable(said.error))
+        end = (None,) * 4 if said is None else (utc_now(self._now), said.status, said.code, _storable(said.error))
         return (
             self._scope, intent.row_key.hex(), intent.fingerprint.hex(), wanted.trace_hash.hex(), wanted.lead_id,
             wanted.type, wanted.created, wanted.text_mark.hex(), wanted.link_mark.hex(), state,
             intent.attempts if said is None else said.attempts, *place, place.key, self._owner, uuid4().hex,
-            math.ceil(self._stale_seconds), utc_now(), *end,
+            math.ceil(self._stale_seconds), utc_now(self._now), *end,
         )  # fmt: skip
 
     def _run_values(self, key: str) -> tuple[Any, ...]:
-        return (key, *self._place, self._source, self._max_tries, 0, "", int(self._is_blind), 0, utc_now())
+        return (key, *self._place, self._source, self._max_tries, 0, "", int(self._is_blind), 0, utc_now(self._now))
 
     # The database
 

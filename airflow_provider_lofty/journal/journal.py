@@ -10,7 +10,7 @@ can tell.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import NamedTuple, Protocol
@@ -50,9 +50,9 @@ class Intent(NamedTuple):
     attempts: int = 0
 
 
-def utc_now() -> str:
+def utc_now(now: Callable[[], float]) -> str:
     """The present, as journals and reports write it."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    return datetime.fromtimestamp(now(), timezone.utc).isoformat(timespec="milliseconds")
 
 
 def intent_of(row: PendingRow, attempts: int) -> Intent:

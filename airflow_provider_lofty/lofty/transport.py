@@ -14,8 +14,9 @@ import logging
 import math
 import socket
 import ssl
-import threading
 import time
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from typing import Any
@@ -51,27 +52,28 @@ class _Exchange:
 
     deadline: float
     start_before: float
+    clock: Callable[[], float]
     started: bool = False
 
     def start(self) -> None:
-        if time.monotonic() > self.start_before:
+        if self.clock() > self.start_before:
             raise TimeoutError("it is too late to begin")
         self.started = True
 
     def seconds_left(self) -> float:
-        left = self.deadline - time.monotonic()
+        left = self.deadline - self.clock()
         if left <= 0:
             raise TimeoutError("the request's total time is over")
         return left
 
 
-class _Current(threading.local):
-    """The exchange of this thread; requests offers no other way to its connection."""
-
-    exchange: _Exchange | None = None
+# The exchange of this thread; requests offers no other way to its connection.
+_current: ContextVar[_Exchange | None] = ContextVar("exchange", default=None)
 
 
-_current = _Current()
+def _now() -> float:
+    exchange = _current.get()
+    return time.monotonic() if exchange is None else exchange.clock()
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -98,9 +100,10 @@ class _DeadlineReader(io.RawIOBase):
 class _DeadlineResponse(HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        if _current.exchange is not None:
+        exchange = _current.get()
+        if exchange is not None:
             self.fp.close()
-            self.fp = io.BufferedReader(_DeadlineReader(sock, _current.exchange))
+            self.fp = io.BufferedReader(_DeadlineReader(sock, exchange))
 
 
 class _Watched(HTTPConnection):
@@ -111,14 +114,15 @@ class _Watched(HTTPConnection):
     def putrequest(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is None:
             self.connect()
-        if _current.exchange is not None:
-            self.sock.settimeout(_current.exchange.seconds_left())
-            _current.exchange.start()
+        exchange = _current.get()
+        if exchange is not None:
+            self.sock.settimeout(exchange.seconds_left())
+            exchange.start()
         super().putrequest(*args, **kwargs)
 
     def getresponse(self) -> Any:
         response = super().getresponse()
-        self.last_used = time.monotonic()
+        self.last_used = _now()
         return response
 
     response_class = _DeadlineResponse
@@ -139,7 +143,7 @@ class _FreshPool(HTTPConnectionPool):
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection: Any = super()._get_conn(timeout)
-        if not connection.is_closed and time.monotonic() - connection.last_used > _IDLE_SECONDS:
+        if not connection.is_closed and _now() - connection.last_used > _IDLE_SECONDS:
             connection.close()
         return connection
 
@@ -195,14 +199,17 @@ def exchange(
     request: requests.PreparedRequest,
     timeout_seconds: float,
     start_before: float = math.inf,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Answer:
     """
     Send one request and read its whole answer; whatever happens is told in the :class:`Answer`.
 
     :param timeout_seconds: for everything from connecting to the last byte
-    :param start_before: when the first byte must have left, by ``time.monotonic()``; later nothing is sent
+    :param start_before: when the first byte must have left, by the clock; later nothing is sent
+    :param clock: monotonic seconds
     """
-    current = _current.exchange = _Exchange(time.monotonic() + timeout_seconds, start_before)
+    current = _Exchange(clock() + timeout_seconds, start_before, clock)
+    token = _current.set(current)
     settings: dict[str, Any] = {**session.merge_environment_settings(request.url, {}, True, True, None)}
     try:
         # Not session.send: it would take a redirect's Location apart, and fail when that is no URL.
@@ -212,7 +219,7 @@ def exchange(
     except (requests.RequestException, OSError, ValueError) as error:  # ValueError: a host name that cannot be one
         return Answer(None, sent=current.started, failure=_cause(error))
     finally:
-        _current.exchange = None
+        _current.reset(token)
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Answer(response.status_code, headers, body)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import sqlite3
 import threading
 import time
@@ -17,6 +18,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_lofty import config
 from airflow_provider_lofty.assets import activities, tell_outlets
+from airflow_provider_lofty.delivery.workers import Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete, LoftyError
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
@@ -110,6 +112,13 @@ class LoftyAddActivityOperator(BaseOperator):
     template_fields_renderers = {"sql": "sql", "defaults": "json"}  # noqa: RUF012 - Airflow's own way
     operator_extra_links = (LoftyReportLink(),)
     ui_color = "#e4f0ea"
+
+    # Time, chance and threads of the machine that the task runs on; a simulation brings its own.
+    _clock: Callable[[], float] = staticmethod(time.monotonic)
+    _now: Callable[[], float] = staticmethod(time.time)
+    _chance: Callable[[], float] = staticmethod(random.random)
+    _new_event: Callable[[], threading.Event] = threading.Event
+    _new_workers: Callable[[int], Workers[Any]] = Workers
 
     def __init__(
         self,
@@ -207,11 +216,11 @@ class LoftyAddActivityOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, check, send, report."""
-        self._stop = stop = threading.Event()
+        self._stop = stop = self._new_event()
         publisher = StatusPublisher(
             partial(self._push, context), self.log, self._first_facts(context),
             # Before 3.3 a push that fails ends the process that watches over this one.
-            is_live="task_state_store" in context, on_lost=stop.set,
+            is_live="task_state_store" in context, on_lost=stop.set, clock=self._clock, now=self._now,
         )  # fmt: skip
         publisher.publish(phase=READING)
         self._pin_link(context, publisher)
@@ -229,12 +238,16 @@ class LoftyAddActivityOperator(BaseOperator):
         policy = self._policy()
         mapping = _or_misconfigured(lambda: RowMapping(self.mapping, self.defaults, self.unique_key, self.timezone))
         report = self._report(context)
-        hook = LoftyHook(self.lofty_conn_id, requests_per_minute=self.requests_per_minute, sleep=partial(_sleep, stop))
+        hook = LoftyHook(
+            self.lofty_conn_id, requests_per_minute=self.requests_per_minute, sleep=partial(_sleep, stop),
+            clock=self._clock, now=self._now, chance=self._chance,
+        )  # fmt: skip
         with closing(self._journal(context, hook)) as journal:
             ti: Any = context.get("ti")
             self._run = run = Run(
                 policy, hook, journal, report, self.log, publisher,
                 is_later_try=getattr(ti, "try_number", 1) > 1, deadline=deadline,
+                clock=self._clock, now=self._now, workers=self._new_workers,
             )  # fmt: skip
             self._deliver(run, self._source(context, run.refuse_overwriting), mapping, stop, publisher)
         return run.summary
@@ -252,7 +265,7 @@ class LoftyAddActivityOperator(BaseOperator):
         try:
             with closing(Spool(keep_cells=run.has_report)) as run.spool:
                 with run.closing_books():
-                    ingest = Ingest(mapping, run.spool, self.log, publisher)
+                    ingest = Ingest(mapping, run.spool, self.log, publisher, self._clock)
                     _or_misconfigured(lambda: read(ingest.take))
                     _or_misconfigured(ingest.finish)
                     run.send(stop)
@@ -279,7 +292,7 @@ class LoftyAddActivityOperator(BaseOperator):
         if self.execution_timeout is None:
             return math.inf
         seconds = self.execution_timeout.total_seconds()
-        return time.monotonic() + seconds - min(_STOP_BEFORE_SECONDS, seconds * _STOP_BEFORE_SHARE)
+        return self._clock() + seconds - min(_STOP_BEFORE_SECONDS, seconds * _STOP_BEFORE_SHARE)
 
     def _journal(self, context: Context, hook: LoftyHook) -> Journal:
         if self.preview:
@@ -292,7 +305,9 @@ class LoftyAddActivityOperator(BaseOperator):
         self._warn_of_clear_on_success()
         max_tries = getattr(context.get("ti"), "max_tries", None)
         source = _digest(*self._scope(hook), *self._source_names())
-        return TaskStateJournal(store, source=source, keyed=bool(self.unique_key), max_tries=max_tries)
+        return TaskStateJournal(
+            store, source=source, keyed=bool(self.unique_key), max_tries=max_tries, now=self._now
+        )  # fmt: skip
 
     def _table_journal(self, context: Context, hook: LoftyHook) -> Journal:
         from airflow_provider_lofty.journal.database import SqlJournal, TaskPlace
@@ -306,6 +321,8 @@ class LoftyAddActivityOperator(BaseOperator):
             place=place,
             max_tries=getattr(context.get("ti"), "max_tries", None),
             stale_seconds=hook.settings.resumed_settle_seconds,
+            clock=self._clock,
+            now=self._now,
         )
 
     def _scope(self, hook: LoftyHook) -> list[Any]:

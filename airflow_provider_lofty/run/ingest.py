@@ -6,9 +6,9 @@ A source with a ``lofty_outcome`` column is a report that came back: what it cal
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from time import monotonic
 from typing import Any
 
 from airflow_provider_lofty.log import PROGRESS_SECONDS, Log
@@ -39,17 +39,26 @@ class Ingest:
     :param mapping: how rows become activities
     :param spool: where they go
     :param log: told which columns are used and which are ignored
-    :param board: shown how many rows were read so far
+    :param publisher: shown how many rows were read so far
+    :param clock: monotonic seconds
     """
 
-    def __init__(self, mapping: Mapping, spool: Spool, log: Log, publisher: StatusPublisher) -> None:
+    def __init__(
+        self,
+        mapping: Mapping,
+        spool: Spool,
+        log: Log,
+        publisher: StatusPublisher,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._mapping = mapping
         self._spool = spool
         self._log = log
         self._publisher = publisher
+        self._clock = clock
         self._columns_told: tuple[str, ...] | None = None
-        self._look_at = monotonic() + SHOW_SECONDS
-        self._tell_at = monotonic() + PROGRESS_SECONDS
+        self._look_at = self._clock() + SHOW_SECONDS
+        self._tell_at = self._clock() + PROGRESS_SECONDS
 
     def take(self, source: Source) -> None:
         """
@@ -63,7 +72,7 @@ class Ingest:
         add, spooled = self._spool.add, self._spooled
         columns: tuple[str, ...] | None = None
         for row in source.rows:
-            if monotonic() >= self._look_at:
+            if self._clock() >= self._look_at:
                 self._tell_progress()
             if row.columns is not columns and row.columns != columns and row.problem is None:
                 columns = row.columns
@@ -86,7 +95,7 @@ class Ingest:
         self._spool.find_duplicates(", ".join(self._mapping.unique_key) or "identity")
 
     def _tell_progress(self) -> None:
-        now = monotonic()
+        now = self._clock()
         self._look_at = now + SHOW_SECONDS
         if self._publisher.is_due:
             self._publisher.publish(read=self._spool.read)

@@ -29,6 +29,7 @@ class StatusPublisher:
     :param is_live: whether to show something while rows are sent, too
     :param on_lost: called when nobody is there any more to take what is pushed: the task is an orphan then
     :param clock: monotonic seconds
+    :param now: seconds since 1970
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class StatusPublisher:
         is_live: bool = True,
         on_lost: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._push = push
         self._log = log
@@ -47,6 +49,7 @@ class StatusPublisher:
         self._is_live = is_live
         self._on_lost = on_lost
         self._clock = clock
+        self._now = now
         self._next = clock()
         self._has_failed = False
 
@@ -57,7 +60,8 @@ class StatusPublisher:
 
     def publish(self, **facts: Any) -> None:
         """Lay these facts over the earlier ones and push all."""
-        self._facts = {**self._facts, **facts, "at": datetime.now(timezone.utc).isoformat(timespec="seconds")}
+        at = datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="seconds")
+        self._facts = {**self._facts, **facts, "at": at}
         self.push(XCOM_KEY, self._facts)
 
     def push(self, key: str, value: Any) -> None:

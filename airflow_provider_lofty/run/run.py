@@ -22,6 +22,7 @@ from airflow.sdk.bases.xcom import BaseXCom
 from airflow_provider_lofty.delivery.delivery import Conduct, Delivery, Stop, StopKind
 from airflow_provider_lofty.delivery.precheck import MODES, Precheck
 from airflow_provider_lofty.delivery.progress import Progress
+from airflow_provider_lofty.delivery.workers import Workers
 from airflow_provider_lofty.exceptions import (
     LoftyConfigurationError,
     LoftyDeliveryIncomplete,
@@ -105,6 +106,8 @@ class Run:
     :param is_later_try: whether this task ran before, in a try or before a clear
     :param deadline: when to stop, by the clock
     :param clock: monotonic seconds
+    :param now: seconds since 1970
+    :param workers: makes the threads that make requests, so many at once
     """
 
     spool: Spool
@@ -121,6 +124,8 @@ class Run:
         is_later_try: bool = False,
         deadline: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+        workers: Callable[[int], Workers[Any]] = Workers,
     ) -> None:
         self._policy = policy
         self._hook = hook
@@ -131,6 +136,8 @@ class Run:
         self._is_later_try = is_later_try
         self._deadline = deadline
         self._clock = clock
+        self._now = now
+        self._workers = workers
         self._started = clock()
         self._knows_all = True
         self._has_recalled = False
@@ -278,7 +285,8 @@ class Run:
         delivery = Delivery(
             self.spool, self._hook, self._journal, precheck, conduct, self._log, stop,
             show=partial(self._show, known),
-            doubtful=sum(row is not None for _, row in doubtful), clock=self._clock,
+            doubtful=sum(row is not None for _, row in doubtful),
+            clock=self._clock, now=self._now, workers=self._workers,
         )  # fmt: skip
         left = self.spool.read - known.total()
         self._publisher.publish(phase=SENDING, read=self.spool.read, outcomes=dict(known), left=left)

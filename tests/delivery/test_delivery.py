@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.practice import Log, no_publisher, row
 
-from airflow_provider_lofty.delivery import delivery, progress
+from airflow_provider_lofty.delivery import delivery, progress, workers
 from airflow_provider_lofty.delivery.delivery import Conduct, Delivery, Stop, StopKind
 from airflow_provider_lofty.delivery.precheck import Precheck
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused
@@ -272,7 +272,7 @@ def test_a_stop_sends_nothing_new_and_waits_for_what_is_on_its_way(lofty: Sandbo
 def test_a_row_that_no_thread_had_taken_up_when_the_stop_came_was_not_sent(
     lofty: Sandbox, prepare: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "ThreadPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+    monkeypatch.setattr(workers, "ThreadPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
     lofty.change(latency_seconds=0.1)
     sent = prepare(range(1, 41), max_in_flight=4)
     watcher = threading.Thread(target=lambda: (_wait_for(lambda: len(lofty.activities) == 2), sent.stop.set()))

@@ -28,7 +28,7 @@ from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.practice import Log, Store, no_publisher, row
 
-from airflow_provider_lofty.delivery import delivery
+from airflow_provider_lofty.delivery import delivery, workers
 from airflow_provider_lofty.delivery.precheck import MODES
 from airflow_provider_lofty.exceptions import LoftyAnswerLost, LoftyError, LoftyUnreachable
 from airflow_provider_lofty.journal.database import RUNS_TABLE, TABLE, SqlJournal, TaskPlace
@@ -386,7 +386,7 @@ class Tries(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "ThreadPoolExecutor", InlinePool)
+    monkeypatch.setattr(workers, "ThreadPoolExecutor", InlinePool)
     monkeypatch.setattr(delivery, "_SLICE_SECONDS", 0.0)
 
 
