@@ -19,7 +19,7 @@ FILES = sorted(FOLDER.rglob("*.py"))
 
 # Each room imports only from the lines above its own. A new one has to find its place here.
 LAYERS = (
-    ("", "exceptions", "log", "config", "sandbox"),
+    ("", "exceptions", "outcomes", "log", "config", "sandbox"),
     ("connections", "lofty"),
     ("rows", "links"),
     ("spool",),
@@ -30,7 +30,7 @@ LAYERS = (
     ("operators", "ui"),
     ("decorators",),
 )
-NOT_YET = {("lofty", "hooks"), ("rows", "spool")}
+NOT_YET = {("lofty", "hooks")}
 RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 PURE = (
     "lofty.answers",
