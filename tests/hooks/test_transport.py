@@ -43,6 +43,7 @@ def post(session: requests.Session) -> Callable[..., Answer]:
 
 
 class TestNeverSent:
+    @pytest.mark.server
     def test_a_connection_refused(self, post: Callable[..., Answer]) -> None:
         answer = post(f"http://127.0.0.1:{closed_port()}")
         assert (answer.status, answer.sent, answer.failure) == (None, False, "ConnectionRefusedError")
@@ -311,6 +312,7 @@ class TestProxy:
         answer = post(f"https://{TARGET}", 0.3)
         assert (answer.status, answer.sent) == (None, False)
 
+    @pytest.mark.server
     def test_a_proxy_that_is_not_there(self, post: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port()}")
         answer = post(f"https://{TARGET}")
