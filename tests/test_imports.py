@@ -104,6 +104,7 @@ def test_data_flows_one_way(file: Path) -> None:
 
 
 @pytest.mark.parametrize("part", PURE)
+@pytest.mark.program
 def test_the_core_knows_neither_airflow_nor_requests(part: str) -> None:
     code = (
         "import sys; sys.modules.update(dict.fromkeys(('airflow', 'requests', 'urllib3', 'pandas', 'numpy', 'pyarrow'))); "
@@ -171,6 +172,7 @@ def test_the_sandbox_stands_alone() -> None:
     assert "sandbox" not in importers_of("airflow", "requests")
 
 
+@pytest.mark.program
 def test_importing_the_operator_costs_no_pandas_no_pyarrow_and_no_server() -> None:
     code = (
         f"import sys, {PACKAGE}.operators.lofty; "

@@ -145,6 +145,7 @@ def test_links_lead_to_files() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+@pytest.mark.program
 def test_command_of_the_practice_server_is_understood() -> None:
     command = re.search(r"^python (-m airflow_provider_lofty\.sandbox .*)$", README, re.MULTILINE)
     assert command
@@ -176,6 +177,7 @@ def test_block_of_mapping_makes_an_operator() -> None:
     assert names["operator"].mapping["link"]({"HOME": "elm"}) == "https://www.example.com/homes/elm"
 
 
+@pytest.mark.server
 def test_block_of_the_hook_delivers(monkeypatch: pytest.MonkeyPatch) -> None:
     with Sandbox(SandboxSettings(requests_per_minute=60_000)) as lofty:
         lofty.add_lead(12, emails=["ada.sample@example.com"])
@@ -185,6 +187,7 @@ def test_block_of_the_hook_delivers(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [activity.lead_id for activity in lofty.activities] == [12]
 
 
+@pytest.mark.server
 def test_block_of_the_practice_server_is_a_test_that_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     block = block_with("def test_my_dag").replace("...  # my_dag.test()", "my_dag()")
     activity = {"type": "Browse", "text": "t", "link": "l", "picture": "", "created": 1763290000000}

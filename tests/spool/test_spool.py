@@ -359,7 +359,7 @@ class TestCells:
             (Decimal("NaN"), None),
             (pd.NaT, None),
             (pd.NA, None),
-            (np.datetime64("NaT"), None),
+            (np.datetime64("NaT", "ns"), None),
             ("", ""),
             (True, True),
             (2**70, 2**70),
