@@ -19,7 +19,7 @@ FILES = sorted(FOLDER.rglob("*.py"))
 
 # Each room imports only from the lines above its own. A new one has to find its place here.
 LAYERS = (
-    ("", "exceptions", "outcomes", "log", "config", "sandbox"),
+    ("", "exceptions", "outcomes", "log", "task_key", "config", "sandbox"),
     ("connections", "lofty"),
     ("rows", "links"),
     ("spool",),

@@ -34,6 +34,7 @@ from airflow_provider_lofty.run.policy import Limit
 from airflow_provider_lofty.run.publisher import ENDED, READING, StatusPublisher
 from airflow_provider_lofty.run.run import Policy, Run
 from airflow_provider_lofty.spool.spool import Spool
+from airflow_provider_lofty.task_key import TaskKey
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -313,7 +314,7 @@ class LoftyAddActivityOperator(BaseOperator):
         from airflow_provider_lofty.journal.database import SqlJournal, TaskPlace
         from airflow_provider_lofty.rows.database import database_hook
 
-        place = TaskPlace(*self._place(context)[:4])
+        place = TaskPlace(*self._key(context).instance)
         return SqlJournal(
             database_hook(str(self.journal_conn_id)),
             scope=_digest(*self._scope(hook)),
@@ -360,9 +361,8 @@ class LoftyAddActivityOperator(BaseOperator):
             publisher.push(link.xcom_key, link.get_link(self, ti_key=ti))
 
     def _first_facts(self, context: Context) -> dict[str, Any]:
-        *_, try_number = self._place(context)
         return {
-            "try_number": try_number,
+            "try_number": self._key(context).try_number,
             "preview": self.preview,
             "report_path": self._report_path(context),
         }
@@ -413,14 +413,11 @@ class LoftyAddActivityOperator(BaseOperator):
 
     def _report_path(self, context: Context) -> str | None:
         path = self.report_path or config.report_folder()
-        return report_file(str(path), *self._place(context)) if path else None
+        return report_file(str(path), self._key(context)) if path else None
 
-    def _place(self, context: Context) -> tuple[str, str, str, int, int]:
-        """Dag, run, task, map index and try."""
-        ti: Any = context.get("ti")
-        if ti is None:
-            return "dag", "run", self.task_id, -1, 1
-        return ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index, ti.try_number
+    def _key(self, context: Context) -> TaskKey:
+        ti = context.get("ti")
+        return TaskKey("dag", "run", self.task_id) if ti is None else TaskKey.of(ti)
 
 
 def hidden(value: Any) -> str:

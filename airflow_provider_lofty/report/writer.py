@@ -26,6 +26,7 @@ from airflow_provider_lofty.rows.files import LOCAL_PROTOCOLS, storage_path
 from airflow_provider_lofty.rows.report_format import NUL_STAND_IN, SUSPECTS, defused
 from airflow_provider_lofty.spool.codec import plain_decimal
 from airflow_provider_lofty.spool.spool import ErrorGroup, ReportRow, Spool
+from airflow_provider_lofty.task_key import NOT_MAPPED, TaskKey
 
 REPORT_COLUMNS = (
     "lofty_source",
@@ -118,15 +119,15 @@ def _same_file(one: ObjectStoragePath, other: ObjectStoragePath) -> bool:
     return (one.protocol, one.path) == (other.protocol, other.path)
 
 
-def report_file(path: str, dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> str:
+def report_file(path: str, key: TaskKey) -> str:
     """Name the report file: ``path`` itself, or in a folder one for each Dag run, task, map index and try."""
     if not path.endswith("/"):
         return path
-    mapped = f"_{map_index}" if map_index >= 0 else ""
-    names = "__".join(name[:_MOST_OF_AN_ID] for name in (dag_id, run_id, task_id))
+    mapped = f"_{key.map_index}" if key.map_index != NOT_MAPPED else ""
+    names = "__".join(name[:_MOST_OF_AN_ID] for name in (key.dag_id, key.run_id, key.task_id))
     # Two tasks never share a file, whatever stands in their ids or was cut off.
-    digest = blake2b(json.dumps((dag_id, run_id, task_id, map_index)).encode(), digest_size=6).hexdigest()
-    return f"{path}{re.sub(r'[^A-Za-z0-9_.+-]', '-', names)}{mapped}__try_{try_number}__{digest}.csv"
+    digest = blake2b(json.dumps(key.instance).encode(), digest_size=6).hexdigest()
+    return f"{path}{re.sub(r'[^A-Za-z0-9_.+-]', '-', names)}{mapped}__try_{key.try_number}__{digest}.csv"
 
 
 def _write_csv(stream: IO[str], spool: Spool) -> None:

@@ -12,24 +12,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_provider_lofty.run.publisher import XCOM_KEY
+from airflow_provider_lofty.task_key import TaskKey
 from airflow_provider_lofty.ui.structs import cleaned
 
 RUNNING = "running"
 _OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
-
-
-class TaskId(NamedTuple):
-    """The ids of a task instance; a task that is not mapped has the map index -1."""
-
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int
-
-    @property
-    def is_possible(self) -> bool:
-        """Whether a database can be asked for it: PostgreSQL takes no NUL in a text."""
-        return not any("\0" in name for name in self[:3])
 
 
 class Try(NamedTuple):
@@ -45,7 +32,7 @@ class Try(NamedTuple):
         return self.state in _OVER
 
 
-def tries_of(session: Session, task: TaskId) -> list[Try]:
+def tries_of(session: Session, task: TaskKey) -> list[Try]:
     """The tries of a task instance, first to last; none where Airflow does not know it."""
     found = {}
     for model in (TaskInstanceHistory, TaskInstance):
@@ -56,7 +43,7 @@ def tries_of(session: Session, task: TaskId) -> list[Try]:
     return [found[number] for number in sorted(found)]
 
 
-def mapped_of(session: Session, task: TaskId) -> list[dict[str, Any]]:
+def mapped_of(session: Session, task: TaskKey) -> list[dict[str, Any]]:
     """The instances of a mapped task: ``map_index``, ``state`` and ``progress`` of each."""
     instances = select(TaskInstance.map_index, TaskInstance.state).where(*_is_mapped(TaskInstance, task))
     values = select(XComModel.map_index, XComModel.value).where(*_is_mapped(XComModel, task), _IS_PROGRESS)
@@ -67,7 +54,7 @@ def mapped_of(session: Session, task: TaskId) -> list[dict[str, Any]]:
     ]
 
 
-def progress_of(session: Session, task: TaskId) -> dict[str, Any] | None:
+def progress_of(session: Session, task: TaskKey) -> dict[str, Any] | None:
     """What the last try that ran has shown of itself."""
     query = select(XComModel.value).where(*_is(XComModel, task), _IS_PROGRESS)
     return _object(session.scalar(query.limit(1)))
@@ -76,12 +63,12 @@ def progress_of(session: Session, task: TaskId) -> dict[str, Any] | None:
 _IS_PROGRESS = XComModel.key == XCOM_KEY
 
 
-def _is_mapped(model: Any, task: TaskId) -> list[Any]:
+def _is_mapped(model: Any, task: TaskKey) -> list[Any]:
     return [*_is(model, task)[:3], model.map_index >= 0]
 
 
-def _is(model: Any, task: TaskId) -> list[Any]:
-    return [getattr(model, name) == value for name, value in task._asdict().items()]
+def _is(model: Any, task: TaskKey) -> list[Any]:
+    return [getattr(model, name) == value for name, value in zip(TaskKey._fields, task.instance, strict=False)]
 
 
 def _object(value: Any) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ from airflow_provider_lofty.exceptions import LoftyError
 from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES
 from airflow_provider_lofty.report.writer import REPORT_COLUMNS, report_file
 from airflow_provider_lofty.rows.report_format import restored
+from airflow_provider_lofty.task_key import TaskKey
 
 PAGE_ROWS = 50
 FAILED = "failed"
@@ -46,12 +47,12 @@ class ReportFile:
     """
     The report of one try of a task instance, in the report folder.
 
-    :param dag_id, run_id, task_id, map_index, try_number: of the task instance
+    :param key: that try
     """
 
-    def __init__(self, dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> None:
+    def __init__(self, key: TaskKey) -> None:
         folder = config.report_folder()
-        self.path = None if folder is None else report_file(folder, dag_id, run_id, task_id, map_index, try_number)
+        self.path = None if folder is None else report_file(folder, key)
 
     @property
     def name(self) -> str:

@@ -11,11 +11,12 @@ from airflow_provider_lofty import config
 from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES
 from airflow_provider_lofty.report.advice import advice_on
 from airflow_provider_lofty.run.publisher import ENDED
-from airflow_provider_lofty.ui.queries import RUNNING, TaskId, Try, mapped_of, progress_of, tries_of
+from airflow_provider_lofty.task_key import TaskKey
+from airflow_provider_lofty.ui.queries import RUNNING, Try, mapped_of, progress_of, tries_of
 from airflow_provider_lofty.ui.reports import OutOfReachError, ReportFile, tally
 
 
-def status_of(session: Session, task: TaskId, try_number: int) -> dict[str, Any] | None:
+def status_of(session: Session, task: TaskKey, try_number: int) -> dict[str, Any] | None:
     """
     Describe one try of a task instance.
 
@@ -27,14 +28,14 @@ def status_of(session: Session, task: TaskId, try_number: int) -> dict[str, Any]
     tries = tries_of(session, task)
     if not tries:
         mapped = mapped_of(session, task) if task.map_index < 0 else []
-        return {**task._asdict(), "mapped": [_instance(one) for one in mapped]} if mapped else None
+        return {**_ids(task), "mapped": [_instance(one) for one in mapped]} if mapped else None
     chosen = next((one for one in tries if one.number == try_number), None) if try_number else tries[-1]
     if chosen is None:
         return None
     shown = progress_of(session, task)
     progress = shown if shown is not None and shown.get("try_number") == chosen.number else None
     return {
-        **task._asdict(),
+        **_ids(task),
         "tries": [one._asdict() for one in tries],
         "try": chosen.number,
         "state": chosen.state,
@@ -43,6 +44,10 @@ def status_of(session: Session, task: TaskId, try_number: int) -> dict[str, Any]
         "progress": progress,
         **_result(task, chosen, progress or {}),
     }
+
+
+def _ids(task: TaskKey) -> dict[str, Any]:
+    return dict(zip(TaskKey._fields, task.instance, strict=False))
 
 
 def _instance(mapped: dict[str, Any]) -> dict[str, Any]:
@@ -57,9 +62,9 @@ def _outcomes_of(progress: dict[str, Any]) -> dict[str, int]:
     return {outcome: found[outcome] for outcome in OUTCOMES if found.get(outcome)}
 
 
-def _result(task: TaskId, chosen: Try, progress: dict[str, Any]) -> dict[str, Any]:
+def _result(task: TaskKey, chosen: Try, progress: dict[str, Any]) -> dict[str, Any]:
     """What came of the rows: from the summary while there is one, else from the report of that try."""
-    file = ReportFile(*task, chosen.number)
+    file = ReportFile(task._replace(try_number=chosen.number))
     summary: dict[str, Any] | None = progress.get("summary")
     outcomes, groups = _outcomes_of(progress), (summary or {}).get("errors", [])
     knows_limit = progress.get("phase") == ENDED and summary is not None

@@ -20,6 +20,7 @@ from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.report.writer import REPORT_COLUMNS, SUMMARY_BYTES, Report, report_file, summary
 from airflow_provider_lofty.rows.files import read_files
 from airflow_provider_lofty.spool.spool import Result, Spool, SpoolRow
+from airflow_provider_lofty.task_key import TaskKey
 
 HOSTILE_TEXTS = [
     "=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx", "\rx", "\nx", "'", "''", "'=1", "''=1", "＝1",
@@ -238,33 +239,33 @@ def test_other_sources_are_no_file_of_the_report(tmp_path: Path, name: str) -> N
 
 
 def test_a_folder_gets_a_file_for_each_run_task_map_index_and_try() -> None:
-    path = report_file("s3://b/out/", "a_dag", "manual__2026-03-01T10:00:00+00:00", "group.send", 3, 2)
+    path = report_file("s3://b/out/", TaskKey("a_dag", "manual__2026-03-01T10:00:00+00:00", "group.send", 3, 2))
     assert re.fullmatch(
         r"s3://b/out/a_dag__manual__2026-03-01T10-00-00\+00-00__group\.send_3__try_2__[0-9a-f]{12}\.csv", path
     )
     names = {
-        report_file("r/", dag, run, task, index, attempt)
+        report_file("r/", TaskKey(dag, run, task, index, attempt))
         for dag in "ab" for run in "ab" for task in "ab" for index in (-1, 0, 1) for attempt in (1, 2)
     }  # fmt: skip
     assert len(names) == 48
-    assert report_file("r/x.jsonl", "a", "b", "c", -1, 1) == "r/x.jsonl"
+    assert report_file("r/x.jsonl", TaskKey("a", "b", "c", -1, 1)) == "r/x.jsonl"
 
 
 def test_ids_that_look_alike_share_no_file() -> None:
     ids = [("a", "b__c", "t", -1), ("a__b", "c", "t", -1), ("a", "b:c", "t", -1), ("a", "b-c", "t", -1),
            ("a", "b", "t_1", -1), ("a", "b", "t", 1), ("a" * 250, "b", "t", -1), ("a" * 249, "b", "t", -1)]  # fmt: skip
-    names = {report_file("r/", dag, run, task, index, 1).casefold() for dag, run, task, index in ids}
+    names = {report_file("r/", TaskKey(dag, run, task, index, 1)).casefold() for dag, run, task, index in ids}
     assert len(names) == len(ids)
 
 
 def test_the_longest_ids_make_a_name_that_a_disk_takes(tmp_path: Path) -> None:
-    path = Path(report_file(f"{tmp_path}/", "d" * 250, "r" * 250, "t" * 250, 99999, 9999))
+    path = Path(report_file(f"{tmp_path}/", TaskKey("d" * 250, "r" * 250, "t" * 250, 99999, 9999)))
     path.touch()
     assert path.exists()
 
 
 def test_no_run_id_leads_out_of_the_folder() -> None:
-    assert "/" not in report_file("r/", "../../etc", "a/b\\c\0", "t", -1, 1).removeprefix("r/")
+    assert "/" not in report_file("r/", TaskKey("../../etc", "a/b\\c\0", "t", -1, 1)).removeprefix("r/")
 
 
 def small(spool: Spool, report_path: str | None = None) -> dict[str, Any]:

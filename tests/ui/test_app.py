@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from airflow_provider_lofty.report.writer import REPORT_COLUMNS
+from airflow_provider_lofty.task_key import TaskKey
 from airflow_provider_lofty.ui.queries import Try
 from airflow_provider_lofty.ui.reports import ReportFile
 from airflow_provider_lofty.ui.structs import cleaned
@@ -439,6 +440,6 @@ class TestReport:
 
     def test_no_id_leads_out_of_the_folder(self, report_folder: Path) -> None:
         for odd in ("../../etc/passwd", "/etc/passwd", "..", "a\\..\\b", "%2e%2e"):
-            path = ReportFile(odd, odd, odd, -1, 1).path
+            path = ReportFile(TaskKey(odd, odd, odd)).path
             assert path is not None
             assert Path(path).resolve().parent == report_folder.resolve()
