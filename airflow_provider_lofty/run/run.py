@@ -34,7 +34,8 @@ from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.journal import Intent, Journal, JournalError, JournalUnusable, Loaded, intent_of
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
-from airflow_provider_lofty.report.writer import Report, summary
+from airflow_provider_lofty.report.summary import summary
+from airflow_provider_lofty.report.writer import Report
 from airflow_provider_lofty.run.policy import Limit
 from airflow_provider_lofty.run.publisher import ENDED, SENDING, StatusPublisher
 from airflow_provider_lofty.spool.spool import PendingRow, Spool

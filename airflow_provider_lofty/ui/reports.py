@@ -20,8 +20,8 @@ from typing import IO, Any
 from airflow_provider_lofty import config
 from airflow_provider_lofty.exceptions import LoftyError
 from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES
-from airflow_provider_lofty.report.writer import REPORT_COLUMNS, report_file
-from airflow_provider_lofty.rows.report_format import restored
+from airflow_provider_lofty.report.paths import report_file
+from airflow_provider_lofty.rows.report_format import REPORT_COLUMNS, restored
 from airflow_provider_lofty.task_key import TaskKey
 
 PAGE_ROWS = 50

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_lofty.report.writer import REPORT_COLUMNS
+from airflow_provider_lofty.rows.report_format import REPORT_COLUMNS
 from airflow_provider_lofty.task_key import TaskKey
 from airflow_provider_lofty.ui.queries import Try
 from airflow_provider_lofty.ui.reports import ReportFile
