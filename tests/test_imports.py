@@ -34,6 +34,7 @@ NOT_YET = {("lofty", "hooks"), ("rows", "spool")}
 RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 PURE = (
     "lofty.answers",
+    "lofty.fields",
     "lofty.window",
     "lofty.pacing",
     "lofty.redaction",

@@ -17,11 +17,11 @@ from airflow_provider_lofty import exceptions
 from airflow_provider_lofty.hooks.form import AUTH_TYPES, FORM_FIELDS
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.database import _COLUMNS
+from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES, FIELDS
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.provider_info import get_provider_info
 from airflow_provider_lofty.report.advice import CODES
 from airflow_provider_lofty.report.writer import REPORT_COLUMNS
-from airflow_provider_lofty.rows.values import ACTIVITY_TYPES, FIELDS
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 from airflow_provider_lofty.spool.spool import OUTCOMES
 
