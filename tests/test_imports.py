@@ -51,6 +51,7 @@ PURE = (
     "journal.commits",
     "journal.task_state",
     "journal.database",
+    "delivery.matching",
     "delivery.settling",
     "delivery.precheck",
 )
