@@ -30,7 +30,7 @@ LAYERS = (
     ("operators", "ui"),
     ("decorators",),
 )
-NOT_YET = {("lofty", "hooks"), ("rows", "spool")}
+NOT_YET = {("rows", "spool")}
 RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 PURE = (
     "lofty.answers",
@@ -38,6 +38,7 @@ PURE = (
     "lofty.window",
     "lofty.pacing",
     "lofty.redaction",
+    "lofty.settings",
     "lofty.trace",
     "rows.values",
     "rows.columns",

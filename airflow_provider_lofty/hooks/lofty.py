@@ -26,7 +26,7 @@ from airflow_provider_lofty.exceptions import (
     LoftyRequestRejected,
     LoftyUnreachable,
 )
-from airflow_provider_lofty.hooks.settings import LoftySettings, settings_from
+from airflow_provider_lofty.hooks.settings import settings_from
 from airflow_provider_lofty.hooks.widgets import field_behaviour, form_widgets
 from airflow_provider_lofty.lofty.answers import (
     PERMISSION_MISSING,
@@ -45,6 +45,7 @@ from airflow_provider_lofty.lofty.credentials import (
 )
 from airflow_provider_lofty.lofty.pacing import Pacer
 from airflow_provider_lofty.lofty.redaction import redact, texts_of
+from airflow_provider_lofty.lofty.settings import LoftySettings
 from airflow_provider_lofty.lofty.trace import Trace, trace_in_entry
 from airflow_provider_lofty.lofty.transport import as_response, exchange, new_session
 from airflow_provider_lofty.lofty.window import ResetUnit
