@@ -17,7 +17,6 @@ import requests
 from airflow.sdk import BaseHook
 
 from airflow_provider_lofty import __version__, config
-from airflow_provider_lofty.connections import named_connection
 from airflow_provider_lofty.exceptions import (
     LoftyAnswerLost,
     LoftyConfigurationError,
@@ -140,7 +139,7 @@ class LoftyHook(BaseHook):
 
         :raises LoftyConfigurationError: when it is missing or a field of it is wrong
         """
-        return settings_from(named_connection(self.lofty_conn_id), config.numbers())
+        return settings_from(config.named_connection(self.lofty_conn_id), config.numbers())
 
     @property
     def pacer(self) -> Pacer:
