@@ -11,7 +11,8 @@ from airflow.sdk import Connection
 from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
-from airflow_provider_lofty.hooks.settings import LoftySettings, clean_secret, settings_from
+from airflow_provider_lofty.hooks.settings import clean_secret, settings_from
+from airflow_provider_lofty.lofty.settings import LoftySettings
 
 OAUTH = {"client_id": "cid", "client_secret": "csecret", "customer_key": "ckey", "refresh_token": "rtoken"}
 
@@ -42,7 +43,7 @@ def test_a_connection_with_every_field() -> None:
     }  # fmt: skip
     found = settings(extra, host="https://lofty.example.com")
     assert astuple(found) == (
-        "https://lofty.example.com", "refresh_token", "https://tokens.example.com/t", "key", "cid", "csecret", "ckey",
+        "crm", "https://lofty.example.com", "refresh_token", "https://tokens.example.com/t", "key", "cid", "csecret", "ckey",
         "rtoken", 100, 4, 10, 20,
     )  # fmt: skip
 
