@@ -48,9 +48,11 @@ from airflow_provider_lofty.lofty.settings import LoftySettings
 from airflow_provider_lofty.lofty.trace import Trace, trace_in_entry
 from airflow_provider_lofty.lofty.transport import as_response, exchange, new_session
 from airflow_provider_lofty.lofty.window import ResetUnit
-from airflow_provider_lofty.rows import builder as activities
+from airflow_provider_lofty.rows.builder import Activity, InvalidRow
 from airflow_provider_lofty.rows.columns import MappingError
-from airflow_provider_lofty.rows.values import InvalidValue, identifier, plain
+from airflow_provider_lofty.rows.mapping import RowMapping
+from airflow_provider_lofty.rows.numbers import identifier
+from airflow_provider_lofty.rows.values import InvalidValue, plain
 
 _HEADERS = {
     # Some endpoints answer 400 or 415 without it, on GET too.
@@ -216,7 +218,7 @@ class LoftyHook(BaseHook):
                 self._sleep(wait)
         raise LoftyUnreachable(f"no connection to {self.host}: {verdict.message}; the activity was not sent")
 
-    def _post_until_allowed(self, checked: activities.Activity) -> Verdict:
+    def _post_until_allowed(self, checked: Activity) -> Verdict:
         for _ in range(_RATE_REFUSALS):
             verdict = self.post_activity(checked.lead_id, checked.body)
             if verdict.meaning is not Meaning.RATE_LIMITED:
@@ -505,20 +507,20 @@ def _add_path(lead_id: int) -> str:
     return f"/v1.0/leads/{lead_id}/activity"
 
 
-def _checked(lead_id: int, activity: Mapping[str, Any]) -> activities.Activity:
+def _checked(lead_id: int, activity: Mapping[str, Any]) -> Activity:
     """Check one activity as the operator checks a row."""
     given = {str(name): value for name, value in activity.items()}
     try:
         given = {**given, "leadId": identifier(plain(lead_id))}
-        mapping = activities.Mapping()
-        layout = mapping.layout(tuple(given), table=True)
-        checked = layout.build(list(given.values()))
-        for unknown in (*layout.ignored, *mapping.nested_ignored):
+        mapping = RowMapping()
+        builder = mapping.builder(tuple(given), table=True)
+        checked = builder.build(list(given.values()))
+        for unknown in (*builder.ignored, *mapping.nested_ignored):
             raise MappingError(f"Lofty has no field {unknown!r}")
         return checked
     except InvalidValue as error:
         raise LoftyRequestRejected(f"nothing was sent: leadId {error}") from None
-    except (MappingError, activities.InvalidRow) as error:
+    except (MappingError, InvalidRow) as error:
         raise LoftyRequestRejected(f"nothing was sent: {error}") from None
 
 
