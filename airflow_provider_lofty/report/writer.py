@@ -19,8 +19,8 @@ from typing import IO, Any
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
-from airflow_provider_lofty.rows.files import LOCAL_PROTOCOLS, storage_path
 from airflow_provider_lofty.rows.report_format import NUL_STAND_IN, REPORT_COLUMNS, SUSPECTS, defused
+from airflow_provider_lofty.rows.storage import LOCAL_PROTOCOLS, storage_path
 from airflow_provider_lofty.spool.codec import plain_decimal
 from airflow_provider_lofty.spool.spool import ReportRow, Spool
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -14,8 +16,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.lofty.fields import FIELDS
-from airflow_provider_lofty.rows.builder import Activity, InvalidRow, Mapping
+from airflow_provider_lofty.rows.builder import Activity, InvalidRow
 from airflow_provider_lofty.rows.columns import MappingError
+from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.sandbox.checks import read_activity
 
 NOW = datetime(2024, 6, 1, tzinfo=timezone.utc)
@@ -32,12 +35,12 @@ BODY = {**ROW, "type": "Browse"}
 del BODY["leadId"]
 
 
-def mapping(**wishes: Any) -> Mapping:
-    return Mapping(now=NOW, **wishes)
+def mapping(**wishes: Any) -> RowMapping:
+    return RowMapping(now=NOW, **wishes)
 
 
 def built(row: dict[str, Any], *, table: bool = True, **wishes: Any) -> Activity:
-    return mapping(**wishes).layout(tuple(row), table=table).build(list(row.values()))
+    return mapping(**wishes).builder(tuple(row), table=table).build(list(row.values()))
 
 
 def body_of(row: dict[str, Any], **wishes: Any) -> dict[str, Any]:
@@ -105,22 +108,22 @@ class TestRequired:
     def test_a_required_field_without_a_column_fails_before_any_row(self, field: str) -> None:
         columns = tuple(name for name in ROW if name != field)
         with pytest.raises(MappingError, match=f"required field {field} has neither a column nor a default"):
-            mapping().layout(columns, table=True)
+            mapping().builder(columns, table=True)
 
     def test_the_closest_column_is_suggested(self) -> None:
         columns = ("leed_id", *(name for name in ROW if name != "leadId"))
         with pytest.raises(MappingError, match="closest name is 'leed_id'"):
-            mapping().layout(columns, table=True)
+            mapping().builder(columns, table=True)
 
     def test_rows_of_objects_may_lack_a_field_as_long_as_one_has_it(self) -> None:
         wishes = mapping()
         short = {name: value for name, value in ROW.items() if name != "picture"}
         with pytest.raises(InvalidRow) as caught:
-            wishes.layout(tuple(short), table=False).build(list(short.values()))
+            wishes.builder(tuple(short), table=False).build(list(short.values()))
         assert caught.value.fields == "picture"
         with pytest.raises(MappingError, match="picture"):
             wishes.require_columns()
-        wishes.layout(tuple(ROW), table=False)
+        wishes.builder(tuple(ROW), table=False)
         wishes.require_columns()
 
 
@@ -154,22 +157,22 @@ class TestMatchingByName:
         assert body_of({**ROW, column: 5})["listing"] == {"price": 5}
 
     def test_a_bare_listing_name_is_no_match(self) -> None:
-        layout = mapping().layout((*ROW, "price"), table=True)
-        assert layout.ignored == ["price"]
+        builder = mapping().builder((*ROW, "price"), table=True)
+        assert builder.ignored == ["price"]
 
     def test_used_and_ignored_columns_are_told(self) -> None:
-        layout = mapping().layout((*ROW, "CRM_NOTE", "lofty_outcome"), table=True)
-        assert layout.used == {name: name for name in ROW}
-        assert layout.ignored == ["CRM_NOTE"]
+        builder = mapping().builder((*ROW, "CRM_NOTE", "lofty_outcome"), table=True)
+        assert builder.used == {name: name for name in ROW}
+        assert builder.ignored == ["CRM_NOTE"]
 
     def test_a_tie_is_an_error_that_names_both(self) -> None:
         with pytest.raises(MappingError, match="'leadId' and 'LEAD_ID' both match the field leadId"):
-            mapping().layout((*ROW, "LEAD_ID"), table=True)
+            mapping().builder((*ROW, "LEAD_ID"), table=True)
 
     @pytest.mark.parametrize("column", ["listing_id", "LISTING_ID", "ListingId", "listingid"])
     def test_listing_id_is_refused_with_both_meanings(self, column: str) -> None:
         with pytest.raises(MappingError, match=r"listing\.id \(the id of an address.*listing\.listingId \(the MLS id"):
-            mapping().layout((*ROW, column), table=True)
+            mapping().builder((*ROW, column), table=True)
 
     @pytest.mark.parametrize(
         ("meaning", "sent"), [("listing.id", {"id": 77}), ("listing.listingId", {"listingId": "77"})]
@@ -244,7 +247,7 @@ class TestMapping:
 
     def test_a_mapped_column_that_the_source_lacks_fails_before_any_row(self) -> None:
         with pytest.raises(MappingError, match=r"mapping\['text'\] names the column 'NOTES'.*closest name is 'NOTE'"):
-            mapping(mapping={"text": "NOTES"}).layout((*ROW, "NOTE"), table=True)
+            mapping(mapping={"text": "NOTES"}).builder((*ROW, "NOTE"), table=True)
 
 
 class TestDefaults:
@@ -314,7 +317,7 @@ class TestListingObject:
 
     def test_names_that_no_field_has_are_remembered(self) -> None:
         wishes = mapping()
-        wishes.layout((*ROW, "listing"), table=True).build([*ROW.values(), {"colour": "red", "price": 5}])
+        wishes.builder((*ROW, "listing"), table=True).build([*ROW.values(), {"colour": "red", "price": 5}])
         assert wishes.nested_ignored == {"listing.colour"}
 
     def test_a_column_of_its_own_stands_before_the_object_and_the_object_before_a_default(self) -> None:
@@ -384,14 +387,14 @@ class TestIdentity:
 
     def test_a_unique_key_without_a_column_fails_before_any_row(self) -> None:
         with pytest.raises(MappingError, match="unique_key names the column 'event', which the source lacks"):
-            mapping(unique_key="event").layout(tuple(ROW), table=True)
+            mapping(unique_key="event").builder(tuple(ROW), table=True)
 
 
-def test_layouts_of_endlessly_many_shapes_are_not_kept() -> None:
+def test_builders_of_endlessly_many_shapes_are_not_kept() -> None:
     wishes = mapping()
-    for number in range(1200):
-        wishes.layout((*ROW, f"column{number}"), table=False)
-    assert len(wishes._layouts) <= 501
+    made = [weakref.ref(wishes.builder((*ROW, f"column{number}"), table=False)) for number in range(1200)]
+    gc.collect()
+    assert sum(builder() is not None for builder in made) <= 501
 
 
 JSON = st.recursive(

@@ -17,16 +17,13 @@ import pytest
 from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES, FIELDS
+from airflow_provider_lofty.rows.checks import checks
+from airflow_provider_lofty.rows.numbers import double, identifier, int32, int64
+from airflow_provider_lofty.rows.timestamps import TimestampChecks
 from airflow_provider_lofty.rows.values import (
     InvalidValue,
-    TimestampChecks,
     activity_type,
     boolean,
-    checks,
-    double,
-    identifier,
-    int32,
-    int64,
     is_missing,
     kind_of,
     plain,
