@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,6 +13,7 @@ from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from airflow.sdk import BaseOperator
 
 from airflow_provider_lofty import config
@@ -26,15 +26,15 @@ from airflow_provider_lofty.journal.task_state import TaskStateJournal
 from airflow_provider_lofty.links import LoftyReportLink
 from airflow_provider_lofty.lofty.redaction import unlisted
 from airflow_provider_lofty.report.paths import report_file
+from airflow_provider_lofty.report.status import Failure, Status
+from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
-from airflow_provider_lofty.rows.columns import MappingError
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Take
-from airflow_provider_lofty.run.ingest import Ingest
-from airflow_provider_lofty.run.policy import Limit
-from airflow_provider_lofty.run.publisher import ENDED, READING, StatusPublisher
-from airflow_provider_lofty.run.run import Policy, Run
-from airflow_provider_lofty.spool.spool import Spool
+from airflow_provider_lofty.run.ingest import mapping_errors
+from airflow_provider_lofty.run.policy import Limit, Policy
+from airflow_provider_lofty.run.publisher import StatusPublisher
+from airflow_provider_lofty.run.run import Run
 from airflow_provider_lofty.task_key import TaskKey
 
 if TYPE_CHECKING:
@@ -209,10 +209,11 @@ class LoftyAddActivityOperator(BaseOperator):
         from airflow_provider_lofty.openlineage import Query, lineage
 
         run = self._run if self._run and self._run.summary else None  # without a summary nothing was read
-        read_from: Query | list[str] = run.spool.sources if run and self.path is not None else []
+        summary = msgspec.to_builtins(run.summary) if run else {}
+        read_from: Query | list[str] = run.sources if run and self.path is not None else []
         if self.source_conn_id and (self.sql or self.table):
             read_from = Query(self.source_conn_id, self.source_hook_params, self.sql, self.table)
-        return lineage(read_from, run.summary if run else {}, run.host if run and not self.preview else None)
+        return lineage(read_from, summary, run.host if run and not self.preview else None)
 
     get_openlineage_facets_on_failure = get_openlineage_facets_on_complete
 
@@ -224,21 +225,22 @@ class LoftyAddActivityOperator(BaseOperator):
             # Before 3.3 a push that fails ends the process that watches over this one.
             is_live="task_state_store" in context, on_lost=stop.set, clock=self._clock, now=self._now,
         )  # fmt: skip
-        publisher.publish(phase=READING)
+        publisher.publish(Status(phase="reading"))
         self._pin_link(context, publisher)
         try:
-            summary = self._delivered(context, publisher, stop)
+            summary: dict[str, Any] = msgspec.to_builtins(self._delivered(context, publisher, stop))
         except Exception as error:
             text = str(error) if isinstance(error, LoftyError) else ""  # others' words may hold anything
-            publisher.publish(phase=ENDED, error={"type": type(error).__name__, "text": text})
+            publisher.publish(Status(phase="ended", error=Failure(type(error).__name__, text)))
             raise
         self._tell_outlets(context, summary)
         return summary
 
-    def _delivered(self, context: Context, publisher: StatusPublisher, stop: threading.Event) -> dict[str, Any]:
+    def _delivered(self, context: Context, publisher: StatusPublisher, stop: threading.Event) -> Summary:
         deadline = self._deadline()
         policy = self._policy()
-        mapping = _or_misconfigured(lambda: RowMapping(self.mapping, self.defaults, self.unique_key, self.timezone))
+        with mapping_errors():
+            mapping = RowMapping(self.mapping, self.defaults, self.unique_key, self.timezone)
         report = self._report(context)
         hook = LoftyHook(
             self.lofty_conn_id, requests_per_minute=self.requests_per_minute, sleep=partial(_sleep, stop),
@@ -251,29 +253,7 @@ class LoftyAddActivityOperator(BaseOperator):
                 is_later_try=getattr(ti, "try_number", 1) > 1, deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers,
             )  # fmt: skip
-            self._deliver(run, self._source(context, run.refuse_overwriting), mapping, stop, publisher)
-        return run.summary
-
-    def _deliver(
-        self,
-        run: Run,
-        read: Callable[[Take], None],
-        mapping: RowMapping,
-        stop: threading.Event,
-        publisher: StatusPublisher,
-    ) -> None:
-        if not self.preview:
-            run.begin()  # what cannot work fails before anything is read
-        try:
-            with closing(Spool(keep_cells=run.has_report)) as run.spool:
-                with run.closing_books():
-                    ingest = Ingest(mapping, run.spool, self.log, publisher, self._clock)
-                    _or_misconfigured(lambda: read(ingest.take))
-                    _or_misconfigured(ingest.finish)
-                    run.send(stop)
-                run.raise_for_outcome()
-        except sqlite3.Error as error:
-            raise run.disk_error(error) from None
+            return run.execute(self._source(context, run.refuse_overwriting), mapping, stop)
 
     def _policy(self) -> Policy:
         pace = self.requests_per_minute
@@ -361,12 +341,12 @@ class LoftyAddActivityOperator(BaseOperator):
         if ti is not None:
             publisher.push(link.xcom_key, link.get_link(self, ti_key=ti))
 
-    def _first_facts(self, context: Context) -> dict[str, Any]:
-        return {
-            "try_number": self._key(context).try_number,
-            "preview": self.preview,
-            "report_path": self._report_path(context),
-        }
+    def _first_facts(self, context: Context) -> Status:
+        return Status(
+            try_number=self._key(context).try_number,
+            preview=self.preview,
+            report_path=self._report_path(context),
+        )
 
     def _tell_outlets(self, context: Context, summary: dict[str, Any]) -> None:
         if self.preview:
@@ -430,13 +410,6 @@ def _sleep(stop: threading.Event, seconds: float) -> None:
     """Wait, but not beyond a stop."""
     if stop.wait(seconds):
         raise LoftyDeliveryIncomplete("the task was told to stop")
-
-
-def _or_misconfigured(work: Callable[[], Any]) -> Any:
-    try:
-        return work()
-    except MappingError as error:
-        raise LoftyConfigurationError(f"{error}; nothing was sent") from None
 
 
 def _digest(*named: Any) -> str:

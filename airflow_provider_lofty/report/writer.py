@@ -21,8 +21,9 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.rows.report_format import NUL_STAND_IN, REPORT_COLUMNS, SUSPECTS, defused
 from airflow_provider_lofty.rows.storage import LOCAL_PROTOCOLS, storage_path
+from airflow_provider_lofty.spool.books import ReportRow
 from airflow_provider_lofty.spool.codec import plain_decimal
-from airflow_provider_lofty.spool.spool import ReportRow, Spool
+from airflow_provider_lofty.spool.spool import Spool
 
 _ENDINGS = (".csv", ".jsonl")
 
@@ -100,12 +101,12 @@ def _same_file(one: ObjectStoragePath, other: ObjectStoragePath) -> bool:
 
 
 def _write_csv(stream: IO[str], spool: Spool) -> None:
-    own = tuple(column for column in spool.columns() if column.casefold() not in REPORT_COLUMNS)
+    own = tuple(column for column in spool.books.columns() if column.casefold() not in REPORT_COLUMNS)
     writer = csv.writer(stream)  # ends lines with both marks and so quotes cells that hold either
     writer.writerow([*map(defused, own), *REPORT_COLUMNS])
     layout: tuple[str, ...] | None = None
     places: list[int | None] = []
-    for row in spool.report_rows():
+    for row in spool.books.rows():
         if row.columns is not layout:
             layout = row.columns
             index = {column: i for i, column in enumerate(layout)}
@@ -143,7 +144,7 @@ def _plain(number: float) -> str:
 
 
 def _write_json_lines(stream: IO[str], spool: Spool) -> None:
-    for row in spool.report_rows():
+    for row in spool.books.rows():
         own = {c: v for c, v in zip(row.columns, row.cells, strict=False) if c.casefold() not in REPORT_COLUMNS}
         fate = dict(zip(REPORT_COLUMNS, _fate(row, spool), strict=True))
         stream.write(json.dumps({**own, **fate}, ensure_ascii=False) + "\n")

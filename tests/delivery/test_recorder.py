@@ -159,9 +159,9 @@ class TestCommitting:
         else:
             recorder.record(INTENT, closing.state, said)
         assert len(spool.doubtful()) == (outcome is None)
-        spool.close_books(Outcome.UNKNOWN)
+        spool.books.close(Outcome.UNKNOWN)
         recorder.finish()
-        (row,) = spool.report_rows()
+        (row,) = spool.books.rows()
         assert (row.outcome, row.http_status, row.error, row.attempts) == (outcome or Outcome.UNKNOWN, 200, "merged", 2)
         assert journal.commits == [((), [closing])]
 

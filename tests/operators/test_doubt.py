@@ -148,7 +148,7 @@ class TestLostJournals:
         run(store=store, rows=ROWS)
         moved = [*ROWS[:5], *({**each, "created": each["created"] + 10_000} for each in ROWS[5:])]
         ended = run(task_instance(**LATER), store=store, rows=moved)
-        assert "another input" in str(ended.error)
+        assert "different input" in str(ended.error)
         assert ended.counts == {"already_delivered": 5, "not_attempted": 15}
 
     def test_another_input_is_seen_also_when_it_has_fewer_rows(self, lofty: Sandbox) -> None:
@@ -159,7 +159,7 @@ class TestLostJournals:
         store.fails_after = 10**9
         moved = [{**each, "created": each["created"] + 10_000} for each in ROWS[:12]]
         ended = run(task_instance(**LATER), store=store, rows=moved)
-        assert "another input" in str(ended.error)
+        assert "different input" in str(ended.error)
 
     def test_a_key_that_is_named_later_does_not_hide_what_is_in_doubt(self, lofty: Sandbox) -> None:
         store, rows = Store(), [{**each, "key": n} for n, each in enumerate(ROWS)]

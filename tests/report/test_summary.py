@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.report.summary import SUMMARY_BYTES, summary
+from airflow_provider_lofty.report.summary import SUMMARY_BYTES, summary_of
 from airflow_provider_lofty.spool.spool import Spool, SpoolRow
 
 
 def small(spool: Spool, report_path: str | None = None) -> dict[str, Any]:
-    return summary(spool, seconds=1.26, requests=3, throttled=1, report_path=report_path)
+    return msgspec.to_builtins(summary_of(spool, seconds=1.26, requests=3, throttled=1, report_path=report_path))
 
 
 def test_the_summary_counts_and_gives_the_five_largest_groups(spool: Spool) -> None:

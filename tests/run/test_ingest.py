@@ -13,7 +13,8 @@ from airflow_provider_lofty.rows.columns import MappingError
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.run.ingest import Ingest
-from airflow_provider_lofty.spool.spool import ReportRow, Spool
+from airflow_provider_lofty.spool.books import ReportRow
+from airflow_provider_lofty.spool.spool import Spool
 
 
 class Taken:
@@ -33,7 +34,7 @@ class Taken:
 
     @property
     def rows(self) -> list[ReportRow]:
-        return list(self.spool.report_rows())
+        return list(self.spool.books.rows())
 
     @property
     def outcomes(self) -> list[str | None]:
