@@ -181,7 +181,7 @@ class TestSecrets:
         said = refusal({} if fields else {**OAUTH, name: pasted}, **fields)
         assert (
             said
-            == f"the connection 'crm': {name} holds a character that cannot be in an HTTP header; copy it again from Lofty"
+            == f"the connection 'crm': {name} contains a character that an HTTP header cannot carry; copy it again from Lofty"
         )
 
     @given(st.text(st.characters(codec=None)) | st.text(" \u2028\ufeff\r\nabc\0é"))
@@ -189,7 +189,7 @@ class TestSecrets:
         try:
             cleaned = clean_secret("password", pasted)
         except ValueError as error:
-            assert "cannot be in an HTTP header" in str(error)
+            assert "an HTTP header cannot carry" in str(error)
         else:
             assert all("!" <= character <= "~" for character in cleaned)
 

@@ -62,14 +62,14 @@ class TestAccepted:
 
     def test_it_says_that_no_quota_is_named(self, lofty: Sandbox, connected: LoftyHook) -> None:
         lofty.change(rate_headers=False)
-        assert connected.test_connection()[1].endswith(". Its answer names no rate limit")
+        assert connected.test_connection()[1].endswith(". Its answer states no rate limit")
 
     @pytest.mark.parametrize("limit", ["", "many", "nan", "-5", "0", "1e300", "1" * 5000, "123456789012345"])
     def test_a_limit_that_is_none_is_not_told(
         self, serve: Serve, connect: Connect, hook: LoftyHook, limit: str
     ) -> None:
         connect(serve(http(json.dumps(PROFILE).encode(), "200 OK", f"X-RateLimit-Limit: {limit}")).url)
-        assert hook.test_connection()[1].endswith(". Its answer names no rate limit")
+        assert hook.test_connection()[1].endswith(". Its answer states no rate limit")
 
     @pytest.mark.parametrize(
         ("change", "owner"),
@@ -91,7 +91,7 @@ class TestAccepted:
         connect(serve(http(json.dumps({**PROFILE, **change}).encode())).url)
         assert hook.test_connection() == (
             True,
-            f"Lofty accepts the credential of {owner}. Its answer names no rate limit",
+            f"Lofty accepts the credential of {owner}. Its answer states no rate limit",
         )
 
     def test_an_app_that_may_not_read_the_profile_is_accepted(self, lofty: Sandbox, connected: LoftyHook) -> None:
@@ -119,10 +119,10 @@ class TestAccepted:
 
     def test_a_refresh_token_that_was_replaced_is_told(self, lofty: Sandbox, connect: Connect, hook: LoftyHook) -> None:
         connect(lofty, password="", extra=REFRESH)
-        assert "Lofty put another refresh token in the place of this one" in hook.test_connection()[1]
+        assert "Lofty replaced this refresh token, and Airflow cannot save the new one" in hook.test_connection()[1]
         lofty.reset()
         lofty.change(rotates_refresh_token=False)
-        assert "another refresh token" not in LoftyHook().test_connection()[1]
+        assert "refresh token" not in LoftyHook().test_connection()[1]
 
     def test_an_access_token_that_has_expired_is_renewed(
         self, lofty: Sandbox, connect: Connect, hook: LoftyHook
@@ -186,9 +186,9 @@ OBSTACLES = [
     (http(b"", "407 X"), "HTTP 407, a proxy or gateway on the way refused this, not Lofty"),
     (http(b"<html>Sign in</html>", "401 X"), "HTTP 401, a proxy or gateway on the way refused this, not Lofty"),
     (http(b"<html>Forbidden</html>", "403 X"), "HTTP 403, a proxy or gateway on the way refused this, not Lofty"),
-    (http(b"<html>Bad gateway</html>", "502 X"), "HTTP 502, Lofty, or a gateway before it, is in trouble"),
-    (http(b'{"code":20005}', "500 X"), "HTTP 500, Lofty, or a gateway before it, is in trouble"),
-    (b"SSH-2.0-nobody\r\n", "the connection broke off ("),
+    (http(b"<html>Bad gateway</html>", "502 X"), "HTTP 502, Lofty, or a gateway in front of it, had an internal error"),
+    (http(b'{"code":20005}', "500 X"), "HTTP 500, Lofty, or a gateway in front of it, had an internal error"),
+    (b"SSH-2.0-nobody\r\n", "the connection was lost ("),
 ]
 
 
@@ -200,7 +200,7 @@ class TestObstacles:
         told = refusal(hook)
         assert told.startswith(f"{server.url}: ")
         assert said.format(field="the connection's host") in told
-        assert told.endswith("Whether the credential is accepted is not known: it was not judged")
+        assert told.endswith("Whether the credential is accepted is unknown: it was not checked")
         assert len(server.received) == 1
 
     @pytest.mark.parametrize(("answer", "said"), OBSTACLES, ids=lambda value: str(value)[:30])
@@ -245,7 +245,7 @@ class TestUnreachable:
 
     def test_a_name_that_cannot_be_one(self, connect: Connect, hook: LoftyHook) -> None:
         connect(f"https://{'a' * 70}.example.com")
-        assert "this cannot be a host name; check the connection's host" in refusal(hook)
+        assert "this is not a valid host name; check the connection's host" in refusal(hook)
 
     def test_a_plain_port(self, serve: Serve, connect: Connect, hook: LoftyHook) -> None:
         server = serve(lambda connection, _: connection.recv(10) and connection.sendall(http(b"", "400 Bad")))
@@ -257,7 +257,10 @@ class TestUnreachable:
     ) -> None:
         server = serve(over_tls(tls, http(json.dumps(PROFILE).encode())))
         connect(f"https://localhost:{server.port}")
-        assert "put that proxy's CA into the file that REQUESTS_CA_BUNDLE names" in refusal(hook)
+        assert (
+            "its certificate is not signed by a trusted CA; if a proxy opens TLS on the way, add that proxy's CA to the file"
+            in refusal(hook)
+        )
         assert server.received == []
 
     @pytest.mark.parametrize(
@@ -299,7 +302,7 @@ class TestUnreachable:
         monkeypatch.setenv("HTTPS_PROXY", f"http://made-up-user:made-up-password@127.0.0.1:{proxy.port}")
         connect(f"https://{TARGET}")
         said = refusal(hook)
-        assert "the proxy on the way wants a password (407), or does not allow this host" in said
+        assert "the proxy requires a password (407) or does not allow this host" in said
         assert "made-up" not in said
         assert [request.split(b" HTTP")[0] for request in proxy.received] == [b"CONNECT lofty.invalid:443"]
 
@@ -308,7 +311,7 @@ class TestUnreachable:
     ) -> None:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port()}")
         connect(f"https://{TARGET}")
-        assert "go through the proxy that HTTPS_PROXY names: look there first" in refusal(hook)
+        assert "go through the proxy that HTTPS_PROXY names: check there first" in refusal(hook)
 
     @pytest.mark.parametrize(
         ("scheme", "said"),

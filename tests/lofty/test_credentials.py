@@ -78,7 +78,7 @@ class TestHeader:
         self, lofty: Sandbox, connect: Connect, hook: LoftyHook
     ) -> None:
         connect(lofty, password="made-üp-key")
-        with pytest.raises(LoftyConfigurationError, match="password holds a character") as caught:
+        with pytest.raises(LoftyConfigurationError, match="password contains a character") as caught:
             hook.add_activity(5, ACTIVITY)
         assert "made-" not in str(caught.value)
         assert lofty.requests == []
@@ -303,7 +303,7 @@ class TestTokenEndpoint:
     ) -> None:
         lofty.change(canned_answers={"oauth_token": answer})
         connect(lofty, password="", extra=CLIENT)
-        with pytest.raises(LoftyConfigurationError, match="token_url is no token endpoint"):
+        with pytest.raises(LoftyConfigurationError, match="token_url is not a token endpoint"):
             hook.get_me()
 
     @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_what_is_no_activity_is_passed_over(entry: Any) -> None:
 
 
 def test_a_body_that_is_no_activity_is_a_fault() -> None:
-    with pytest.raises(ValueError, match="no activity"):
+    with pytest.raises(ValueError, match="not an activity"):
         trace_of_body(LEAD, b'{"type": "Browse"}')
 
 
