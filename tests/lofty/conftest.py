@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from support.servers import certificate, connected, hook, serve, tls, waits
+from support.servers import certificate, client, connected, connected_client, hook, serve, tls, waits
 
-__all__ = ["certificate", "connected", "hook", "serve", "tls", "waits"]
+__all__ = ["certificate", "client", "connected", "connected_client", "hook", "serve", "tls", "waits"]

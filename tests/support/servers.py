@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_lofty.hooks.lofty import LoftyHook
+from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.sandbox import Sandbox
 from support.raw_server import RawServer, Script, answering
 from support.tls import make_certificate, server_side
@@ -50,6 +51,18 @@ def connected(lofty: Sandbox, connect: Callable[..., None], hook: LoftyHook) -> 
     """Give a hook on a practice Lofty."""
     connect(lofty)
     return hook
+
+
+@pytest.fixture
+def client(hook: LoftyHook) -> LoftyClient:
+    """Give a client on ``lofty_default`` that does not sleep."""
+    return hook.client
+
+
+@pytest.fixture
+def connected_client(connected: LoftyHook) -> LoftyClient:
+    """Give a client on a practice Lofty."""
+    return connected.client
 
 
 @pytest.fixture(scope="session")
