@@ -174,6 +174,10 @@ def test_the_sandbox_stands_alone() -> None:
     assert "sandbox" not in importers_of("airflow", "requests")
 
 
+def test_the_api_knows_no_airflow() -> None:
+    assert "lofty" not in importers_of("airflow")
+
+
 def test_importing_the_operator_costs_no_pandas_no_pyarrow_and_no_server() -> None:
     code = (
         f"import sys, {PACKAGE}.operators.lofty; "

@@ -35,7 +35,7 @@ class TestConnection:
         connected.get_conn()
         connected.close()
 
-    def test_a_missing_connection_is_told(self, hook: LoftyHook) -> None:
+    def test_a_missing_connection_is_reported(self, hook: LoftyHook) -> None:
         with pytest.raises(LoftyConfigurationError, match="'lofty_default' cannot be read"):
             hook.get_me()
 

@@ -102,7 +102,7 @@ class TestHost:
          "https://user:SECRET@lofty.example.com", "https://lofty.example.com?key=SECRET", "https://a.example.com#SECRET",
          "https://SECRET@localhost", "https://lofty.example.com:99999", "javascript://SECRET"],
     )  # fmt: skip
-    def test_what_is_no_base_url_is_refused_and_not_quoted(self, host: str) -> None:
+    def test_anything_that_is_not_a_base_url_is_refused_and_not_quoted(self, host: str) -> None:
         said = refusal(host=host)
         assert said.startswith("the connection 'crm': host must")
         assert "SECRET" not in said
@@ -157,7 +157,7 @@ class TestAuthType:
 class TestNumbers:
     @pytest.mark.parametrize("name", ["requests_per_minute", "max_in_flight", "timeout_seconds", "settle_seconds"])
     @pytest.mark.parametrize("value", ["many", [1], {"a": 1}, "nan", "inf", -1, "1e999", 10**9])
-    def test_what_is_no_number_in_its_bounds_is_refused_by_name(self, name: str, value: Any) -> None:
+    def test_anything_but_a_number_within_its_bounds_is_refused_by_name(self, name: str, value: Any) -> None:
         assert refusal({name: value}).startswith(f"the connection 'crm': {name} must be ")
 
     @pytest.mark.parametrize("name", ["requests_per_minute", "max_in_flight", "timeout_seconds"])
@@ -200,5 +200,5 @@ class TestSecrets:
 
 
 @pytest.mark.parametrize("extra", ["[1]", "5", '"text"', "[]"])
-def test_an_extra_that_is_no_object_is_refused(extra: str) -> None:
+def test_an_extra_that_is_not_an_object_is_refused(extra: str) -> None:
     assert "extra must be a JSON object" in refusal(extra)

@@ -82,7 +82,7 @@ class TestAddActivity:
             connected_client.add_activity(5, body())
 
     @pytest.mark.parametrize("status", [429, 400])
-    def test_a_rate_refusal_is_waited_for_and_sent_again(
+    def test_a_rate_refusal_is_waited_out_and_retried(
         self, lofty: Sandbox, connected_client: LoftyClient, waits: list[float], status: int
     ) -> None:
         lofty.change(
@@ -96,13 +96,13 @@ class TestAddActivity:
         assert waits[0] < 5
         assert waits[1] > 50
 
-    def test_a_rate_refusal_without_end_is_told_in_the_end(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
+    def test_endless_rate_refusals_are_reported_in_the_end(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
         lofty.change(faults={"rate_limited": 1})
         with pytest.raises(LoftyUnreachable, match="refused 20 times for the rate limit; nothing was stored"):
             connected_client.add_activity(5, body())
         assert len(lofty.requests) == 20
 
-    def test_no_connection_is_tried_again_and_told_as_not_sent(
+    def test_a_failed_connection_is_retried_and_reported_as_not_sent(
         self, lofty: Sandbox, connected_client: LoftyClient, waits: list[float]
     ) -> None:
         lofty.stop()
@@ -123,7 +123,7 @@ class TestAddActivity:
         ],
         ids=lambda value: str(value.status) if isinstance(value, Answer) else "",
     )
-    def test_what_is_not_lofty_is_a_matter_of_the_connection(
+    def test_an_answer_that_is_not_from_lofty_is_a_configuration_error(
         self, lofty: Sandbox, connected_client: LoftyClient, answer: Answer, said: str
     ) -> None:
         lofty.change(canned_answers={"add_activity": answer})
@@ -131,7 +131,7 @@ class TestAddActivity:
             connected_client.add_activity(5, body())
         assert paths(lofty) == [PATH]
 
-    def test_a_missing_permission_is_told(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
+    def test_a_missing_permission_is_reported(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
         lofty.change(permission_denied={"add_activity"})
         with pytest.raises(LoftyConfigurationError, match=r"the app lacks the permission \(200100\)"):
             connected_client.add_activity(5, body())
@@ -212,7 +212,9 @@ class TestReading:
         assert list(islice(client.list_activities(5), 500)) == entries
         assert len(server.received) == 2
 
-    def test_what_an_activity_says_is_no_error_of_lofty(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
+    def test_the_text_of_an_activity_is_not_taken_for_an_error(
+        self, lofty: Sandbox, connected_client: LoftyClient
+    ) -> None:
         connected_client.add_activity(
             5, json.dumps({**ACTIVITY, "text": "errorCode=20006,errorMsg=too many requests"}).encode()
         )
@@ -220,12 +222,12 @@ class TestReading:
             "errorCode=20006,errorMsg=too many requests"
         ]
 
-    def test_a_missing_lead_is_told(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
+    def test_a_missing_lead_is_reported(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
         lofty.change(missing_leads={5})
         with pytest.raises(LoftyRequestRejected, match="code 20006"):
             list(connected_client.list_activities(5))
 
-    def test_trouble_is_waited_for_and_then_told(
+    def test_errors_are_retried_and_then_reported(
         self, lofty: Sandbox, connected_client: LoftyClient, waits: list[float]
     ) -> None:
         lofty.change(canned_answers={"get_me": Answer(500)})
@@ -234,11 +236,11 @@ class TestReading:
         assert len(lofty.requests) == 4
         assert [wait for wait in waits if wait >= 1] == [1, 2, 4]
 
-    def test_trouble_that_ends_is_forgotten(self, serve: Any, connect: Connect, client: LoftyClient) -> None:
+    def test_an_error_that_passes_is_forgotten(self, serve: Any, connect: Connect, client: LoftyClient) -> None:
         connect(serve(http(b"", "500 X"), http(b"[]"), http(b'{"id":11}')).url)
         assert client.get_me() == {"id": 11}
 
-    def test_a_rate_refusal_is_waited_for(
+    def test_a_rate_refusal_is_waited_out(
         self, lofty: Sandbox, connected_client: LoftyClient, waits: list[float]
     ) -> None:
         lofty.change(requests_per_minute=1, rate_reset_reading="milliseconds_left")
@@ -269,9 +271,7 @@ class TestReading:
         shown = connected_client.read_back(5, 0)
         assert (len(shown.entries), shown.is_complete) == (100, False)
 
-    def test_entries_that_are_no_activities_are_passed_over(
-        self, lofty: Sandbox, connected_client: LoftyClient
-    ) -> None:
+    def test_entries_that_are_not_activities_are_skipped(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
         lofty.change(canned_answers={"list_activities": Answer(200, b'[5, {}, {"type": 1, "created": 2}, null]')})
         assert connected_client.read_back(5, 0) == ([], True)
 
@@ -294,7 +294,7 @@ class TestFindLeads:
         assert [lead["leadId"] for lead in client.find_leads("phone", phone)] == [5]
 
     @pytest.mark.parametrize("asked", [("email", "nobody@example.com"), ("phone", "555"), ("email", "example.com")])
-    def test_a_server_that_ignores_the_filter_finds_nobody(
+    def test_leads_that_do_not_match_are_left_out(
         self, serve: Any, connect: Connect, client: LoftyClient, asked: Any
     ) -> None:
         leads = [{"leadId": 6, "emails": ["grace@example.com"], "phones": ["555-010-0142"]}]
@@ -306,14 +306,14 @@ class TestFindLeads:
         [None, 5, "x", {}, {"a": 1}, [None], [5], ["x"], [[]], [{}], [{"emails": None}], [{"emails": 5}],
          [{"emails": "ada@example.com"}], [{"emails": {"a": 1}}], [{"emails": [None, 5, {}, []]}]],
     )  # fmt: skip
-    def test_leads_of_an_odd_shape_are_nobody(
+    def test_leads_of_an_odd_shape_do_not_match(
         self, serve: Any, connect: Connect, client: LoftyClient, leads: Any
     ) -> None:
         connect(serve(http(json.dumps({"leads": leads}).encode())).url)
         assert client.find_leads("email", "ada@example.com") == []
 
     @pytest.mark.parametrize("asked", [("email", " "), ("phone", "none")])
-    def test_nothing_to_look_for_asks_nobody(self, lofty: Sandbox, connected_client: LoftyClient, asked: Any) -> None:
+    def test_an_empty_search_sends_no_request(self, lofty: Sandbox, connected_client: LoftyClient, asked: Any) -> None:
         assert connected_client.find_leads(*asked) == []
         assert lofty.requests == []
 
@@ -336,7 +336,7 @@ class TestPrivacy:
     @pytest.mark.parametrize(
         "shape", ["{}", '"{}"', '{{"code":20012,"message":"{}"}}', '{{"message":"errorCode=20012,errorMsg={}"}}']
     )
-    def test_what_the_server_echoes_is_told_to_nobody(
+    def test_what_the_server_echoes_is_not_shown(
         self,
         serve: Any,
         connect: Connect,
@@ -359,16 +359,14 @@ class TestPrivacy:
         pieces |= {"Ada Ex", "Made Up L", "example.com/12"}
         assert not any(piece in said for piece in pieces for said in (repr(verdict), str(caught.value), caplog.text))
 
-    def test_our_own_words_are_not_mistaken_for_the_activitys(
-        self, lofty: Sandbox, connected_client: LoftyClient
-    ) -> None:
+    def test_our_own_words_are_not_redacted(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
         lofty.change(scripted_faults=["empty_200"])
         with pytest.raises(LoftyAnswerLost, match="an answer without the lead's id"):
             connected_client.add_activity(
                 5, json.dumps({**ACTIVITY, "text": "an answer without the lead's id"}).encode()
             )
 
-    def test_loftys_own_words_are_told(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
+    def test_loftys_own_words_are_shown(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
         lofty.change(scripted_faults=["refused"])
         with pytest.raises(
             LoftyRequestRejected, match=r"HTTP 400, code 20012\): INVALID_PARAMETER; nothing was stored"
