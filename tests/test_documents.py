@@ -1,17 +1,20 @@
-"""What the README promises, held against the code."""
+"""What the README, the chapters in docs/ and CONTRIBUTING promise, checked against the code."""
 
 from __future__ import annotations
 
 import inspect
 import json
 import re
+import shlex
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Callable
+from configparser import ConfigParser
 from typing import Any
 
 import pytest
 from airflow.exceptions import AirflowException
+from support.documents import CONTRIBUTING, DOCUMENTS, ROOT, Block, Document, blocks_of, section, table_below
 
 from airflow_provider_lofty import exceptions
 from airflow_provider_lofty.hooks.form import AUTH_TYPES, FORM_FIELDS
@@ -25,25 +28,13 @@ from airflow_provider_lofty.rows.values import ACTIVITY_TYPES, FIELDS
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 from airflow_provider_lofty.spool.spool import OUTCOMES
 
-ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-
-
-def table_after(heading: str) -> list[list[str]]:
-    """The cells of the first table below a heading, its own heading left out."""
-    section = README.split(f"# {heading}\n", 1)[1]
-    lines = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)
-    assert lines, heading
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[0].splitlines()[2:]]
-
 
 def names_in(cells: list[str]) -> set[str]:
     return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
 
 
 def test_table_of_arguments_is_complete_and_right() -> None:
-    rows = table_after("Operator arguments")
+    rows = table_below("Operator arguments")
     parameters = inspect.signature(LoftyAddActivityOperator.__init__).parameters
     own = {name: p for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
     assert names_in([row[0] for row in rows]) == set(own)
@@ -54,7 +45,7 @@ def test_table_of_arguments_is_complete_and_right() -> None:
 
 
 def test_templated_arguments_are_named() -> None:
-    sentence = re.search(r"Templated are (.*?)\.\n", README, re.DOTALL)
+    sentence = re.search(r"Templated are (.*?)\.\n", section("Operator arguments"), re.DOTALL)
     assert sentence
     assert set(re.findall(r"`(\w+)`", sentence[1])) == set(LoftyAddActivityOperator.template_fields)
 
@@ -68,13 +59,13 @@ def test_every_argument_is_in_the_docstring_and_marked_when_templated() -> None:
 
 
 def test_table_of_connection_fields_is_complete() -> None:
-    shown = names_in([row[0] for row in table_after("The connection")])
+    shown = names_in([row[0] for row in table_below("The connection")])
     assert shown == {"host", "port", "password", "customer_key", *(field.name for field in FORM_FIELDS)}
-    assert all(f"`{auth_type}`" in README for auth_type in AUTH_TYPES)
+    assert set(AUTH_TYPES) <= names_in([row[1] for row in table_below("The connection") if row[0] == "`auth_type`"])
 
 
 def test_table_of_connection_fields_names_the_defaults_of_the_form() -> None:
-    meanings = {name: row[1] for row in table_after("The connection") for name in names_in([row[0]])}
+    meanings = {name: row[1] for row in table_below("The connection") for name in names_in([row[0]])}
     for field in FORM_FIELDS:
         assert field.help
         if field.is_number and field.default is not None:
@@ -82,47 +73,47 @@ def test_table_of_connection_fields_names_the_defaults_of_the_form() -> None:
 
 
 def test_table_of_fields_is_complete() -> None:
-    rows = table_after("From row to activity")
+    rows = table_below("From row to activity")
     shown = names_in([row[0] for row in rows if row[0] != "`listing.…`"])
     listing = names_in([row[2] for row in rows if row[0] == "`listing.…`"])
     assert shown | {f"listing.{name}" for name in listing} == {field.name for field in FIELDS}
     required = names_in([row[0] for row in rows if row[1] == "required"])
     assert required == {field.name for field in FIELDS if field.required}
-    assert all(f"`{name}`" in README for name in ACTIVITY_TYPES)
+    assert names_in([row[2] for row in rows if row[0] == "`type`"]) == set(ACTIVITY_TYPES)
 
 
 def test_table_of_outcomes_is_complete() -> None:
-    assert [row[0].strip("`") for row in table_after("What became of each row")] == list(OUTCOMES)
+    assert [row[0].strip("`") for row in table_below("What became of each row")] == list(OUTCOMES)
 
 
 def test_table_of_codes_is_that_of_the_page() -> None:
-    rows = table_after("What Lofty's codes mean")
+    rows = table_below("What Lofty's codes mean")
     assert {int(row[0].strip("`")): (row[1], row[2]) for row in rows} == CODES
 
 
 def test_table_of_options_is_complete() -> None:
-    shown = [row[0].strip("`") for row in table_after("`airflow.cfg`")]
+    shown = [row[0].strip("`") for row in table_below("`airflow.cfg`")]
     assert shown == list(get_provider_info()["config"]["lofty"]["options"])
 
 
-def test_pictures_are_there() -> None:
-    pictures = re.findall(r"!\[[^]]+\]\((docs/[^)]+)\)", README)
-    assert len(pictures) == 3
-    assert [name for name in pictures if (ROOT / name).read_bytes()[:4] != b"\x89PNG"] == []
+def test_every_picture_is_shown_and_is_one() -> None:
+    shown = {picture for document in DOCUMENTS for picture in document.pictures}
+    assert {picture for picture in shown if picture.suffix == ".png"} == set((ROOT / "docs").rglob("*.png"))
+    assert len(shown) >= 4
+    starts = {".png": b"\x89PNG", ".svg": b"<svg"}
+    assert [picture for picture in shown if not picture.read_bytes().startswith(starts[picture.suffix])] == []
 
 
 def test_columns_of_the_journal_are_named() -> None:
-    section = README.split("### Where the journal is\n", 1)[1].split("### ")[0]
-    assert set(_COLUMNS) <= set(re.findall(r"`(\w+)`", section))
+    assert set(_COLUMNS) <= set(re.findall(r"`(\w+)`", section("Where the journal is")))
 
 
 def test_report_columns_are_named() -> None:
-    section = README.split("### The report\n", 1)[1]
-    assert re.findall(r"`(lofty_\w+)`", section)[: len(REPORT_COLUMNS)] == list(REPORT_COLUMNS)
+    assert re.findall(r"`(lofty_\w+)`", section("The report"))[: len(REPORT_COLUMNS)] == list(REPORT_COLUMNS)
 
 
 def test_table_of_errors_says_what_airflow_retries() -> None:
-    shown = {row[0].strip("`"): row[1] for row in table_after("When the task fails")}
+    shown = {row[0].strip("`"): row[1] for row in table_below("When the task fails")}
     classes = {
         name: kind
         for name, kind in vars(exceptions).items()
@@ -139,21 +130,90 @@ def test_tree_of_errors_names_every_class() -> None:
     assert drawn == {name for name in vars(exceptions) if name.startswith("Lofty")}
 
 
-def test_links_lead_to_files() -> None:
-    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_links_lead_to_files_and_headings(document: Document) -> None:
+    anchors = {other.path: other.anchors for other in DOCUMENTS}
+    assert document.links or document is CONTRIBUTING
+    for link in document.links:
+        path, fragment = document.resolve(link)
+        assert path.exists(), link
+        assert not fragment or fragment in anchors[path], link
+
+
+def test_every_make_target_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {name for document in DOCUMENTS for name in re.findall(r"`make ([a-z-]+)", document.prose)}
+    assert named
+    assert named - targets == set()
+    for block in blocks_of("shell"):
+        assert set(re.findall(r"\bmake ([a-z-]+)", block.text)) - targets == set(), block.place
+
+
+def test_every_block_is_in_a_language_that_is_checked() -> None:
+    checked = {"python", "shell", "ini", "text"}
+    assert [block.place for document in DOCUMENTS for block in document.blocks if block.language not in checked] == []
+
+
+def test_every_package_that_is_installed_is_this_one_with_an_extra_that_exists() -> None:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    installed = [
+        name for block in blocks_of("shell") for name in re.findall(r"^pip install ([^ \n]+)", block.text, re.M)
+    ]
+    assert installed
+    for name in installed:
+        package, extra = re.fullmatch(r"'?([\w-]+)(?:\[(\w+)\]')?", name).groups()  # type: ignore[union-attr]
+        assert package == setup["metadata"]["name"]
+        assert extra is None or extra in setup["options.extras_require"]
+
+
+def test_every_connection_is_one_that_the_form_knows() -> None:
+    exports = [line for block in blocks_of("shell") for line in block.text.splitlines() if line.startswith("export ")]
+    assert exports
+    for line in exports:
+        name, _, value = shlex.split(line)[1].partition("=")
+        connection = json.loads(value)
+        assert name.startswith("AIRFLOW_CONN_")
+        assert connection["conn_type"] == LoftyHook.conn_type
+        assert set(connection["extra"]) <= {field.name for field in FORM_FIELDS}
+
+
+@pytest.mark.parametrize("block", blocks_of("ini"), ids=lambda block: block.place)
+def test_every_block_of_airflow_cfg_sets_options_that_exist(block: Block) -> None:
+    config = ConfigParser()
+    config.read_string(block.text)
+    assert config.sections()
+    for name in config.sections():
+        assert set(config[name]) <= set(get_provider_info()["config"][name]["options"])
+
+
+@pytest.mark.parametrize("block", blocks_of("text"), ids=lambda block: block.place)
+def test_every_line_of_a_log_is_one_that_the_package_writes(block: Block) -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "airflow_provider_lofty").rglob("*.py"))
+    for line in block.text.splitlines():
+        assert re.sub(r"\d+(?: \d{3})*", "%s", line) in sources
+
+
+@pytest.mark.parametrize("block", blocks_of("python"), ids=lambda block: block.place)
+def test_every_block_of_python_runs(block: Block, lofty: Sandbox, connect: Callable[..., None]) -> None:
+    lofty.add_lead(12, emails=["ada.sample@example.com"])
+    connect(lofty)
+    names: dict[str, Any] = {"LoftyAddActivityOperator": LoftyAddActivityOperator}
+    before = {*names, "__builtins__"}
+    exec(compile(block.text, block.place, "exec"), names)
+    assert set(names) - before or block.text.startswith("LoftyAddActivityOperator("), "it does nothing"
 
 
 def test_command_of_the_practice_server_is_understood() -> None:
-    command = re.search(r"^python (-m airflow_provider_lofty\.sandbox .*)$", README, re.MULTILINE)
-    assert command
-    done = subprocess.run([sys.executable, *command[1].split(), "--help"], capture_output=True, text=True, check=False)
+    (command,) = (
+        line for block in blocks_of("shell") for line in block.text.splitlines() if line.startswith("python ")
+    )
+    done = subprocess.run([sys.executable, *command.split()[1:], "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def block_with(word: str) -> str:
-    (block,) = (block for block in BLOCKS if word in block)
+    (block,) = (block.text for block in blocks_of("python") if word in block.text)
     return block
 
 
