@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from airflow.exceptions import AirflowException
-from support.documents import CONTRIBUTING, DOCUMENTS, ROOT, Block, Document, blocks_of, section, table_below
+from support.documents import CHAPTERS, DOCUMENTS, INDEX, README, ROOT, Block, Document, blocks_of, section, table_below
 
 from airflow_provider_lofty import exceptions
 from airflow_provider_lofty.hooks.form import AUTH_TYPES, FORM_FIELDS
@@ -133,11 +133,15 @@ def test_tree_of_errors_names_every_class() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_links_lead_to_files_and_headings(document: Document) -> None:
     anchors = {other.path: other.anchors for other in DOCUMENTS}
-    assert document.links or document is CONTRIBUTING
-    for link in document.links:
-        path, fragment = document.resolve(link)
-        assert path.exists(), link
-        assert not fragment or fragment in anchors[path], link
+    targets = {link: document.resolve(link) for link in document.links}
+    assert [link for link, (path, _) in targets.items() if not path.exists()] == []
+    assert [link for link, (path, fragment) in targets.items() if fragment and fragment not in anchors[path]] == []
+
+
+@pytest.mark.parametrize("index", [README, INDEX], ids=lambda document: document.name)
+def test_every_chapter_is_linked(index: Document) -> None:
+    linked = {index.resolve(link)[0] for link in index.links}
+    assert {chapter.path for chapter in CHAPTERS} <= linked
 
 
 def test_every_make_target_exists() -> None:

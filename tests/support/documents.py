@@ -81,9 +81,10 @@ class Document:
 
 
 README = Document(ROOT / "README.md")
-CHAPTERS = [Document(path) for path in sorted((ROOT / "docs").rglob("*.md"))]
+INDEX = Document(ROOT / "docs" / "README.md")
+CHAPTERS = [Document(path) for path in sorted((ROOT / "docs").rglob("*.md")) if path != INDEX.path]
 CONTRIBUTING = Document(ROOT / "CONTRIBUTING.md")
-DOCUMENTS = [README, *CHAPTERS, CONTRIBUTING]
+DOCUMENTS = [README, INDEX, *CHAPTERS, CONTRIBUTING]
 
 
 def section(heading: str) -> str:
