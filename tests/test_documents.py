@@ -6,10 +6,12 @@ import inspect
 import json
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from configparser import ConfigParser
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from support.documents import CHAPTERS, DOCUMENTS, INDEX, README, ROOT, Block, D
 from airflow_provider_lofty import exceptions
 from airflow_provider_lofty.hooks.form import AUTH_TYPES, FORM_FIELDS
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.journal.database import _COLUMNS
+from airflow_provider_lofty.journal.database import _COLUMNS, TABLE
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.provider_info import get_provider_info
 from airflow_provider_lofty.report.advice import CODES
@@ -83,16 +85,16 @@ def test_table_of_fields_is_complete() -> None:
 
 
 def test_table_of_outcomes_is_complete() -> None:
-    assert [row[0].strip("`") for row in table_below("What became of each row")] == list(OUTCOMES)
+    assert [row[0].strip("`") for row in table_below("Outcomes")] == list(OUTCOMES)
 
 
 def test_table_of_codes_is_that_of_the_page() -> None:
-    rows = table_below("What Lofty's codes mean")
+    rows = table_below("Lofty's error codes")
     assert {int(row[0].strip("`")): (row[1], row[2]) for row in rows} == CODES
 
 
 def test_table_of_options_is_complete() -> None:
-    shown = [row[0].strip("`") for row in table_below("`airflow.cfg`")]
+    shown = [row[0].strip("`") for row in table_below("Options in `airflow.cfg`")]
     assert shown == list(get_provider_info()["config"]["lofty"]["options"])
 
 
@@ -105,7 +107,7 @@ def test_every_picture_is_shown_and_is_one() -> None:
 
 
 def test_columns_of_the_journal_are_named() -> None:
-    assert set(_COLUMNS) <= set(re.findall(r"`(\w+)`", section("Where the journal is")))
+    assert set(_COLUMNS) <= set(re.findall(r"`(\w+)`", section("The journal's tables")))
 
 
 def test_report_columns_are_named() -> None:
@@ -154,7 +156,7 @@ def test_every_make_target_exists() -> None:
 
 
 def test_every_block_is_in_a_language_that_is_checked() -> None:
-    checked = {"python", "shell", "ini", "text"}
+    checked = {"python", "shell", "ini", "sql", "text"}
     assert [block.place for document in DOCUMENTS for block in document.blocks if block.language not in checked] == []
 
 
@@ -189,6 +191,14 @@ def test_every_block_of_airflow_cfg_sets_options_that_exist(block: Block) -> Non
     assert config.sections()
     for name in config.sections():
         assert set(config[name]) <= set(get_provider_info()["config"][name]["options"])
+
+
+@pytest.mark.parametrize("block", blocks_of("sql"), ids=lambda block: block.place)
+def test_every_query_fits_the_table_of_the_journal(block: Block) -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute(f"CREATE TABLE {TABLE} ({', '.join(_COLUMNS)})")
+        database.executemany(f"INSERT INTO {TABLE} (state) VALUES (?)", [("delivered",), ("rejected",)])
+        assert database.execute(block.text).fetchall()
 
 
 @pytest.mark.parametrize("block", blocks_of("text"), ids=lambda block: block.place)
