@@ -146,6 +146,13 @@ def test_every_chapter_is_linked(index: Document) -> None:
     assert {chapter.path for chapter in CHAPTERS} <= linked
 
 
+def test_map_of_the_package_has_one_line_for_each_room() -> None:
+    package = ROOT / "airflow_provider_lofty"
+    modules = [path.name for path in package.glob("*.py") if path.name != "__init__.py"]
+    rooms = [f"{path.parent.name}/" for path in package.glob("*/__init__.py")]
+    assert sorted(row[0].strip("`") for row in table_below("Finding your way")) == sorted(modules + rooms)
+
+
 def test_every_make_target_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = {name for document in DOCUMENTS for name in re.findall(r"`make ([a-z-]+)", document.prose)}
