@@ -18,12 +18,12 @@ from airflow_provider_lofty.hooks.form import AUTH_TYPES, FORM_FIELDS
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.database import _COLUMNS
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
+from airflow_provider_lofty.outcomes import OUTCOMES
 from airflow_provider_lofty.provider_info import get_provider_info
 from airflow_provider_lofty.report.advice import CODES
 from airflow_provider_lofty.report.writer import REPORT_COLUMNS
 from airflow_provider_lofty.rows.values import ACTIVITY_TYPES, FIELDS
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
-from airflow_provider_lofty.spool.spool import OUTCOMES
 
 
 def names_in(cells: list[str]) -> set[str]:
@@ -119,6 +119,7 @@ def test_tree_of_errors_names_every_class() -> None:
     assert drawn == {name for name in vars(exceptions) if name.startswith("Lofty")}
 
 
+@pytest.mark.program
 def test_command_of_the_practice_server_is_understood() -> None:
     (command,) = (
         line for block in blocks_of("shell") for line in block.text.splitlines() if line.startswith("python ")
@@ -151,6 +152,7 @@ def test_block_of_mapping_makes_an_operator() -> None:
     assert names["operator"].mapping["link"]({"HOME": "elm"}) == "https://www.example.com/homes/elm"
 
 
+@pytest.mark.server
 def test_block_of_the_hook_delivers(monkeypatch: pytest.MonkeyPatch) -> None:
     with Sandbox(SandboxSettings(requests_per_minute=60_000)) as lofty:
         lofty.add_lead(12, emails=["ada.sample@example.com"])
@@ -160,6 +162,7 @@ def test_block_of_the_hook_delivers(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [activity.lead_id for activity in lofty.activities] == [12]
 
 
+@pytest.mark.server
 def test_block_of_the_practice_server_is_a_test_that_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     block = block_with("def test_my_dag").replace("...  # my_dag.test()", "my_dag()")
     activity = {"type": "Browse", "text": "t", "link": "l", "picture": "", "created": 1763290000000}

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow.sdk import Connection
+from requests import PreparedRequest
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.hooks.form import AUTH_TYPES, DEFAULT_HOST, FORM_FIELDS, FormField
@@ -170,9 +171,10 @@ def _checked_url(name: str, url: str) -> str:
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - raises ValueError when it is no number
+        PreparedRequest().prepare_url(url, None)  # of host names each Python's urlsplit lets others through
     except ValueError:  # whose text quotes a part of it
         parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not url.lower().startswith(("http://", "https://")) or not parts.hostname:
         raise ValueError(f"{name} must be a URL such as {DEFAULT_HOST}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(f"{name} must hold no user, password, query or fragment")
@@ -184,6 +186,8 @@ def _checked_url(name: str, url: str) -> str:
 def _is_loopback(url: str) -> bool:
     host = urlsplit(url).hostname or ""
     try:
-        return host == "localhost" or ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
-        return False
+        return host == "localhost"
+    mapped = getattr(address, "ipv4_mapped", None)  # of ::ffff:127.0.0.1 Python itself says so from 3.13 on
+    return (mapped or address).is_loopback

@@ -488,7 +488,7 @@ class TestPrivacy:
 
 
 @pytest.fixture
-def slow_lofty() -> Iterator[Sandbox]:
+def slow_lofty(starts_server: None) -> Iterator[Sandbox]:
     with Sandbox(SandboxSettings(requests_per_minute=600_000, latency_seconds=0.5)) as sandbox:
         yield sandbox
 
