@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
-_LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)]+)\)")
+_LINK = re.compile(r"(!\[[^\]]*)?\]\(([^)]+)\)")  # a link's own text may hold brackets, so only its end is sought
 
 
 class Block(NamedTuple):
