@@ -8,7 +8,7 @@ from urllib.parse import SplitResult
 
 from airflow.sdk import Asset
 
-from airflow_provider_lofty.spool.spool import OUTCOMES
+from airflow_provider_lofty.outcomes import OUTCOMES
 
 ACTIVITIES = "lofty://activities"
 _EXTRA = ("read", *OUTCOMES, "carried_over", "report_path")

@@ -47,8 +47,9 @@ from airflow_provider_lofty.lofty.pacing import Pacer
 from airflow_provider_lofty.lofty.redaction import redact, texts_of
 from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
 from airflow_provider_lofty.log import Log
+from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.history import KEY_OF_ANOTHER
-from airflow_provider_lofty.spool.spool import ALREADY_DELIVERED, INVALID, UNKNOWN, PendingRow, Result, Spool
+from airflow_provider_lofty.spool.spool import PendingRow, Result, Spool
 
 LAST_ANSWERS_SECONDS = 2.0
 MOST_AHEAD = 800  # rows in one commit: more would be a large value for Airflow's store
@@ -232,7 +233,7 @@ class Delivery:
                 self._queue.append(row)
             elif row is not None and self._conduct.on_unknown == "assume_delivered":
                 sends = max(intent.attempts, 1)
-                result = Result(row.n, ALREADY_DELIVERED, error=_ASSUMED, attempts=sends)
+                result = Result(row.n, Outcome.ALREADY_DELIVERED, error=_ASSUMED, attempts=sends)
                 self._recorder.record(intent, DELIVERED, result)
             else:
                 wait = self._conduct.resumed_settle_seconds
@@ -506,7 +507,7 @@ class Delivery:
 
     def _doubt_unanswered(self, work: _Work, why: str) -> None:
         error = f"sent, but {why}: it may be stored; look at the lead"
-        self._recorder.doubt(work.intent, _result(work, UNKNOWN, Verdict(Meaning.DOUBT), error))
+        self._recorder.doubt(work.intent, _result(work, Outcome.UNKNOWN, Verdict(Meaning.DOUBT), error))
         self._has_open_doubt = True
         self.sent += 1
         del self._in_flight[work.row.n]
@@ -521,13 +522,13 @@ class Delivery:
         if row is None:
             return
         if released.state == DELIVERED:
-            self._recorder.record_local(Result(row.n, ALREADY_DELIVERED, error="delivered by another run"))
+            self._recorder.record_local(Result(row.n, Outcome.ALREADY_DELIVERED, error="delivered by another run"))
         elif released.state == KEY_CONFLICT:
-            self._recorder.record_local(Result(row.n, INVALID, error=KEY_OF_ANOTHER))
+            self._recorder.record_local(Result(row.n, Outcome.INVALID, error=KEY_OF_ANOTHER))
         elif released.intent is None:
             self._queue.append(row)
         else:
-            self._spool.doubt(Result(row.n, UNKNOWN, attempts=row.attempts))
+            self._spool.doubt(Result(row.n, Outcome.UNKNOWN, attempts=row.attempts))
             wait = self._conduct.resumed_settle_seconds
             self._reconciler.doubt(Doubt(released.intent, row, -math.inf, self._clock(), wait))
 
@@ -605,17 +606,17 @@ class Delivery:
         self._rejection_limit.delivered()
         other = verdict.lead_id != work.row.lead_id
         remark = f"Lofty answered with lead {verdict.lead_id}: the lead was merged" if other else None
-        self._recorder.record(work.intent, DELIVERED, _result(work, DELIVERED, verdict, remark))
+        self._recorder.record(work.intent, DELIVERED, _result(work, Outcome.DELIVERED, verdict, remark))
         self._settling.delivered(work.intent.trace, work.began)
 
     def _settle_doubt(self, work: _Work, verdict: Verdict) -> None:
         self._breaker.record_failure(_said(verdict))
         self._avoid_lead = work.row.lead_id
         error = f"sent, but no trustworthy answer ({_said(verdict)}): it may be stored; look at the lead"
-        said = _result(work, UNKNOWN, verdict, error)
+        said = _result(work, Outcome.UNKNOWN, verdict, error)
         on_unknown = self._conduct.on_unknown
         if on_unknown == "assume_delivered":
-            self._recorder.record(work.intent, DELIVERED, said._replace(outcome=DELIVERED, error=_ASSUMED))
+            self._recorder.record(work.intent, DELIVERED, said._replace(outcome=Outcome.DELIVERED, error=_ASSUMED))
             return
         self._recorder.doubt(work.intent, said)
         intent = work.intent._replace(attempts=said.attempts)
@@ -628,7 +629,7 @@ class Delivery:
     def _settle_rejected(self, work: _Work, verdict: Verdict) -> None:
         self._breaker.record_answer()
         message = redact(verdict.message, texts_of(work.row.body)) or "no reason given"
-        result = _result(work, REJECTED, verdict, f"Lofty refused it: {message}; not stored")
+        result = _result(work, Outcome.REJECTED, verdict, f"Lofty refused it: {message}; not stored")
         self._recorder.record(work.intent, REJECTED, result)
         if names_missing_lead(verdict):
             self._reject_others_of_lead(work, verdict)
@@ -641,8 +642,8 @@ class Delivery:
         lead_id = work.row.lead_id
         error = f"the lead does not exist, as Lofty said of row {work.row.row_number}; not sent"
         rejected = self._spool.reject_lead(lead_id, verdict.status, verdict.code, error, list(self._in_flight))
-        self._progress.count(REJECTED, rejected)
-        self._missing_leads[lead_id] = Result(0, REJECTED, verdict.status, verdict.code, error)
+        self._progress.count(Outcome.REJECTED, rejected)
+        self._missing_leads[lead_id] = Result(0, Outcome.REJECTED, verdict.status, verdict.code, error)
         for other in [ready for ready in self._ready if ready.row.lead_id == lead_id]:
             self._expired[other.row.n] = other.intent
             self._ready.remove(other)
@@ -661,7 +662,7 @@ _SETTLE = {
 }
 
 
-def _result(work: _Work, outcome: str, verdict: Verdict, error: str | None) -> Result:
+def _result(work: _Work, outcome: Outcome, verdict: Verdict, error: str | None) -> Result:
     attempts = work.row.attempts + 1
     return Result(work.row.n, outcome, verdict.status, verdict.code, error, attempts, work.sent_at)
 

@@ -24,8 +24,9 @@ from airflow_provider_lofty.journal.journal import ABANDONED, DELIVERED, REJECTE
 from airflow_provider_lofty.lofty.answers import LEAD_NOT_FOUND, PERMISSION_MISSING
 from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
 from airflow_provider_lofty.log import Log
+from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.history import PastRow
-from airflow_provider_lofty.spool.spool import ALREADY_DELIVERED, UNKNOWN, PendingRow, Result, Spool
+from airflow_provider_lofty.spool.spool import PendingRow, Result, Spool
 
 MOST_SENDS = 3  # the first, and two more after it proved not to be stored
 _RETRY_SECONDS = 5.0
@@ -189,7 +190,9 @@ class Reconciler:
                 self._refuse([row], "Lofty shows it, or one that is nearly the same")
                 continue
             said = "Lofty has it already"
-            self._recorder.record(intent_of(row, row.attempts), DELIVERED, Result(row.n, ALREADY_DELIVERED, error=said))
+            self._recorder.record(
+                intent_of(row, row.attempts), DELIVERED, Result(row.n, Outcome.ALREADY_DELIVERED, error=said)
+            )
         if self._precheck.is_strict:
             settled |= self._refuse_doubtful(page, surplus)
         self._behind_doubt = [row for row in self._behind_doubt if row.n not in settled]
@@ -214,7 +217,7 @@ class Reconciler:
     def _refuse(self, rows: list[PendingRow], reason: str) -> None:
         for row in rows:
             error = f"it may have been sent before, and {reason}: look at the lead before it is sent again"
-            self._recorder.record_local(Result(row.n, UNKNOWN, error=error))
+            self._recorder.record_local(Result(row.n, Outcome.UNKNOWN, error=error))
 
     def failed(self, lead_id: int, error: LoftyError) -> list[PendingRow]:
         """
@@ -306,7 +309,7 @@ class Reconciler:
     def _end_stored(self, doubt: Doubt) -> None:
         result = None
         if doubt.row is not None:
-            outcome = ALREADY_DELIVERED if doubt.is_from_before else DELIVERED
+            outcome = Outcome.ALREADY_DELIVERED if doubt.is_from_before else Outcome.DELIVERED
             result = _said(doubt, doubt.row)._replace(outcome=outcome, error="found by reading back")
         intent = doubt.intent
         self._spool.history.add([PastRow(intent.row_key, DELIVERED, intent.fingerprint, intent.trace.trace_hash)])
@@ -321,7 +324,9 @@ class Reconciler:
             self._recorder.record(end.doubt.intent, ABANDONED)
             self._log.warning("%s: %s", _place(end.doubt), error)
             return
-        self._recorder.record(end.doubt.intent, ABANDONED, _said(end.doubt, row)._replace(outcome=UNKNOWN, error=error))
+        self._recorder.record(
+            end.doubt.intent, ABANDONED, _said(end.doubt, row)._replace(outcome=Outcome.UNKNOWN, error=error)
+        )
 
     def _end_carried(self, doubt: Doubt) -> None:
         self._log.warning("%s: proved not to be stored; the input has it no more, so it is not sent", _place(doubt))
@@ -329,12 +334,12 @@ class Reconciler:
 
     def _end_rejected(self, doubt: Doubt, row: PendingRow) -> None:
         error = f"sent {doubt.intent.attempts} times, and each time proved not to be stored; not stored"
-        self._recorder.record(doubt.intent, REJECTED, _said(doubt, row)._replace(outcome=REJECTED, error=error))
+        self._recorder.record(doubt.intent, REJECTED, _said(doubt, row)._replace(outcome=Outcome.REJECTED, error=error))
 
 
 def _said(doubt: Doubt, row: PendingRow) -> Result:
     """What is known of a row in doubt; one that an earlier try left open was sent at least once."""
-    return doubt.said or Result(row.n, UNKNOWN, attempts=max(doubt.intent.attempts, 1))
+    return doubt.said or Result(row.n, Outcome.UNKNOWN, attempts=max(doubt.intent.attempts, 1))
 
 
 def _place(doubt: Doubt) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from airflow.sdk import Connection
+from requests import PreparedRequest
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.hooks.form import FORM_FIELDS, FormField
@@ -137,9 +138,10 @@ def _checked_url(name: str, url: str) -> str:
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - raises ValueError when it is not a number
+        PreparedRequest().prepare_url(url, None)  # raises it of host names; each Python's urlsplit accepts others
     except ValueError:  # its text quotes a part of the URL
         parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not url.lower().startswith(("http://", "https://")) or not parts.hostname:
         raise ValueError(f"{name} must be a URL such as {DEFAULT_HOST}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(f"{name} must not contain a user, password, query or fragment")

@@ -34,6 +34,7 @@ Result = tuple[bool, str]
 
 _NO_ANSWER = {
     transport.NAME_NOT_FOUND: "its name cannot be resolved; check {field}, and the DNS of this machine",
+    transport.NAME_INVALID: "this is not a valid host name; check {field}",
     transport.CERTIFICATE_OF_ANOTHER: "its certificate is for another host name; check {field}",
     transport.CERTIFICATE_NOT_VALID_NOW: "its certificate has expired, or the clock of this machine is wrong",
     transport.PROXY_REFUSED: "the proxy requires a password (407) or does not allow this host",
@@ -43,7 +44,6 @@ _NO_ANSWER = {
     ),
     "SSLError": "the TLS handshake failed: its port may be one for plain http; check {field}",
     "ConnectionRefusedError": "nothing listens there; check host and port in {field}",
-    "UnicodeError": "this is not a valid host name; check {field}",
 }
 
 

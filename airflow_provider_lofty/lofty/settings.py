@@ -71,6 +71,8 @@ def is_loopback(url: str) -> bool:
     """Whether a URL names this very machine."""
     host = urlsplit(url).hostname or ""
     try:
-        return host == "localhost" or ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
-        return False
+        return host == "localhost"
+    mapped = getattr(address, "ipv4_mapped", None)  # of ::ffff:127.0.0.1 Python itself says so from 3.13 on
+    return (mapped or address).is_loopback

@@ -25,6 +25,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import LocationParseError
 
 from airflow_provider_lofty.lofty.answers import Answer
 
@@ -34,6 +35,7 @@ _CHUNK = 2**16
 
 # Kinds of failure that the type of an exception does not show; all others are named by that type.
 NAME_NOT_FOUND = "host name not found"
+NAME_INVALID = "invalid host name"
 CERTIFICATE_OF_ANOTHER = "certificate for another host"
 CERTIFICATE_NOT_VALID_NOW = "certificate not valid now"
 PROXY_REFUSED = "refused by the proxy"
@@ -256,6 +258,8 @@ def _cause(error: BaseException) -> str:
         return PROXY_REFUSED
     if isinstance(error, socket.gaierror):
         return NAME_NOT_FOUND
+    if isinstance(error, (UnicodeError, LocationParseError)):  # of IDNA, where each Python raises another subclass
+        return NAME_INVALID
     if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _OF_ANOTHER:
         return CERTIFICATE_OF_ANOTHER
     if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _NOT_VALID_NOW:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from airflow_provider_lofty.spool.spool import DUPLICATE, INVALID, NOT_ATTEMPTED, REJECTED, UNKNOWN
+from airflow_provider_lofty.outcomes import Outcome
 
 
 class Advice(NamedTuple):
@@ -60,17 +60,21 @@ STATUSES: dict[int, Advice] = {
 }
 
 OUTCOMES: dict[str, Advice] = {
-    DUPLICATE: Advice("The same row came earlier in this input, and failed.", "Correct the row that it repeats."),
-    INVALID: Advice(
+    Outcome.DUPLICATE: Advice(
+        "The same row came earlier in this input, and failed.", "Correct the row that it repeats."
+    ),
+    Outcome.INVALID: Advice(
         "The row cannot become an activity; nothing was sent for it.",
         "Correct the field at its source, or map another column to it.",
     ),
-    REJECTED: Advice("Lofty refused the row; it is not stored.", "Correct the row and send it again with the report."),
-    UNKNOWN: Advice(
+    Outcome.REJECTED: Advice(
+        "Lofty refused the row; it is not stored.", "Correct the row and send it again with the report."
+    ),
+    Outcome.UNKNOWN: Advice(
         "The row was sent, no trustworthy answer came, and Lofty could not be asked: it may be stored.",
         "Look at the lead's activities. Then clear the task with on_unknown set to resend or assume_delivered.",
     ),
-    NOT_ATTEMPTED: Advice(
+    Outcome.NOT_ATTEMPTED: Advice(
         "The run ended before this row's turn; nothing was sent for it.",
         "See why the run ended; a retry or a clear goes on from there.",
     ),
@@ -83,8 +87,8 @@ def advice_on(outcome: str, http_status: int | None, error_code: int | None) -> 
 
     :param outcome: one of a failed row
     """
-    if outcome == REJECTED and error_code in CODES:
+    if outcome == Outcome.REJECTED and error_code in CODES:
         return CODES[error_code]
-    if outcome == REJECTED and http_status in STATUSES:
+    if outcome == Outcome.REJECTED and http_status in STATUSES:
         return STATUSES[http_status]
     return OUTCOMES[outcome]

@@ -22,10 +22,10 @@ from typing import IO, Any, NamedTuple
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
+from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.rows.report_format import NUL_STAND_IN, restored
 from airflow_provider_lofty.rows.source import Source, SourceRow, Take, outcome_place
 from airflow_provider_lofty.rows.values import kind_of
-from airflow_provider_lofty.spool.spool import INVALID
 
 _DELIMITERS = ",;\t|"
 _LONGEST_CELL = 2**26  # characters; csv's own default of 131 072 would refuse honest texts
@@ -227,7 +227,7 @@ def _cell_rows(reader: Iterator[list[str]], columns: tuple[str, ...], *, report:
             number += 1
             values: list[Any] = [cell or None for cell in (map(restored, cells) if report else cells)]
             if len(values) == width:
-                if report and values[outcome] == INVALID:
+                if report and values[outcome] == Outcome.INVALID:
                     values = [_typed(value) for value in values]
                 yield SourceRow(number, columns, values)
             else:

@@ -12,21 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_lofty.log import PROGRESS_SECONDS, Log
+from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
 from airflow_provider_lofty.rows.builder import InvalidRow, Layout, Mapping
 from airflow_provider_lofty.rows.source import OUTCOME_COLUMN, Source, SourceRow, outcome_place
 from airflow_provider_lofty.rows.values import InvalidValue, is_missing
 from airflow_provider_lofty.run.publisher import SHOW_SECONDS, StatusPublisher
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
-from airflow_provider_lofty.spool.spool import (
-    ALREADY_DELIVERED,
-    DELIVERED,
-    DUPLICATE,
-    INVALID,
-    OUTCOMES,
-    UNKNOWN,
-    Spool,
-    SpoolRow,
-)
+from airflow_provider_lofty.spool.spool import Spool, SpoolRow
 
 _FINGERPRINT_COLUMN = "lofty_fingerprint"
 _MOST_NAMES_LOGGED = 40
@@ -118,7 +110,7 @@ class Ingest:
             activity = layout.build(row.cells)
         except InvalidRow as error:
             lead_id = error.lead_id
-            return SpoolRow(source, row.row_number, row.columns, kept, lead_id, None, None, None, None, INVALID,
+            return SpoolRow(source, row.row_number, row.columns, kept, lead_id, None, None, None, None, Outcome.INVALID,
                             error.fields, str(error))  # fmt: skip
         return SpoolRow(source, row.row_number, row.columns, kept, *activity)
 
@@ -142,7 +134,7 @@ class Ingest:
             return spooled
         if outcome not in OUTCOMES:
             problem = f"is none of a report's outcomes ({', '.join(OUTCOMES)})"
-            return spooled._replace(outcome=INVALID, row_key=None, error_field=OUTCOME_COLUMN, error=problem)
+            return spooled._replace(outcome=Outcome.INVALID, row_key=None, error_field=OUTCOME_COLUMN, error=problem)
         settled = _SETTLED.get(outcome)
         return settled(spooled, said) if settled else spooled
 
@@ -151,13 +143,17 @@ def _delivered_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
     before = said.get(_FINGERPRINT_COLUMN)
     now = row.fingerprint.hex() if row.fingerprint else None
     remark = None if before in (None, now) else CONTENT_HAS_CHANGED
-    return row._replace(outcome=ALREADY_DELIVERED, error_field=None, error=remark)
+    return row._replace(outcome=Outcome.ALREADY_DELIVERED, error_field=None, error=remark)
 
 
 def _repeated_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
     # Without an identity: the row it repeats may have failed, and must not take this one for its delivery.
     return row._replace(
-        outcome=ALREADY_DELIVERED, row_key=None, trace_hash=None, error_field=None, error="a duplicate in its report"
+        outcome=Outcome.ALREADY_DELIVERED,
+        row_key=None,
+        trace_hash=None,
+        error_field=None,
+        error="a duplicate in its report",
     )
 
 
@@ -170,18 +166,18 @@ def _unknown_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
 
 
 _WITHOUT_TIME = frozenset((str, int, float, bool, type(None)))
-_PASSED_CHECKS = frozenset(OUTCOMES) - {INVALID}
+_PASSED_CHECKS = frozenset(OUTCOMES) - {Outcome.INVALID}
 _SETTLED: dict[str, Callable[[SpoolRow, dict[str, Any]], SpoolRow]] = {
-    DELIVERED: _delivered_before,
-    ALREADY_DELIVERED: _delivered_before,
-    DUPLICATE: _repeated_before,
-    UNKNOWN: _unknown_before,
+    Outcome.DELIVERED: _delivered_before,
+    Outcome.ALREADY_DELIVERED: _delivered_before,
+    Outcome.DUPLICATE: _repeated_before,
+    Outcome.UNKNOWN: _unknown_before,
 }
 
 
 def _broken(source: int, row: SourceRow) -> SpoolRow:
     lacking = (None,) * 5
-    return SpoolRow(source, row.row_number, row.columns, row.cells, *lacking, INVALID, "row", row.problem)
+    return SpoolRow(source, row.row_number, row.columns, row.cells, *lacking, Outcome.INVALID, "row", row.problem)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -33,19 +33,11 @@ from airflow_provider_lofty.exceptions import (
 from airflow_provider_lofty.journal.journal import Intent, Journal, JournalError, JournalUnusable, Loaded, intent_of
 from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.log import Log
+from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
 from airflow_provider_lofty.report.writer import Report, summary
 from airflow_provider_lofty.run.policy import Limit
 from airflow_provider_lofty.run.publisher import ENDED, SENDING, StatusPublisher
-from airflow_provider_lofty.spool.spool import (
-    ALREADY_DELIVERED,
-    INVALID,
-    NOT_ATTEMPTED,
-    OUTCOMES,
-    UNKNOWN,
-    WOULD_SEND,
-    PendingRow,
-    Spool,
-)
+from airflow_provider_lofty.spool.spool import PendingRow, Spool
 
 ON_UNKNOWN = ("verify", "report", "resend", "assume_delivered")
 _MOST_ROWS_LOGGED = 50
@@ -175,13 +167,13 @@ class Run:
             loaded = self._load_history()
         read, counts = self.spool.read, self.spool.counts()
         waiting = self.spool.count_pending()
-        self._gate = self._policy.closed_gate(read, counts[INVALID])
+        self._gate = self._policy.closed_gate(read, counts[Outcome.INVALID])
         self._log.info("%d rows read, %d to send; of the others %s", read, waiting, _counted(counts))
         if self._gate is not None:
-            self.spool.close_books(NOT_ATTEMPTED, self._gate)
+            self.spool.close_books(Outcome.NOT_ATTEMPTED, self._gate)
         elif self._policy.preview:
             self._show_requests()
-            self.spool.close_books(WOULD_SEND)
+            self.spool.close_books(Outcome.WOULD_SEND)
         else:
             doubtful = self._doubtful(loaded)
             if waiting or doubtful:
@@ -217,7 +209,7 @@ class Run:
         self.spool.history.apply()
         self._has_recalled = True
         self._refuse_another_input(loaded)
-        delivered = self.spool.counts()[ALREADY_DELIVERED]
+        delivered = self.spool.counts()[Outcome.ALREADY_DELIVERED]
         if not self._knows_all:
             self._log.warning(
                 "this task ran before and left no journal of all that it sent: every lead is read before anything is "
@@ -298,7 +290,7 @@ class Run:
             self._may_settle_later = delivery.may_settle_later
             self._client.close()
         if self._stopped is not None:
-            self.spool.close_books(NOT_ATTEMPTED, f"the run stopped first: {self._stopped.reason}")
+            self.spool.close_books(Outcome.NOT_ATTEMPTED, f"the run stopped first: {self._stopped.reason}")
 
     def _show(self, known_before: Counter[str], progress: Progress) -> None:
         if not self._publisher.is_due:
@@ -348,7 +340,7 @@ class Run:
     def _account(self, reason: str) -> None:
         spool = self.spool
         spool.flush()
-        spool.close_books(NOT_ATTEMPTED, reason)
+        spool.close_books(Outcome.NOT_ATTEMPTED, reason)
         self._write_report()
         self._log_failed_rows()
         client = self._client
@@ -414,7 +406,7 @@ class Run:
             return self._failure_of_stop(self._stopped)
         failed = self.spool.count_failed()
         if self._policy.max_failed.is_exceeded_by(failed, read):
-            if self._may_settle_later and counts[UNKNOWN]:
+            if self._may_settle_later and counts[Outcome.UNKNOWN]:
                 return LoftyDeliveryIncomplete(f"rows are in doubt that a retry may settle. {self._told()}")
             allowed = f"more than max_failed_rows={self._policy.max_failed} allows"
             return LoftyRowsFailed(f"{failed} of {read} rows failed, {allowed}. {self._told()}")
@@ -444,7 +436,7 @@ class Run:
             f"{group['count']} × {group['outcome']} such as row {group['example_row']} of {group['example_source']}: "
             f"{group['error']}"
             for group in self.summary["errors"]
-            if group["outcome"] != NOT_ATTEMPTED
+            if group["outcome"] != Outcome.NOT_ATTEMPTED
         )
         report = f" Report: {self.summary['report_path']}." if self.summary["report_path"] else ""
         return f"{_counted(self._counts())}. {errors}{'.' if errors else ''}{report}"

@@ -18,26 +18,16 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES, Outcome
 from airflow_provider_lofty.spool.codec import decode_cells, encode_cells
 from airflow_provider_lofty.spool.history import History
 from airflow_provider_lofty.spool.sample import IDENTITY_BYTES, SAMPLE_ROWS, InputSample
 
-DELIVERED = "delivered"
-ALREADY_DELIVERED = "already_delivered"
-DUPLICATE = "duplicate"
-INVALID = "invalid"
-REJECTED = "rejected"
-UNKNOWN = "unknown"
-NOT_ATTEMPTED = "not_attempted"
-WOULD_SEND = "would_send"
-OUTCOMES = (DELIVERED, ALREADY_DELIVERED, DUPLICATE, INVALID, REJECTED, UNKNOWN, NOT_ATTEMPTED, WOULD_SEND)
-FAILED_OUTCOMES = (INVALID, REJECTED, UNKNOWN, NOT_ATTEMPTED)
-
 _FAILED_SQL = ", ".join(f"'{outcome}'" for outcome in FAILED_OUTCOMES)
-_MAY_FAIL = f"outcome IN ({_FAILED_SQL}, '{DUPLICATE}')"
+_MAY_FAIL = f"outcome IN ({_FAILED_SQL}, '{Outcome.DUPLICATE}')"
 # A duplicate shares the fate of the row it repeats.
 _IS_FAILED = (
-    f"r.{_MAY_FAIL} AND (r.outcome != '{DUPLICATE}' OR EXISTS"
+    f"r.{_MAY_FAIL} AND (r.outcome != '{Outcome.DUPLICATE}' OR EXISTS"
     f" (SELECT 1 FROM rows o WHERE o.n = r.duplicate_of AND o.outcome IN ({_FAILED_SQL})))"
 )
 _ROWS_TABLE = (
@@ -55,7 +45,9 @@ _INSERT = (
     "INSERT INTO rows (source, row_number, layout, cells, lead_id, body, identity, fingerprint, trace,"
     " outcome, error_field, error, attempts, doubt) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
-_IS_CONTROL = f"body IS NOT NULL AND outcome IN ('{DELIVERED}', '{ALREADY_DELIVERED}') AND error IS NULL"
+_IS_CONTROL = (
+    f"body IS NOT NULL AND outcome IN ('{Outcome.DELIVERED}', '{Outcome.ALREADY_DELIVERED}') AND error IS NULL"
+)
 _BATCH = 500
 _IN_HAND = 2  # of the column "doubt"; 1 is a row in doubt
 
@@ -221,9 +213,9 @@ class Spool:
     def _mark_of(self, row: tuple[Any, ...], first: tuple[Any, ...], name: str) -> tuple[Any, ...]:
         place = self.place(first[1], first[2])
         if row[4] == first[4]:
-            return (DUPLICATE, None, f"same as {place}", first[0], row[0])
+            return (Outcome.DUPLICATE, None, f"same as {place}", first[0], row[0])
         return (
-            INVALID,
+            Outcome.INVALID,
             name,
             f"{name} is the same as of {place}, but the content is another",
             first[0],
@@ -287,7 +279,7 @@ class Spool:
         row = next(self._checked("trace = ? AND outcome IS NULL AND NOT doubt ORDER BY n LIMIT 1", trace_hash), None)
         if row is None:
             return None
-        self.doubt(Result(row.n, UNKNOWN, attempts=attempts))
+        self.doubt(Result(row.n, Outcome.UNKNOWN, attempts=attempts))
         return row._replace(attempts=attempts)
 
     def doubtful(self) -> list[PendingRow]:
@@ -306,7 +298,8 @@ class Spool:
 
     def input_sample(self) -> InputSample:
         """Sum up which rows the input has; invalid ones and repeats are not counted."""
-        which = f"FROM rows WHERE identity IS NOT NULL AND coalesce(outcome, '') NOT IN ('{INVALID}', '{DUPLICATE}')"
+        left_out = f"('{Outcome.INVALID}', '{Outcome.DUPLICATE}')"
+        which = f"FROM rows WHERE identity IS NOT NULL AND coalesce(outcome, '') NOT IN {left_out}"
         (count,) = self._db.execute(f"SELECT COUNT(*) {which}").fetchone()
         lowest = self._db.execute(f"SELECT identity {which} ORDER BY identity LIMIT {SAMPLE_ROWS}")
         return InputSample(int(count), b"".join(row_key[:IDENTITY_BYTES] for (row_key,) in lowest))
@@ -348,7 +341,7 @@ class Spool:
         """
         self._index_leads()
         return self._db.execute(
-            f"UPDATE rows SET outcome = '{REJECTED}', http_status = ?, error_code = ?, error = ?"
+            f"UPDATE rows SET outcome = '{Outcome.REJECTED}', http_status = ?, error_code = ?, error = ?"
             f" WHERE lead_id = ? AND outcome IS NULL AND NOT doubt AND n NOT IN ({','.join(map(str, on_their_way))})",
             (http_status, code, error, lead_id),
         ).rowcount
@@ -358,14 +351,14 @@ class Spool:
 
     def close_books(self, outcome: str, error: str | None = None) -> None:
         """Give every row that still waits this outcome; what is in doubt stays ``unknown``."""
-        self._db.execute(f"UPDATE rows SET outcome = '{UNKNOWN}', error = coalesce(error, ?)"
+        self._db.execute(f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = coalesce(error, ?)"
                          " WHERE outcome IS NULL AND doubt = 1", (error,))  # fmt: skip
         self._db.execute("UPDATE rows SET outcome = ?, error = ? WHERE outcome IS NULL", (outcome, error))
 
     def counts(self) -> dict[str, int]:
         """Rows by outcome, all eight of them; rows without one are left out."""
         found = dict(self._db.execute("SELECT outcome, COUNT(*) FROM rows GROUP BY outcome"))
-        return {outcome: found.get(outcome, 0) for outcome in OUTCOMES}
+        return {outcome.value: found.get(outcome, 0) for outcome in OUTCOMES}
 
     def count_failed(self) -> int:
         """How many rows count as failed, duplicates of failed rows included."""
@@ -381,7 +374,7 @@ class Spool:
             "SELECT COUNT(*) AS count, r.outcome, r.http_status, r.error_code, r.error_field, r.error, r.source,"
             f" r.row_number, r.lead_id, MIN(r.n) FROM rows r WHERE {_IS_FAILED}"
             " GROUP BY r.outcome, r.http_status, r.error_code, r.error_field,"
-            f" CASE WHEN r.error_code IS NOT NULL OR r.outcome = '{DUPLICATE}' THEN '' ELSE r.error END"
+            f" CASE WHEN r.error_code IS NOT NULL OR r.outcome = '{Outcome.DUPLICATE}' THEN '' ELSE r.error END"
             " ORDER BY count DESC, MIN(r.n) LIMIT ?",
             (limit,),
         )
@@ -389,7 +382,9 @@ class Spool:
 
     def failed_rows(self, limit: int) -> Iterator[ReportRow]:
         """The first failed rows that were tried or checked, in input order."""
-        return self._report_rows(f"WHERE {_IS_FAILED} AND r.outcome != '{NOT_ATTEMPTED}' ORDER BY r.n LIMIT {limit}")
+        return self._report_rows(
+            f"WHERE {_IS_FAILED} AND r.outcome != '{Outcome.NOT_ATTEMPTED}' ORDER BY r.n LIMIT {limit}"
+        )
 
     def report_rows(self) -> Iterator[ReportRow]:
         """Every row in input order."""

@@ -19,9 +19,9 @@ from typing import IO, Any
 
 from airflow_provider_lofty import config
 from airflow_provider_lofty.exceptions import LoftyError
+from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES
 from airflow_provider_lofty.report.writer import REPORT_COLUMNS, report_file
 from airflow_provider_lofty.rows.report_format import restored
-from airflow_provider_lofty.spool.spool import FAILED_OUTCOMES, OUTCOMES
 
 PAGE_ROWS = 50
 FAILED = "failed"

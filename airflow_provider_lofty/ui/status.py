@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from airflow_provider_lofty import config
+from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES
 from airflow_provider_lofty.report.advice import advice_on
 from airflow_provider_lofty.run.publisher import ENDED
-from airflow_provider_lofty.spool.spool import FAILED_OUTCOMES, OUTCOMES
 from airflow_provider_lofty.ui.queries import RUNNING, TaskId, Try, mapped_of, progress_of, tries_of
 from airflow_provider_lofty.ui.reports import OutOfReachError, ReportFile, tally
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from airflow_provider_lofty.spool.spool import DUPLICATE, FAILED_OUTCOMES, OUTCOMES
+from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES, Outcome
 
 _MOST_GROUPS = 20
 
@@ -46,7 +46,9 @@ def _outcomes(value: Any) -> dict[str, Any]:
 def _groups(value: Any) -> list[dict[str, Any]]:
     found = [_kept(group, _GROUP) for group in value[:_MOST_GROUPS]] if isinstance(value, list) else []
     return [
-        {**dict.fromkeys(_GROUP), **group} for group in found if group.get("outcome") in (*FAILED_OUTCOMES, DUPLICATE)
+        {**dict.fromkeys(_GROUP), **group}
+        for group in found
+        if group.get("outcome") in (*FAILED_OUTCOMES, Outcome.DUPLICATE)
     ]
 
 

@@ -37,12 +37,13 @@ from airflow_provider_lofty.journal.task_state import KEY, TaskStateJournal
 from airflow_provider_lofty.lofty.answers import Meaning, Verdict
 from airflow_provider_lofty.lofty.pacing import Pacer
 from airflow_provider_lofty.lofty.trace import trace_in_entry
+from airflow_provider_lofty.outcomes import OUTCOMES
 from airflow_provider_lofty.rows.builder import Mapping
 from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.run.ingest import Ingest
 from airflow_provider_lofty.run.policy import Limit
 from airflow_provider_lofty.run.run import Policy, Run
-from airflow_provider_lofty.spool.spool import OUTCOMES, Spool
+from airflow_provider_lofty.spool.spool import Spool
 
 pytestmark = pytest.mark.skipif(
     not find_spec("airflow.sdk.definitions.retry_policy"),

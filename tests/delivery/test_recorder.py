@@ -22,7 +22,8 @@ from airflow_provider_lofty.journal.journal import (
     Released,
 )
 from airflow_provider_lofty.lofty.trace import Trace
-from airflow_provider_lofty.spool.spool import UNKNOWN, Result, Spool, SpoolRow
+from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.spool.spool import Result, Spool, SpoolRow
 
 INTENT = Intent(b"identity", b"fing", Trace(5, b"trace", "Browse", 1_772_359_200_000, b"txt", b"lnk"), 1)
 SAID = Result(1, DELIVERED, 200, None, "merged", 2)
@@ -146,22 +147,22 @@ class TestCommitting:
         [
             (Closing(INTENT, DELIVERED, 200, None, "merged", 2), DELIVERED),
             (Closing(INTENT, DOUBTED, 200, None, "merged", 2), None),
-            (Closing(INTENT, ABANDONED, 200, None, "merged", 2), UNKNOWN),
+            (Closing(INTENT, ABANDONED, 200, None, "merged", 2), Outcome.UNKNOWN),
         ],
     )
     def test_journal_and_spool_are_told_the_same(
         self, recorder: Recorder, journal: Kept, spool: Spool, closing: Closing, outcome: str | None
     ) -> None:
-        said: Any = SAID._replace(outcome=outcome or UNKNOWN)
+        said: Any = SAID._replace(outcome=outcome or Outcome.UNKNOWN)
         if closing.state == DOUBTED:
             recorder.doubt(INTENT, said)
         else:
             recorder.record(INTENT, closing.state, said)
         assert len(spool.doubtful()) == (outcome is None)
-        spool.close_books(UNKNOWN)
+        spool.close_books(Outcome.UNKNOWN)
         recorder.finish()
         (row,) = spool.report_rows()
-        assert (row.outcome, row.http_status, row.error, row.attempts) == (outcome or UNKNOWN, 200, "merged", 2)
+        assert (row.outcome, row.http_status, row.error, row.attempts) == (outcome or Outcome.UNKNOWN, 200, "merged", 2)
         assert journal.commits == [((), [closing])]
 
     @pytest.mark.parametrize("state", [DELIVERED, ABANDONED])

@@ -34,7 +34,7 @@ print(json.dumps(shown.model_dump(), default=dict))
 
 
 @pytest.fixture(scope="module")
-def shown() -> dict[str, Any]:
+def shown(starts_program: None) -> dict[str, Any]:
     """What Airflow shows on its connection page about this type."""
     try:
         distribution(PACKAGE)

@@ -78,6 +78,7 @@ class TestHost:
             ({"host": "127.0.0.1", "schema": "http", "port": 80}, "http://127.0.0.1:80"),
             ({"host": "http://localhost:8765"}, "http://localhost:8765"),
             ({"host": "http://[::1]:8765"}, "http://[::1]:8765"),
+            ({"host": "http://[::ffff:127.0.0.1]"}, "http://[::ffff:127.0.0.1]"),
         ],
     )
     def test_it_is_the_base_url(self, fields: dict[str, Any], url: str) -> None:
@@ -86,7 +87,7 @@ class TestHost:
     @pytest.mark.parametrize(
         "host",
         ["http://api.lofty.com", "HTTP://api.lofty.com", "http://localhost.example.com", "http://127.0.0.1.example.com",
-         "http://10.0.0.1", "http://0.0.0.0", "http://[::2]", "http://127.1", "http://2130706433"],
+         "http://10.0.0.1", "http://0.0.0.0", "http://[::2]", "http://[::ffff:10.0.0.1]", "http://127.1", "http://2130706433"],
     )  # fmt: skip
     def test_plain_http_is_for_this_machine_only(self, host: str) -> None:
         assert "must begin with https://" in refusal(host=host)
@@ -100,7 +101,9 @@ class TestHost:
         "host",
         ["https://", "ftp://lofty.example.com", "https://[::1", "https://lofty.example.com:SECRET", "https:///SECRET",
          "https://user:SECRET@lofty.example.com", "https://lofty.example.com?key=SECRET", "https://a.example.com#SECRET",
-         "https://SECRET@localhost", "https://lofty.example.com:99999", "javascript://SECRET"],
+         "https://SECRET@localhost", "https://lofty.example.com:99999", "javascript://SECRET", "https://[10.0.0.1]",
+         "https://[v1.SECRET]", "https://[::1]SECRET", "https://SECRET[::1]", "https://.SECRET", "https://SECRET .com",
+         "https://*.SECRET", "https://SECRET\0.com", "\0https://SECRET", "ht\ttps://SECRET", f"https://{'é' * 60}SECRET"],
     )  # fmt: skip
     def test_anything_that_is_not_a_base_url_is_refused_and_not_quoted(self, host: str) -> None:
         said = refusal(host=host)

@@ -37,9 +37,10 @@ from airflow_provider_lofty.journal.journal import (
 )
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import Trace
+from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.history import CLAIMED, KEY_OF_ANOTHER, History, PastRow
 from airflow_provider_lofty.spool.sample import SAMPLE_ROWS, InputSample
-from airflow_provider_lofty.spool.spool import ALREADY_DELIVERED, INVALID, PendingRow, Spool, SpoolRow
+from airflow_provider_lofty.spool.spool import PendingRow, Spool, SpoolRow
 
 STALE_SECONDS = 60.0
 
@@ -73,7 +74,7 @@ class Database:
         return sorted(self.do(f"SELECT {columns} FROM {TABLE}"))
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Give a database without the tables."""
     is_lite = request.param == "sqlite"
@@ -704,7 +705,9 @@ class TestSharedKeys:
             journal.load(spool)
             spool.history.apply()
             (row,) = spool.report_rows()
-        expected = (ALREADY_DELIVERED, None, None) if is_same_lead else (INVALID, "unique_key", KEY_OF_ANOTHER)
+        expected = (
+            (Outcome.ALREADY_DELIVERED, None, None) if is_same_lead else (Outcome.INVALID, "unique_key", KEY_OF_ANOTHER)
+        )
         assert (row.outcome, row.error_field, row.error) == expected
 
 

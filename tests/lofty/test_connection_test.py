@@ -231,6 +231,7 @@ class TestObstacles:
 
 
 class TestUnreachable:
+    @pytest.mark.server
     def test_a_closed_port(self, connect: Connect, hook: LoftyHook) -> None:
         connect(f"http://127.0.0.1:{closed_port()}")
         said = refusal(hook)
@@ -308,6 +309,7 @@ class TestUnreachable:
         assert "made-up" not in said
         assert [request.split(b" HTTP")[0] for request in proxy.received] == [b"CONNECT lofty.invalid:443"]
 
+    @pytest.mark.server
     def test_a_proxy_that_is_not_there(
         self, connect: Connect, hook: LoftyHook, monkeypatch: pytest.MonkeyPatch
     ) -> None:

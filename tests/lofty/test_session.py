@@ -83,7 +83,7 @@ def test_the_limit_of_reading_sets_no_pace_for_writing(lofty: Sandbox, connected
 
 
 @pytest.fixture
-def slow_lofty() -> Iterator[Sandbox]:
+def slow_lofty(starts_server: None) -> Iterator[Sandbox]:
     with Sandbox(SandboxSettings(requests_per_minute=600_000, latency_seconds=0.5)) as sandbox:
         yield sandbox
 

@@ -43,6 +43,8 @@ def test_secrets_are_all_named_and_none_is_in_the_repr() -> None:
         ("http://127.0.0.1", True),
         ("http://127.9.9.9:1", True),
         ("http://[::1]:8080", True),
+        ("http://[::ffff:127.0.0.1]", True),
+        ("http://[::ffff:10.0.0.1]", False),
         ("http://localhost.example.com", False),
         ("http://10.0.0.1", False),
         ("https://api.lofty.com", False),

@@ -42,6 +42,7 @@ def post(session: requests.Session) -> Callable[..., Answer]:
 
 
 class TestNeverSent:
+    @pytest.mark.server
     def test_a_connection_refused(self, post: Callable[..., Answer]) -> None:
         answer = post(f"http://127.0.0.1:{closed_port()}")
         assert (answer.status, answer.sent, answer.failure) == (None, False, "ConnectionRefusedError")
@@ -54,9 +55,10 @@ class TestNeverSent:
         answer = post(f"https://{TARGET}")
         assert (answer.status, answer.sent, answer.failure) == (None, False, "host name not found")
 
-    def test_an_invalid_host_name(self, post: Callable[..., Answer]) -> None:
-        answer = post(f"https://{'a' * 70}.example.com")
-        assert (answer.status, answer.sent) == (None, False)
+    @pytest.mark.parametrize("host", ["a" * 70 + ".example.com", "a..example.com", "example..", "[::1%1]"])
+    def test_an_invalid_host_name(self, post: Callable[..., Answer], host: str) -> None:
+        answer = post(f"https://{host}")
+        assert (answer.status, answer.sent, answer.failure) == (None, False, "invalid host name")
 
     def test_tls_spoken_to_a_plain_port(self, serve: Serve, post: Callable[..., Answer]) -> None:
         server = serve(lambda connection, _: connection.recv(10) and connection.sendall(b"HTTP/1.1 400 Bad\r\n\r\n"))
@@ -307,6 +309,7 @@ class TestProxy:
         answer = post(f"https://{TARGET}", 0.3)
         assert (answer.status, answer.sent) == (None, False)
 
+    @pytest.mark.server
     def test_a_proxy_that_is_not_there(self, post: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port()}")
         answer = post(f"https://{TARGET}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_lofty.lofty import answers
+from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, Outcome
 from airflow_provider_lofty.report.advice import CODES, OUTCOMES, STATUSES, advice_on
-from airflow_provider_lofty.spool.spool import DUPLICATE, FAILED_OUTCOMES, INVALID, REJECTED, UNKNOWN
 
 
 def test_every_outcome_that_may_fail_has_its_advice() -> None:
-    assert set(OUTCOMES) == {*FAILED_OUTCOMES, DUPLICATE}
+    assert set(OUTCOMES) == {*FAILED_OUTCOMES, Outcome.DUPLICATE}
 
 
 def test_every_code_that_this_provider_knows_has_its_advice() -> None:
@@ -21,15 +21,15 @@ def test_every_code_that_this_provider_knows_has_its_advice() -> None:
 @pytest.mark.parametrize(
     ("outcome", "status", "code", "expected"),
     [
-        (REJECTED, 404, 20006, CODES[20006]),
-        (REJECTED, 400, 20012, CODES[20012]),
-        (REJECTED, 200, 200057, CODES[200057]),
-        (REJECTED, 403, 999, STATUSES[403]),
-        (REJECTED, 404, None, STATUSES[404]),
-        (REJECTED, 418, None, OUTCOMES[REJECTED]),
-        (REJECTED, None, None, OUTCOMES[REJECTED]),
-        (UNKNOWN, 500, 20005, OUTCOMES[UNKNOWN]),  # it may be stored, whatever the code
-        (INVALID, None, None, OUTCOMES[INVALID]),
+        (Outcome.REJECTED, 404, 20006, CODES[20006]),
+        (Outcome.REJECTED, 400, 20012, CODES[20012]),
+        (Outcome.REJECTED, 200, 200057, CODES[200057]),
+        (Outcome.REJECTED, 403, 999, STATUSES[403]),
+        (Outcome.REJECTED, 404, None, STATUSES[404]),
+        (Outcome.REJECTED, 418, None, OUTCOMES[Outcome.REJECTED]),
+        (Outcome.REJECTED, None, None, OUTCOMES[Outcome.REJECTED]),
+        (Outcome.UNKNOWN, 500, 20005, OUTCOMES[Outcome.UNKNOWN]),  # it may be stored, whatever the code
+        (Outcome.INVALID, None, None, OUTCOMES[Outcome.INVALID]),
     ],
 )
 def test_the_closest_that_is_known_is_said(

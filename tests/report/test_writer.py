@@ -16,9 +16,10 @@ import pytest
 from support.practice import collected, read_report, row, run
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.report.writer import REPORT_COLUMNS, SUMMARY_BYTES, Report, report_file, summary
 from airflow_provider_lofty.rows.files import read_files
-from airflow_provider_lofty.spool.spool import DELIVERED, INVALID, NOT_ATTEMPTED, REJECTED, Result, Spool, SpoolRow
+from airflow_provider_lofty.spool.spool import Result, Spool, SpoolRow
 
 HOSTILE_TEXTS = [
     "=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx", "\rx", "\nx", "'", "''", "'=1", "''=1", "＝1",
@@ -35,7 +36,7 @@ def spool() -> Iterator[Spool]:
     spool.close()
 
 
-def fill(spool: Spool, *cells: dict[str, Any], outcome: str = NOT_ATTEMPTED) -> None:
+def fill(spool: Spool, *cells: dict[str, Any], outcome: str = Outcome.NOT_ATTEMPTED) -> None:
     for number, values in enumerate(cells, 1):
         spool.add(SpoolRow(0, number, tuple(values), tuple(values.values()), 7, b"{}", outcome=outcome))
     spool.flush()
@@ -43,9 +44,11 @@ def fill(spool: Spool, *cells: dict[str, Any], outcome: str = NOT_ATTEMPTED) -> 
 
 def test_every_row_is_there_in_order_with_its_own_columns_and_what_became_of_it(tmp_path: Path, spool: Spool) -> None:
     spool.add(SpoolRow(0, 1, ("lead_id", "who"), (1, "a"), 1, b"{}", b"i" * 16, b"\xab" * 16))
-    spool.add(SpoolRow(0, 2, ("who", "extra"), ("b", 2.5), None, None, None, None, None, INVALID, "leadId", "is bad"))
+    spool.add(
+        SpoolRow(0, 2, ("who", "extra"), ("b", 2.5), None, None, None, None, None, Outcome.INVALID, "leadId", "is bad")
+    )
     spool.flush()
-    spool.record(Result(1, REJECTED, 404, 20006, "Lofty refused it", 1, "2026-03-01T10:00:00.000+00:00"))
+    spool.record(Result(1, Outcome.REJECTED, 404, 20006, "Lofty refused it", 1, "2026-03-01T10:00:00.000+00:00"))
     Report(str(tmp_path / "r.csv")).write(spool)
     first, second = read_report(tmp_path / "r.csv")
     assert list(first) == ["lead_id", "who", "extra", *REPORT_COLUMNS]
@@ -271,8 +274,10 @@ def small(spool: Spool, report_path: str | None = None) -> dict[str, Any]:
 def test_the_summary_counts_and_gives_the_five_largest_groups(spool: Spool) -> None:
     for group in range(7):
         for number in range(group + 1):
-            spool.add(SpoolRow(0, number + 1, (), (), 7, outcome=INVALID, error_field="text", error=f"rule {group}"))
-    spool.add(SpoolRow(0, 9, (), (), 7, outcome=DELIVERED))
+            spool.add(
+                SpoolRow(0, number + 1, (), (), 7, outcome=Outcome.INVALID, error_field="text", error=f"rule {group}")
+            )
+    spool.add(SpoolRow(0, 9, (), (), 7, outcome=Outcome.DELIVERED))
     spool.flush()
     found = small(spool, "r.csv")
     assert (found["read"], found["invalid"], found["delivered"]) == (29, 28, 1)
@@ -288,7 +293,9 @@ def test_the_summary_is_small_whatever_the_texts(spool: Spool, text: str) -> Non
     spool.sources[0] = text
     kept = text.encode("utf-8", "replace").decode()
     for number in range(6):
-        row = SpoolRow(0, number, (), (), 2**63 - 1, outcome=REJECTED, error_field=kept, error=kept + str(number))
+        row = SpoolRow(
+            0, number, (), (), 2**63 - 1, outcome=Outcome.REJECTED, error_field=kept, error=kept + str(number)
+        )
         spool.add(row)
     spool.flush()
     assert len(json.dumps(small(spool, text)).encode()) < SUMMARY_BYTES

@@ -95,7 +95,7 @@ class TestBody:
 
 class TestRequired:
     @pytest.mark.parametrize("field", ["leadId", "type", "text", "link", "picture", "created"])
-    @pytest.mark.parametrize("missing", [None, float("nan"), pd.NaT, pd.NA, np.datetime64("NaT"), Decimal("NaN")])
+    @pytest.mark.parametrize("missing", [None, float("nan"), pd.NaT, pd.NA, np.datetime64("NaT", "ns"), Decimal("NaN")])
     def test_a_required_field_without_a_value_is_named(self, field: str, missing: Any) -> None:
         error = refusal({**ROW, field: missing})
         assert error.fields == field

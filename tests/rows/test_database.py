@@ -170,7 +170,7 @@ class _Watched(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def watched_lofty(connect: Any) -> Iterator[type[_Watched]]:
+def watched_lofty(starts_server: None, connect: Any) -> Iterator[type[_Watched]]:
     handler = type("Handler", (_Watched,), {"seen": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True

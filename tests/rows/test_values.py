@@ -64,7 +64,7 @@ class TestMissing:
     def test_empty_text_zero_and_false_are_values(self, value: Any) -> None:
         assert not is_missing(value)
 
-    @pytest.mark.parametrize("value", [np.datetime64("NaT"), np.timedelta64("NaT"), np.float32("nan")])
+    @pytest.mark.parametrize("value", [np.datetime64("NaT", "ns"), np.timedelta64("NaT", "ns"), np.float32("nan")])
     def test_a_numpy_scalar_without_a_value_is_missing(self, value: Any) -> None:
         assert is_missing(plain(value))
 

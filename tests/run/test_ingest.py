@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from support.practice import Log, no_publisher, row
 
+from airflow_provider_lofty.outcomes import OUTCOMES
 from airflow_provider_lofty.rows.builder import Mapping
 from airflow_provider_lofty.rows.columns import MappingError
 from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.run.ingest import Ingest
-from airflow_provider_lofty.spool.spool import OUTCOMES, ReportRow, Spool
+from airflow_provider_lofty.spool.spool import ReportRow, Spool
 
 
 class Taken:

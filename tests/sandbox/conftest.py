@@ -67,7 +67,7 @@ def wait_until() -> Callable[[Callable[[], Any]], None]:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Caller]]:
+def start(starts_server: None) -> Iterator[Callable[..., Caller]]:
     """Start sandboxes with given settings; by default no rate limit comes in the way."""
     with ExitStack() as stack:
 

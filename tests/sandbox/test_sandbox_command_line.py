@@ -39,6 +39,7 @@ def refused(capsys, *arguments):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.server
 def test_it_says_where_it_is_and_stops_quietly(number):
     with running("--api-key", "my-made-up-key") as (process, url):
         lines = [process.stdout.readline() for _ in range(3)]
@@ -51,6 +52,7 @@ def test_it_says_where_it_is_and_stops_quietly(number):
         assert process.stderr.read() == ""
 
 
+@pytest.mark.server
 def test_options_become_settings(tmp_path):
     leads = tmp_path / "leads.json"
     leads.write_text(json.dumps([{"leadId": 5, "emails": ["ada@example.com"], "phones": []}, {"leadId": 6}]))
@@ -125,6 +127,7 @@ def test_a_bad_leads_file_is_explained(capsys, tmp_path, content):
     assert str(file) in refused(capsys, "--leads", str(file))
 
 
+@pytest.mark.server
 def test_a_port_in_use_is_explained(capsys):
     with Sandbox() as lofty:
         port = lofty.url.rpartition(":")[2]

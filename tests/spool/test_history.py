@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.history import (
     CLAIMED,
     CONTENT_HAS_CHANGED,
@@ -16,16 +17,7 @@ from airflow_provider_lofty.spool.history import (
     KEY_OF_ANOTHER,
     PastRow,
 )
-from airflow_provider_lofty.spool.spool import (
-    ALREADY_DELIVERED,
-    DELIVERED,
-    INVALID,
-    REJECTED,
-    UNKNOWN,
-    Result,
-    Spool,
-    SpoolRow,
-)
+from airflow_provider_lofty.spool.spool import Result, Spool, SpoolRow
 
 REMARK = CONTENT_HAS_CHANGED
 
@@ -60,7 +52,7 @@ class TestApplying:
         spool.history.add([known(1), known(3), known(9)])
         spool.history.apply()
         assert [row.row_number for row in spool.pending()] == [2]
-        assert outcomes(spool)[0] == (ALREADY_DELIVERED, None, None, None, 0)
+        assert outcomes(spool)[0] == (Outcome.ALREADY_DELIVERED, None, None, None, 0)
 
     @pytest.mark.parametrize(("fingerprint", "remark"), [(b"else", REMARK), (b"", None), (b"cont", None)])
     def test_a_delivered_row_with_another_content_is_told(
@@ -69,13 +61,13 @@ class TestApplying:
         fill(spool, 1)
         spool.history.add([known(1, fingerprint=fingerprint)])
         spool.history.apply()
-        assert outcomes(spool) == [(ALREADY_DELIVERED, None, None, remark, 0)]
+        assert outcomes(spool) == [(Outcome.ALREADY_DELIVERED, None, None, remark, 0)]
 
     def test_rejected_rows_keep_what_lofty_said(self, spool: Spool) -> None:
         fill(spool, 1)
         spool.history.add([known(1, "rejected", status=400, code=20012, error="no", attempts=2)])
         spool.history.apply()
-        assert outcomes(spool) == [(REJECTED, 400, 20012, "no", 2)]
+        assert outcomes(spool) == [(Outcome.REJECTED, 400, 20012, "no", 2)]
 
     @pytest.mark.parametrize(("before", "journal", "attempts"), [(0, 2, 2), (3, 1, 3)])
     def test_intended_rows_are_in_doubt_with_the_most_attempts_known(
@@ -95,24 +87,24 @@ class TestApplying:
 
     @pytest.mark.parametrize("state", ["delivered", "rejected", "intended"])
     def test_a_row_with_an_outcome_keeps_it(self, spool: Spool, state: str) -> None:
-        fill(spool, 1, outcome=INVALID, error="bad")
+        fill(spool, 1, outcome=Outcome.INVALID, error="bad")
         spool.history.add([known(1, state)])
         spool.history.apply()
-        assert outcomes(spool) == [(INVALID, None, None, "bad", 0)]
+        assert outcomes(spool) == [(Outcome.INVALID, None, None, "bad", 0)]
 
     def test_a_row_in_doubt_that_was_delivered_is_in_doubt_no_more(self, spool: Spool) -> None:
         fill(spool, 1, doubt=True)
         spool.history.add([known(1)])
         spool.history.apply()
         assert spool.doubtful() == []
-        spool.close_books(UNKNOWN)
-        assert spool.counts()[ALREADY_DELIVERED] == 1
+        spool.close_books(Outcome.UNKNOWN)
+        assert spool.counts()[Outcome.ALREADY_DELIVERED] == 1
 
     def test_every_repeat_of_a_row_gets_the_same(self, spool: Spool) -> None:
         fill(spool, 1, 1, 2)
         spool.history.add([known(1)])
         spool.history.apply()
-        assert spool.counts()[ALREADY_DELIVERED] == 2
+        assert spool.counts()[Outcome.ALREADY_DELIVERED] == 2
 
 
 class TestForeignKeys:
@@ -122,22 +114,22 @@ class TestForeignKeys:
         fill(spool, 1, 2)
         spool.history.add([known(1, foreign_lead=9), known(2, foreign_lead=2)])
         spool.history.apply()
-        spool.close_books(UNKNOWN)
+        spool.close_books(Outcome.UNKNOWN)
         found = [(row.outcome, row.error_field, row.error) for row in spool.report_rows()]
-        assert found == [(INVALID, "unique_key", KEY_OF_ANOTHER), (ALREADY_DELIVERED, None, None)]
+        assert found == [(Outcome.INVALID, "unique_key", KEY_OF_ANOTHER), (Outcome.ALREADY_DELIVERED, None, None)]
 
     def test_a_row_in_doubt_for_another_lead_is_invalid_too(self, spool: Spool) -> None:
         fill(spool, 1, doubt=True)
         spool.history.add([known(1, foreign_lead=9)])
         spool.history.apply()
         assert spool.doubtful() == []
-        assert (spool.counts()[INVALID], spool.count_failed()) == (1, 1)
+        assert (spool.counts()[Outcome.INVALID], spool.count_failed()) == (1, 1)
 
     def test_a_row_with_an_outcome_keeps_it(self, spool: Spool) -> None:
-        fill(spool, 1, outcome=ALREADY_DELIVERED)
+        fill(spool, 1, outcome=Outcome.ALREADY_DELIVERED)
         spool.history.add([known(1, foreign_lead=9)])
         spool.history.apply()
-        assert outcomes(spool) == [(ALREADY_DELIVERED, None, None, None, 0)]
+        assert outcomes(spool) == [(Outcome.ALREADY_DELIVERED, None, None, None, 0)]
 
 
 class TestCounting:
@@ -164,7 +156,7 @@ class TestCounting:
 
     def test_delivered_rows_that_the_input_has_no_more_are_gone(self, spool: Spool) -> None:
         fill(spool, 1, 2)
-        fill(spool, 7, row_key=None, outcome=INVALID)
+        fill(spool, 7, row_key=None, outcome=Outcome.INVALID)
         spool.history.add([known(1), known(3), known(4), known(5, "rejected"), known(6, "intended")])
         assert spool.history.count_gone() == 2
 
@@ -186,8 +178,8 @@ class TestTraces:
             [known(1), known(8, trace_hash=b"t1"), known(9, trace_hash=b"t3"), known(7, "rejected", trace_hash=b"t1")]
         )
         spool.history.apply()
-        spool.record(Result(4, DELIVERED))
-        spool.record(Result(2, REJECTED))
+        spool.record(Result(4, Outcome.DELIVERED))
+        spool.record(Result(2, Outcome.REJECTED))
         found = spool.history.delivered_traces([b"t1", b"t2", b"t3", b"t1"])
         assert found == Counter({b"t1": 3, b"t3": 1})
 
@@ -199,7 +191,7 @@ class TestTraces:
     def test_any_number_can_be_asked_for(self, spool: Spool) -> None:
         fill(spool, *range(1200))
         for n in range(1, 1201):
-            spool.record(Result(n, DELIVERED))
+            spool.record(Result(n, Outcome.DELIVERED))
         spool.history.add(known(n) for n in range(1200, 2400))
         asked = [b"t%d" % n for n in range(3000)]
         assert spool.history.delivered_traces(asked) == Counter(asked[:2400])

@@ -20,22 +20,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
+from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES, Outcome
 from airflow_provider_lofty.rows.builder import InvalidRow, Mapping
 from airflow_provider_lofty.spool.sample import IDENTITY_BYTES, SAMPLE_ROWS, InputSample
-from airflow_provider_lofty.spool.spool import (
-    ALREADY_DELIVERED,
-    DELIVERED,
-    DUPLICATE,
-    FAILED_OUTCOMES,
-    INVALID,
-    NOT_ATTEMPTED,
-    OUTCOMES,
-    REJECTED,
-    UNKNOWN,
-    Result,
-    Spool,
-    SpoolRow,
-)
+from airflow_provider_lofty.spool.spool import Result, Spool, SpoolRow
 
 
 @pytest.fixture
@@ -114,7 +102,7 @@ class TestReading:
         assert spool.pending() == [(1, 7, 2**63 - 1, b'{"a":1}', b"i7", b"i7", b"trace", 0)]
 
     def test_a_row_with_an_outcome_does_not_wait(self, spool: Spool) -> None:
-        fill(spool, row(1, outcome=INVALID, error_field="text", error="text is wrong"), row(2))
+        fill(spool, row(1, outcome=Outcome.INVALID, error_field="text", error="text is wrong"), row(2))
         assert [waiting.row_number for waiting in spool.pending()] == [2]
         assert spool.count_pending() == 1
 
@@ -127,41 +115,45 @@ class TestReading:
 class TestDuplicates:
     def test_the_same_content_again_is_a_duplicate_that_names_the_first_row(self, spool: Spool) -> None:
         fill(spool, row(1, b"same"), row(2), row(3, b"same"), row(4, b"same")).find_duplicates("identity")
-        spool.close_books(DELIVERED)
+        spool.close_books(Outcome.DELIVERED)
         assert outcomes(spool) == [
-            (DELIVERED, None),
-            (DELIVERED, None),
-            (DUPLICATE, "same as row 1"),
-            (DUPLICATE, "same as row 1"),
+            (Outcome.DELIVERED, None),
+            (Outcome.DELIVERED, None),
+            (Outcome.DUPLICATE, "same as row 1"),
+            (Outcome.DUPLICATE, "same as row 1"),
         ]
 
     def test_other_content_with_the_same_identity_is_invalid(self, spool: Spool) -> None:
         fill(spool, row(1, b"same", b"one"), row(2, b"same", b"two")).find_duplicates("event")
         assert [(found.outcome, found.error_field, found.error) for found in spool.failed_rows(9)] == [
-            (INVALID, "event", "event is the same as of row 1, but the content is another")
+            (Outcome.INVALID, "event", "event is the same as of row 1, but the content is another")
         ]
         assert spool.count_pending() == 1
 
     def test_it_is_found_across_files_and_names_the_file(self, spool: Spool) -> None:
         spool.add_source("more.csv")
         fill(spool, row(1, b"same"), row(1, b"same", source=1)).find_duplicates("identity")
-        spool.close_books(DELIVERED)
-        assert outcomes(spool)[1] == (DUPLICATE, "same as row 1 of leads.csv")
+        spool.close_books(Outcome.DELIVERED)
+        assert outcomes(spool)[1] == (Outcome.DUPLICATE, "same as row 1 of leads.csv")
 
     def test_a_row_whose_outcome_is_known_stands_before_those_that_wait(self, spool: Spool) -> None:
-        fill(spool, row(1, b"same"), row(2, b"same", outcome=ALREADY_DELIVERED)).find_duplicates("identity")
+        fill(spool, row(1, b"same"), row(2, b"same", outcome=Outcome.ALREADY_DELIVERED)).find_duplicates("identity")
         assert spool.count_pending() == 0
-        assert outcomes(spool)[0] == (DUPLICATE, "same as row 2")
+        assert outcomes(spool)[0] == (Outcome.DUPLICATE, "same as row 2")
 
     def test_a_row_in_doubt_stands_before_those_that_wait(self, spool: Spool) -> None:
         fill(spool, row(1, b"same"), row(2, b"same", doubt=True), row(3, b"same")).find_duplicates("identity")
-        spool.close_books(UNKNOWN)
-        assert outcomes(spool) == [(DUPLICATE, "same as row 2"), (UNKNOWN, None), (DUPLICATE, "same as row 2")]
+        spool.close_books(Outcome.UNKNOWN)
+        assert outcomes(spool) == [
+            (Outcome.DUPLICATE, "same as row 2"),
+            (Outcome.UNKNOWN, None),
+            (Outcome.DUPLICATE, "same as row 2"),
+        ]
 
     def test_invalid_rows_without_an_identity_are_not_compared(self, spool: Spool) -> None:
-        nothing = {"row_key": None, "fingerprint": None, "outcome": INVALID}
+        nothing = {"row_key": None, "fingerprint": None, "outcome": Outcome.INVALID}
         fill(spool, row(1)._replace(**nothing), row(2)._replace(**nothing)).find_duplicates("identity")
-        assert [outcome for outcome, _ in outcomes(spool)] == [INVALID, INVALID]
+        assert [outcome for outcome, _ in outcomes(spool)] == [Outcome.INVALID, Outcome.INVALID]
 
     @pytest.mark.parametrize("outcome", OUTCOMES)
     def test_a_duplicate_fails_when_the_row_it_repeats_does(self, spool: Spool, outcome: str) -> None:
@@ -171,7 +163,7 @@ class TestDuplicates:
 
     def test_many_duplicates_are_all_marked(self, spool: Spool) -> None:
         fill(spool, *(row(number, b"same") for number in range(1, 1502))).find_duplicates("identity")
-        assert (spool.counts()[DUPLICATE], spool.count_pending()) == (1500, 1)
+        assert (spool.counts()[Outcome.DUPLICATE], spool.count_pending()) == (1500, 1)
 
 
 class TestOutcomes:
@@ -180,23 +172,23 @@ class TestOutcomes:
         for number, outcome in enumerate(OUTCOMES, start=1):
             spool.record(Result(number, outcome))
         assert spool.counts() == dict.fromkeys(OUTCOMES, 1)
-        spool.close_books(NOT_ATTEMPTED, "the run stopped first")
-        assert spool.counts()[NOT_ATTEMPTED] == 3
+        spool.close_books(Outcome.NOT_ATTEMPTED, "the run stopped first")
+        assert spool.counts()[Outcome.NOT_ATTEMPTED] == 3
         assert sum(spool.counts().values()) == spool.read
 
     def test_what_came_of_a_row_is_kept(self, spool: Spool) -> None:
         fill(spool, row(1))
-        spool.record(Result(1, REJECTED, 400, 20012, "Lofty refused it", 2, "2024-05-01T10:00:00Z"))
+        spool.record(Result(1, Outcome.REJECTED, 400, 20012, "Lofty refused it", 2, "2024-05-01T10:00:00Z"))
         (found,) = spool.report_rows()
         kept = (found.outcome, found.http_status, found.error_code, found.error, found.attempts, found.sent_at)
-        assert kept == (REJECTED, 400, 20012, "Lofty refused it", 2, "2024-05-01T10:00:00Z")
+        assert kept == (Outcome.REJECTED, 400, 20012, "Lofty refused it", 2, "2024-05-01T10:00:00Z")
         assert (found.lead_id, found.fingerprint) == (1, b"i1".hex())
 
     def test_a_missing_lead_rejects_its_waiting_rows_only(self, spool: Spool) -> None:
         fill(spool, row(1, lead_id=5), row(2, lead_id=5), row(3, lead_id=6), row(4, lead_id=5))
-        spool.record(Result(1, DELIVERED))
+        spool.record(Result(1, Outcome.DELIVERED))
         assert spool.reject_lead(5, 404, 20006, "the lead does not exist", ()) == 2
-        assert [outcome for outcome, _ in outcomes(spool)[:2]] == [DELIVERED, REJECTED]
+        assert [outcome for outcome, _ in outcomes(spool)[:2]] == [Outcome.DELIVERED, Outcome.REJECTED]
         assert [waiting.lead_id for waiting in spool.pending()] == [6]
 
     def test_but_none_of_those_that_are_on_their_way(self, spool: Spool) -> None:
@@ -207,40 +199,40 @@ class TestOutcomes:
     def test_failed_rows_that_failed_alike_are_one_group_with_the_first_as_example(self, spool: Spool) -> None:
         fill(spool, *(row(number) for number in range(1, 7)))
         for number in (2, 4, 5):
-            spool.record(Result(number, REJECTED, 400, 20012, f"Lofty refused lead {number}"))
-        spool.record(Result(1, UNKNOWN, 500, None, "no answer"))
-        spool.close_books(NOT_ATTEMPTED, "stopped")
+            spool.record(Result(number, Outcome.REJECTED, 400, 20012, f"Lofty refused lead {number}"))
+        spool.record(Result(1, Outcome.UNKNOWN, 500, None, "no answer"))
+        spool.close_books(Outcome.NOT_ATTEMPTED, "stopped")
         groups = spool.error_groups(2)
         assert [(group.rows, group.outcome, group.row_number, group.error) for group in groups] == [
-            (3, REJECTED, 2, "Lofty refused lead 2"),
-            (2, NOT_ATTEMPTED, 3, "stopped"),
+            (3, Outcome.REJECTED, 2, "Lofty refused lead 2"),
+            (2, Outcome.NOT_ATTEMPTED, 3, "stopped"),
         ]
 
     def test_the_failed_rows_come_in_input_order_without_those_that_were_not_attempted(self, spool: Spool) -> None:
         fill(spool, *(row(number) for number in range(1, 6)))
-        for number, outcome in ((4, UNKNOWN), (2, REJECTED), (3, DELIVERED)):
+        for number, outcome in ((4, Outcome.UNKNOWN), (2, Outcome.REJECTED), (3, Outcome.DELIVERED)):
             spool.record(Result(number, outcome))
-        spool.close_books(NOT_ATTEMPTED)
+        spool.close_books(Outcome.NOT_ATTEMPTED)
         assert [found.row_number for found in spool.failed_rows(10)] == [2, 4]
         assert [found.row_number for found in spool.failed_rows(1)] == [2]
 
 
 class TestDoubt:
-    SENT = Result(1, UNKNOWN, 502, None, "no answer", 2, "2024-05-01T10:00:00Z")
+    SENT = Result(1, Outcome.UNKNOWN, 502, None, "no answer", 2, "2024-05-01T10:00:00Z")
 
     def test_a_row_in_doubt_does_not_wait_and_ends_unknown(self, spool: Spool) -> None:
         fill(spool, row(1), row(2)).doubt(self.SENT)
         assert [(found.n, found.attempts) for found in spool.doubtful()] == [(1, 2)]
         assert [waiting.n for waiting in spool.pending()] == [2]
-        spool.close_books(NOT_ATTEMPTED, "the run stopped first")
-        assert outcomes(spool) == [(UNKNOWN, "no answer"), (NOT_ATTEMPTED, "the run stopped first")]
+        spool.close_books(Outcome.NOT_ATTEMPTED, "the run stopped first")
+        assert outcomes(spool) == [(Outcome.UNKNOWN, "no answer"), (Outcome.NOT_ATTEMPTED, "the run stopped first")]
         assert [found.attempts for found in spool.report_rows()] == [2, 0]
 
-    @pytest.mark.parametrize("outcome", [DELIVERED, REJECTED])
+    @pytest.mark.parametrize("outcome", [Outcome.DELIVERED, Outcome.REJECTED])
     def test_a_row_whose_outcome_is_known_is_never_in_doubt(self, spool: Spool, outcome: str) -> None:
         fill(spool, row(1)).record(Result(1, outcome, 200, error="as Lofty said", attempts=1))
         spool.doubt(self.SENT)
-        spool.close_books(NOT_ATTEMPTED)
+        spool.close_books(Outcome.NOT_ATTEMPTED)
         assert outcomes(spool) == [(outcome, "as Lofty said")]
         assert spool.doubtful() == []
 
@@ -248,9 +240,9 @@ class TestDoubt:
         fill(spool, row(1)).doubt(self.SENT)
         spool.undoubt(1)
         assert (spool.doubtful(), spool.pending()) == ([], [])
-        spool.close_books(NOT_ATTEMPTED, "the run stopped first")
+        spool.close_books(Outcome.NOT_ATTEMPTED, "the run stopped first")
         (found,) = spool.report_rows()
-        assert (found.outcome, found.error, found.http_status) == (NOT_ATTEMPTED, "the run stopped first", None)
+        assert (found.outcome, found.error, found.http_status) == (Outcome.NOT_ATTEMPTED, "the run stopped first", None)
         assert found.attempts == 2
 
     def test_it_may_be_in_doubt_again(self, spool: Spool) -> None:
@@ -265,7 +257,7 @@ class TestTwins:
 
     def test_the_first_waiting_row_with_the_trace_is_put_into_doubt(self, spool: Spool) -> None:
         fill(spool, row(1, trace_hash=b"other"), row(2), row(3), row(4))
-        spool.record(Result(2, DELIVERED))
+        spool.record(Result(2, Outcome.DELIVERED))
         twin = spool.take_twin(b"trace", 2)
         assert twin is not None
         assert (twin.n, twin.row_key, twin.attempts) == (3, b"i3", 2)
@@ -273,7 +265,7 @@ class TestTwins:
         assert [waiting.n for waiting in spool.pending()] == [1, 4]
 
     def test_each_of_several_doubts_takes_a_row_of_its_own(self, spool: Spool) -> None:
-        fill(spool, row(1), row(2), row(3, outcome=DUPLICATE))
+        fill(spool, row(1), row(2), row(3, outcome=Outcome.DUPLICATE))
         taken = [spool.take_twin(b"trace", 1) for _ in range(3)]
         assert [twin and twin.n for twin in taken] == [1, 2, None]
 
@@ -292,17 +284,23 @@ class TestSketch:
 
     def test_the_order_of_the_rows_and_what_came_of_them_does_not_matter(self, spool: Spool, tmp_path: Path) -> None:
         fill(spool, row(1), row(2), row(3), row(4))
-        spool.record(Result(1, ALREADY_DELIVERED))
-        spool.record(Result(2, REJECTED))
-        spool.doubt(Result(3, UNKNOWN))
+        spool.record(Result(1, Outcome.ALREADY_DELIVERED))
+        spool.record(Result(2, Outcome.REJECTED))
+        spool.doubt(Result(3, Outcome.UNKNOWN))
         other = Spool(keep_cells=True, folder=str(tmp_path))
         other.add_source("x")
         assert fill(other, row(4), row(3), row(2), row(1)).input_sample() == spool.input_sample()
         other.close()
 
     def test_invalid_rows_and_repeats_are_not_counted(self, spool: Spool) -> None:
-        fill(spool, row(1, b"same00"), row(2, b"same00"), row(3, b"bad000", outcome=INVALID), row(4, row_key=None))
-        spool.add(row(5)._replace(row_key=None, outcome=INVALID))
+        fill(
+            spool,
+            row(1, b"same00"),
+            row(2, b"same00"),
+            row(3, b"bad000", outcome=Outcome.INVALID),
+            row(4, row_key=None),
+        )
+        spool.add(row(5)._replace(row_key=None, outcome=Outcome.INVALID))
         spool.find_duplicates("identity")
         assert spool.input_sample() == InputSample(2, b"i4same00")
 
@@ -312,11 +310,11 @@ class TestSketch:
 
 def test_the_rows_of_a_lead_that_were_delivered_as_they_are_now(spool: Spool) -> None:
     fill(spool, *(row(number, lead_id=5 + (number == 4)) for number in range(1, 7)))
-    spool.record(Result(1, DELIVERED, 200))
-    spool.record(Result(2, ALREADY_DELIVERED))
-    spool.record(Result(3, ALREADY_DELIVERED, error="its content has changed since it was delivered"))
-    spool.record(Result(4, DELIVERED, 200))
-    spool.record(Result(5, REJECTED, 400))
+    spool.record(Result(1, Outcome.DELIVERED, 200))
+    spool.record(Result(2, Outcome.ALREADY_DELIVERED))
+    spool.record(Result(3, Outcome.ALREADY_DELIVERED, error="its content has changed since it was delivered"))
+    spool.record(Result(4, Outcome.DELIVERED, 200))
+    spool.record(Result(5, Outcome.REJECTED, 400))
     assert [found.n for found in spool.delivered_to_lead(5)] == [1, 2]
     assert [found.n for found in spool.delivered_to_lead(6)] == [4]
 
@@ -332,7 +330,7 @@ ENDLESS.append(ENDLESS)
 class TestCells:
     def test_columns_are_kept_with_each_row_whatever_its_shape(self, spool: Spool) -> None:
         fill(spool, row(1), row(2, columns=("b", "a"), cells=(1, 2)), row(3))
-        spool.close_books(DELIVERED)
+        spool.close_books(Outcome.DELIVERED)
         assert [(found.columns, found.cells) for found in spool.report_rows()] == [
             (("a",), [1]),
             (("b", "a"), [1, 2]),
@@ -342,14 +340,14 @@ class TestCells:
 
     def test_shapes_without_end_are_not_all_remembered(self, spool: Spool) -> None:
         fill(spool, *(row(number, columns=(f"c{number}",)) for number in range(1, 1300)))
-        spool.close_books(DELIVERED)
+        spool.close_books(Outcome.DELIVERED)
         assert len(spool._layout_ids) <= 501
         assert [found.columns for found in spool.report_rows()] == [(f"c{number}",) for number in range(1, 1300)]
 
     def test_without_a_report_they_are_not_kept(self, tmp_path: Path) -> None:
         spool = Spool(keep_cells=False, folder=str(tmp_path))
         spool.add_source("x")
-        fill(spool, row(1)).close_books(DELIVERED)
+        fill(spool, row(1)).close_books(Outcome.DELIVERED)
         assert [(found.columns, found.cells) for found in spool.report_rows()] == [((), [])]
         spool.close()
 
@@ -361,7 +359,7 @@ class TestCells:
             (Decimal("NaN"), None),
             (pd.NaT, None),
             (pd.NA, None),
-            (np.datetime64("NaT"), None),
+            (np.datetime64("NaT", "ns"), None),
             ("", ""),
             (True, True),
             (2**70, 2**70),
@@ -380,7 +378,7 @@ class TestCells:
         ],
     )
     def test_a_cell_is_kept_as_it_is(self, spool: Spool, cell: Any, kept: Any) -> None:
-        fill(spool, row(1, cells=(cell,))).close_books(DELIVERED)
+        fill(spool, row(1, cells=(cell,))).close_books(Outcome.DELIVERED)
         (found,) = spool.report_rows()
         assert (found.cells, type(found.cells[0])) == ([kept], type(kept))
 
@@ -391,7 +389,7 @@ class TestCells:
         ids=lambda cell: type(cell).__name__,
     )  # fmt: skip
     def test_a_cell_that_json_cannot_hold_harms_nobody(self, spool: Spool, cell: Any) -> None:
-        fill(spool, row(1, columns=("a", "b"), cells=(cell, "02134"))).close_books(INVALID)
+        fill(spool, row(1, columns=("a", "b"), cells=(cell, "02134"))).close_books(Outcome.INVALID)
         (found,) = spool.report_rows()
         assert found.cells[1] == "02134"
         json.dumps(found.cells)
@@ -411,7 +409,7 @@ def test_what_a_report_keeps_leads_to_the_same_activity_again(cells: dict[str, A
     layout = Mapping(now=datetime(2024, 6, 1, tzinfo=timezone.utc)).layout(tuple(cells), table=True)
     spool = Spool(keep_cells=True)
     spool.add_source("x")
-    fill(spool, row(1, columns=layout.columns, cells=tuple(cells.values()))).close_books(DELIVERED)
+    fill(spool, row(1, columns=layout.columns, cells=tuple(cells.values()))).close_books(Outcome.DELIVERED)
     (found,) = spool.report_rows()
     spool.close()
     again = json.loads(json.dumps(found.cells))

