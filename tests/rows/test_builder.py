@@ -137,7 +137,7 @@ class TestProblems:
     def test_a_list_is_wrong_for_every_field_and_names_it(self, field: str) -> None:
         assert refusal({**ROW, field: ["a", 1]}).fields == field
 
-    def test_a_wrong_lead_id_gives_no_lead(self) -> None:
+    def test_a_wrong_lead_id_names_no_lead(self) -> None:
         assert refusal({**ROW, "leadId": 1.5}).lead_id is None
 
     @pytest.mark.parametrize("field", [field.name for field in FIELDS])
@@ -156,11 +156,11 @@ class TestMatchingByName:
     def test_listing_fields_carry_their_prefix(self, column: str) -> None:
         assert body_of({**ROW, column: 5})["listing"] == {"price": 5}
 
-    def test_a_bare_listing_name_is_no_match(self) -> None:
+    def test_a_bare_listing_name_does_not_match(self) -> None:
         builder = mapping().builder((*ROW, "price"), table=True)
         assert builder.ignored == ["price"]
 
-    def test_used_and_ignored_columns_are_told(self) -> None:
+    def test_used_and_ignored_columns_are_reported(self) -> None:
         builder = mapping().builder((*ROW, "CRM_NOTE", "lofty_outcome"), table=True)
         assert builder.used == {name: name for name in ROW}
         assert builder.ignored == ["CRM_NOTE"]
@@ -241,7 +241,7 @@ class TestMapping:
             ({"zone": None}, "not a known IANA time zone"),
         ],
     )
-    def test_a_wish_that_cannot_come_true_fails_before_any_row(self, wishes: dict[str, Any], said: str) -> None:
+    def test_a_wrong_argument_fails_before_any_row(self, wishes: dict[str, Any], said: str) -> None:
         with pytest.raises(MappingError, match=said):
             mapping(**wishes)
 
@@ -251,7 +251,7 @@ class TestMapping:
 
 
 class TestDefaults:
-    def test_a_default_stands_where_the_row_has_no_value(self) -> None:
+    def test_a_default_is_used_where_the_row_has_no_value(self) -> None:
         assert body_of({**ROW, "type": None}, defaults={"type": "search"})["type"] == "Search"
         assert body_of(ROW, defaults={"type": "Search", "listing.state": "AZ"})["type"] == "Browse"
 
@@ -294,7 +294,7 @@ class TestListingObject:
         ],
         ids=lambda v: repr(v)[:20],
     )
-    def test_what_is_no_object_is_refused(self, given: Any) -> None:
+    def test_anything_but_an_object_is_refused(self, given: Any) -> None:
         assert refusal({**ROW, "listing": given}).fields == "listing"
 
     @pytest.mark.parametrize(
@@ -315,27 +315,27 @@ class TestListingObject:
         error = refusal({**ROW, "listing": {"price": 1, "PRICE": 2}})
         assert (error.fields, "twice" in str(error)) == ("listing.price", True)
 
-    def test_names_that_no_field_has_are_remembered(self) -> None:
+    def test_names_that_match_no_field_are_remembered(self) -> None:
         wishes = mapping()
         wishes.builder((*ROW, "listing"), table=True).build([*ROW.values(), {"colour": "red", "price": 5}])
         assert wishes.nested_ignored == {"listing.colour"}
 
-    def test_a_column_of_its_own_stands_before_the_object_and_the_object_before_a_default(self) -> None:
+    def test_a_column_of_its_own_comes_before_the_object_and_the_object_before_a_default(self) -> None:
         row = {**ROW, "listing": {"price": 1, "city": "Phoenix"}, "listing.price": 2, "listing.city": None}
         listing = body_of(row, defaults={"listing.city": "Tucson", "listing.state": "AZ"})["listing"]
         assert listing == {"price": 2, "city": "Phoenix", "state": "AZ"}
 
 
-class TestIdentity:
+class TestKeyAndHashes:
     @pytest.mark.parametrize(
         ("field", "other"),
         [("leadId", 5), ("type", "Search"), ("text", "other"), ("link", "other"), ("created", CREATED + 1)],
     )
-    def test_what_reading_back_can_see_makes_another_identity(self, field: str, other: Any) -> None:
+    def test_what_reading_back_shows_makes_another_key(self, field: str, other: Any) -> None:
         assert built({**ROW, field: other}).row_key != built(ROW).row_key
 
     @pytest.mark.parametrize("change", [{"picture": "p"}, {"listing.price": 5}, {"pageName": "x"}])
-    def test_what_reading_back_cannot_see_changes_the_fingerprint_only(self, change: dict[str, Any]) -> None:
+    def test_what_reading_back_does_not_show_changes_only_the_fingerprint(self, change: dict[str, Any]) -> None:
         one, other = built(ROW), built({**ROW, **change})
         assert one.row_key == other.row_key
         assert one.fingerprint != other.fingerprint
@@ -350,7 +350,7 @@ class TestIdentity:
             {**ROW, "unused": "column"},
         ],
     )
-    def test_the_same_activity_written_otherwise_is_the_same(self, same: dict[str, Any]) -> None:
+    def test_the_same_activity_written_differently_is_the_same(self, same: dict[str, Any]) -> None:
         assert built(same)[2:] == built(ROW)[2:]
 
     @pytest.mark.parametrize(
@@ -367,7 +367,7 @@ class TestIdentity:
         plain = {"listing.price": 5, "listing.city": "Phoenix", "listing.bathrooms": 2}
         assert built({**ROW, **listing}).fingerprint == built({**ROW, **plain}).fingerprint
 
-    def test_a_unique_key_takes_the_place_of_the_identity(self) -> None:
+    def test_a_unique_key_replaces_the_trace_hash_as_the_row_key(self) -> None:
         one = built({**ROW, "event": 1}, unique_key="event")
         assert built({**ROW, "text": "other", "event": "1"}, unique_key=["EVENT"]).row_key == one.row_key
         assert built({**ROW, "event": 2}, unique_key="event").row_key != one.row_key
@@ -382,7 +382,7 @@ class TestIdentity:
         assert str(error) == "event is NULL, but it is part of unique_key"
 
     @pytest.mark.parametrize("wrong", [["a"], {"a": 1}, b"a", "\ud800"])
-    def test_a_unique_key_that_is_no_text_makes_the_row_invalid(self, wrong: Any) -> None:
+    def test_a_unique_key_that_is_not_text_makes_the_row_invalid(self, wrong: Any) -> None:
         assert refusal({**ROW, "event": wrong}, unique_key="event").fields == "event"
 
     def test_a_unique_key_without_a_column_fails_before_any_row(self) -> None:

@@ -53,7 +53,7 @@ def test_every_line_end_is_known(tmp_path: Path, end: str) -> None:
     assert [(item.row_number, *item.cells) for item in found.rows] == [(1, "1", "a"), (2, "2", "b")]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"{HEADER}\n{LINE}\n", encoding="utf-8-sig")
     (tmp_path / "a.jsonl").write_text(json.dumps(row(1)) + "\n", encoding="utf-8-sig")
     assert read(tmp_path / "a.csv").rows[0].columns[0] == "lead_id"
@@ -73,7 +73,7 @@ def test_an_empty_cell_is_no_value(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("last", [True, False], ids=["last_column", "first_column"])
-def test_a_quote_that_is_never_closed_is_no_cell_that_swallows_other_rows(tmp_path: Path, *, last: bool) -> None:
+def test_a_quote_that_is_never_closed_does_not_swallow_other_rows(tmp_path: Path, *, last: bool) -> None:
     header, opened = ("lead_id,text", '1,"open') if last else ("text,lead_id", '"open,1')
     (tmp_path / "a.csv").write_text(f"{header}\n5,whole\n{opened}\n2,of another lead\n3,too\n", encoding="utf-8")
     with pytest.raises(LoftyConfigurationError, match="a quote in row 2 is never closed; nothing was sent"):
@@ -274,7 +274,7 @@ def test_an_empty_list_of_paths_is_not_ready_yet() -> None:
 
 
 @pytest.mark.parametrize("path", ["", [""], 5, [None], ["a.csv", 5], {"a.csv": 1}])
-def test_what_is_no_path_is_refused(path: Any) -> None:
+def test_anything_but_a_path_is_refused(path: Any) -> None:
     with pytest.raises(LoftyConfigurationError, match="a path or a list of paths"):
         read(path)
 

@@ -92,7 +92,7 @@ class TestNumpy:
             CHECKS[kind](plain(value))
 
     @pytest.mark.parametrize("kind", sorted(CHECKS))
-    def test_an_array_is_no_value_of_any_field(self, kind: str) -> None:
+    def test_no_field_takes_an_array(self, kind: str) -> None:
         with pytest.raises(InvalidValue):
             CHECKS[kind](plain(np.array([1, 2])))
 
@@ -161,7 +161,7 @@ class TestText:
             (object(), "object"),
         ],
     )
-    def test_what_is_no_text_is_refused_with_its_kind(self, value: Any, rule: str) -> None:
+    def test_anything_but_text_is_refused_with_its_kind(self, value: Any, rule: str) -> None:
         with pytest.raises(InvalidValue, match=rule):
             text(value)
 
@@ -198,7 +198,7 @@ class TestIds:
             b"1", ["1"], {"id": 1}, datetime(2024, 1, 1), date(2024, 1, 1), 1j, Fraction(1), object(),
         ],
     )  # fmt: skip
-    def test_what_is_no_id_is_refused(self, value: Any) -> None:
+    def test_anything_but_an_id_is_refused(self, value: Any) -> None:
         with pytest.raises(InvalidValue):
             identifier(value)
 
@@ -226,7 +226,7 @@ class TestNumbers:
         "value",
         ["450,000", "$450000", "4.5", "4.5e5", "1e3", "", "NaN", "inf", "0x10", "1_0", True, 1.5, None, [], {}, b"1"],
     )
-    def test_what_is_no_whole_number_is_refused(self, value: Any) -> None:
+    def test_anything_but_a_whole_number_is_refused(self, value: Any) -> None:
         with pytest.raises(InvalidValue, match="whole number"):
             int64(value)
 
@@ -245,7 +245,7 @@ class TestNumbers:
         [float("inf"), "inf", "nan", "NaN", "1e999", "-1e999", 10**400, Decimal("1E+999"), Decimal("Infinity"), "1_0",
          "１", "", "two", "1,5", True, [], {}, b"1", 1j, "1" * 401],
     )  # fmt: skip
-    def test_what_is_no_finite_number_is_refused(self, value: Any) -> None:
+    def test_anything_but_a_finite_number_is_refused(self, value: Any) -> None:
         with pytest.raises(InvalidValue, match="number"):
             double(value)
 
@@ -258,7 +258,7 @@ class TestNumbers:
         assert boolean(value) is False
 
     @pytest.mark.parametrize("value", [2, -1, 0.5, "", "maybe", "on", "10", [], [True], {}, b"1", float("inf")])
-    def test_what_is_neither_yes_nor_no_is_refused(self, value: Any) -> None:
+    def test_anything_but_yes_or_no_is_refused(self, value: Any) -> None:
         with pytest.raises(InvalidValue, match="true or false"):
             boolean(value)
 
@@ -356,7 +356,7 @@ class TestCreated:
         ],
         ids=lambda value: repr(value)[:30],
     )  # fmt: skip
-    def test_what_is_no_time_is_refused(self, value: Any) -> None:
+    def test_anything_but_a_time_is_refused(self, value: Any) -> None:
         with pytest.raises(InvalidValue):
             MOMENTS.milliseconds(value)
 
