@@ -18,9 +18,11 @@ from airflow_provider_lofty.lofty.answers import JsonObject
 from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.lofty.connection_test import as_result, check_connection
 from airflow_provider_lofty.lofty.settings import LoftySettings
-from airflow_provider_lofty.rows import builder as activities
+from airflow_provider_lofty.rows.builder import Activity, InvalidRow
 from airflow_provider_lofty.rows.columns import MappingError
-from airflow_provider_lofty.rows.values import InvalidValue, identifier, plain
+from airflow_provider_lofty.rows.mapping import RowMapping
+from airflow_provider_lofty.rows.numbers import identifier
+from airflow_provider_lofty.rows.values import InvalidValue, plain
 
 if TYPE_CHECKING:
     import requests
@@ -151,18 +153,18 @@ class LoftyHook(BaseHook):
         return is_usable, message.removeprefix(f"the connection {self.lofty_conn_id!r}: ")
 
 
-def _checked(lead_id: int, activity: Mapping[str, object]) -> activities.Activity:
+def _checked(lead_id: int, activity: Mapping[str, object]) -> Activity:
     """Check one activity as the operator checks a row."""
     given = {str(name): value for name, value in activity.items()}
     try:
         given = {**given, "leadId": identifier(plain(lead_id))}
-        mapping = activities.Mapping()
-        layout = mapping.layout(tuple(given), table=True)
-        checked = layout.build(list(given.values()))
-        for unknown in (*layout.ignored, *mapping.nested_ignored):
+        mapping = RowMapping()
+        builder = mapping.builder(tuple(given), table=True)
+        checked = builder.build(list(given.values()))
+        for unknown in (*builder.ignored, *mapping.nested_ignored):
             raise MappingError(f"Lofty has no field {unknown!r}")
         return checked
     except InvalidValue as error:
         raise LoftyRequestRejected(f"nothing was sent: leadId {error}") from None
-    except (MappingError, activities.InvalidRow) as error:
+    except (MappingError, InvalidRow) as error:
         raise LoftyRequestRejected(f"nothing was sent: {error}") from None

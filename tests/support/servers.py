@@ -1,4 +1,4 @@
-"""Hooks that wait for nothing, and servers that answer with exactly what they are given."""
+"""Hooks that do not sleep, and servers that answer exactly what a test scripts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.tls import make_certificate, server_side
 
 @pytest.fixture
 def serve(starts_server: None) -> Iterator[Callable[..., RawServer]]:
-    """Give a function that starts a server with a script, or with whole answers."""
+    """Return a function that starts a server with a script, or with whole answers."""
     servers: list[RawServer] = []
 
     def start(*scripts: Script | bytes) -> RawServer:
@@ -34,13 +34,13 @@ def serve(starts_server: None) -> Iterator[Callable[..., RawServer]]:
 
 @pytest.fixture
 def waits() -> list[float]:
-    """How long the hook would have slept, each time."""
+    """The seconds of each sleep that the hook asked for."""
     return []
 
 
 @pytest.fixture
 def hook(waits: list[float]) -> Iterator[LoftyHook]:
-    """Give a hook on ``lofty_default`` that does not sleep."""
+    """Make a hook on ``lofty_default`` that does not sleep."""
     hook = LoftyHook(sleep=waits.append)
     yield hook
     hook.close()
@@ -48,7 +48,7 @@ def hook(waits: list[float]) -> Iterator[LoftyHook]:
 
 @pytest.fixture
 def connected(lofty: Sandbox, connect: Callable[..., None], hook: LoftyHook) -> LoftyHook:
-    """Give a hook on a practice Lofty."""
+    """Make a hook on a practice Lofty."""
     connect(lofty)
     return hook
 
