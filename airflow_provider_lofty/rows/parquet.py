@@ -28,7 +28,7 @@ def parquet_rows(stream: IO[bytes]) -> tuple[tuple[str, ...], Iterator[SourceRow
     try:
         file = ParquetFile(stream)
     except (ArrowInvalid, ArrowException) as error:
-        raise DamagedFile(f"it is no Parquet file ({type(error).__name__})") from None
+        raise DamagedFile(f"it is not a Parquet file ({type(error).__name__})") from None
     return tuple(file.schema_arrow.names), _rows(file)
 
 
