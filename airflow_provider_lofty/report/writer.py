@@ -19,6 +19,7 @@ from typing import IO, Any
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.report.format import marked
 from airflow_provider_lofty.rows.report_format import NUL_STAND_IN, REPORT_COLUMNS, SUSPECTS, defused
 from airflow_provider_lofty.rows.storage import LOCAL_PROTOCOLS, storage_path
 from airflow_provider_lofty.spool.books import ReportRow
@@ -154,5 +155,5 @@ def _fate(row: ReportRow, spool: Spool) -> tuple[Any, ...]:
     """The report's own columns of a row, in the order of :data:`REPORT_COLUMNS`."""
     return (
         spool.source(row.source), row.row_number, row.outcome, row.lead_id, row.http_status, row.error_code,
-        row.error_field, row.error, row.attempts, row.sent_at, row.fingerprint,
+        row.error_field, row.error, row.attempts, row.sent_at, marked(row.fingerprint),
     )  # fmt: skip

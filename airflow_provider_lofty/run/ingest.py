@@ -15,6 +15,7 @@ from typing import Any
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.log import PROGRESS_SECONDS, Log
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
+from airflow_provider_lofty.report.format import FORMAT_MARK, fingerprint_in
 from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.rows.builder import InvalidRow, RowBuilder
 from airflow_provider_lofty.rows.columns import MappingError
@@ -29,6 +30,12 @@ from airflow_provider_lofty.spool.spool import Spool, SpoolRow
 
 _FINGERPRINT_COLUMN = "lofty_fingerprint"
 _MOST_NAMES_LOGGED = 40
+_OTHER_FORMAT = (
+    f"row {{}} of {{}} comes from a report of another format: its {_FINGERPRINT_COLUMN} does not begin with "
+    f"{FORMAT_MARK}, so what it says became of the row may mean something else here. Nothing was sent. Send the "
+    "original source instead: clear the task that wrote the report, whose journal knows what it delivered, or use "
+    "check_existing='always', which reads every lead before anything is sent to it"
+)
 
 
 @contextmanager
@@ -144,9 +151,15 @@ class Ingest:
             return cell
 
     def _report_row(self, source: int, row: SourceRow, builder: RowBuilder) -> SpoolRow:
-        """Honour what a report says became of the row."""
+        """
+        Honour what a report says became of the row.
+
+        :raises LoftyConfigurationError: when the report is of another format
+        """
         said: dict[str, Any] = {column.casefold(): cell for column, cell in zip(row.columns, row.cells, strict=True)}
         outcome = said[OUTCOME_COLUMN]
+        if not is_missing(outcome) and fingerprint_in(said.get(_FINGERPRINT_COLUMN)) is None:
+            raise LoftyConfigurationError(_OTHER_FORMAT.format(row.row_number, self._spool.source(source)))
         if isinstance(outcome, str) and outcome in _PASSED_CHECKS:
             row = row._replace(cells=builder.with_empty_texts(row.cells))
         spooled = self._spooled(source, row, builder)
@@ -160,9 +173,9 @@ class Ingest:
 
 
 def _delivered_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
-    before = said.get(_FINGERPRINT_COLUMN)
+    before = fingerprint_in(said[_FINGERPRINT_COLUMN])
     now = row.fingerprint.hex() if row.fingerprint else None
-    remark = None if before in (None, now) else CONTENT_HAS_CHANGED
+    remark = None if before in ("", now) else CONTENT_HAS_CHANGED
     return row._replace(outcome=Outcome.ALREADY_DELIVERED, error_field=None, error=remark)
 
 

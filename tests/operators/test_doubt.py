@@ -15,6 +15,7 @@ from support.practice import Run, Store, read_report, row, run, run_operator, ta
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyError, LoftyUnreachable
 from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
+from airflow_provider_lofty.report.format import FORMAT_MARK
 from airflow_provider_lofty.sandbox import Sandbox
 
 ROWS = [row(1 + n, text=f"event {n}", created=1763290000000 + n) for n in range(20)]
@@ -194,7 +195,8 @@ class TestLookalikes:
     def test_reports_of_two_tries_given_back_together_send_nothing_twice(self, lofty: Sandbox, tmp_path: Path) -> None:
         paths = []
         for number, outcome in enumerate(("unknown", "already_delivered"), 1):
-            told = [{**ROWS[0], "lofty_outcome": outcome}, {**ROWS[number], "lofty_outcome": "delivered"}]
+            fates = ((ROWS[0], outcome), (ROWS[number], "delivered"))
+            told = [{**each, "lofty_outcome": fate, "lofty_fingerprint": FORMAT_MARK} for each, fate in fates]
             paths.append(write_csv(tmp_path / f"try_{number}.csv", told))
         run(rows=ROWS[:3])
         ended = run(task_instance(run_id="back"), path=paths)

@@ -86,6 +86,25 @@ class TestWhatTasksPush:
         assert all(isinstance(count, int) for count in told["outcomes"].values())
         assert all(group["action"] for group in told["groups"])
 
+    def test_a_summary_of_another_format_is_left_alone_and_the_report_tells(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pushed = {"try_number": 1, "phase": "ended", "summary": {"format": 2, "read": 99, "delivered": 99}}
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.pushed_status", lambda session, task: status_from(pushed))
+        told = viewer.get(ran.url("/standing")).json()
+        assert told["summary"] is None
+        assert told["outcomes"] == {"delivered": 2, "invalid": 1}
+        assert told["report"]["is_here"] is True
+
+    def test_a_long_lead_id_comes_to_the_browser_as_text(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        group = {"count": 1, "outcome": "rejected", "example_lead_id": 9007199254740995}
+        pushed = {"try_number": 1, "phase": "ended", "summary": {"read": 1, "rejected": 1, "errors": [group]}}
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.pushed_status", lambda session, task: status_from(pushed))
+        (told,) = viewer.get(ran.url("/standing")).json()["groups"]
+        assert told["example_lead_id"] == "9007199254740995"
+
     def test_what_a_task_pushes_passes_whole(self) -> None:
         summary = {"read": 3, "delivered": 2, "invalid": 1, "seconds": 1.5, "report_path": "/r/x.csv", "errors": [
             {"count": 1, "outcome": "invalid", "http_status": None, "error_code": None, "error_field": "leadId",
