@@ -14,15 +14,16 @@ import pytest
 from airflow.exceptions import AirflowException
 
 from airflow_provider_lofty import exceptions
-from airflow_provider_lofty.hooks.form import AUTH_TYPES, FORM_FIELDS
+from airflow_provider_lofty.hooks.form import FORM_FIELDS
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.database import _COLUMNS
+from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES, FIELDS
+from airflow_provider_lofty.lofty.settings import AUTH_TYPES
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.outcomes import OUTCOMES
 from airflow_provider_lofty.provider_info import get_provider_info
 from airflow_provider_lofty.report.advice import CODES
 from airflow_provider_lofty.report.writer import REPORT_COLUMNS
-from airflow_provider_lofty.rows.values import ACTIVITY_TYPES, FIELDS
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
 ROOT = Path(__file__).resolve().parent.parent

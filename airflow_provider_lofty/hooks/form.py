@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-DEFAULT_HOST = "https://api.lofty.com"
-AUTH_TYPES = ("api_key", "access_token", "client_credentials", "refresh_token")
+from airflow_provider_lofty.lofty.settings import AUTH_TYPES, DEFAULT_HOST
 
 
 class FormField(NamedTuple):

@@ -17,7 +17,6 @@ import requests
 from airflow.sdk import BaseHook
 
 from airflow_provider_lofty import __version__, config
-from airflow_provider_lofty.connections import named_connection
 from airflow_provider_lofty.exceptions import (
     LoftyAnswerLost,
     LoftyConfigurationError,
@@ -26,7 +25,7 @@ from airflow_provider_lofty.exceptions import (
     LoftyRequestRejected,
     LoftyUnreachable,
 )
-from airflow_provider_lofty.hooks.settings import LoftySettings, settings_from
+from airflow_provider_lofty.hooks.settings import settings_from
 from airflow_provider_lofty.hooks.widgets import field_behaviour, form_widgets
 from airflow_provider_lofty.lofty.answers import (
     PERMISSION_MISSING,
@@ -45,6 +44,7 @@ from airflow_provider_lofty.lofty.credentials import (
 )
 from airflow_provider_lofty.lofty.pacing import Pacer
 from airflow_provider_lofty.lofty.redaction import redact, texts_of
+from airflow_provider_lofty.lofty.settings import LoftySettings
 from airflow_provider_lofty.lofty.trace import Trace, trace_in_entry
 from airflow_provider_lofty.lofty.transport import as_response, exchange, new_session
 from airflow_provider_lofty.lofty.window import ResetUnit
@@ -139,7 +139,7 @@ class LoftyHook(BaseHook):
 
         :raises LoftyConfigurationError: when it is missing or a field of it is wrong
         """
-        return settings_from(named_connection(self.lofty_conn_id), config.numbers())
+        return settings_from(config.named_connection(self.lofty_conn_id), config.numbers())
 
     @property
     def pacer(self) -> Pacer:

@@ -4,71 +4,25 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from airflow.sdk import Connection
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
-from airflow_provider_lofty.hooks.form import AUTH_TYPES, DEFAULT_HOST, FORM_FIELDS, FormField
+from airflow_provider_lofty.hooks.form import FORM_FIELDS, FormField
+from airflow_provider_lofty.lofty.settings import AUTH_TYPES, DEFAULT_HOST, LoftySettings, is_loopback
 
 _REFRESH_URL = "https://crm.lofty.com/api/user-web/oauth/token"  # Lofty's page "OAuth 2.0"
 _SECRETS = ("client_id", "client_secret", "customer_key", "refresh_token")
 _NUMBERS = tuple(field for field in FORM_FIELDS if field.is_number)
 _HTTPS_PORT = 443
-_MOST_AUTHORISED_SECONDS = 10.0
 _NEEDS = {
     "api_key": ("password",),
     "access_token": ("password",),
     "client_credentials": ("client_id", "client_secret", "customer_key"),
     "refresh_token": ("client_id", "client_secret", "refresh_token"),
 }
-
-
-@dataclass(frozen=True)
-class LoftySettings:
-    """
-    What a connection says, checked. Secrets stay out of its ``repr``.
-
-    :param base_url: scheme and host, without a slash at the end
-    :param token_url: where tokens are had; only the OAuth types use it
-    :param password: API key or access token
-    """
-
-    base_url: str
-    auth_type: str
-    token_url: str
-    password: str = field(repr=False)
-    client_id: str = field(repr=False)
-    client_secret: str = field(repr=False)
-    customer_key: str = field(repr=False)
-    refresh_token: str = field(repr=False)
-    requests_per_minute: float | None
-    max_in_flight: int
-    timeout_seconds: float
-    settle_seconds: float
-
-    @property
-    def intent_ttl_seconds(self) -> float:
-        """How long the intent to send a row allows its first byte to leave."""
-        return min(_MOST_AUTHORISED_SECONDS, max(self.settle_seconds / 6, 1.0))
-
-    @property
-    def resumed_settle_seconds(self) -> float:
-        """The settle time of what another process sent, which may still be about to send it."""
-        return max(self.settle_seconds, self.intent_ttl_seconds + self.timeout_seconds)
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What must be read nowhere."""
-        return (self.password, self.client_secret, self.customer_key, self.refresh_token)
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether the server runs on this very machine."""
-        return _is_loopback(self.base_url)
 
 
 def settings_from(connection: Connection, defaults: Mapping[str, str] | None = None) -> LoftySettings:
@@ -176,14 +130,6 @@ def _checked_url(name: str, url: str) -> str:
         raise ValueError(f"{name} must be a URL such as {DEFAULT_HOST}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(f"{name} must hold no user, password, query or fragment")
-    if parts.scheme == "http" and not _is_loopback(url):
+    if parts.scheme == "http" and not is_loopback(url):
         raise ValueError(f"{name} must begin with https://; plain http would show the key to the network")
     return url.rstrip("/")
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

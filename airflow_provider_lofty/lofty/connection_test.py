@@ -16,12 +16,12 @@ from requests import Response
 from requests.utils import get_environ_proxies, select_proxy
 
 from airflow_provider_lofty.exceptions import LoftyError, LoftyUnreachable
-from airflow_provider_lofty.hooks.settings import LoftySettings
 from airflow_provider_lofty.lofty import transport
 from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Answer, Meaning, verdict_on
 from airflow_provider_lofty.lofty.credentials import HeaderAuth, advice_on_refusal, credential_from
 from airflow_provider_lofty.lofty.pacing import MOST_LIMIT
 from airflow_provider_lofty.lofty.redaction import redact, without_values
+from airflow_provider_lofty.lofty.settings import LoftySettings
 from airflow_provider_lofty.lofty.window import number_in
 
 LONGEST_SECONDS = 10.0

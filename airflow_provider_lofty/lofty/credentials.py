@@ -21,8 +21,8 @@ from requests import HTTPError, PreparedRequest, Response
 from requests.auth import AuthBase
 
 from airflow_provider_lofty.exceptions import LoftyCredentialRefused
-from airflow_provider_lofty.hooks.settings import LoftySettings
 from airflow_provider_lofty.lofty.answers import KEY_AS_BEARER
+from airflow_provider_lofty.lofty.settings import LoftySettings
 
 _ASSUMED_LIFETIME_SECONDS = 3600.0
 _LONGEST_LEEWAY_SECONDS = 60.0

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from airflow_provider_lofty.lofty.fields import FIELDS, Field
 from airflow_provider_lofty.lofty.trace import TRACE_BYTES, trace_of
 from airflow_provider_lofty.rows.columns import (
     FIELDS_BY_NAME,
@@ -27,9 +28,7 @@ from airflow_provider_lofty.rows.columns import (
     normalise,
 )
 from airflow_provider_lofty.rows.values import (
-    FIELDS,
     Check,
-    Field,
     InvalidValue,
     TimestampChecks,
     checks,

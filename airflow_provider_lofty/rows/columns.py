@@ -8,7 +8,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from airflow_provider_lofty.rows.values import FIELDS, kind_of
+from airflow_provider_lofty.lofty.fields import FIELDS
+from airflow_provider_lofty.rows.values import kind_of
 
 LISTING = "listing"
 FIELDS_BY_PATH = {field.name: field for field in FIELDS}

@@ -16,7 +16,7 @@ from airflow.providers.common.sql.hooks.sql import DbApiHook
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from airflow_provider_lofty.connections import named_connection
+from airflow_provider_lofty.config import named_connection
 from airflow_provider_lofty.exceptions import AirflowException, LoftyConfigurationError, LoftySourceNotReady
 from airflow_provider_lofty.lofty.redaction import redact
 from airflow_provider_lofty.rows.source import Source, SourceRow, Take

@@ -1,9 +1,8 @@
 """
-Lofty's activity fields as data, and the check of one value.
+The check of one value.
 
-The fields and their kinds are those of ``LeadActivity`` and ``LeadProperty`` in Lofty's OpenAPI document
-(``POST /v1.0/leads/{leadId}/activity``). Lofty answers a bad value with ``400/20012`` and never says which field
-it was, so every value is checked here before any request is made.
+Lofty answers a bad value with ``400/20012`` and never says which field it was, so every value is checked here before
+any request is made.
 
 A check takes a value that is not missing and returns what goes on the wire, or raises :class:`InvalidValue`. Its
 text names the rule and the kind of value, never the value, which may be personal.
@@ -15,18 +14,17 @@ import math
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
+
 if sys.version_info >= (3, 11):
     _parse_iso = datetime.fromisoformat
 else:  # the standard library reads only a part of ISO 8601 before Python 3.11
     from dateutil.parser import isoparse as _parse_iso
-
-ACTIVITY_TYPES = ("Search", "Browse", "Favorite", "Request", "Submission")
 
 Check = Callable[[Any], Any]
 
@@ -34,53 +32,6 @@ Check = Callable[[Any], Any]
 class InvalidValue(ValueError):
     """A value breaks its field's rule. The text names the rule and the kind of value only."""
 
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field of an activity; ``name`` is its path in Lofty's body, ``leadId`` being part of the URL."""
-
-    name: str
-    kind: str
-    required: bool = False
-
-
-FIELDS: tuple[Field, ...] = (
-    Field("leadId", "id", required=True),
-    Field("type", "activity type", required=True),
-    Field("text", "text", required=True),
-    Field("link", "text", required=True),
-    Field("picture", "text", required=True),
-    Field("created", "milliseconds", required=True),
-    Field("listing.price", "int64"),
-    Field("listing.state", "text"),
-    Field("listing.city", "text"),
-    Field("listing.streetAddress", "text"),
-    Field("listing.zipCode", "text"),
-    Field("listing.county", "text"),
-    Field("listing.propertyType", "text"),
-    Field("listing.bedrooms", "int32"),
-    Field("listing.bathrooms", "double"),
-    Field("listing.squareFeet", "int64"),
-    Field("listing.lotSize", "double"),
-    Field("listing.parkingSpace", "int64"),
-    Field("listing.floors", "int32"),
-    Field("listing.mailAddress", "boolean"),
-    Field("listing.id", "id"),
-    Field("listing.leadUserId", "id"),
-    Field("listing.listingId", "text"),
-    Field("listing.autoListingId", "id"),
-    Field("listing.label", "text"),
-    Field("listing.note", "text"),
-    Field("listing.listingStatus", "text"),
-    Field("listing.labelList", "text"),
-    Field("listing.pictureUrl", "text"),
-    Field("listing.siteListingUrl", "text"),
-    Field("listing.labelType", "text"),
-    Field("listing.priceMax", "int64"),
-    Field("listing.priceMin", "int64"),
-    Field("scheduledDate", "date text"),
-    Field("pageName", "text"),
-)
 
 _INT64 = 2**63
 _INT32 = 2**31
@@ -404,7 +355,7 @@ def _round_trip(local: datetime) -> datetime:
 
 
 def checks(moments: TimestampChecks) -> dict[str, Check]:
-    """The check of each kind that :data:`FIELDS` names."""
+    """The check of each kind that :data:`FIELDS <airflow_provider_lofty.lofty.fields.FIELDS>` names."""
     return {
         "id": identifier,
         "activity type": activity_type,

@@ -11,7 +11,8 @@ from airflow.sdk import Connection
 from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
-from airflow_provider_lofty.hooks.settings import LoftySettings, clean_secret, settings_from
+from airflow_provider_lofty.hooks.settings import clean_secret, settings_from
+from airflow_provider_lofty.lofty.settings import LoftySettings
 
 OAUTH = {"client_id": "cid", "client_secret": "csecret", "customer_key": "ckey", "refresh_token": "rtoken"}
 

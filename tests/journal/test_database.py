@@ -35,9 +35,9 @@ from airflow_provider_lofty.journal.journal import (
     Released,
     intent_of,
 )
+from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.rows.values import ACTIVITY_TYPES
 from airflow_provider_lofty.spool.history import CLAIMED, KEY_OF_ANOTHER, History, PastRow
 from airflow_provider_lofty.spool.sample import SAMPLE_ROWS, InputSample
 from airflow_provider_lofty.spool.spool import PendingRow, Spool, SpoolRow

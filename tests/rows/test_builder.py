@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
+from airflow_provider_lofty.lofty.fields import FIELDS
 from airflow_provider_lofty.rows.builder import Activity, InvalidRow, Mapping
 from airflow_provider_lofty.rows.columns import MappingError
-from airflow_provider_lofty.rows.values import FIELDS
 from airflow_provider_lofty.sandbox.checks import read_activity
 
 NOW = datetime(2024, 6, 1, tzinfo=timezone.utc)

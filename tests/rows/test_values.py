@@ -16,9 +16,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
+from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES, FIELDS
 from airflow_provider_lofty.rows.values import (
-    ACTIVITY_TYPES,
-    FIELDS,
     InvalidValue,
     TimestampChecks,
     activity_type,

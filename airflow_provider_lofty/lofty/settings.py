@@ -1,0 +1,65 @@
+"""What a connection to Lofty says, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+DEFAULT_HOST = "https://api.lofty.com"
+AUTH_TYPES = ("api_key", "access_token", "client_credentials", "refresh_token")
+
+_LONGEST_INTENT_TTL_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class LoftySettings:
+    """
+    What a connection says, checked. Secrets stay out of its ``repr``.
+
+    :param base_url: scheme and host, without a slash at the end
+    :param token_url: where tokens are had; only the OAuth types use it
+    :param password: API key or access token
+    """
+
+    base_url: str
+    auth_type: str
+    token_url: str
+    password: str = field(repr=False)
+    client_id: str = field(repr=False)
+    client_secret: str = field(repr=False)
+    customer_key: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    requests_per_minute: float | None
+    max_in_flight: int
+    timeout_seconds: float
+    settle_seconds: float
+
+    @property
+    def intent_ttl_seconds(self) -> float:
+        """How long the intent to send a row allows its first byte to leave."""
+        return min(_LONGEST_INTENT_TTL_SECONDS, max(self.settle_seconds / 6, 1.0))
+
+    @property
+    def resumed_settle_seconds(self) -> float:
+        """The settle time of what another process sent, which may still be about to send it."""
+        return max(self.settle_seconds, self.intent_ttl_seconds + self.timeout_seconds)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must be read nowhere."""
+        return (self.password, self.client_secret, self.customer_key, self.refresh_token)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server runs on this very machine."""
+        return is_loopback(self.base_url)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL names this very machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
