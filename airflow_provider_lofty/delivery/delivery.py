@@ -19,16 +19,17 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from airflow_provider_lofty.delivery.breaker import CircuitBreaker, RejectionLimit
+from airflow_provider_lofty.delivery.doubt import Doubt, Page
 from airflow_provider_lofty.delivery.precheck import Precheck
 from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.delivery.reconcile import MOST_SENDS, Reconciler
 from airflow_provider_lofty.delivery.recorder import Recorder
-from airflow_provider_lofty.delivery.settling import Doubt, Page, Settling
+from airflow_provider_lofty.delivery.settling import Settling
+from airflow_provider_lofty.delivery.stop import Stop, StopKind
 from airflow_provider_lofty.delivery.workers import Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused, LoftyError
 from airflow_provider_lofty.journal.journal import (
@@ -81,32 +82,6 @@ class Door(Protocol):
     def read_back(self, lead_id: int, since: int) -> ShownPage: ...
 
     def error_for(self, verdict: Verdict, what: str) -> LoftyError: ...
-
-
-class StopKind(Enum):
-    """Why a run ended before its last row."""
-
-    KILLED = "killed"
-    TIME = "time"
-    OUTAGE = "outage"
-    JOURNAL = "journal"
-    CREDENTIAL = "credential"
-    CONFIGURATION = "configuration"
-    REJECTIONS = "rejections"
-
-
-@dataclass(frozen=True)
-class Stop:
-    """
-    Why a run ended before its last row.
-
-    :param reason: for people, with what to do now
-    :param error: what to raise, where the cause has an exception of its own
-    """
-
-    kind: StopKind
-    reason: str
-    error: LoftyError | None = None
 
 
 @dataclass(frozen=True)

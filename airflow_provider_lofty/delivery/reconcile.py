@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+from airflow_provider_lofty.delivery.doubt import Doubt, Page, Proof, Settled
 from airflow_provider_lofty.delivery.matching import NEAR_MILLISECONDS, Match, match
 from airflow_provider_lofty.delivery.precheck import SAMPLE_ROWS, Precheck, looks_like_any
 from airflow_provider_lofty.delivery.recorder import Recorder
-from airflow_provider_lofty.delivery.settling import Doubt, Page, Proof, Settled, Settling
+from airflow_provider_lofty.delivery.settling import Settling
 from airflow_provider_lofty.exceptions import (
     LoftyConfigurationError,
     LoftyCredentialRefused,

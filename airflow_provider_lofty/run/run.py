@@ -19,9 +19,10 @@ from typing import Any
 
 from airflow.sdk.bases.xcom import BaseXCom
 
-from airflow_provider_lofty.delivery.delivery import Conduct, Delivery, Stop, StopKind
+from airflow_provider_lofty.delivery.delivery import Conduct, Delivery
 from airflow_provider_lofty.delivery.precheck import MODES, Precheck
 from airflow_provider_lofty.delivery.progress import Progress
+from airflow_provider_lofty.delivery.stop import Stop, StopKind
 from airflow_provider_lofty.delivery.workers import Workers
 from airflow_provider_lofty.exceptions import (
     LoftyConfigurationError,

@@ -12,8 +12,9 @@ import pytest
 from support.practice import Log, no_publisher, row
 
 from airflow_provider_lofty.delivery import delivery, progress, workers
-from airflow_provider_lofty.delivery.delivery import Conduct, Delivery, Stop, StopKind
+from airflow_provider_lofty.delivery.delivery import Conduct, Delivery
 from airflow_provider_lofty.delivery.precheck import Precheck
+from airflow_provider_lofty.delivery.stop import Stop, StopKind
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.journal import NoJournal

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_lofty.delivery.doubt import PATIENCE, Doubt, Page, Proof, Settled
 from airflow_provider_lofty.delivery.matching import Match, match
-from airflow_provider_lofty.delivery.settling import PATIENCE, Doubt, Page, Proof, Settled, Settling
+from airflow_provider_lofty.delivery.settling import Settling
 from airflow_provider_lofty.journal.journal import Intent
 from airflow_provider_lofty.lofty.trace import Trace, trace_in_entry
 
