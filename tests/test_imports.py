@@ -54,6 +54,7 @@ PURE = (
     "journal.database",
     "delivery.matching",
     "delivery.settling",
+    "delivery.controls",
     "delivery.precheck",
 )
 

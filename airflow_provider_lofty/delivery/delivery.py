@@ -23,6 +23,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from airflow_provider_lofty.delivery.breaker import CircuitBreaker, RejectionLimit
+from airflow_provider_lofty.delivery.controls import Controls
 from airflow_provider_lofty.delivery.doubt import Doubt, Page
 from airflow_provider_lofty.delivery.precheck import Precheck
 from airflow_provider_lofty.delivery.progress import Progress
@@ -171,9 +172,9 @@ class Delivery:
         self._rejection_limit = RejectionLimit(conduct.stop_after_rejections)
         self._progress = Progress(spool.count_pending() + doubtful, log, clock)
         self._recorder = Recorder(spool, journal, self._progress, clock)
-        self._settling = Settling(
-            self._older_control, is_proving=conduct.on_unknown in ("verify", "resend"), clock=clock
-        )
+        self._controls = Controls(self._older_control)
+        is_proving = conduct.on_unknown in ("verify", "resend")
+        self._settling = Settling(self._controls, is_proving=is_proving, clock=clock)
         self._reconciler = Reconciler(spool, journal, self._recorder, self._settling, precheck, log, clock)
         self._queue: deque[PendingRow] = deque()
         self._ready: deque[_Work] = deque()
@@ -582,7 +583,7 @@ class Delivery:
         other = verdict.lead_id != work.row.lead_id
         remark = f"Lofty answered with lead {verdict.lead_id}: the lead was merged" if other else None
         self._recorder.record(work.intent, DELIVERED, _result(work, Outcome.DELIVERED, verdict, remark))
-        self._settling.delivered(work.intent.trace, work.began)
+        self._controls.delivered(work.intent.trace, work.began)
 
     def _settle_doubt(self, work: _Work, verdict: Verdict) -> None:
         self._breaker.record_failure(_said(verdict))

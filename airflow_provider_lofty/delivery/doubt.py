@@ -13,6 +13,8 @@ from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.spool.spool import PendingRow, Result
 
 PATIENCE = 10  # so many settle times are the longest wait for any proof
+MOST_FLAWS = 3  # controls that are tried
+_PAUSE = 0.5  # of a settle time, between two looks at the same
 
 
 class Proof(Enum):
@@ -103,6 +105,16 @@ class Doubt:
     def expires_at(self) -> float:
         """When to give up."""
         return self.since + PATIENCE * self.settle_seconds
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long to wait between two looks at the same."""
+        return self.settle_seconds * _PAUSE
+
+    @property
+    def has_used_up_controls(self) -> bool:
+        """Whether so many controls proved useless that no other is tried."""
+        return self.flaws >= MOST_FLAWS
 
 
 class Page(NamedTuple):
