@@ -57,6 +57,7 @@ def _settings(connection: Connection, defaults: Mapping[str, str]) -> LoftySetti
     base_url = _base_url(connection)
     requests_per_minute, max_in_flight, timeout, settle = (_number(field, extra, defaults) for field in _NUMBERS)
     return LoftySettings(
+        conn_id=connection.conn_id,
         base_url=base_url,
         auth_type=auth_type,
         token_url=_token_url(extra, auth_type, base_url),

@@ -99,6 +99,11 @@ class Answer:
         found = self.json.get("leadId") if isinstance(self.json, dict) else None
         return found if type(found) is int else None
 
+    @cached_property
+    def verdict(self) -> Verdict:
+        """What it means as the answer to ``POST /v1.0/leads/{leadId}/activity``."""
+        return _verdict_on(self)
+
 
 def _of_object(body: dict[str, Any]) -> tuple[int | None, str]:
     code = body.get("code")
@@ -178,8 +183,7 @@ _TABLE: tuple[tuple[Callable[[Answer], bool], Meaning], ...] = (
 )
 
 
-def verdict_on(answer: Answer) -> Verdict:
-    """Say what the answer to ``POST /v1.0/leads/{leadId}/activity`` means."""
+def _verdict_on(answer: Answer) -> Verdict:
     meaning = next(meaning for fits, meaning in _TABLE if fits(answer))
     if meaning is Meaning.DELIVERED:
         return Verdict(meaning, answer.status, lead_id=answer.lead_id)

@@ -17,11 +17,13 @@ class LoftySettings:
     """
     What a connection says, checked. Secrets stay out of its ``repr``.
 
+    :param conn_id: the connection, for messages
     :param base_url: scheme and host, without a slash at the end
     :param token_url: where tokens are had; only the OAuth types use it
     :param password: API key or access token
     """
 
+    conn_id: str
     base_url: str
     auth_type: str
     token_url: str

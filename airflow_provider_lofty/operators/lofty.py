@@ -245,7 +245,7 @@ class LoftyAddActivityOperator(BaseOperator):
         with closing(self._journal(context, hook)) as journal:
             ti: Any = context.get("ti")
             self._run = run = Run(
-                policy, hook, journal, report, self.log, publisher,
+                policy, hook.client, journal, report, self.log, publisher,
                 is_later_try=getattr(ti, "try_number", 1) > 1, deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers,
             )  # fmt: skip
@@ -320,7 +320,7 @@ class LoftyAddActivityOperator(BaseOperator):
             source=_digest(*self._scope(hook), *self._source_names()),
             place=place,
             max_tries=getattr(context.get("ti"), "max_tries", None),
-            stale_seconds=hook.settings.resumed_settle_seconds,
+            stale_seconds=hook.client.settings.resumed_settle_seconds,
             clock=self._clock,
             now=self._now,
         )
@@ -328,7 +328,7 @@ class LoftyAddActivityOperator(BaseOperator):
     def _scope(self, hook: LoftyHook) -> list[Any]:
         """Name what identities are told apart by: which Lofty, and which key."""
         key = [self.unique_key] if isinstance(self.unique_key, str) else list(self.unique_key or ())
-        return [hook.host, key]
+        return [hook.client.host, key]
 
     def _source_names(self) -> list[Any]:
         """Name where rows come from: the same on every try, another for another table."""

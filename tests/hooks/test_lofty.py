@@ -66,7 +66,7 @@ class TestRequest:
     def test_every_request_is_counted(self, lofty: Sandbox, connected: LoftyHook) -> None:
         connected.get_me()
         connected.add_activity(5, ACTIVITY)
-        assert connected.requests_made == len(lofty.requests) == 2
+        assert connected.client.requests_made == len(lofty.requests) == 2
 
     def test_requests_are_paced(self, lofty: Sandbox, connect: Connect, hook: LoftyHook, waits: list[float]) -> None:
         connect(lofty, extra={"requests_per_minute": 6})
@@ -76,9 +76,9 @@ class TestRequest:
 
     def test_the_smaller_of_two_caps_holds(self, lofty: Sandbox, connect: Connect) -> None:
         connect(lofty, extra={"requests_per_minute": 30})
-        assert LoftyHook(requests_per_minute=20).pacer.requests_per_minute == 20
-        assert LoftyHook(requests_per_minute=40).pacer.requests_per_minute == 30
-        assert LoftyHook().pacer.requests_per_minute == 30
+        assert LoftyHook(requests_per_minute=20).client.pacer.requests_per_minute == 20
+        assert LoftyHook(requests_per_minute=40).client.pacer.requests_per_minute == 30
+        assert LoftyHook().client.pacer.requests_per_minute == 30
 
     def test_plain_http_to_another_machine_is_refused_before_anything_leaves(
         self, connect: Connect, hook: LoftyHook, monkeypatch: pytest.MonkeyPatch
@@ -90,7 +90,7 @@ class TestRequest:
         connect("http://lofty.example.com")
         with pytest.raises(LoftyConfigurationError, match="plain http would show the key"):
             hook.add_activity(5, ACTIVITY)
-        assert hook.requests_made == 0
+        assert hook.client.requests_made == 0
 
     def test_a_proxy_never_sees_what_is_meant_for_this_machine(
         self, lofty: Sandbox, connected: LoftyHook, monkeypatch: pytest.MonkeyPatch
@@ -198,7 +198,7 @@ class TestAddActivity:
         )
         assert connected.add_activity(5, ACTIVITY) == 5
         assert [request.status for request in lofty.requests] == [status, status, 200]
-        assert (len(lofty.activities), connected.times_throttled) == (1, 2)
+        assert (len(lofty.activities), connected.client.times_throttled) == (1, 2)
         assert len(waits) == 2
         # The window is 60 s and has just begun. "60" may be milliseconds, until that proves to be too short.
         assert waits[0] < 5
@@ -216,7 +216,7 @@ class TestAddActivity:
         lofty.stop()
         with pytest.raises(LoftyUnreachable, match="ConnectionRefusedError; the activity was not sent"):
             connected.add_activity(5, ACTIVITY)
-        assert connected.requests_made == 4
+        assert connected.client.requests_made == 4
         assert [wait for wait in waits if wait >= 1] == [1, 2, 4]
 
     @pytest.mark.parametrize(
@@ -262,13 +262,13 @@ def test_no_answer_makes_a_traceback(lofty: Sandbox, connected: LoftyHook, statu
             ("add_activity", "list_activities", "find_leads", "get_me"), Answer(status, answer)
         )
     )
-    verdict = connected.post_activity(5, body())
+    verdict = connected.client.post_activity(5, body())
     assert verdict.meaning not in (Meaning.DELIVERED, Meaning.NEVER_SENT)
     verdict.message.encode()
     for call in (
         connected.get_me,
         lambda: list(connected.list_activities(5)),
-        lambda: connected.read_back(5, 0).entries,
+        lambda: connected.client.read_back(5, 0).entries,
         lambda: connected.find_leads("a@example.com"),
     ):
         try:
@@ -281,7 +281,7 @@ def test_no_answer_makes_a_traceback(lofty: Sandbox, connected: LoftyHook, statu
 class TestReading:
     def test_more_than_a_page_comes_whole(self, lofty: Sandbox, connected: LoftyHook) -> None:
         for number in range(101):
-            connected.post_activity(5, json.dumps({**ACTIVITY, "created": CREATED + number}).encode())
+            connected.client.post_activity(5, json.dumps({**ACTIVITY, "created": CREATED + number}).encode())
         assert [entry["created"] - CREATED for entry in connected.list_activities(5)] == list(range(100, -1, -1))
         assert [request.query for request in lofty.requests[-2:]] == [{"curPage": "0"}, {"curPage": "1"}]
 
@@ -347,37 +347,37 @@ class TestReading:
         assert connected.get_me()["id"] == 11
         with pytest.raises(LoftyUnreachable):
             connected.get_me()
-        assert connected.times_throttled >= 20
+        assert connected.client.times_throttled >= 20
         assert max(waits) > 50
 
     def test_reading_back_goes_no_further_than_needed(self, lofty: Sandbox, connected: LoftyHook) -> None:
         for number in range(250):
-            connected.post_activity(5, json.dumps({**ACTIVITY, "created": CREATED + number}).encode())
+            connected.client.post_activity(5, json.dumps({**ACTIVITY, "created": CREATED + number}).encode())
         asked = len(lofty.requests)
-        shown = connected.read_back(5, CREATED + 160)
+        shown = connected.client.read_back(5, CREATED + 160)
         assert (len(lofty.requests) - asked, shown.is_complete) == (1, True)
         assert [entry.created - CREATED for entry in shown.entries] == list(range(249, 149, -1))
-        assert len(connected.read_back(5, CREATED).entries) == 250
+        assert len(connected.client.read_back(5, CREATED).entries) == 250
 
     def test_what_reading_back_shows_is_recognised(self, lofty: Sandbox, connected: LoftyHook) -> None:
-        connected.post_activity(5, body())
-        assert connected.read_back(5, 0).entries == [trace_of_body(5, body())]
+        connected.client.post_activity(5, body())
+        assert connected.client.read_back(5, 0).entries == [trace_of_body(5, body())]
 
     def test_a_server_that_ignores_the_page_is_not_read_to_its_end(self, lofty: Sandbox, connected: LoftyHook) -> None:
         entries = [{"type": "Browse", "created": 5, "text": "t", "link": "l"}] * 100
         lofty.change(canned_answers={"list_activities": Answer(200, json.dumps(entries).encode())})
-        shown = connected.read_back(5, 0)
+        shown = connected.client.read_back(5, 0)
         assert (len(shown.entries), shown.is_complete) == (100, False)
 
     def test_entries_that_are_no_activities_are_passed_over(self, lofty: Sandbox, connected: LoftyHook) -> None:
         lofty.change(canned_answers={"list_activities": Answer(200, b'[5, {}, {"type": 1, "created": 2}, null]')})
-        assert connected.read_back(5, 0) == ([], True)
+        assert connected.client.read_back(5, 0) == ([], True)
 
     def test_the_limit_of_reading_sets_no_pace_for_writing(self, lofty: Sandbox, connected: LoftyHook) -> None:
-        before = connected.pacer.requests_per_minute
+        before = connected.client.pacer.requests_per_minute
         lofty.change(read_requests_per_minute=7)
-        connected.read_back(5, 0)
-        assert connected.pacer.requests_per_minute == before
+        connected.client.read_back(5, 0)
+        assert connected.client.pacer.requests_per_minute == before
 
 
 class TestFindLeads:
@@ -458,7 +458,7 @@ class TestPrivacy:
         server = serve(http(shape.format("." * before + private).encode(), f"{status} X"))
         connect(server.url, password=LONG_KEY)
         with caplog.at_level(logging.DEBUG):
-            verdict = hook.post_activity(5, body())
+            verdict = hook.client.post_activity(5, body())
             with pytest.raises(LoftyError) as caught:
                 hook.add_activity(5, ACTIVITY)
             _, tested = hook.test_connection()
@@ -495,7 +495,7 @@ def slow_lofty() -> Iterator[Sandbox]:
 
 def test_the_connections_timeout_is_the_whole_requests(slow_lofty: Sandbox, connect: Connect, hook: LoftyHook) -> None:
     connect(slow_lofty, extra={"timeout_seconds": 0.2})
-    verdict = hook.post_activity(5, body())
+    verdict = hook.client.post_activity(5, body())
     assert (verdict.meaning, verdict.status) == (Meaning.DOUBT, None)
 
 
@@ -504,7 +504,7 @@ def test_a_caller_that_has_its_turn_does_not_wait_for_another(
 ) -> None:
     connect(lofty, extra={"requests_per_minute": 1})
     for _ in range(3):
-        assert hook.post_activity(5, body(), has_turn=True).meaning is Meaning.DELIVERED
+        assert hook.client.post_activity(5, body(), has_turn=True).meaning is Meaning.DELIVERED
     assert waits == []
 
 
@@ -515,9 +515,9 @@ def test_a_request_is_shown_as_it_leaves_but_for_the_credential(
     server = serve(http(b'{"leadId": 12}'))
     connect(server.url, extra={"auth_type": auth_type})
     body = '{"type":"Browse","text":"Gesehen: Straße 1 – \\u0000"}'.encode()
-    shown = "\r\n".join(hook.shown_request(12, body))
+    shown = "\r\n".join(hook.client.shown_request(12, body))
     assert server.received == []
-    hook.post_activity(12, body)
+    hook.client.post_activity(12, body)
     assert server.received[0].decode().replace(f"{kind} made-up-api-key", f"{kind} ***").split("\r\n") == (
         shown.split("\r\n")
     )

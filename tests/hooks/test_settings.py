@@ -43,7 +43,7 @@ def test_a_connection_with_every_field() -> None:
     }  # fmt: skip
     found = settings(extra, host="https://lofty.example.com")
     assert astuple(found) == (
-        "https://lofty.example.com", "refresh_token", "https://tokens.example.com/t", "key", "cid", "csecret", "ckey",
+        "crm", "https://lofty.example.com", "refresh_token", "https://tokens.example.com/t", "key", "cid", "csecret", "ckey",
         "rtoken", 100, 4, 10, 20,
     )  # fmt: skip
 

@@ -19,12 +19,14 @@ from typing import Any
 import pytest
 from airflow import sdk
 from airflow.models.connection import Connection
+from requests import Request
 from support.oauth import CLIENT, REFRESH
 from support.raw_server import RawServer, closed_port, http
 from support.tls import TARGET, over_tls
 
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.lofty import connection_test
+from airflow_provider_lofty.lofty.session import Endpoint
 from airflow_provider_lofty.provider_info import PACKAGE
 from airflow_provider_lofty.sandbox import Answer, Sandbox
 
@@ -329,18 +331,24 @@ class TestQuickness:
         assert "no answer within 0.3 s" in refusal(hook)
         assert time.monotonic() - started < 4
 
-    def test_all_requests_share_one_deadline(self, lofty: Sandbox, connect: Connect, hook: LoftyHook) -> None:
+    def test_all_requests_share_one_deadline(
+        self, lofty: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         now, given = [5000.0], []
+        client = LoftyHook(clock=lambda: now[0]).client
+        send_now = client.send_now
 
-        def send(*request: Any, timeout_seconds: float, **content: Any) -> Any:
+        def slow(request: Request, endpoint: Endpoint, timeout_seconds: float) -> Any:
             given.append(timeout_seconds)
             now[0] += 4
-            return hook._ask_once(*request, timeout_seconds=timeout_seconds, **content)
+            return send_now(request, endpoint, timeout_seconds)
 
+        monkeypatch.setattr(client, "send_now", slow)
         connect(lofty, password="made-up-and-expired", extra={**REFRESH, "timeout_seconds": 600})
-        assert connection_test.check_up(hook.settings, send, lambda: now[0])[0]
+        assert connection_test.check_connection(client)[0]
         assert paths(lofty) == ["/v1.0/me", "/api/user-web/oauth/token", "/v1.0/me"]
         assert given == [10, 6, 2]
+        client.close()
 
     def test_what_cannot_be_interrupted_is_not_waited_for(
         self, connect: Connect, hook: LoftyHook, monkeypatch: pytest.MonkeyPatch
@@ -401,7 +409,7 @@ class TestNeverRaises:
         if where == "settings":
             monkeypatch.setattr("airflow_provider_lofty.hooks.lofty.settings_from", fail)
         else:
-            monkeypatch.setattr("airflow_provider_lofty.hooks.lofty.exchange", fail)
+            monkeypatch.setattr("airflow_provider_lofty.lofty.session.exchange", fail)
         assert refusal(connected) == "the test itself failed (RuntimeError)"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,7 +15,6 @@ from support.raw_server import http
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused, LoftyUnreachable
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.lofty.credentials import credential_from
 from airflow_provider_lofty.sandbox import Answer, Sandbox
 
 ACTIVITY = {"type": "Browse", "text": "t", "link": "l", "picture": "p", "created": 1714557600123}
@@ -37,17 +36,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def timed_hook(hook: LoftyHook, clock: Clock) -> LoftyHook:
-    """A hook whose credential lives by our clock; use it after ``connect``."""
-    hook.__dict__["_credential"] = None
-
-    class Lazy:
-        def __getattr__(self, name: str) -> Any:
-            hook.__dict__["_credential"] = credential_from(hook.settings, hook._post_form, clock)
-            return getattr(hook.__dict__["_credential"], name)
-
-    hook.__dict__["_credential"] = Lazy()
-    return hook
+def timed_hook(clock: Clock, waits: list[float]) -> Iterator[LoftyHook]:
+    """A hook that lives by our clock."""
+    hook = LoftyHook(sleep=waits.append, clock=clock)
+    yield hook
+    hook.close()
 
 
 def headers_of(lofty: Sandbox, path: str) -> list[str]:
@@ -116,7 +109,7 @@ class TestHeader:
         monkeypatch.setenv("NETRC", str(netrc))
         monkeypatch.setenv("HOME", str(tmp_path))
         connect(lofty)
-        hook._session.trust_env = True  # as it is for every host but this machine
+        hook.client.http.trust_env = True  # as it is for every host but this machine
         hook.get_me()
         assert headers_of(lofty, "/v1.0/me") == ["token made-up-api-key"]
 
@@ -356,7 +349,7 @@ def test_no_header_is_in_the_repr_of_a_hook_or_its_credential(
 ) -> None:
     connect(lofty)
     hook.get_me()
-    shown = repr((hook, hook.settings, hook._credential, hook.get_conn(), vars(hook)))
+    shown = repr((hook, hook.client, hook.client._credential, hook.get_conn(), vars(hook), vars(hook.client)))
     assert "made-up-api-key" not in shown
     assert "authorization" not in {name.lower() for name in hook.get_conn().headers}
 
@@ -365,7 +358,7 @@ def test_threads_that_find_the_token_expired_at_once_fetch_one(
     lofty: Sandbox, connect: Connect, hook: LoftyHook
 ) -> None:
     connect(lofty, password="", extra=CLIENT)
-    first = hook._credential.header()
-    assert hook._credential.renew(first)
-    assert hook._credential.renew(first)  # the other thread, whose header was refused as well
+    first = hook.client._credential.header()
+    assert hook.client._credential.renew(first)
+    assert hook.client._credential.renew(first)  # the other thread, whose header was refused as well
     assert [request.path for request in lofty.requests] == ["/oauth/token"] * 2

@@ -20,7 +20,7 @@ from support.raw_server import RawServer, closed_port, http
 from support.tls import TARGET, make_certificate, over_tls, server_side
 
 from airflow_provider_lofty.lofty import transport
-from airflow_provider_lofty.lofty.answers import Answer, Meaning, verdict_on
+from airflow_provider_lofty.lofty.answers import Answer, Meaning
 from airflow_provider_lofty.lofty.transport import exchange, new_session
 
 Serve = Callable[..., RawServer]
@@ -133,7 +133,7 @@ class TestSentAndLost:
         self, serve: Serve, post: Callable[..., Answer], answer: bytes
     ) -> None:
         server = serve(reading(lambda connection, _: connection.sendall(answer)))
-        assert verdict_on(post(server.url)).meaning is Meaning.DOUBT
+        assert post(server.url).verdict.meaning is Meaning.DOUBT
 
     @pytest.mark.parametrize(
         "start",
