@@ -254,6 +254,7 @@ class Reconciler:
                 rows = list(self._spool.waiting_of_lead(lead_id))
                 self._refuse(rows, f"its lead cannot be read ({error})")
                 del self._behind_lead[lead_id]
+                precheck.was_read(lead_id, 0)  # else a sample that it belongs to would never end
                 return []
         elif not is_missing and self._failures_in_a_row >= _MOST_FAILURES and not precheck.reads_every_lead:
             self._log.warning("the sample cannot be read (%s): going on without", error)
