@@ -14,6 +14,8 @@ from airflow_provider_lofty.spool.spool import PendingRow, Result
 
 PATIENCE = 10  # so many settle times are the longest wait for any proof
 MOST_FLAWS = 3  # controls that are tried
+MOST_SENDS = 3  # the first, and two more after it proved not to be stored
+ASSUMED = "in doubt, and taken for delivered as on_unknown says"
 _PAUSE = 0.5  # of a settle time, between two looks at the same
 
 
@@ -58,13 +60,13 @@ class Control:
 @dataclass(eq=False)
 class Doubt:
     """
-    A row that was sent, nobody knows with what success.
+    A row that was sent; whether Lofty stored it is unknown.
 
-    :param row: None when the input has it no more
+    :param row: None when the input no longer has it
     :param sent: when its request began; ``-inf`` when that was in another process
     :param since: when its request ended, or when this process learned of it
     :param settle_seconds: how long after ``since`` its absence begins to count
-    :param said: what is to be reported of it as long as nothing is proved
+    :param result: what is to be reported of it as long as nothing is proved
     """
 
     intent: Intent
@@ -72,7 +74,7 @@ class Doubt:
     sent: float
     since: float
     settle_seconds: float
-    said: Result | None = None
+    result: Result | None = None
     control: Control | None = None
     flaws: int = 0  # controls that proved useless, and
     flaw: str = ""  # why

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from airflow_provider_lofty.exceptions import LoftyError
+from airflow_provider_lofty.exceptions import LoftyCredentialRefused, LoftyError
 
 
 class StopKind(Enum):
@@ -32,3 +32,9 @@ class Stop:
     kind: StopKind
     reason: str
     error: LoftyError | None = None
+
+
+def stop_for(error: LoftyError) -> Stop:
+    """Stop because of what concerns every row: the credential, or what the author has to change."""
+    is_credential = isinstance(error, LoftyCredentialRefused)
+    return Stop(StopKind.CREDENTIAL if is_credential else StopKind.CONFIGURATION, str(error), error)

@@ -19,11 +19,11 @@ from typing import Any
 
 from airflow.sdk.bases.xcom import BaseXCom
 
-from airflow_provider_lofty.delivery.delivery import Conduct, Delivery
-from airflow_provider_lofty.delivery.precheck import MODES, Precheck
+from airflow_provider_lofty.delivery.delivery import Delivery
+from airflow_provider_lofty.delivery.precheck import MODES
 from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.delivery.stop import Stop, StopKind
-from airflow_provider_lofty.delivery.workers import Workers
+from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import (
     LoftyConfigurationError,
     LoftyDeliveryIncomplete,
@@ -118,7 +118,7 @@ class Run:
         deadline: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
-        workers: Callable[[int], Workers[Any]] = Workers,
+        workers: Callable[[int], Workers[Came]] = Workers,
     ) -> None:
         self._policy = policy
         self._client = client
@@ -263,22 +263,13 @@ class Run:
             raise LoftyConfigurationError(f"report_path {report.path} is a file of the source; nothing was sent")
 
     def _deliver(self, stop: threading.Event, doubtful: list[tuple[Intent, PendingRow | None]]) -> None:
-        settings = self._client.settings
-        loaded_settle = settings.resumed_settle_seconds
-        precheck = Precheck(
-            self._policy.check_existing,
-            has_lost_journal=not self._knows_all,
-            not_before=self._started + loaded_settle,
-        )
-        conduct = Conduct(
-            settings.max_in_flight, self._policy.stop_after_rejections, settings.settle_seconds, loaded_settle,
-            settings.intent_ttl_seconds, self._policy.on_unknown, self._deadline,
-        )  # fmt: skip
+        policy = self._policy
         known = +Counter(self.spool.counts())
         delivery = Delivery(
-            self.spool, self._client, self._journal, precheck, conduct, self._log, stop,
-            show=partial(self._show, known),
-            doubtful=sum(row is not None for _, row in doubtful),
+            self.spool, self._client, self._journal, self._log, stop,
+            check_existing=policy.check_existing, on_unknown=policy.on_unknown,
+            stop_after_rejections=policy.stop_after_rejections, has_lost_journal=not self._knows_all,
+            began=self._started, deadline=self._deadline, show=partial(self._show, known),
             clock=self._clock, now=self._now, workers=self._workers,
         )  # fmt: skip
         left = self.spool.read - known.total()
