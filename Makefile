@@ -1,6 +1,6 @@
 # One entry for everything: newcomers, CI and releases use the same commands.
 # Needed: git, make, Python 3.10 to 3.14 with venv, a package registry. Everything is made under this folder,
-# in places that git ignores (.venv/, .venv-floor/, .venv-browser/, .work/).
+# in places that git ignores (.venv/, .venv-…/, .work/).
 #
 #   make test ARGS="-k sources -x"          passes ARGS on to pytest, which then runs in one process
 #   make test WORKERS=8                     runs the tests in so many processes
@@ -20,10 +20,10 @@ export HYPOTHESIS_STORAGE_DIRECTORY = $(WORK)/hypothesis
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-floor test-browser screenshots check build bench bench-quick constraints clean environment
+.PHONY: help demo test test-floor test-pythons test-browser screenshots check build bench bench-quick constraints clean environment
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  PYTHON=python3.12 chooses the interpreter, ARGS="-k sources -x" goes to pytest.'
 
@@ -47,6 +47,9 @@ test-floor: ## run the same tests on the oldest supported Airflow, 3.1
 	3) echo "==> SKIPPED: Airflow 3.1 needs Python 3.10 to 3.13, and none was found. NOTHING WAS TESTED on Airflow 3.1.";; \
 	*) exit 1;; \
 	esac
+
+test-pythons: ## run the tests that start no server on every other Python 3.10 to 3.14 that is found
+	@tools/test_pythons.sh "$(WORK)" "$(PYTHON)" -- -m "not server" $(PYTEST_ARGS)
 
 # From an environment in which the provider is a wheel, and from a folder in which the checkout is not found.
 test-browser: build ## walk through Airflow's pages in a real browser, the provider installed from its wheel
@@ -81,15 +84,16 @@ bench: environment ## measure the provider against what people use instead, belo
 bench-quick: environment ## see whether the benchmark works, below 3 minutes; writes into .work/
 	@.venv/bin/python -m bench --quick $(ARGS)
 
-constraints: ## resolve constraints.txt and constraints-floor.txt anew, for every Python 3.10 to 3.14 on the PATH
+constraints: ## resolve constraints.txt and constraints-floor.txt anew, for every Python 3.10 to 3.14 that is found
 	@python=$$(tools/find_python.sh 3.10 3.14 "$(PYTHON)") && "$$python" tools/renew_constraints.py
 
 clean: ## remove everything these targets made
-	@rm -rf .venv .venv-floor .venv-browser .work build dist *.egg-info
+	@rm -rf .venv .venv-* .work build dist *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # worksteal: the few long tests are not all left to one process.
-PYTEST = pytest -n $(WORKERS) --dist worksteal $(ARGS)
+PYTEST_ARGS = -n $(WORKERS) --dist worksteal $(ARGS)
+PYTEST = pytest $(PYTEST_ARGS)
 
 VERSIONS = import sys; from importlib.metadata import version; \
 	print("Python %d.%d.%d," % sys.version_info[:3], "Airflow", version("apache-airflow"))

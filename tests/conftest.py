@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["support.watch"]
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Read when Airflow is first imported, so before any test module is. Each worker of pytest-xdist has a home of its own.
@@ -48,7 +50,7 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def lofty() -> Iterator[Sandbox]:
+def lofty(starts_server: None) -> Iterator[Sandbox]:
     """Run a practice Lofty whose rate limit is never reached."""
     with Sandbox(SandboxSettings(requests_per_minute=600_000)) as sandbox:
         yield sandbox

@@ -59,6 +59,7 @@ def test_a_task_that_ended_before_it_read_has_sent_nothing(lofty: Any, connect: 
     assert (told.inputs, told.outputs, told.run_facets) == ([], [], {})
 
 
+@pytest.mark.program
 def test_nothing_needs_the_optional_provider() -> None:
     provider = "airflow.providers.openlineage"  # whose metadata Airflow itself looks for
     code = (

@@ -3,11 +3,11 @@
     make constraints
     python tools/renew_constraints.py [PYTHON ...]       e.g. python3.10 /opt/python3.13/bin/python
 
-Each interpreter (by default every ``python3.10`` to ``python3.14`` on the PATH that runs) is asked, in a
-throw-away environment, what a current pip would install for this project with all extras: once for the
-newest Airflow, once for the oldest that is supported. Nothing is installed: pip only resolves. The answers are
-then merged: one line where all of them agree, else one line for each version, marked with the Pythons it is
-for. Python 3.10, for one, gets an older pandas than the others, because pandas 3 left it behind.
+Each interpreter (by default one of each version that tools/find_python.sh finds) is asked, in a throw-away
+environment, what a current pip would install for this project with all extras: once for the newest Airflow, once
+for the oldest that is supported. Nothing is installed: pip only resolves. The answers are then merged: one line
+where all of them agree, else one line for each version, marked with the Pythons it is for. Python 3.10, for one,
+gets an older pandas than the others, because pandas 3 left it behind.
 
 The files hold names and versions only, whatever index, mirror or find-links pip is configured with here.
 """
@@ -25,7 +25,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = "airflow-provider-lofty"
-SEARCHED = tuple(f"python3.{minor}" for minor in range(10, 15))
 
 
 class Target:
@@ -51,6 +50,12 @@ def declared_requirements() -> list[str]:
     blocks = [config["options"]["install_requires"], *config["options.extras_require"].values()]
     lines = (line.strip() for block in blocks for line in block.splitlines())
     return ["pip", *(line for line in lines if line and not line.startswith((PROJECT, "#")))]
+
+
+def found_pythons() -> list[str]:
+    command = [str(ROOT / "tools" / "find_python.sh"), "--each", "3.10", "3.14"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line.partition(" ")[2] for line in lines]
 
 
 def version_of(python: str) -> tuple[int, int] | None:
@@ -130,7 +135,7 @@ def header(target: Target, pythons: Iterable[tuple[int, int]]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    interpreters = {version_of(python): python for python in arguments or SEARCHED}
+    interpreters = {version_of(python): python for python in arguments or found_pythons()}
     missing = interpreters.pop(None, None)
     if arguments and missing:
         sys.exit(f"{missing} does not run, or has no venv or ensurepip.")

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from airflow_provider_lofty.delivery.backlog import Backlog
 from airflow_provider_lofty.delivery.doubt import Page
 from airflow_provider_lofty.delivery.matching import looks_like_any
 from airflow_provider_lofty.delivery.recorder import Recorder
-from airflow_provider_lofty.exceptions import LoftyError, LoftyRequestRejected
 from airflow_provider_lofty.journal.journal import DELIVERED, intent_of
 from airflow_provider_lofty.lofty.answers import LEAD_NOT_FOUND
 from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.spool import PendingRow, Result, Spool
+
+if TYPE_CHECKING:
+    from airflow_provider_lofty.exceptions import LoftyError
 
 SAMPLE_ROWS = 5
 MODES = ("sample", "always", "never")
@@ -185,10 +188,11 @@ class Precheck:
 
     # What cannot be read
 
-    def failed(self, lead_id: int, error: LoftyError, *, is_hopeless: bool) -> None:
+    def failed(self, lead_id: int, error: LoftyError, *, is_refused: bool, is_hopeless: bool) -> None:
         """
         Learn that a lead could not be read.
 
+        :param is_refused: Lofty answered, but not with the lead's activities
         :param is_hopeless: nothing could be read several times in a row
         """
         self._retry_at[lead_id] = self._clock() + (_SAMPLE_RETRY_SECONDS if self.is_sampling else _RETRY_SECONDS)
@@ -201,7 +205,7 @@ class Precheck:
             elif is_hopeless:
                 self._log.warning("the sample cannot be read (%s): going on without", error)
                 self.give_up()
-        elif isinstance(error, LoftyRequestRejected):  # whatever else it was may be over later
+        elif is_refused:  # whatever else it was may be over later
             if is_missing and not self.is_strict:
                 self._release(lead_id)
             else:

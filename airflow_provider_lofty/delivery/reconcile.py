@@ -248,7 +248,8 @@ class Reconciler:
         is_refused = isinstance(error, LoftyRequestRejected)
         self._end(self._settling.failed(lead_id, str(error), is_refused=is_refused))
         self._failures_in_a_row += 1
-        self._precheck.failed(lead_id, error, is_hopeless=self._failures_in_a_row >= _MOST_FAILURES)
+        is_hopeless = self._failures_in_a_row >= _MOST_FAILURES
+        self._precheck.failed(lead_id, error, is_refused=is_refused, is_hopeless=is_hopeless)
         self._backlog.release_twins()
         return None
 

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from airflow_provider_lofty.delivery.doubt import Page
 from airflow_provider_lofty.journal.journal import Intent, utc_now
 from airflow_provider_lofty.lofty.answers import Verdict
-from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.spool.spool import PendingRow
+
+if TYPE_CHECKING:  # the queues are free of what makes requests
+    from airflow_provider_lofty.lofty.client import LoftyClient
 
 T = TypeVar("T")
 

@@ -1,14 +1,16 @@
 """
 The extra fields of a connection of type ``lofty``, as data, and the form that Airflow makes of them.
 
-Airflow's form cannot show a field for one ``auth_type`` only, so each help text says for which it is needed. It has no
-field for ``customer_key``: Airflow's REST API masks extra fields by their names, and would show that one. As the
-password it is masked.
+Airflow's form cannot show a field for one ``auth_type`` only, so each help text says for which it is needed. There is
+no field for ``customer_key``: Airflow's REST API masks extra fields by their names and would show that one, while the
+password, which takes its place, is masked.
+
+Airflow 3.2 and later read the form from the provider's metadata; 3.1 asks the hook for widgets.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from airflow_provider_lofty.lofty.settings import AUTH_TYPES, DEFAULT_HOST
 
@@ -19,10 +21,10 @@ class FormField(NamedTuple):
 
     :param type: ``string``, ``integer`` or ``number``
     :param default: what an empty field means; None when it means nothing
-    :param smallest: of a number
-    :param largest: the same
-    :param choices: makes it a drop-down
-    :param is_secret: is typed unseen
+    :param smallest: the lower bound of a number, which it may reach
+    :param largest: the upper bound, which it may reach
+    :param choices: the values of a drop-down
+    :param is_secret: whether it is typed unseen
     """
 
     name: str
@@ -37,11 +39,12 @@ class FormField(NamedTuple):
 
     @property
     def is_number(self) -> bool:
+        """Whether it is typed as a number, whole or not."""
         return self.type != "string"
 
     @property
     def description(self) -> str:
-        """The help, with what is taken where a number is left empty."""
+        """The help, with the default of a number that is left empty."""
         return f"{self.help} Empty: {self.default:g}." if self.is_number and self.default is not None else self.help
 
 
@@ -49,8 +52,8 @@ FORM_FIELDS = (
     FormField(
         "auth_type",
         "Authentication",
-        "api_key, access_token: it is the password. client_credentials: client_id, client_secret, and as the password "
-        "the API key of the user to act for. refresh_token: client_id, client_secret, refresh_token.",
+        "api_key, access_token: enter it as the password. client_credentials: client_id, client_secret, and as the "
+        "password the API key of the user to act for. refresh_token: client_id, client_secret, refresh_token.",
         default="api_key",
         choices=AUTH_TYPES,
     ),
@@ -64,29 +67,29 @@ FORM_FIELDS = (
     FormField(
         "refresh_token",
         "Refresh token",
-        "For refresh_token only. One that Lofty puts in its place is not saved here.",
+        "For refresh_token only. When Lofty replaces it, the new one is not saved here.",
         is_secret=True,
     ),
     FormField(
         "token_url",
         "Token URL",
-        "For client_credentials and refresh_token: where tokens are had, if not at Lofty's usual address.",
+        "For client_credentials and refresh_token: the token endpoint, if it is not Lofty's usual one.",
     ),
     FormField(
         "requests_per_minute",
         "Requests per minute",
-        "A cap for each task that uses this connection. Empty: none, the pace follows the limit that Lofty names.",
+        "A cap for each task that uses this connection. Empty: no cap; the pace follows the limit that Lofty states.",
         "number",
         None,
         0.01,
         10**6,
     ),
-    FormField("max_in_flight", "Requests at once", "At most.", "integer", 16, 1, 64),
+    FormField("max_in_flight", "Requests at once", "The most in flight at a time.", "integer", 16, 1, 64),
     FormField("timeout_seconds", "Timeout, seconds", "For one whole request.", "number", 30, 0.1, 600),
     FormField(
         "settle_seconds",
         "Settle time, seconds",
-        "How long Lofty may take to show what it stored; more than the timeout.",
+        "How long Lofty may take to show what it stored; longer than the timeout.",
         "number",
         60,
         0,
@@ -95,7 +98,7 @@ FORM_FIELDS = (
 )
 
 
-def conn_fields() -> dict[str, dict[str, Any]]:
+def conn_fields() -> dict[str, dict[str, object]]:
     """Describe the extra fields as provider metadata does (``conn-fields``, Airflow 3.2 and later)."""
     return {
         field.name: {"label": field.label, "description": field.description, "schema": _schema(field)}
@@ -103,9 +106,9 @@ def conn_fields() -> dict[str, dict[str, Any]]:
     }
 
 
-def _schema(field: FormField) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": [field.type, "null"]}
-    if field.is_number:  # without its default, which the form would write into the connection
+def _schema(field: FormField) -> dict[str, object]:
+    schema: dict[str, object] = {"type": [field.type, "null"]}
+    if field.is_number:  # no default here: the form would write it into the connection
         schema.update(minimum=field.smallest, maximum=field.largest)
     if field.choices:
         schema.update(enum=list(field.choices), default=field.default)
@@ -114,7 +117,7 @@ def _schema(field: FormField) -> dict[str, Any]:
     return schema
 
 
-def ui_field_behaviour() -> dict[str, Any]:
+def ui_field_behaviour() -> dict[str, object]:
     """Describe the fields that every connection has, as provider metadata does (``ui-field-behaviour``)."""
     return {
         "hidden-fields": ["schema", "login"],
@@ -122,22 +125,23 @@ def ui_field_behaviour() -> dict[str, Any]:
         "placeholders": {
             "host": DEFAULT_HOST,
             "password": "Lofty: Settings > Integrations > API",
-            # Its page sends port 0 for none, which its API then takes for another server's.
+            # For no port the form sends 0, and the API then sees another server than the one that was saved.
             "port": "443; the Test button of Airflow 3.3 needs it",
         },
     }
 
 
-def form_widgets() -> dict[str, Any]:
+def form_widgets() -> dict[str, object]:
     """
-    Make a WTForms field of each extra field. Airflow knows four kinds, none of them for fractions.
+    Make a WTForms field of each extra field, as Airflow 3.1 asks for them.
 
-    Airflow brings WTForms along, or puts something in its place, before it asks; nothing else here needs it.
+    Airflow shows four kinds of them, none for fractions. It comes with WTForms or puts a stand-in among the modules
+    before it asks; nothing else here needs it, so it is imported only then.
     """
     return {field.name: _widget(field) for field in FORM_FIELDS}
 
 
-def _widget(field: FormField) -> Any:
+def _widget(field: FormField) -> object:
     from wtforms import IntegerField, PasswordField, StringField
     from wtforms.validators import Optional, any_of
 
@@ -147,6 +151,6 @@ def _widget(field: FormField) -> Any:
     return kind(field.label, validators=validators, description=field.description, default=default)
 
 
-def field_behaviour() -> dict[str, Any]:
-    """Describe the fields that every connection has, with the older names of the same keys."""
+def field_behaviour() -> dict[str, object]:
+    """Describe the fields that every connection has as Airflow 3.1 asks for it: the same keys, with underscores."""
     return {key.replace("-", "_"): value for key, value in ui_field_behaviour().items()}

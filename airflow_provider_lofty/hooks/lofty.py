@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
@@ -14,12 +14,15 @@ from airflow_provider_lofty import config
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyRequestRejected
 from airflow_provider_lofty.hooks.form import field_behaviour, form_widgets
 from airflow_provider_lofty.hooks.settings import settings_from
+from airflow_provider_lofty.lofty.answers import JsonObject
 from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.lofty.connection_test import as_result, check_connection
 from airflow_provider_lofty.lofty.settings import LoftySettings
-from airflow_provider_lofty.rows import builder as activities
+from airflow_provider_lofty.rows.builder import Activity, InvalidRow
 from airflow_provider_lofty.rows.columns import MappingError
-from airflow_provider_lofty.rows.values import InvalidValue, identifier, plain
+from airflow_provider_lofty.rows.mapping import RowMapping
+from airflow_provider_lofty.rows.numbers import identifier
+from airflow_provider_lofty.rows.values import InvalidValue, plain
 
 if TYPE_CHECKING:
     import requests
@@ -34,12 +37,14 @@ class LoftyHook(BaseHook):
     redirect and goes over verified TLS; plain http is for loopback only. All but those of ``test_connection`` are
     paced.
 
-    :param lofty_conn_id: the connection
-    :param requests_per_minute: a cap on the pace, below the connection's own
-    :param sleep: waits so many seconds
+    :param lofty_conn_id: the connection; it is read when it is first needed
+    :param requests_per_minute: a cap on the pace, on top of the connection's own
+    :param sleep: waits for a number of seconds
     :param clock: monotonic seconds
     :param now: seconds since 1970
     :param chance: gives a number from 0 to 1
+
+    :ivar client: Lofty's endpoints without the checks of a hook, for activities that are checked already
     """
 
     conn_name_attr = "lofty_conn_id"
@@ -48,13 +53,13 @@ class LoftyHook(BaseHook):
     hook_name = "Lofty"
 
     @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
+    def get_connection_form_widgets(cls) -> dict[str, object]:
         """The extra fields of the connection form, for Airflow 3.1."""
         return form_widgets()
 
     @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """What becomes of the other fields of the form, for Airflow 3.1."""
+    def get_ui_field_behaviour(cls) -> dict[str, object]:
+        """How the form shows the fields that every connection has, for Airflow 3.1."""
         return field_behaviour()
 
     def __init__(
@@ -69,6 +74,7 @@ class LoftyHook(BaseHook):
     ) -> None:
         super().__init__()
         self.lofty_conn_id = lofty_conn_id
+        # Nothing is read here: a hook may be made while a Dag is parsed, where no connection can be asked for.
         self.client = LoftyClient(
             self._read_settings, requests_per_minute=requests_per_minute, mask=mask_secret,
             sleep=sleep, clock=clock, now=now, chance=chance,
@@ -85,7 +91,7 @@ class LoftyHook(BaseHook):
         """Close idle connections."""
         self.client.close()
 
-    def add_activity(self, lead_id: int, activity: Mapping[str, Any]) -> int:
+    def add_activity(self, lead_id: int, activity: Mapping[str, object]) -> int:
         """
         Add one activity to a lead. Returning means that Lofty accepted it.
 
@@ -103,7 +109,7 @@ class LoftyHook(BaseHook):
         checked = _checked(lead_id, activity)
         return self.client.add_activity(checked.lead_id, checked.body)
 
-    def list_activities(self, lead_id: int) -> Iterator[dict[str, Any]]:
+    def list_activities(self, lead_id: int) -> Iterator[JsonObject]:
         """
         Read a lead's activities, newest first by ``created``, a page of 100 for each request, at most 5 000.
 
@@ -112,7 +118,7 @@ class LoftyHook(BaseHook):
         """
         return self.client.list_activities(lead_id)
 
-    def find_leads(self, email: str | None = None, phone: str | None = None) -> list[dict[str, Any]]:
+    def find_leads(self, email: str | None = None, phone: str | None = None) -> list[JsonObject]:
         """
         Find the leads that have this e-mail address or phone number.
 
@@ -128,7 +134,7 @@ class LoftyHook(BaseHook):
             return self.client.find_leads("phone", phone)
         raise LoftyConfigurationError("find_leads needs either an email or a phone")
 
-    def get_me(self) -> dict[str, Any]:
+    def get_me(self) -> JsonObject:
         """
         Read the profile of the credential's owner (``GET /v1.0/me``).
 
@@ -147,18 +153,18 @@ class LoftyHook(BaseHook):
         return is_usable, message.removeprefix(f"the connection {self.lofty_conn_id!r}: ")
 
 
-def _checked(lead_id: int, activity: Mapping[str, Any]) -> activities.Activity:
+def _checked(lead_id: int, activity: Mapping[str, object]) -> Activity:
     """Check one activity as the operator checks a row."""
     given = {str(name): value for name, value in activity.items()}
     try:
         given = {**given, "leadId": identifier(plain(lead_id))}
-        mapping = activities.Mapping()
-        layout = mapping.layout(tuple(given), table=True)
-        checked = layout.build(list(given.values()))
-        for unknown in (*layout.ignored, *mapping.nested_ignored):
+        mapping = RowMapping()
+        builder = mapping.builder(tuple(given), table=True)
+        checked = builder.build(list(given.values()))
+        for unknown in (*builder.ignored, *mapping.nested_ignored):
             raise MappingError(f"Lofty has no field {unknown!r}")
         return checked
     except InvalidValue as error:
         raise LoftyRequestRejected(f"nothing was sent: leadId {error}") from None
-    except (MappingError, activities.InvalidRow) as error:
+    except (MappingError, InvalidRow) as error:
         raise LoftyRequestRejected(f"nothing was sent: {error}") from None

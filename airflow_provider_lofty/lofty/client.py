@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 
 from airflow_provider_lofty.exceptions import LoftyError, LoftyUnreachable
-from airflow_provider_lofty.lofty.answers import Meaning, Verdict
+from airflow_provider_lofty.lofty.answers import JsonObject, Meaning, Verdict
 from airflow_provider_lofty.lofty.credentials import HeaderAuth, masked_header
 from airflow_provider_lofty.lofty.errors import error_for, failure_text
 from airflow_provider_lofty.lofty.session import PATIENCE_SECONDS, Endpoint, LoftySession
@@ -19,10 +19,10 @@ from airflow_provider_lofty.lofty.trace import Trace, trace_in_entry
 
 _PAGE_SIZE = 100  # of the activities of a lead; fixed by Lofty
 _MOST_PAGES = 50
-_BRIEF_PATIENCE_SECONDS = (1.0,)  # where whoever asked will ask again
+_BRIEF_PATIENCE_SECONDS = (1.0,)  # where the caller will ask again
 _RATE_REFUSALS = 20  # in a row, for one call
 
-_Json = TypeVar("_Json", list[Any], dict[str, Any])
+_Json = TypeVar("_Json", list[object], JsonObject)
 
 
 class Snapshot(NamedTuple):
@@ -45,7 +45,7 @@ class LoftyClient(LoftySession):
         return math.inf if reading.is_full else max(self.pacer.delay(), reading.delay())
 
     def error_for(self, verdict: Verdict, what: str) -> LoftyError:
-        """Make the exception for an answer that is no success; ``what`` names what was asked for."""
+        """Make the exception for an answer that is not a success; ``what`` names what was asked for."""
         return error_for(verdict, what, self.settings)
 
     # Adding
@@ -91,7 +91,7 @@ class LoftyClient(LoftySession):
 
         :param body: a checked ``LeadActivity`` as JSON
         :param has_turn: the caller has reserved the pacer's turn and waited for it
-        :param start_before: by the clock; what has not begun then is not sent any more
+        :param start_before: by the clock; a request that has not begun by then is not sent
         :raises LoftyCredentialRefused, LoftyUnreachable, LoftyConfigurationError: no token could be obtained; the
             activity was not sent
         """
@@ -142,7 +142,7 @@ class LoftyClient(LoftySession):
                 return Snapshot(entries, is_complete=True)
         return Snapshot(entries, is_complete=False)
 
-    def list_activities(self, lead_id: int) -> Iterator[dict[str, Any]]:
+    def list_activities(self, lead_id: int) -> Iterator[JsonObject]:
         """
         Read a lead's activities, newest first by ``created``, a page of 100 for each request, at most 5 000.
 
@@ -152,7 +152,7 @@ class LoftyClient(LoftySession):
         for page in self._pages(lead_id, PATIENCE_SECONDS):
             yield from (entry for entry in page if isinstance(entry, dict))
 
-    def _pages(self, lead_id: int, patience: Sequence[float]) -> Iterator[list[Any]]:
+    def _pages(self, lead_id: int, patience: Sequence[float]) -> Iterator[list[object]]:
         path, previous = f"/v1.0/leads/{lead_id}/activities", None
         for number in range(_MOST_PAGES):
             page = self._get(path, Endpoint.LIST_ACTIVITIES, list, {"curPage": number}, patience)
@@ -163,7 +163,7 @@ class LoftyClient(LoftySession):
                 return
             previous = page
 
-    def find_leads(self, name: Literal["email", "phone"], wanted: str) -> list[dict[str, Any]]:
+    def find_leads(self, name: Literal["email", "phone"], wanted: str) -> list[JsonObject]:
         """
         Find the leads that have this e-mail address or phone number.
 
@@ -185,7 +185,7 @@ class LoftyClient(LoftySession):
             and any(normal(str(known)) == normal(wanted) for known in _list_in(lead, f"{name}s"))
         ]
 
-    def get_me(self) -> dict[str, Any]:
+    def get_me(self) -> JsonObject:
         """
         Read the profile of the credential's owner (``GET /v1.0/me``).
 
@@ -201,14 +201,14 @@ class LoftyClient(LoftySession):
         params: Mapping[str, str | int] | None = None,
         patience: Sequence[float] = PATIENCE_SECONDS,
     ) -> _Json:
-        """Make a GET, again where that helps, until it gives JSON of this shape."""
+        """Make a GET, and again where that helps, until it returns JSON of this shape."""
         refusals, waits = 0, list(patience)
         while True:
             answer = self.send_authorised(requests.Request("GET", self.host + path, params=params), endpoint)
             if answer.status == 200 and isinstance(answer.json, shape) and answer.error[0] in (None, 0, 200):
                 return answer.json
             verdict = self.verdict_on(answer)
-            if verdict.meaning is Meaning.DELIVERED:  # a lead id is no success here
+            if verdict.meaning is Meaning.DELIVERED:  # a lead id does not make a success here
                 verdict = replace(verdict, meaning=Meaning.DOUBT)
             if verdict.meaning is Meaning.RATE_LIMITED and refusals < _RATE_REFUSALS:
                 refusals += 1
@@ -220,7 +220,7 @@ class LoftyClient(LoftySession):
                 raise self.error_for(verdict, f"GET {path}")
 
 
-def _list_in(found: Mapping[str, Any], name: str) -> list[Any]:
+def _list_in(found: JsonObject, name: str) -> list[object]:
     value = found.get(name)
     return value if isinstance(value, list) else []
 

@@ -33,17 +33,17 @@ _LONGEST_NAME = 80
 Result = tuple[bool, str]
 
 _NO_ANSWER = {
-    transport.NAME_NOT_FOUND: "its name cannot be resolved; check {field}, and the DNS of the machine that tests",
+    transport.NAME_NOT_FOUND: "its name cannot be resolved; check {field}, and the DNS of this machine",
+    transport.NAME_INVALID: "this is not a valid host name; check {field}",
     transport.CERTIFICATE_OF_ANOTHER: "its certificate is for another host name; check {field}",
     transport.CERTIFICATE_NOT_VALID_NOW: "its certificate has expired, or the clock of this machine is wrong",
-    transport.PROXY_REFUSED: "the proxy on the way wants a password (407), or does not allow this host",
+    transport.PROXY_REFUSED: "the proxy requires a password (407) or does not allow this host",
     "SSLCertVerificationError": (
-        "nobody who is trusted here vouches for its certificate; if a proxy opens TLS on the way, put that proxy's CA "
-        "into the file that REQUESTS_CA_BUNDLE names"
+        "its certificate is not signed by a trusted CA; if a proxy opens TLS on the way, add that proxy's CA to the "
+        "file that REQUESTS_CA_BUNDLE names"
     ),
-    "SSLError": "it does not speak TLS as it should: its port may be one for plain http; check {field}",
+    "SSLError": "the TLS handshake failed: its port may be one for plain http; check {field}",
     "ConnectionRefusedError": "nothing listens there; check host and port in {field}",
-    "UnicodeError": "this cannot be a host name; check {field}",
 }
 
 
@@ -58,12 +58,15 @@ def _is_gateways_refusal(answer: Answer) -> bool:
 # What stands between this machine and Lofty's own answer. The first line that fits decides.
 _OBSTACLES: tuple[tuple[Callable[[Answer], bool], str], ...] = (
     (_is_rate_refusal, "its rate limit is used up; try again in a minute"),
-    (_is_gateways_refusal, "a proxy or gateway on the way refused this, not Lofty; ask who runs that"),
+    (_is_gateways_refusal, "a proxy or gateway on the way refused this, not Lofty; ask whoever runs it"),
     (
         lambda answer: 300 <= (answer.status or 0) < 400,
-        "a redirect, which is not followed, lest another host be shown the credential; check {field}",
+        "a redirect, which is not followed so that no other host sees the credential; check {field}",
     ),
-    (lambda answer: (answer.status or 0) >= 500, "Lofty, or a gateway before it, is in trouble; try again later"),
+    (
+        lambda answer: (answer.status or 0) >= 500,
+        "Lofty, or a gateway in front of it, had an internal error; try again later",
+    ),
     (
         lambda answer: answer.is_html or answer.status in (404, 405),
         "what answers there is not Lofty's API; check {field}",
@@ -72,8 +75,8 @@ _OBSTACLES: tuple[tuple[Callable[[Answer], bool], str], ...] = (
 
 
 _REPLACED = (
-    "Lofty put another refresh token in the place of this one, and Airflow cannot save it: if Lofty takes each only "
-    "once, the connection needs a new one now; client_credentials has no such trouble"
+    "Lofty replaced this refresh token, and Airflow cannot save the new one: if Lofty accepts each only once, the "
+    "connection needs a new one now; client_credentials does not have this problem"
 )
 
 
@@ -104,8 +107,8 @@ def check_connection(session: LoftySession) -> Result:
         return outcome.get(timeout=limit + _GRACE_SECONDS)
     except Empty:
         return False, (
-            f"no answer from {settings.base_url} within {limit:g} s; check whether the machine that tests can reach "
-            "it: a firewall may be in the way, or its DNS may be down"
+            f"no answer from {settings.base_url} within {limit:g} s; check whether this machine can reach it: "
+            "a firewall may be in the way, or its DNS may be down"
         )
 
 
@@ -155,7 +158,7 @@ class _ConnectionTest:
     def _judge(self, answer: Answer) -> Result:
         verdict, status = answer.verdict, status_text(answer.status, answer.error[0])
         if obstacle := self._obstacle(answer, self._settings.base_url, "the connection's host"):
-            return False, f"{self._settings.base_url}: {obstacle}. {self._known_of_credential(answer)}"
+            return False, f"{self._settings.base_url}: {obstacle}. {self._credential_status(answer)}"
         if verdict.meaning is Meaning.CREDENTIAL_REFUSED:
             advice = advice_on_refusal(self._settings.auth_type, verdict.code)
             return False, f"Lofty refused the credential ({status}): {advice}"
@@ -163,32 +166,32 @@ class _ConnectionTest:
             return True, f"Lofty accepts the credential; this app may not read whose it is (200100). {_quota(answer)}"
         if answer.status == 200 and (owner := self._owner(answer.json)):
             return True, f"Lofty accepts the credential of {owner}. {_quota(answer)}"
-        words = redact(verdict.message, self._secrets) or "nothing more"
+        words = redact(verdict.message, self._secrets) or "no message"
         return False, (
             f"{self._settings.base_url} answered {status} where Lofty would say whose the credential is: "
             f"{words}; check the connection's host"
         )
 
-    def _known_of_credential(self, answer: Answer) -> str:
+    def _credential_status(self, answer: Answer) -> str:
         if self._has_token:
             return "The credential is accepted: Lofty gave a token for it"
-        return f"Whether the credential is accepted is not known: it was {'not judged' if answer.sent else 'not sent'}"
+        return f"Whether the credential is accepted is unknown: it was not {'checked' if answer.sent else 'sent'}"
 
     def _obstacle(self, answer: Answer, url: str, field: str) -> str:
-        """What kept Lofty's own answer away; nothing, when this is Lofty's answer."""
+        """What kept Lofty's own answer away; empty when this is Lofty's answer."""
         if answer.status is None:
             return self._why_no_answer(answer, url).format(field=field)
         words = next((words for fits, words in _OBSTACLES if fits(answer)), "")
         return f"HTTP {answer.status}, {words.format(field=field)}" if words else ""
 
     def _why_no_answer(self, answer: Answer, url: str) -> str:
-        words = _NO_ANSWER.get(answer.failure, f"the connection broke off ({answer.failure})")
+        words = _NO_ANSWER.get(answer.failure, f"the connection was lost ({answer.failure})")
         if answer.failure == "TimeoutError":
             what = "no answer" if answer.sent else "no connection, a firewall may be in the way"
             words = f"{what} within {min(self._settings.timeout_seconds, LONGEST_SECONDS):g} s"
         is_proxied = not self._settings.is_loopback and select_proxy(url, get_environ_proxies(url))
         if is_proxied and not answer.sent:
-            words += " (requests from here go through the proxy that HTTPS_PROXY names: look there first)"
+            words += " (requests from here go through the proxy that HTTPS_PROXY names: check there first)"
         return words
 
     @property
@@ -196,7 +199,7 @@ class _ConnectionTest:
         return (*self._settings.secrets, *self._credential.secrets)
 
     def _owner(self, profile: object) -> str:
-        """Whom a profile describes, without the e-mail address; nothing, when it is none."""
+        """Whom a profile describes, without the e-mail address; empty when it is not a profile."""
         if not isinstance(profile, Mapping) or type(profile.get("id")) not in (int, str):
             return ""
         if not (user_id := without_values(_line(profile["id"]), self._secrets)):
@@ -218,7 +221,7 @@ def _quota(answer: Answer) -> str:
     """What Lofty's headers say of the rate limit; its window is a minute (Lofty's page "Rate limits")."""
     limit = number_in(answer.headers.get("x-ratelimit-limit"))
     if limit is None or not 1 <= limit <= MOST_LIMIT:
-        return "Its answer names no rate limit"
+        return "Its answer states no rate limit"
     left = number_in(answer.headers.get("x-ratelimit-remaining"))
     return f"Rate limit: {limit:.0f} requests a minute" + (
         f", {left:.0f} left in this one" if left is not None and left <= limit else ""

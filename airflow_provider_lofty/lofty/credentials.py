@@ -2,7 +2,8 @@
 What goes into the ``Authorization`` header, and how it is renewed.
 
 An API key goes as ``token <key>``, every OAuth access token as ``Bearer <token>`` (Lofty's page "Authentication").
-Authlib speaks OAuth; its requests leave through the hook's one door, like all others.
+Authlib speaks OAuth; its requests leave through :class:`~airflow_provider_lofty.lofty.session.LoftySession`, like all
+others.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import base64
 import re
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.requests_client.oauth2_session import OAuth2ClientAuth
@@ -35,7 +36,7 @@ _OAUTH_CODES = frozenset(  # RFC 6749, section 5.2
         "invalid_scope",
     )
 )
-# What Authlib raises for a refusal, and for JSON that is no token.
+# What Authlib raises for a refusal, and for JSON that is not a token.
 _NO_TOKEN = (AuthlibBaseError, HTTPError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 
 _THIRD_PART = {"client_credentials": "customer_key, or the password in its place", "refresh_token": "refresh_token"}
@@ -52,10 +53,10 @@ class Credential(Protocol):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The key or token that the header holds, and what else was got with it: to be read nowhere."""
+        """The key or token that the header holds, and what else was obtained with it: must appear nowhere."""
 
     def renew(self, refused: str) -> bool:
-        """After this header was refused: whether another one is there to try now."""
+        """After this header was refused: whether there is another one to try now."""
 
 
 def credential_from(settings: LoftySettings, post_form: PostForm, clock: Callable[[], float], mask: Mask) -> Credential:
@@ -73,12 +74,12 @@ def credential_from(settings: LoftySettings, post_form: PostForm, clock: Callabl
 
 
 def masked_header(settings: LoftySettings) -> str:
-    """What a header of this connection looks like to people."""
+    """The header as it may be shown to people."""
     return "token ***" if settings.auth_type == "api_key" else "Bearer ***"
 
 
 class HeaderAuth(AuthBase):
-    """Sets the header; without an ``auth``, requests would put a password from ~/.netrc in its place."""
+    """Sets the header; without an ``auth``, requests would use a password from ~/.netrc instead."""
 
     def __init__(self, value: str) -> None:
         self._value = value
@@ -108,7 +109,7 @@ class FixedCredential:
 
 class RenewedToken:
     """
-    An access token that is had from Lofty, renewed before it expires and once after it was refused.
+    An access token obtained from Lofty, renewed before it expires and once after it was refused.
 
     A refresh token that Lofty replaces is used from then on, in this process: a task cannot save it to the
     connection.
@@ -150,7 +151,7 @@ class RenewedToken:
         token = self._ask()
         access_token = token.get("access_token")
         if not isinstance(access_token, str) or not _TOKEN.fullmatch(access_token):
-            raise LoftyCredentialRefused("Lofty's token endpoint gave no access token; check client_id, "
+            raise LoftyCredentialRefused("Lofty's token endpoint returned no access token; check client_id, "
                                          "client_secret and the customer_key or refresh_token")  # fmt: skip
         self._mask(access_token)
         self._header = f"Bearer {access_token}"
@@ -162,7 +163,7 @@ class RenewedToken:
                 self._refresh_token = refresh_token
                 self._mask(refresh_token)
 
-    def _ask(self) -> dict[str, Any]:
+    def _ask(self) -> dict[str, object]:
         settings = self._settings
         try:
             if settings.auth_type == "client_credentials":
@@ -182,7 +183,7 @@ class RenewedToken:
 
     def _client(self, method: str) -> OAuth2Client:
         return _TokenClient(
-            _TokenDoor(self._post_form), self._settings.client_id, self._settings.client_secret,
+            _TokenSender(self._post_form), self._settings.client_id, self._settings.client_secret,
             token_endpoint_auth_method=method,
         )  # fmt: skip
 
@@ -191,13 +192,13 @@ class _TokenClient(OAuth2Client):  # type: ignore[misc]
     client_auth_class = OAuth2ClientAuth
 
 
-class _TokenDoor:
+class _TokenSender:
     """The only part of a requests session that Authlib's client uses."""
 
     def __init__(self, post_form: PostForm) -> None:
         self._post_form = post_form
 
-    def post(self, url: str, *, data: dict[str, str], headers: dict[str, str], auth: Any) -> Response:
+    def post(self, url: str, *, data: dict[str, str], headers: dict[str, str], auth: AuthBase) -> Response:
         return self._post_form(url, data, headers, auth)
 
 
@@ -207,9 +208,11 @@ def _refusal(error: Exception) -> str:
     return code if isinstance(code, str) and code in _OAUTH_CODES else f"its answer: {type(error).__name__}"
 
 
-def _seconds(value: Any) -> float:
+def _seconds(value: object) -> float:
+    if not isinstance(value, (int, float, str)):
+        return _ASSUMED_LIFETIME_SECONDS
     try:
         seconds = float(value)
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return _ASSUMED_LIFETIME_SECONDS
     return seconds if 0 < seconds < 10**9 else _ASSUMED_LIFETIME_SECONDS

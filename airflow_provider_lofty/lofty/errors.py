@@ -17,7 +17,7 @@ from airflow_provider_lofty.lofty.settings import LoftySettings
 
 def error_for(verdict: Verdict, what: str, settings: LoftySettings) -> LoftyError:
     """
-    Make the exception for an answer that is no success.
+    Make the exception for an answer that is not a success.
 
     :param what: what was asked for, such as ``POST activity``
     """
@@ -36,9 +36,10 @@ def _error_for(verdict: Verdict, what: str, settings: LoftySettings) -> LoftyErr
         return LoftyConfigurationError(f"{settings.base_url} answered {status} to {what}: {advice}")
     if verdict.meaning is Meaning.REJECTED:
         return LoftyRequestRejected(f"Lofty refused {what} ({status}): {verdict.message}; nothing was stored")
+    answer = verdict.message if verdict.status is None else f"{status}: {verdict.message}"
     return LoftyAnswerLost(
-        f"{what} was sent to {settings.base_url} and no trustworthy answer came ({status}: {verdict.message}): it may "
-        "be stored. Look at the lead's activities before it is sent again"
+        f"{what} was sent to {settings.base_url} and no trustworthy answer came ({answer}): it may be stored. Look at "
+        "the lead's activities before it is sent again"
     )
 
 

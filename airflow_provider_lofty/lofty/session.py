@@ -1,8 +1,8 @@
 """
 The only way out: every HTTP request of this provider, token requests included, leaves through one method.
 
-It is paced, timed and counted there, and its answer teaches the pacer. It has a total deadline, follows no redirect,
-and goes over verified TLS; plain http is for loopback only.
+There it waits for its turn and is counted, and from its answer the pacer learns. It has a total deadline, follows no
+redirect, and goes over verified TLS; plain http is for loopback only.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ class LoftySession:
     """
     Sends requests in their turn, with the connection's credential.
 
-    :param read_settings: gives the connection's settings; called once, when they are first needed
-    :param requests_per_minute: a cap on the pace, below the connection's own
+    :param read_settings: gives the connection's settings; called when they are first needed
+    :param requests_per_minute: a cap on the pace, on top of the connection's own
     :param mask: keeps a secret out of logs from then on
-    :param sleep: waits so many seconds
+    :param sleep: waits for a number of seconds
     :param clock: monotonic seconds
     :param now: seconds since 1970
     :param chance: gives a number from 0 to 1
@@ -110,7 +110,7 @@ class LoftySession:
 
     @property
     def pacer(self) -> Pacer:
-        """Says when the next activity may be posted; all other requests wait for a turn of it, too."""
+        """Says when the next activity may be posted; every other request waits for a turn of it, too."""
         return self.pacer_of(Endpoint.ADD_ACTIVITY)
 
     def pacer_of(self, endpoint: Endpoint) -> Pacer:
@@ -168,14 +168,18 @@ class LoftySession:
             self._sleep(wait)
         if answer.is_html or answer.status in _NO_TOKEN_ENDPOINT:
             raise LoftyConfigurationError(
-                f"{origin_of(url)} answered HTTP {answer.status}: token_url is no token endpoint"
+                f"{origin_of(url)} answered HTTP {answer.status}: token_url is not a token endpoint"
             )
         return as_response(answer)
 
     def verdict_on(self, answer: Answer, sent: bytes = b"") -> Verdict:
-        """Say what an answer means; a credential that it echoes stays out, and so does the activity that was sent."""
+        """
+        Say what an answer means, without the credential or the parts of the activity that it may echo.
+
+        :param sent: the body that was sent
+        """
         verdict = answer.verdict
-        if not verdict.message or verdict.message != answer.error[1]:  # no words of the server
+        if not verdict.message or verdict.message != answer.error[1]:  # our own words, which need no redaction
             return verdict
         private = (*self.settings.secrets, *self._credential.secrets, *(texts_of(sent) if sent else ()))
         return replace(verdict, message=redact(verdict.message, private))
@@ -189,7 +193,7 @@ class LoftySession:
         Make a request with the credential; if that is refused and can be renewed, once more.
 
         :param has_turn: the caller has reserved the pacer's turn and waited for it
-        :param start_before: by the clock; what has not begun then is not sent any more
+        :param start_before: by the clock; a request that has not begun by then is not sent
         """
         try:
             header = self._credential.header()
@@ -206,7 +210,7 @@ class LoftySession:
         return answer
 
     def send_now(self, request: requests.Request, endpoint: Endpoint, timeout_seconds: float) -> Answer:
-        """Make a request for somebody who waits for it: out of turn, though counted in the pace."""
+        """Make a request that somebody waits for: out of turn, though counted in the pace."""
         for pacer in self._pacers_of(endpoint):
             pacer.reserve()
         return self.send(request, endpoint, has_turn=True, timeout_seconds=timeout_seconds)
@@ -223,10 +227,10 @@ class LoftySession:
         """
         Make one request. Every other method that makes one calls this.
 
-        :param has_turn: a turn of each pacer was reserved, and need not be waited for
-        :param start_before: by the clock; what has not begun then is not sent any more
-        :param timeout_seconds: for the whole of it; the connection's own where none is given
-        :raises LoftyConfigurationError: when no request can be made of this URL
+        :param has_turn: a turn of each pacer has been reserved and waited for
+        :param start_before: by the clock; a request that has not begun by then is not sent
+        :param timeout_seconds: from connecting to the last byte; by default the connection's own
+        :raises LoftyConfigurationError: when the URL is not one that a request can be made of
         """
         pacers = self._pacers_of(endpoint)
         prepared = self._prepared(request, pacers if has_turn else ())
@@ -251,7 +255,7 @@ class LoftySession:
             for pacer in reserved:
                 pacer.give_back()
             raise LoftyConfigurationError(
-                f"{origin_of(request.url)} makes no request: {type(error).__name__}"
+                f"no request can be made to {origin_of(request.url)}: {type(error).__name__}"
             ) from None
 
     def _wait_for_turn(self, pacers: Sequence[Pacer]) -> None:

@@ -1,4 +1,4 @@
-"""What a connection to Lofty says, checked."""
+"""The settings of a connection to Lofty, checked."""
 
 from __future__ import annotations
 
@@ -19,8 +19,17 @@ class LoftySettings:
 
     :param conn_id: the connection, for messages
     :param base_url: scheme and host, without a slash at the end
-    :param token_url: where tokens are had; only the OAuth types use it
+    :param auth_type: one of :data:`AUTH_TYPES`
+    :param token_url: the token endpoint; only the OAuth types use it
     :param password: API key or access token
+    :param client_id: of the registered app, for the OAuth types
+    :param client_secret: of the registered app
+    :param customer_key: API key of the user to act for, with ``client_credentials``
+    :param refresh_token: for ``auth_type`` of the same name
+    :param requests_per_minute: a cap; None without one
+    :param max_in_flight: requests at the same time
+    :param timeout_seconds: of one request, from connecting to its last byte
+    :param settle_seconds: how long Lofty may take to show what it stored
     """
 
     conn_id: str
@@ -39,7 +48,7 @@ class LoftySettings:
 
     @property
     def intent_ttl_seconds(self) -> float:
-        """How long the intent to send a row allows its first byte to leave."""
+        """How long the intent to send a row allows the first byte of its request to leave."""
         return min(_LONGEST_INTENT_TTL_SECONDS, max(self.settle_seconds / 6, 1.0))
 
     @property
@@ -49,7 +58,7 @@ class LoftySettings:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must be read nowhere."""
+        """What must appear nowhere."""
         return (self.password, self.client_secret, self.customer_key, self.refresh_token)
 
     @property
@@ -62,6 +71,8 @@ def is_loopback(url: str) -> bool:
     """Whether a URL names this very machine."""
     host = urlsplit(url).hostname or ""
     try:
-        return host == "localhost" or ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
-        return False
+        return host == "localhost"
+    mapped = getattr(address, "ipv4_mapped", None)  # of ::ffff:127.0.0.1 Python itself says so from 3.13 on
+    return (mapped or address).is_loopback

@@ -1,14 +1,14 @@
 """
 What reading back shows of an activity.
 
-Lofty gives no ids back, so an activity is recognised by its *trace*: lead, type, created, text and link, which is all
-that reading back shows of it unaltered.
+Lofty returns no id for an activity, so it is recognised by its *trace*: lead, type, created, text and link, which is
+all that reading back shows unaltered.
 """
 
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -32,7 +32,10 @@ class Trace(NamedTuple):
     """
     An activity as it would read back.
 
+    :param trace_hash: of lead, type, created, text and link; :data:`TRACE_BYTES` long
     :param created: milliseconds since 1970
+    :param text_mark: hash of the text, :data:`MARK_BYTES` long
+    :param link_mark: hash of the link, as long
     """
 
     lead_id: int
@@ -44,15 +47,19 @@ class Trace(NamedTuple):
 
 
 def trace_of_body(lead_id: int, body: bytes) -> Trace:
-    """Say what the activity with this body would read back as."""
+    """
+    Say what the activity with this body would read back as.
+
+    :param body: a checked ``LeadActivity`` as JSON
+    """
     made = trace_in_entry(lead_id, msgspec.json.decode(body))
     if made is None:
-        raise ValueError("the body is no activity")
+        raise ValueError("the body is not an activity")
     return made
 
 
-def trace_in_entry(lead_id: int, entry: Any) -> Trace | None:
-    """Read one activity as Lofty lists it; None when it is none."""
+def trace_in_entry(lead_id: int, entry: object) -> Trace | None:
+    """Read one activity as Lofty lists it; None when it is not one."""
     if not isinstance(entry, dict):
         return None
     kind, created, text, link = (entry.get(name) for name in ("type", "created", "text", "link"))

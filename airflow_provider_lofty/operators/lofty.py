@@ -26,8 +26,8 @@ from airflow_provider_lofty.journal.task_state import TaskStateJournal
 from airflow_provider_lofty.links import LoftyReportLink
 from airflow_provider_lofty.lofty.redaction import unlisted
 from airflow_provider_lofty.report.writer import Report, report_file
-from airflow_provider_lofty.rows.builder import Mapping as RowMapping
 from airflow_provider_lofty.rows.columns import MappingError
+from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.run.ingest import Ingest
 from airflow_provider_lofty.run.policy import Limit

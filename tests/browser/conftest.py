@@ -73,7 +73,7 @@ def csv_of(numbers: range) -> str:
 
 
 @pytest.fixture(scope="session")
-def practice() -> Iterator[Sandbox]:
+def practice(starts_server: None) -> Iterator[Sandbox]:
     """A Lofty of 400 requests a minute that misses three leads."""
     settings = SandboxSettings(
         requests_per_minute=400, missing_leads=frozenset({9003, 9025, 9100}), latency_seconds=0.05

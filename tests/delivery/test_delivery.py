@@ -18,7 +18,7 @@ from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.journal import NoJournal
-from airflow_provider_lofty.rows.builder import Mapping
+from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.run.ingest import Ingest
 from airflow_provider_lofty.sandbox import Answer, Sandbox, SandboxSettings
@@ -37,7 +37,7 @@ class Sent:
         self.log, self.stop = Log(), threading.Event()
         self.spool, self.client = Spool(keep_cells=False), LoftyHook().client
         rows = [row(lead_id, text=f"row {n}") for n, lead_id in enumerate(lead_ids, 1)]
-        ingest = Ingest(Mapping(), self.spool, self.log, no_publisher(self.log))
+        ingest = Ingest(RowMapping(), self.spool, self.log, no_publisher(self.log))
         ingest.take(Source("rows", None, (SourceRow(n, tuple(r), tuple(r.values())) for n, r in enumerate(rows, 1))))
         ingest.finish()
         self.delivery = Delivery(

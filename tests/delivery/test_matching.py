@@ -1,4 +1,4 @@
-"""Matching: each activity that Lofty shows stands for one row at most, and a likeness is told from absence."""
+"""Matching: each activity that Lofty shows stands for one row at most, and a likeness is distinguished from absence."""
 
 from __future__ import annotations
 

@@ -78,6 +78,7 @@ class TestHost:
             ({"host": "127.0.0.1", "schema": "http", "port": 80}, "http://127.0.0.1:80"),
             ({"host": "http://localhost:8765"}, "http://localhost:8765"),
             ({"host": "http://[::1]:8765"}, "http://[::1]:8765"),
+            ({"host": "http://[::ffff:127.0.0.1]"}, "http://[::ffff:127.0.0.1]"),
         ],
     )
     def test_it_is_the_base_url(self, fields: dict[str, Any], url: str) -> None:
@@ -86,7 +87,7 @@ class TestHost:
     @pytest.mark.parametrize(
         "host",
         ["http://api.lofty.com", "HTTP://api.lofty.com", "http://localhost.example.com", "http://127.0.0.1.example.com",
-         "http://10.0.0.1", "http://0.0.0.0", "http://[::2]", "http://127.1", "http://2130706433"],
+         "http://10.0.0.1", "http://0.0.0.0", "http://[::2]", "http://[::ffff:10.0.0.1]", "http://127.1", "http://2130706433"],
     )  # fmt: skip
     def test_plain_http_is_for_this_machine_only(self, host: str) -> None:
         assert "must begin with https://" in refusal(host=host)
@@ -100,9 +101,11 @@ class TestHost:
         "host",
         ["https://", "ftp://lofty.example.com", "https://[::1", "https://lofty.example.com:SECRET", "https:///SECRET",
          "https://user:SECRET@lofty.example.com", "https://lofty.example.com?key=SECRET", "https://a.example.com#SECRET",
-         "https://SECRET@localhost", "https://lofty.example.com:99999", "javascript://SECRET"],
+         "https://SECRET@localhost", "https://lofty.example.com:99999", "javascript://SECRET", "https://[10.0.0.1]",
+         "https://[v1.SECRET]", "https://[::1]SECRET", "https://SECRET[::1]", "https://.SECRET", "https://SECRET .com",
+         "https://*.SECRET", "https://SECRET\0.com", "\0https://SECRET", "ht\ttps://SECRET", f"https://{'é' * 60}SECRET"],
     )  # fmt: skip
-    def test_what_is_no_base_url_is_refused_and_not_quoted(self, host: str) -> None:
+    def test_anything_that_is_not_a_base_url_is_refused_and_not_quoted(self, host: str) -> None:
         said = refusal(host=host)
         assert said.startswith("the connection 'crm': host must")
         assert "SECRET" not in said
@@ -157,7 +160,7 @@ class TestAuthType:
 class TestNumbers:
     @pytest.mark.parametrize("name", ["requests_per_minute", "max_in_flight", "timeout_seconds", "settle_seconds"])
     @pytest.mark.parametrize("value", ["many", [1], {"a": 1}, "nan", "inf", -1, "1e999", 10**9])
-    def test_what_is_no_number_in_its_bounds_is_refused_by_name(self, name: str, value: Any) -> None:
+    def test_anything_but_a_number_within_its_bounds_is_refused_by_name(self, name: str, value: Any) -> None:
         assert refusal({name: value}).startswith(f"the connection 'crm': {name} must be ")
 
     @pytest.mark.parametrize("name", ["requests_per_minute", "max_in_flight", "timeout_seconds"])
@@ -181,7 +184,7 @@ class TestSecrets:
         said = refusal({} if fields else {**OAUTH, name: pasted}, **fields)
         assert (
             said
-            == f"the connection 'crm': {name} holds a character that cannot be in an HTTP header; copy it again from Lofty"
+            == f"the connection 'crm': {name} contains a character that an HTTP header cannot carry; copy it again from Lofty"
         )
 
     @given(st.text(st.characters(codec=None)) | st.text(" \u2028\ufeff\r\nabc\0é"))
@@ -189,7 +192,7 @@ class TestSecrets:
         try:
             cleaned = clean_secret("password", pasted)
         except ValueError as error:
-            assert "cannot be in an HTTP header" in str(error)
+            assert "an HTTP header cannot carry" in str(error)
         else:
             assert all("!" <= character <= "~" for character in cleaned)
 
@@ -200,5 +203,5 @@ class TestSecrets:
 
 
 @pytest.mark.parametrize("extra", ["[1]", "5", '"text"', "[]"])
-def test_an_extra_that_is_no_object_is_refused(extra: str) -> None:
+def test_an_extra_that_is_not_an_object_is_refused(extra: str) -> None:
     assert "extra must be a JSON object" in refusal(extra)

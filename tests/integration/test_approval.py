@@ -17,7 +17,7 @@ DAG = Path(__file__).resolve().parents[2] / "dags" / "lofty_with_approval.py"
 
 
 @pytest.fixture
-def fast_lofty() -> Iterator[Sandbox]:
+def fast_lofty(starts_server: None) -> Iterator[Sandbox]:
     with Sandbox(SandboxSettings(requests_per_minute=600_000)) as sandbox:
         yield sandbox
 

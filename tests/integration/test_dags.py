@@ -26,14 +26,14 @@ pytestmark = [
 
 
 @pytest.fixture(scope="session")
-def airflow_database() -> None:
+def airflow_database(starts_server: None) -> None:
     from airflow.utils.db import initdb
 
     initdb()
 
 
 @pytest.fixture
-def lofty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+def lofty(starts_server: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     with Sandbox(SandboxSettings(requests_per_minute=60_000, known_leads="listed")) as server:
         connection = {
             "conn_type": "lofty",

@@ -16,7 +16,7 @@ FOLDER = Path(__file__).resolve().parent / "decorated"
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def done(starts_server: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
     home = tmp_path_factory.mktemp("decorated")
     with Sandbox() as lofty:
         lofty.change(requests_per_minute=600_000)

@@ -51,7 +51,7 @@ with DAG("killed", schedule=None):
 
 
 @pytest.fixture
-def lofty() -> Iterator[Sandbox]:
+def lofty(starts_server: None) -> Iterator[Sandbox]:
     with Sandbox(SandboxSettings(requests_per_minute=6000, latency_seconds=0.05)) as sandbox:
         yield sandbox
 

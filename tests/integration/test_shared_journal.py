@@ -24,7 +24,7 @@ def connected(lofty: Sandbox, connect: Any) -> None:
     connect(lofty, extra={"timeout_seconds": 0.5, "settle_seconds": 0.6, "max_in_flight": 4})
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])
 def journal(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Give the connection of a database that has no tables yet."""
     if request.param == "sqlite":

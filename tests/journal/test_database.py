@@ -74,7 +74,7 @@ class Database:
         return sorted(self.do(f"SELECT {columns} FROM {TABLE}"))
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Give a database without the tables."""
     is_lite = request.param == "sqlite"

@@ -183,7 +183,7 @@ class TestErrorBodies:
     def test_half_a_character_becomes_one_that_can_be_written(self) -> None:
         assert verdict(400, '{"message":"bad \\ud800"}').message.encode()
 
-    def test_a_lead_that_does_not_exist_is_told_from_other_rejections(self) -> None:
+    def test_a_missing_lead_is_distinguished_from_other_rejections(self) -> None:
         assert names_missing_lead(verdict(404, '{"code":20006}'))
         assert names_missing_lead(verdict(404, '{"message":"errorCode=20006,errorMsg=Lead not exist"}'))
         assert not names_missing_lead(verdict(404, ""))
@@ -195,7 +195,7 @@ class TestVerdict:
     def test_it_names_the_lead_that_lofty_answered_with(self) -> None:
         assert verdict(200, '{"leadId":7}').lead_id == 7
 
-    def test_no_answer_is_told_by_the_kind_of_failure(self) -> None:
+    def test_no_answer_is_reported_by_the_kind_of_failure(self) -> None:
         assert Answer(None, failure="ReadTimeout").verdict.message == "no answer: ReadTimeout"
 
     def test_a_success_without_an_id_says_what_is_missing(self) -> None:

@@ -78,7 +78,7 @@ class TestHeader:
         self, lofty: Sandbox, connect: Connect, hook: LoftyHook
     ) -> None:
         connect(lofty, password="made-üp-key")
-        with pytest.raises(LoftyConfigurationError, match="password holds a character") as caught:
+        with pytest.raises(LoftyConfigurationError, match="password contains a character") as caught:
             hook.add_activity(5, ACTIVITY)
         assert "made-" not in str(caught.value)
         assert lofty.requests == []
@@ -188,7 +188,7 @@ class TestClientCredentials:
         assert lofty.activities == []
 
     @pytest.mark.parametrize("wrong", ["client_id", "client_secret", "customer_key"])
-    def test_a_wrong_client_is_told_and_nothing_else_is_sent(
+    def test_a_wrong_client_is_reported_and_nothing_else_is_sent(
         self, lofty: Sandbox, connect: Connect, hook: LoftyHook, wrong: str
     ) -> None:
         connect(lofty, password="", extra={**CLIENT, wrong: "xq7zw"})
@@ -233,7 +233,7 @@ class TestRefreshToken:
         first = "made-up-refresh-token"
         assert sent == ([first, f"{first}-1", f"{first}-2"] if rotates else [first] * 3)
 
-    def test_a_spent_one_is_told(self, lofty: Sandbox, connect: Connect, hook: LoftyHook) -> None:
+    def test_a_spent_one_is_reported(self, lofty: Sandbox, connect: Connect, hook: LoftyHook) -> None:
         connect(lofty, password="", extra={**REFRESH, "refresh_token": "spent-long-ago"})
         with pytest.raises(LoftyCredentialRefused, match=r"refused \(invalid_grant\).*refresh_token"):
             hook.get_me()
@@ -267,7 +267,7 @@ class TestTokenEndpoint:
         ids=lambda body: repr(body)[:30],
     )  # fmt: skip
     @pytest.mark.parametrize("status", [200, 400])
-    def test_an_answer_that_is_no_token_is_a_refusal_and_nothing_is_posted(
+    def test_an_answer_without_a_token_is_a_refusal_and_nothing_is_posted(
         self, lofty: Sandbox, connect: Connect, hook: LoftyHook, status: int, body: bytes
     ) -> None:
         lofty.change(canned_answers={"oauth_token": Answer(status, body)})
@@ -298,18 +298,18 @@ class TestTokenEndpoint:
         ],
         ids=lambda answer: f"{answer.status}",
     )
-    def test_what_is_no_token_endpoint_is_a_matter_of_the_connection(
+    def test_an_answer_that_is_not_from_a_token_endpoint_is_a_configuration_error(
         self, lofty: Sandbox, connect: Connect, hook: LoftyHook, answer: Answer
     ) -> None:
         lofty.change(canned_answers={"oauth_token": answer})
         connect(lofty, password="", extra=CLIENT)
-        with pytest.raises(LoftyConfigurationError, match="token_url is no token endpoint"):
+        with pytest.raises(LoftyConfigurationError, match="token_url is not a token endpoint"):
             hook.get_me()
 
     @pytest.mark.parametrize(
         "answer", [Answer(500), Answer(503), Answer(429), Answer(None)], ids=lambda a: f"{a.status}"
     )
-    def test_trouble_there_is_waited_for_and_then_told(
+    def test_errors_of_the_token_endpoint_are_retried_and_then_reported(
         self, lofty: Sandbox, connect: Connect, hook: LoftyHook, waits: list[float], answer: Answer
     ) -> None:
         lofty.change(canned_answers={"oauth_token": answer})
@@ -324,7 +324,7 @@ class TestTokenEndpoint:
     @pytest.mark.parametrize(
         "shape", ["{}", '{{"error":"{}"}}', '{{"error":"x","error_description":"{}"}}', '"{}"', '{{"message":"{}"}}']
     )
-    def test_no_secret_is_told_when_the_answer_echoes_the_request(
+    def test_no_secret_is_shown_when_the_answer_echoes_the_request(
         self,
         serve: Any,
         connect: Connect,
@@ -340,8 +340,8 @@ class TestTokenEndpoint:
         with caplog.at_level(logging.DEBUG):
             ok, said = hook.test_connection()
         assert not ok
-        told = said + caplog.text
-        assert not any(secret in told for secret in SECRETS)
+        message = said + caplog.text
+        assert not any(secret in message for secret in SECRETS)
 
 
 def test_no_header_is_in_the_repr_of_a_hook_or_its_credential(

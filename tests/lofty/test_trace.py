@@ -62,12 +62,12 @@ def test_what_lofty_leaves_out_is_empty(name: str) -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_what_is_no_activity_is_passed_over(entry: Any) -> None:
+def test_anything_that_is_not_an_activity_is_skipped(entry: Any) -> None:
     assert trace_in_entry(LEAD, entry) is None
 
 
-def test_a_body_that_is_no_activity_is_a_fault() -> None:
-    with pytest.raises(ValueError, match="no activity"):
+def test_a_body_that_is_not_an_activity_is_an_error() -> None:
+    with pytest.raises(ValueError, match="not an activity"):
         trace_of_body(LEAD, b'{"type": "Browse"}')
 
 

@@ -91,7 +91,7 @@ SHAPES: dict[str, Callable[[int, str], tuple[int, str, str]]] = {
 
 
 @pytest.fixture
-def echo(connect: Any) -> Iterator[type[_Echo]]:
+def echo(starts_server: None, connect: Any) -> Iterator[type[_Echo]]:
     handler = type("Handler", (_Echo,), {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True

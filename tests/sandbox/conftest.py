@@ -14,7 +14,7 @@ from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
 
 class Caller:
-    """Calls a sandbox the way a well-behaved client would, unless told otherwise."""
+    """Calls a sandbox the way a well-behaved client would, unless a test asks otherwise."""
 
     def __init__(self, lofty: Sandbox) -> None:
         self.lofty = lofty
@@ -67,7 +67,7 @@ def wait_until() -> Callable[[Callable[[], Any]], None]:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Caller]]:
+def start(starts_server: None) -> Iterator[Callable[..., Caller]]:
     """Start sandboxes with given settings; by default no rate limit comes in the way."""
     with ExitStack() as stack:
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 import requests
+from support.guard import guarded
 
 from airflow_provider_lofty.sandbox import FAULTS, Sandbox
 from airflow_provider_lofty.sandbox.__main__ import main, make_parser
@@ -19,14 +20,16 @@ COMMAND = [sys.executable, "-W", "error", "-m", "airflow_provider_lofty.sandbox"
 
 @contextmanager
 def running(*arguments):
+    pipe = subprocess.PIPE
     process = subprocess.Popen(
-        [*COMMAND, "--port", "0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, "--port", "0", *arguments], stdout=pipe, stderr=pipe, text=True, start_new_session=True
     )
-    try:
-        yield process, process.stdout.readline().split()[2]
-    finally:
-        process.terminate()
-        process.communicate(timeout=10)
+    with guarded("session", process.pid):
+        try:
+            yield process, process.stdout.readline().split()[2]
+        finally:
+            process.terminate()
+            process.communicate(timeout=10)
 
 
 def refused(capsys, *arguments):
@@ -39,6 +42,7 @@ def refused(capsys, *arguments):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.server
 def test_it_says_where_it_is_and_stops_quietly(number):
     with running("--api-key", "my-made-up-key") as (process, url):
         lines = [process.stdout.readline() for _ in range(3)]
@@ -51,6 +55,7 @@ def test_it_says_where_it_is_and_stops_quietly(number):
         assert process.stderr.read() == ""
 
 
+@pytest.mark.server
 def test_options_become_settings(tmp_path):
     leads = tmp_path / "leads.json"
     leads.write_text(json.dumps([{"leadId": 5, "emails": ["ada@example.com"], "phones": []}, {"leadId": 6}]))
@@ -125,6 +130,7 @@ def test_a_bad_leads_file_is_explained(capsys, tmp_path, content):
     assert str(file) in refused(capsys, "--leads", str(file))
 
 
+@pytest.mark.server
 def test_a_port_in_use_is_explained(capsys):
     with Sandbox() as lofty:
         port = lofty.url.rpartition(":")[2]

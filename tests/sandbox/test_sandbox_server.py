@@ -12,6 +12,7 @@ import requests
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
 
+@pytest.mark.server
 def test_without_arguments():
     with Sandbox() as lofty:
         assert lofty.url.startswith("http://127.0.0.1:")
@@ -66,6 +67,7 @@ def test_reset_forgets_what_arrived_and_keeps_what_was_set_up(start):
     assert caller.lofty.activities[0].duplicate is False
 
 
+@pytest.mark.server
 def test_what_arrived_can_be_read_after_the_end():
     with Sandbox() as lofty:
         requests.get(f"{lofty.url}/v1.0/me", timeout=10)
@@ -74,6 +76,7 @@ def test_what_arrived_can_be_read_after_the_end():
         requests.get(f"{lofty.url}/v1.0/me", timeout=10)
 
 
+@pytest.mark.server
 def test_it_can_start_again_where_it_was():
     lofty = Sandbox()
     urls = []
@@ -132,6 +135,7 @@ def test_an_idle_connection_is_closed(start):
     assert received[0].startswith(b"HTTP/1.1 404")
 
 
+@pytest.mark.server
 def test_it_serves_an_ipv6_address():
     try:
         sandbox = Sandbox(host="::1").start()

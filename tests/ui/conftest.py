@@ -36,7 +36,7 @@ class Ran(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def airflow_database() -> None:
+def airflow_database(starts_server: None) -> None:
     from airflow.utils.db import initdb
 
     initdb()
