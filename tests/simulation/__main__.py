@@ -31,7 +31,9 @@ def try_seed(seed: int) -> Result:
     ending = play(world_of(seed))
     counts: Counter[str] = Counter()
     for one in ending.tries:
-        counts.update(f"tries {'green' if one.error is None else type(one.error).__name__}" for _ in [0] if one.has_ended)
+        counts.update(
+            f"tries {'green' if one.error is None else type(one.error).__name__}" for _ in [0] if one.has_ended
+        )
         counts["tries killed"] += not one.has_ended
     for life in ending.lives:
         counts.update(f"rows {said['lofty_outcome']}" for said in (life.last_word.outcomes if life.last_word else ()))

@@ -11,9 +11,12 @@ class History:
     Lines of what happened.
 
     Texts are put together only when somebody reads them: nearly every world ends well and is never looked at.
+
+    :param folder: a path that differs each time, and is left out
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
         self._lines: list[tuple[float, str, str, tuple[Any, ...]]] = []
 
     def note(self, now: float, who: str, what: str, *values: Any) -> None:
@@ -21,7 +24,10 @@ class History:
         self._lines.append((now, who, what, values))
 
     def lines(self) -> list[str]:
-        return [f"{now:10.3f}  {who:<10} {what % values if values else what}" for now, who, what, values in self._lines]
+        return [
+            f"{now:10.3f}  {who:<10} {what % values if values else what}".replace(self._folder, "")
+            for now, who, what, values in self._lines
+        ]
 
     @property
     def digest(self) -> str:

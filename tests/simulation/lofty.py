@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -82,6 +82,9 @@ class LoftySettings:
     foreign: tuple[tuple[int, tuple[tuple[str, Any], ...]], ...] = ()
 
 
+NO_FAULTS = LoftySettings()
+
+
 @dataclass(frozen=True)
 class Fate:
     """
@@ -92,6 +95,7 @@ class Fate:
     :param answer: what comes back; None: nothing ever
     :param is_reset: the connection is reset instead
     :param has_interim: an interim answer comes first
+    :param seconds: how long the answer takes, at least
     """
 
     name: str = ""
@@ -100,6 +104,7 @@ class Fate:
     answer: bytes | None = b""
     is_reset: bool = False
     has_interim: bool = False
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -211,7 +216,7 @@ class Lofty:
                 link.answer(0, b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n")
                 self._note("after an interim answer")
             ok = _response(200, {"leadId": self._lead(lead_id)}, self._rate_headers())
-            link.answer(self._rng.random() * 0.1, fate.answer or ok)
+            link.answer(fate.seconds + self._rng.random() * 0.1, fate.answer or ok)
 
     def _refusal(self, lead_id: int, row: str) -> Fate | None:
         if self._is_down():
@@ -341,7 +346,9 @@ def contradiction(said: dict[str, Any]) -> Fate:
 
 def error(status: int, *, stores: bool, late: float = 0.0) -> Fate:
     """A fate for a script."""
-    return Fate(f"{status}, {'stored' if stores else 'not stored'}", stores, late, _response(status, {"message": "oops"}))
+    return Fate(
+        f"{status}, {'stored' if stores else 'not stored'}", stores, late, _response(status, {"message": "oops"})
+    )
 
 
 def _response(status: int, said: Any, headers: dict[str, str] | None = None) -> bytes:

@@ -70,7 +70,9 @@ class Socket(socket.socket):
 class Link:
     """One connection, as the network sees it."""
 
-    def __init__(self, process: Process, latency: Callable[[], float], arrived: Callable[[Link, Request], None]) -> None:
+    def __init__(
+        self, process: Process, latency: Callable[[], float], arrived: Callable[[Link, Request], None]
+    ) -> None:
         ours, self.server = socket.socketpair()
         self.socket = Socket(ours.detach(), process, self)
         self.process = process
@@ -98,6 +100,7 @@ class Link:
             return
         method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
         self._buffer = body[length:]
+        self.process.note(f"{method} leaves")
         self.process.scheduler.after(self._latency(), self._arrived, self, Request(method, path, body[:length]))
 
     def answer(self, seconds: float, data: bytes) -> None:

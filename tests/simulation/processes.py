@@ -254,7 +254,7 @@ class SimulatedWorkers(Workers[Any]):
         self._queue: deque[tuple[Callable[[], Any], Callable[[], object]]] = deque()
         self._done: deque[Any] = deque()
         self._waits: list[Wait] = []
-        self._nap = 0.0
+        self._nap = self._asked = 0.0
 
     def start(self, job: Callable[[], Any], cancelled: Callable[[], object] = lambda: None) -> None:
         self._process.check()
@@ -276,19 +276,21 @@ class SimulatedWorkers(Workers[Any]):
         self._process.check()
         if not self._done and seconds > 0:
             self._process.wait(self._stretched(seconds), self._waits.append)
-        return self._done.popleft() if self._done else None
+        if not self._done:
+            return None
+        self._nap = 0.0
+        return self._done.popleft()
 
     def _stretched(self, seconds: float) -> float:
         """
-        Where only time can bring something, look less and less often, as on a busy machine.
+        Look less and less often while nothing comes, as on a busy machine; a result ends the wait at once.
 
         Looking twenty times a second through minutes of settling would be most of a world's cost.
         """
-        is_anything_running = len(self._waits) > 1 or self._queue or any(
-            fiber and fiber is not getcurrent() for fiber in self._process._fibers
-        )
-        self._nap = 0.0 if is_anything_running else min(max(self._nap * 2, seconds), _LONGEST_NAP)
-        return max(seconds, self._nap)
+        is_same = seconds == self._asked
+        self._asked = seconds
+        self._nap = min(max(self._nap * 2, seconds), _LONGEST_NAP) if is_same else seconds
+        return self._nap
 
     def end(self) -> None:
         queue, self._queue = self._queue, deque()

@@ -49,6 +49,9 @@ class StoreFaults:
         return share > 0 and now < self.until and rng.random() < share
 
 
+NO_STORE_FAULTS = StoreFaults()
+
+
 class Database:
     """The journal's database, as a hook: it stands in for a ``DbApiHook``."""
 

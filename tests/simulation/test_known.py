@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from simulation.invariants import STORED, violations
 from simulation.known import KNOWN
 from simulation.lofty import CONTRADICTIONS, Fate, LoftySettings, contradiction, error
@@ -20,7 +21,11 @@ NORMAL = Fate()
 
 
 def row(n: int, lead_id: int, **values: Any) -> Row:
-    return Row(f"k{n}", lead_id, **{"text": f"home {n}", "link": f"https://homes.example.com/{n}", "created": 86_400.0 * (n + 1), **values})
+    return Row(
+        f"k{n}",
+        lead_id,
+        **{"text": f"home {n}", "link": f"https://homes.example.com/{n}", "created": 86_400.0 * (n + 1), **values},
+    )
 
 
 def task(*rows: Row, **values: Any) -> Task:
@@ -44,56 +49,75 @@ def tried_again(ending: Ending) -> list[str]:
     return [one.name for one in ending.tries[1:]]
 
 
-FILLER = (row(5, 105), row(6, 106), row(7, 107))  # controls, and what keeps a run going
+FILLER = (row(6, 106), row(7, 107), row(8, 108))  # controls, and what keeps a run going
 CONTENT_OF_0 = {"text": "home 0", "link": "https://homes.example.com/0", "created": 86_400.0}
-BLIND = {"journal": "none", "strikes": (Strike("kill", 3, noted="log: %d rows to send at %s: about %s"), None)}
+BLIND = {"journal": "none", "strikes": (Strike("kill", 2, noted="POST leaves"),)}
 
 
 def worlds() -> Iterator[tuple[str, World, Callable[[Ending], list[str]]]]:
     """Name, world, and what must be empty in the end."""
     refused = LoftySettings(rejected=frozenset(("k0",)))
-    yield "duplicates fed back", world(task(row(0, 100), row(0, 100), after=("feed", "feed")), lofty=refused), violations
+    yield (
+        "duplicates fed back",
+        world(task(row(0, 100), row(0, 100), after=("feed", "feed")), lofty=refused),
+        violations,
+    )
     for said in CONTRADICTIONS:
         yield "contradictions", world(task(row(0, 100)), script=(contradiction(said(100)),)), violations
-    yield "interim answers", world(
-        task(row(0, 100), row(1, 101)), script=(replace(NORMAL, has_interim=True), error(500, stores=False))
-    ), violations
+    yield (
+        "interim answers",
+        world(task(row(0, 100), row(1, 101)), script=(replace(NORMAL, has_interim=True, seconds=2.5), SWALLOWED)),
+        violations,
+    )
     yield "page shift", world(
         task(row(0, 100, **CONTENT_OF_0), row(1, 100, **CONTENT_OF_0), is_keyed=True), script=(NORMAL, SWALLOWED),
         lofty=LoftySettings(newer=((100, 99),), shifts=1),
     ), violations  # fmt: skip
     yield "phantom near", world(
-        task(row(0, 100), row(1, 100, text="home 0"), *FILLER), script=(NORMAL, SWALLOWED),
-        lofty=LoftySettings(newer=((100, 99),), shifts=9),
+        task(*(row(n, 100, text="home") for n in range(6)), *FILLER), script=(*[NORMAL] * 5, SWALLOWED),
+        lofty=LoftySettings(newer=((100, 95),), shifts=20),
     ), unsettled  # fmt: skip
     yield "twins across runs", world(
         task(row(0, 100, **CONTENT_OF_0), *FILLER, journal="sql", is_keyed=True),
         replace(task(row(1, 100, **CONTENT_OF_0), journal="sql", is_keyed=True), name="u", starts=17.0),
         script=(LOST,), lofty=LoftySettings(constant_lag=18.0),
     ), violations  # fmt: skip
-    yield "slow lead", world(
-        task(row(0, 100), *FILLER), script=(LOST,), lofty=LoftySettings(slow_leads=((100, 20.0),))
-    ), violations
+    yield (
+        "slow lead",
+        world(task(row(0, 100), *FILLER), script=(LOST,), lofty=LoftySettings(slow_leads=((100, 20.0),))),
+        violations,
+    )
     yield "late store", world(task(row(0, 100), *FILLER), script=(error(504, stores=True, late=15.0),)), violations
-    yield "created as text", world(
-        task(row(0, 100), *FILLER), script=(LOST,), lofty=LoftySettings(alters=((100, "created as text"),))
-    ), violations
+    yield (
+        "created as text",
+        world(task(row(0, 100), *FILLER), script=(LOST,), lofty=LoftySettings(alters=((100, "created as text"),))),
+        violations,
+    )
     for how in ("created as text", "created in seconds", "created an hour off", "type in lower case", "text escaped"):
         rows = (row(0, 100, text="it's home", link="https://homes.example.com/?a&b"), *FILLER)
-        yield "altered without journal", world(
-            task(*rows, **BLIND), lofty=LoftySettings(alters=tuple((row.lead_id, how) for row in rows))
-        ), violations
-    yield "blind and lagging", world(task(row(0, 100), *FILLER, **BLIND), lofty=LoftySettings(constant_lag=30.0)), violations
-    yield "suspended machine", world(
-        task(row(0, 100), *FILLER, journal="sql", strikes=(Strike("suspend", 1, 100.0, 1.0, noted="connects"),))
-    ), violations
-    yield "purged", world(
-        task(row(0, 100), *FILLER, journal="sql", retry_delay=10.0, after=("clear",)), purges_at=8.0
-    ), violations
+        yield (
+            "altered without journal",
+            world(task(*rows, **BLIND), lofty=LoftySettings(alters=tuple((row.lead_id, how) for row in rows))),
+            violations,
+        )
+    yield (
+        "blind and lagging",
+        world(task(row(0, 100), *FILLER, **BLIND), lofty=LoftySettings(constant_lag=30.0)),
+        violations,
+    )
+    yield (
+        "suspended machine",
+        world(task(row(0, 100), *FILLER, journal="sql", strikes=(Strike("suspend", 1, 100.0, 1.0, noted="connects"),))),
+        violations,
+    )
+    yield (
+        "purged",
+        world(task(row(0, 100), *FILLER, journal="sql", retry_delay=10.0, after=("clear",)), purges_at=8.0),
+        violations,
+    )
     yield "two contents", world(
         task(row(0, 100), journal="sql", is_keyed=True),
         replace(task(row(0, 100, text="another", version="b"), journal="sql", is_keyed=True), name="u"),
-        script=(SWALLOWED,),
     ), violations  # fmt: skip
     yield "remark fed back", world(
         task(row(0, 100), journal="sql", is_keyed=True),
@@ -103,10 +127,12 @@ def worlds() -> Iterator[tuple[str, World, Callable[[Ending], list[str]]]]:
         ),
     ), violations  # fmt: skip
     entry = (("created", round((EPOCH - 9 * 86_400) * 1000)), ("text", "another"), ("link", row(0, 100).link))
-    yield "same link", world(
-        task(row(0, 100), *FILLER), script=(SWALLOWED,), lofty=LoftySettings(foreign=((100, entry),))
-    ), unsettled
-    yield "store blip", world(task(row(0, 100), *FILLER), state=StoreFaults(outages=((1.0, 3.0),))), tried_again
+    yield (
+        "same link",
+        world(task(row(0, 100), *FILLER), script=(SWALLOWED,), lofty=LoftySettings(foreign=((100, entry),))),
+        unsettled,
+    )
+    yield "store blip", world(task(row(0, 100), *FILLER), state=StoreFaults(outages=((0.2, 3.0),))), tried_again
 
 
 @pytest.mark.parametrize(

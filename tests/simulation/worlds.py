@@ -6,8 +6,7 @@ import csv
 import json
 import os
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -17,11 +16,11 @@ from unittest import mock
 
 from airflow_provider_lofty.exceptions import AirflowFailException, AirflowTaskTimeout
 from simulation.history import History
-from simulation.lofty import Fate, Lofty, LoftySettings
+from simulation.lofty import NO_FAULTS, Fate, Lofty, LoftySettings
 from simulation.network import Network
 from simulation.processes import EPOCH, Process, SimulatedOperator
 from simulation.scheduler import Endless, Scheduler
-from simulation.stores import Database, StoreFaults, TaskState, TaskStateStore
+from simulation.stores import NO_STORE_FAULTS, Database, StoreFaults, TaskState, TaskStateStore
 
 MOST_SECONDS = 6 * 3600.0
 MOST_STEPS = 300_000
@@ -118,9 +117,9 @@ class World:
 
     seed: int
     tasks: tuple[Task, ...]
-    lofty: LoftySettings = LoftySettings()
-    database: StoreFaults = StoreFaults()
-    state: StoreFaults = StoreFaults()
+    lofty: LoftySettings = NO_FAULTS
+    database: StoreFaults = NO_STORE_FAULTS
+    state: StoreFaults = NO_STORE_FAULTS
     script: tuple[Fate | None, ...] = ()
     settle_seconds: float = 6.0
     timeout_seconds: float = 4.0
@@ -183,7 +182,7 @@ class Stage:
     def __init__(self, world: World, folder: Path) -> None:
         self.world = world
         self.folder = folder
-        self.history = History()
+        self.history = History(f"{folder}/")
         self.scheduler = Scheduler(MOST_SECONDS, MOST_STEPS)
         self.rng = Random(world.seed)
         self.lofty = Lofty(world.lofty, self.scheduler, self.history, self.rng, world.script)
@@ -208,7 +207,7 @@ class Stage:
         with (
             mock.patch.dict(os.environ, {"AIRFLOW_CONN_LOFTY_DEFAULT": connection}),
             mock.patch("urllib3.util.connection.create_connection", self.network.connect),
-            mock.patch(_DATABASE_HOOK, lambda conn_id: self.database),
+            mock.patch(_DATABASE_HOOK, return_value=self.database),
         ):
             try:
                 self.scheduler.run()
