@@ -42,14 +42,14 @@ class Judge:
 
     def __init__(self, ending: Ending) -> None:
         self._ending = ending
-        self._rows = {_mark(row.cells["picture"]): row for life in ending.lives for row in life.task.rows}
+        self._rows = {_mark(row.cells["picture"]): row for life in ending.lives for row in life.task.all_rows}
         self._stored = Counter(_look_of_entry(one.asked, one.entry) for one in ending.lofty.ours())
         self._marks = {one.row for one in ending.lofty.ours()}
         self._keys: dict[Look, set[str]] = defaultdict(set)
         self._open: set[Look] = set()
         self._users: dict[Look, set[str]] = defaultdict(set)
         for life in ending.lives:
-            for row in life.task.rows:
+            for row in life.task.all_rows:
                 self._users[_look(row)].add(life.task.name)
                 self._keys[_look(row)].add(_identity(row, life.task))
                 if life.task.on_unknown in OPEN:
@@ -124,7 +124,7 @@ class Judge:
 
     def _green(self, one: Try) -> Iterator[str]:
         keys: dict[Look, set[str]] = defaultdict(set)
-        for row in one.task.task.rows:
+        for row in one.rows:
             keys[_look(row)].add(_identity(row, one.task.task))
         changed = {_mark(said["picture"]) for said in one.outcomes if said["lofty_error"] == CONTENT_HAS_CHANGED}
         for look, names in keys.items():
@@ -149,7 +149,7 @@ class Judge:
 def _balance(one: Try) -> Iterator[str]:
     """The books balance, and report and summary say the same."""
     counted = Counter(said["lofty_outcome"] for said in one.outcomes)
-    rows = len(one.task.task.rows)
+    rows = len(one.rows)
     if one.outcomes and len(one.outcomes) != rows:
         yield f"books: the report of {one.name} has {len(one.outcomes)} of {rows} rows"
     if set(counted) - set(OUTCOMES):

@@ -362,6 +362,9 @@ def _response(status: int, said: Any, headers: dict[str, str] | None = None) -> 
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+ALTERATIONS = ("created as text", "created in seconds", "created an hour off", "type in lower case", "text escaped")
+
+
 def _altered(entry: dict[str, Any], how: str) -> dict[str, Any]:
     if how == "created as text":
         return {**entry, "created": str(entry["created"])}

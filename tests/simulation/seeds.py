@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 from simulation.known import KNOWN
-from simulation.lofty import LoftySettings
+from simulation.lofty import ALTERATIONS, LoftySettings
 from simulation.stores import StoreFaults
 from simulation.worlds import Row, Strike, Task, World
 
@@ -20,10 +21,11 @@ def world_of(seed: int) -> World:
     """Draw a world."""
     rng = Random(seed)
     tasks = _tasks(rng)
-    rows = [row for task in tasks for row in task.rows]
+    has_table = any(task.journal == "sql" for task in tasks)
     return World(
-        seed, tasks, _lofty(rng, rows, may_be_blind=any(task.journal == "none" or task.wiped_after for task in tasks)), _store_faults(rng), _store_faults(rng),
-        settle_seconds=SETTLE_SECONDS, max_in_flight=rng.choice((1, 2, 4, 4, 8)),
+        seed, tasks, _lofty(rng, tasks), _store_faults(rng), _store_faults(rng), settle_seconds=SETTLE_SECONDS,
+        max_in_flight=rng.choice((1, 2, 4, 4, 8)),
+        purges_at=rng.uniform(5, 60) if has_table and _happens(rng, 0.1, "purged") else None,
     )  # fmt: skip
 
 
@@ -37,32 +39,46 @@ def _happens(rng: Random, share: float, kind: str = "") -> bool:
 
 def _tasks(rng: Random) -> tuple[Task, ...]:
     count = rng.choices((1, 2, 3, 4), (50, 30, 12, 8))[0]
-    is_shared = count > 1 and _happens(rng, 0.7)
+    if count == 1 or not _happens(rng, 0.7):
+        return tuple(_task(rng, f"t{n}", 200 + 10 * n) for n in range(count))
     is_keyed = _happens(rng, 0.5)
-    common: tuple[Row, ...] = ()
-    if is_shared:
-        common = _rows(rng, "s", 100, is_keyed, has_twins=_happens(rng, 0.3, "twins across runs"))
-        if "two contents" in KNOWN:
-            common = tuple(row for row in common if not row.version)
-    tasks = []
-    for n in range(count):
-        journal = "sql" if is_shared else rng.choices(("state", "sql", "none"), (45, 35, 20))[0]
-        keyed = is_keyed if is_shared else _happens(rng, 0.5)
-        wiped_after = rng.choice((1, 2)) if journal == "state" and _happens(rng, 0.15) else 0
-        strikes = _strikes(rng, may_wake=journal != "none" and not wiped_after)
-        is_beside_itself = any(strike is not None and strike.given_up < strike.seconds for strike in strikes)
-        has_twins = _happens(rng, 0.3, "twins across runs" if is_shared or is_beside_itself else "")
-        own = _rows(rng, f"t{n}", 100 if _happens(rng, 0.5) else 200 + 10 * n, keyed, has_twins=has_twins)
-        rows = (*own[: len(own) // 2], *(row for row in common if rng.random() < 0.7), *own[len(own) // 2 :])
-        tasks.append(Task(
-            f"t{n}", rows, journal, is_keyed=keyed, starts=rng.choice((0.0, rng.uniform(0, 40))),
-            check_existing=rng.choices(("sample", "always", "never"), (60, 20, 20))[0],
-            on_unknown=rng.choices(("verify", "report", "resend", "assume_delivered"), (82, 8, 5, 5))[0],
-            strikes=strikes, wiped_after=wiped_after,
-            retry_delay=rng.choice((1.0, 10.0, 60.0)), after=_after(rng, rows),
-            start_seconds=rng.choice((0.002, 0.002, 0.002, 3.0)), report=rng.choice(("csv", "jsonl")),
-        ))  # fmt: skip
-    return tuple(tasks)
+    common = _rows(rng, "s", 100, is_keyed, has_twins=_happens(rng, 0.3, "twins across runs"))
+    if "two contents" in KNOWN or "remark fed back" in KNOWN:
+        common = tuple(row for row in common if not row.version)
+    return tuple(_task(rng, f"t{n}", 200 + 10 * n, common, is_keyed) for n in range(count))
+
+
+def _task(
+    rng: Random, name: str, lead_id: int, common: tuple[Row, ...] = (), is_keyed: bool | None = None
+) -> Task:  # fmt: skip
+    """
+    Draw a task.
+
+    :param common: rows that it may share with others, whose journal is one table then
+    """
+    is_shared = is_keyed is not None
+    journal = "sql" if is_shared else rng.choices(("state", "sql", "none"), (45, 35, 20))[0]
+    keyed = _happens(rng, 0.5) if is_keyed is None else is_keyed
+    wiped_after = rng.choice((1, 2)) if journal == "state" and _happens(rng, 0.15) else 0
+    strikes = _strikes(rng, may_wake=journal != "none" and not wiped_after)
+    is_beside_itself = any(strike is not None and strike.given_up < strike.seconds for strike in strikes)
+    has_twins = _happens(rng, 0.3, "twins across runs" if is_shared or is_beside_itself else "")
+    own = _rows(rng, name, 100 if _happens(rng, 0.5) else lead_id, keyed, has_twins=has_twins)
+    rows = (*own[: len(own) // 2], *(row for row in common if rng.random() < 0.7), *own[len(own) // 2 :])
+    return Task(
+        name, rows, journal, is_keyed=keyed, starts=rng.choice((0.0, rng.uniform(0, 40))),
+        check_existing=rng.choices(("sample", "always", "never"), (60, 20, 20))[0],
+        on_unknown=rng.choices(("verify", "report", "resend", "assume_delivered"), (82, 8, 5, 5))[0],
+        strikes=strikes, wiped_after=wiped_after, retry_delay=rng.choice((1.0, 10.0, 60.0)), after=_after(rng, rows),
+        start_seconds=rng.choice((0.002, 0.002, 0.002, 3.0)), report=rng.choice(("csv", "jsonl")),
+        later=_later(rng, rows) if _happens(rng, 0.15) else None,
+        timeout_seconds=rng.uniform(5, 120) if _happens(rng, 0.1) else None,
+    )  # fmt: skip
+
+
+def _later(rng: Random, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """The source as later tries find it: some rows are gone."""
+    return tuple(row for row in rows if rng.random() < 0.8) or rows[:1]
 
 
 def _rows(rng: Random, name: str, lead_id: int, is_keyed: bool, *, has_twins: bool) -> tuple[Row, ...]:
@@ -122,21 +138,15 @@ def _after(rng: Random, rows: tuple[Row, ...]) -> tuple[str, ...]:
 # Weather
 
 
-def _lofty(rng: Random, rows: list[Row], *, may_be_blind: bool) -> LoftySettings:
-    lag = constant = late = 0.0
-    replicas = 1
-    kind = rng.choices(("none", "each", "constant"), (40, 40, 20))[0]
-    if kind == "each":
-        room = SETTLE_SECONDS * _SAFE_SHARE
-        lag, replicas = rng.uniform(0, room), rng.choice((1, 2, 3))
-        late = rng.uniform(0, room - lag)
-    elif kind == "constant" and not (may_be_blind and "blind and lagging" in KNOWN):
-        constant = rng.uniform(0.5, 3) * SETTLE_SECONDS
+def _lofty(rng: Random, tasks: tuple[Task, ...]) -> LoftySettings:
+    rows = [row for task in tasks for row in task.rows]
+    may_be_blind = any(task.journal == "none" or task.wiped_after for task in tasks)
     leads = sorted({row.lead_id for row in rows if isinstance(row.lead_id, int)})
     keys = sorted({row.key for row in rows})
     share = rng.choice((0.0, 0.05, 0.15, 0.4))
+    shifts = _happens(rng, 0.08, "page shift")
     return LoftySettings(
-        latency=rng.choice((0.01, 0.05, 0.5)), lag=lag, constant_lag=constant, replicas=replicas, late=late,
+        latency=rng.choice((0.01, 0.05, 0.5)), **_delays(rng, leads, may_be_blind=may_be_blind),
         lost=rng.random() * share, swallowed=rng.random() * share, errors=rng.random() * share,
         nonsense=rng.random() * share / 3, refused=rng.random() * share, unreadable=rng.random() * share,
         contradictions=0.1 if _happens(rng, 0.1, "contradictions") else 0.0,
@@ -146,8 +156,32 @@ def _lofty(rng: Random, rows: list[Row], *, may_be_blind: bool) -> LoftySettings
         rejected=frozenset(rng.sample(keys, min(len(keys), rng.randint(1, 3)))) if _happens(rng, 0.15) else frozenset(),
         missing=frozenset((rng.choice(leads),)) if leads and _happens(rng, 0.08) else frozenset(),
         merged=((rng.choice(leads), 900),) if leads and _happens(rng, 0.08) else (),
-        others=tuple((lead, rng.randint(1, 60)) for lead in leads if rng.random() < 0.2),
+        others=tuple((lead, rng.choice((5, 60, 130))) for lead in leads if rng.random() < 0.2),
+        newer=tuple((lead, rng.randint(90, 105)) for lead in leads) if shifts else (), shifts=10 if shifts else 0,
+        alters=_alterations(rng, leads, may_be_blind=may_be_blind),
     )  # fmt: skip
+
+
+def _delays(rng: Random, leads: list[int], *, may_be_blind: bool) -> dict[str, Any]:
+    """When an activity is stored and shown: within a settle time, each in its own, or all after the same long time."""
+    room = SETTLE_SECONDS * _SAFE_SHARE
+    kind = rng.choices(("none", "each", "constant"), (40, 40, 20))[0]
+    if kind == "each":
+        lag = rng.uniform(0, room)
+        late = rng.uniform(0, 3 * SETTLE_SECONDS if _happens(rng, 0.2, "late store") else room - lag)
+        return {"lag": lag, "late": late, "replicas": rng.choice((1, 2, 3))}
+    if kind == "constant" and not (may_be_blind and "blind and lagging" in KNOWN):
+        slow = ((rng.choice(leads), rng.uniform(0, 20)),) if leads and _happens(rng, 0.3, "slow lead") else ()
+        return {"constant_lag": rng.uniform(0.5, 3) * SETTLE_SECONDS, "slow_leads": slow}
+    return {}
+
+
+def _alterations(rng: Random, leads: list[int], *, may_be_blind: bool) -> tuple[tuple[int, str], ...]:
+    """Lofty may show everything otherwise than it was sent; nothing can be proved then."""
+    how = rng.choice(ALTERATIONS)
+    kinds = {"created as text"} if how == "created as text" else set()
+    kinds |= {"altered without journal"} if may_be_blind else set()
+    return tuple((lead, how) for lead in leads) if _happens(rng, 0.08) and not kinds & set(KNOWN) else ()
 
 
 def _outages(rng: Random) -> tuple[tuple[float, float], ...]:

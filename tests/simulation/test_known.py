@@ -10,7 +10,7 @@ import pytest
 
 from simulation.invariants import STORED, violations
 from simulation.known import KNOWN
-from simulation.lofty import CONTRADICTIONS, Fate, LoftySettings, contradiction, error
+from simulation.lofty import ALTERATIONS, CONTRADICTIONS, Fate, LoftySettings, contradiction, error
 from simulation.processes import EPOCH
 from simulation.stores import StoreFaults
 from simulation.worlds import Ending, Row, Strike, Task, World, play
@@ -93,7 +93,7 @@ def worlds() -> Iterator[tuple[str, World, Callable[[Ending], list[str]]]]:
         world(task(row(0, 100), *FILLER), script=(LOST,), lofty=LoftySettings(alters=((100, "created as text"),))),
         violations,
     )
-    for how in ("created as text", "created in seconds", "created an hour off", "type in lower case", "text escaped"):
+    for how in ALTERATIONS:
         rows = (row(0, 100, text="it's home", link="https://homes.example.com/?a&b"), *FILLER)
         yield (
             "altered without journal",

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -93,6 +94,8 @@ class Task:
     :param wiped_after: the try after which Airflow's store is empty
     :param after: ``clear``: the task is cleared; ``feed``: its report is given to a new task
     :param start_seconds: how long a thread may take to begin
+    :param later: the rows that the source has from the second try on, where it has others
+    :param timeout_seconds: Airflow's ``execution_timeout``
     """
 
     name: str
@@ -104,11 +107,18 @@ class Task:
     on_unknown: str = "verify"
     strikes: tuple[Strike | None, ...] = ()
     wiped_after: int = 0
-    retries: int = 8
+    retries: int = 5
     retry_delay: float = 10.0
     after: tuple[str, ...] = ()
     start_seconds: float = 0.002
     report: str = "csv"
+    later: tuple[Row, ...] | None = None
+    timeout_seconds: float | None = None
+
+    @property
+    def all_rows(self) -> tuple[Row, ...]:
+        """What the source ever had."""
+        return (*self.rows, *(self.later or ()))
 
 
 @dataclass(frozen=True)
@@ -136,6 +146,7 @@ class Try:
     process: Process
     operator: SimulatedOperator
     report_path: Path
+    rows: tuple[Row, ...]
     is_superseded: bool = False
     has_ended: bool = False
     error: BaseException | None = None
@@ -159,7 +170,8 @@ class TaskLife:
         self.state: TaskState | None = None
         self.after = list(task.after)
         self.strikes = list(task.strikes)
-        self.source: dict[str, Any] = {"rows": [row.cells for row in task.rows]}
+        self.rows = task.rows
+        self.fed: Path | None = None
         self.last_word: Try | None = None
 
 
@@ -244,11 +256,14 @@ class Stage:
     def _begin(self, life: TaskLife) -> None:
         task = life.task
         life.try_number += 1
+        if life.fed is None and life.try_number > 1 and task.later is not None:
+            life.rows = task.later
         name = f"{life.dag_id}.{life.try_number}"
         strike = life.strikes.pop(0) if life.strikes else None
         process = Process(name, self.scheduler, self.history, self.rng)
         operator = self._operator(life, self.folder / f"{name}.{task.report}")
-        one = Try(life, life.try_number, process, operator.on(process, task.start_seconds), Path(operator.report_path))
+        operator.on(process, task.start_seconds)
+        one = Try(life, life.try_number, process, operator, Path(str(operator.report_path)), life.rows)
         if strike is not None:
             process.befalls = partial(self._strike, one, strike)
         life.tries.append(one)
@@ -257,11 +272,13 @@ class Stage:
         process.start(lambda: self._run(one))
 
     def _operator(self, life: TaskLife, report: Path) -> SimulatedOperator:
-        task = life.task
+        task, seconds = life.task, life.task.timeout_seconds
         return SimulatedOperator(
-            task_id="send", report_path=str(report), check_existing=task.check_existing, on_unknown=task.on_unknown,
+            task_id="send", rows=[row.cells for row in life.rows] if life.fed is None else None,
+            path=None if life.fed is None else str(life.fed),
+            execution_timeout=None if seconds is None else timedelta(seconds=seconds), report_path=str(report), check_existing=task.check_existing, on_unknown=task.on_unknown,
             unique_key="key" if task.is_keyed else None, durable=task.journal == "state",
-            journal_conn_id="journal" if task.journal == "sql" else None, **life.source,
+            journal_conn_id="journal" if task.journal == "sql" else None,
         )  # fmt: skip
 
     def _context(self, one: Try) -> dict[str, Any]:
@@ -321,7 +338,7 @@ class Stage:
         elif one.outcomes:
             life.dag_id += "+"
             life.state, life.try_number, life.max_tries = None, 0, life.task.retries
-            life.source = {"path": str(one.report_path)}
+            life.fed = one.report_path
         else:
             return
         self.history.note(self.scheduler.now, life.task.name, "is cleared" if what == "clear" else "is fed back")
