@@ -57,8 +57,13 @@ PURE = (
     "journal.task_state",
     "journal.database",
     "delivery.matching",
-    "delivery.settling",
+    "delivery.backlog",
+    "delivery.breaker",
+    "delivery.controls",
+    "delivery.matching",
     "delivery.precheck",
+    "delivery.progress",
+    "delivery.settling",
 )
 
 

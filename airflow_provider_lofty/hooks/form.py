@@ -10,7 +10,9 @@ Airflow 3.2 and later read the form from the provider's metadata; 3.1 asks the h
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import sys
+from importlib import import_module
+from typing import Any, NamedTuple
 
 from airflow_provider_lofty.lofty.settings import AUTH_TYPES, DEFAULT_HOST
 
@@ -143,12 +145,23 @@ def form_widgets() -> dict[str, object]:
 
 def _widget(field: FormField) -> object:
     from wtforms import IntegerField, PasswordField, StringField
-    from wtforms.validators import Optional, any_of
 
+    known = _validators()
     kind = IntegerField if field.is_number else PasswordField if field.is_secret else StringField
-    validators = [Optional(), *([any_of(list(field.choices))] if field.choices else ())]
+    validators = [known.Optional(), *([known.any_of(list(field.choices))] if field.choices else ())]
     default = field.default if field.choices else None
     return kind(field.label, validators=validators, description=field.description, default=default)
+
+
+def _validators() -> Any:
+    """
+    Return WTForms' validators, or what Airflow puts in their place.
+
+    It does so with ``mock.patch``, which finds a stand-in by its name among the modules; but on Python 3.10, as an
+    attribute of the package's stand-in, which is another object.
+    """
+    package = import_module("wtforms")
+    return package.validators if sys.version_info < (3, 11) else import_module("wtforms.validators")
 
 
 def field_behaviour() -> dict[str, object]:

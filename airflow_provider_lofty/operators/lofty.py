@@ -18,7 +18,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_lofty import config
 from airflow_provider_lofty.assets import activities, tell_outlets
-from airflow_provider_lofty.delivery.workers import Workers
+from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete, LoftyError
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
@@ -120,7 +120,7 @@ class LoftyAddActivityOperator(BaseOperator):
     _now: Callable[[], float] = staticmethod(time.time)
     _chance: Callable[[], float] = staticmethod(random.random)
     _new_event: Callable[[], threading.Event] = threading.Event
-    _new_workers: Callable[[int], Workers[Any]] = Workers
+    _new_workers: Callable[[int], Workers[Came]] = Workers
 
     def __init__(
         self,

@@ -15,15 +15,14 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
-from typing import Any
 
 import msgspec
 from airflow.sdk.bases.xcom import BaseXCom
 
-from airflow_provider_lofty.delivery.delivery import Conduct, Delivery, Stop
-from airflow_provider_lofty.delivery.precheck import Precheck
+from airflow_provider_lofty.delivery.delivery import Delivery
 from airflow_provider_lofty.delivery.progress import Progress
-from airflow_provider_lofty.delivery.workers import Workers
+from airflow_provider_lofty.delivery.stop import Stop
+from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.journal.journal import Journal, Loaded
 from airflow_provider_lofty.lofty.client import LoftyClient
@@ -77,7 +76,7 @@ class Run:
         deadline: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
-        workers: Callable[[int], Workers[Any]] = Workers,
+        workers: Callable[[int], Workers[Came]] = Workers,
     ) -> None:
         self._policy = policy
         self._client = client
@@ -191,7 +190,7 @@ class Run:
     def _deliver(self, stop: threading.Event, doubts: Doubts) -> None:
         known = +Counter(self._spool.books.counts())
         left = self._spool.read - known.total()
-        self._delivery = delivery = self._make_delivery(stop, doubts, known)
+        self._delivery = delivery = self._make_delivery(stop, known)
         self._publisher.publish(Status(phase="sending", read=self._spool.read, outcomes=dict(known), left=left))
         try:
             delivery.take_doubts(doubts)
@@ -201,21 +200,13 @@ class Run:
         if self._stop is not None:
             self._spool.books.close(Outcome.NOT_ATTEMPTED, f"the run stopped first: {self._stop.reason}")
 
-    def _make_delivery(self, stop: threading.Event, doubts: Doubts, known: Counter[str]) -> Delivery:
-        settings = self._client.settings
-        precheck = Precheck(
-            self._policy.check_existing,
-            has_lost_journal=not self._knows_all,
-            not_before=self._started + settings.resumed_settle_seconds,
-        )
-        conduct = Conduct(
-            settings.max_in_flight, self._policy.stop_after_rejections, settings.settle_seconds,
-            settings.resumed_settle_seconds, settings.intent_ttl_seconds, self._policy.on_unknown, self._deadline,
-        )  # fmt: skip
+    def _make_delivery(self, stop: threading.Event, known: Counter[str]) -> Delivery:
+        policy = self._policy
         return Delivery(
-            self._spool, self._client, self._journal, precheck, conduct, self._log, stop,
-            show=partial(self._publish_progress, known),
-            doubtful=sum(row is not None for _, row in doubts),
+            self._spool, self._client, self._journal, self._log, stop,
+            check_existing=policy.check_existing, on_unknown=policy.on_unknown,
+            stop_after_rejections=policy.stop_after_rejections, has_lost_journal=not self._knows_all,
+            began=self._started, deadline=self._deadline, show=partial(self._publish_progress, known),
             clock=self._clock, now=self._now, workers=self._workers,
         )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from airflow_provider_lofty.delivery.delivery import Stop, StopKind
+from airflow_provider_lofty.delivery.stop import Stop, StopKind
 from airflow_provider_lofty.exceptions import LoftyDeliveryIncomplete, LoftyError, LoftyRowsFailed, LoftySourceNotReady
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.report.summary import Summary

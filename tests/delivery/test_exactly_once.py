@@ -13,9 +13,8 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import closing, suppress
 from importlib.util import find_spec
 from itertools import product
@@ -28,8 +27,8 @@ from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.practice import Log, Store, no_publisher, row
 
-from airflow_provider_lofty.delivery import delivery, workers
 from airflow_provider_lofty.delivery.precheck import MODES
+from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import (
     LoftyAnswerLost,
     LoftyDeliveryIncomplete,
@@ -115,7 +114,7 @@ class World:
 
 
 class ModelLofty:
-    """What Lofty stores and shows; it stands in for the hook."""
+    """What Lofty stores and shows; it stands in for the client."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -161,18 +160,19 @@ class ModelLofty:
     def close(self) -> None: ...
 
 
-class InlinePool:
-    """Makes each request at once, in the calling thread."""
+class InlineWorkers(Workers[Came]):
+    """Makes each request at once, in the calling thread, and waits for nothing."""
 
-    def __init__(self, *_: Any, **__: Any) -> None: ...
+    def __init__(self, most: int) -> None:
+        self._results: deque[Came] = deque()
 
-    def submit(self, call: Callable[..., None], *args: Any) -> Future[None]:
-        call(*args)
-        request: Future[None] = Future()
-        request.set_result(None)
-        return request
+    def start(self, job: Callable[[], Came], cancelled: Callable[[], object] = lambda: None) -> None:
+        self._results.append(job())
 
-    def shutdown(self, **_: Any) -> None: ...
+    def result(self, seconds: float) -> Came | None:
+        return self._results.popleft() if self._results else None
+
+    def end(self) -> None: ...
 
 
 class MortalStore(Store):
@@ -324,7 +324,7 @@ class Tries(RuleBasedStateMachine):
         kept = Kept()
         run = Run(
             policy, self.lofty, journal, kept, log, no_publisher(log),  # type: ignore[arg-type]
-            is_later_try=self.tries > 1, clock=self.world.clock,
+            is_later_try=self.tries > 1, clock=self.world.clock, workers=InlineWorkers,
         )  # fmt: skip
         self.counts = {}
         rows = (SourceRow(n, tuple(r), tuple(r.values())) for n, r in enumerate(self.given, 1))
@@ -390,21 +390,13 @@ class Tries(RuleBasedStateMachine):
             assert set(self.outcomes) <= (ends if self.keyed else {*ends, "duplicate"})
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "ThreadPoolExecutor", InlinePool)
-    monkeypatch.setattr(delivery, "_SLICE_SECONDS", 0.0)
-
-
 TestTries = Tries.TestCase
 TestTries.settings = settings(max_examples=300, stateful_step_count=8, suppress_health_check=list(HealthCheck))
-TestTries = pytest.mark.usefixtures("quick")(TestTries)
 
 
 CALM: dict[str, Any] = {"faults": [], "crash": None, "lag": 0.0, "reads_fail": 0, "check_existing": "never"}
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("kind", ["task", "sql", "none"])
 def test_a_part_of_the_rows_vouches_for_that_part_only(kind: str) -> None:
     tries = Tries()
@@ -420,7 +412,6 @@ def test_a_part_of_the_rows_vouches_for_that_part_only(kind: str) -> None:
         assert sum(tries.stored().values()) == 12
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("how", ["trims", "truncates", "hides"])
 def test_a_run_ends_whatever_proof_it_lacks(how: str) -> None:
     for faults in product([None, "lost", "stored"], repeat=3):
@@ -432,7 +423,6 @@ def test_a_run_ends_whatever_proof_it_lacks(how: str) -> None:
             assert sum(tries.counts.values()) == 3
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("keyed", [False, True])
 def test_a_doubt_under_another_key_is_one_doubt_whenever_the_process_dies(keyed: bool) -> None:
     for first, second in product(range(15, 24, 2), range(12)):

@@ -12,7 +12,12 @@ from typing import Any
 import pytest
 from support.practice import Run, Store, read_report, row, run, run_operator, task_instance, write_csv
 
-from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyError, LoftyUnreachable
+from airflow_provider_lofty.exceptions import (
+    LoftyConfigurationError,
+    LoftyError,
+    LoftyRequestRejected,
+    LoftyUnreachable,
+)
 from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.report.format import FORMAT_MARK
@@ -90,6 +95,14 @@ class TestReadingThatFails:
         ended = self.again()
         assert ended.counts == {"delivered": 20}
         assert any("the sample cannot be read" in line for line in ended.log)
+
+    def test_a_lead_of_the_sample_that_is_refused_does_not_hold_the_run_up(
+        self, lofty: Sandbox, reads_fail: Callable[..., None]
+    ) -> None:
+        run(rows=ROWS)
+        reads_fail(LoftyRequestRejected, 2)
+        assert self.again().counts == {"already_delivered": 19, "unknown": 1}
+        assert set(arrived(lofty).values()) == {1}
 
     @pytest.mark.parametrize("status", [400, 404])
     def test_without_a_journal_a_lead_that_is_refused_gets_nothing(self, lofty: Sandbox, status: int) -> None:
