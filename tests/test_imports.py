@@ -156,7 +156,7 @@ def test_the_core_knows_neither_airflow_nor_requests(part: str) -> None:
         (("sqlalchemy",), {"rows", "ui"}),
         (("wtforms",), {"hooks"}),
         (("fastapi", "starlette", "uvicorn", "pydantic"), {"sandbox", "ui"}),
-        (("sqlite3",), {"spool", "operators"}),
+        (("sqlite3",), {"spool", "run"}),
         (("pandas", "numpy", "polars"), set()),
         # What Airflow may change from one version to the next; its SDK is what it promises to keep.
         (("airflow.settings", "airflow.hooks"), set()),

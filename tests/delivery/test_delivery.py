@@ -22,7 +22,8 @@ from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.run.ingest import Ingest
 from airflow_provider_lofty.sandbox import Answer, Sandbox, SandboxSettings
-from airflow_provider_lofty.spool.spool import ReportRow, Spool
+from airflow_provider_lofty.spool.books import ReportRow
+from airflow_provider_lofty.spool.spool import Spool
 
 
 class Sent:
@@ -48,12 +49,12 @@ class Sent:
 
     def run(self) -> Stop | None:
         stop = self.delivery.run()
-        self.spool.close_books("not_attempted")
+        self.spool.books.close("not_attempted")
         return stop
 
     @property
     def rows(self) -> list[ReportRow]:
-        return list(self.spool.report_rows())
+        return list(self.spool.books.rows())
 
     @property
     def outcomes(self) -> list[str | None]:

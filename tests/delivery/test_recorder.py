@@ -132,9 +132,9 @@ class TestCommitting:
         else:
             recorder.record(INTENT, closing.state, result)
         assert len(spool.doubtful()) == (outcome is None)
-        spool.close_books(Outcome.UNKNOWN)
+        spool.books.close(Outcome.UNKNOWN)
         recorder.finish()
-        (row,) = spool.report_rows()
+        (row,) = spool.books.rows()
         assert (row.outcome, row.http_status, row.error, row.attempts) == (outcome or Outcome.UNKNOWN, 200, "merged", 2)
         assert journal.commits == [((), [closing])]
 
@@ -154,7 +154,7 @@ class TestCommitting:
         recorder.reject_lead(5, missing, in_flight=[1])
         assert spool.count_pending() == 1
         recorder.reject_lead(5, missing, in_flight=[])
-        (row,) = spool.report_rows()
+        (row,) = spool.books.rows()
         assert (row.outcome, row.http_status, row.error_code, row.error, row.attempts) == (
             "rejected",
             404,

@@ -76,7 +76,7 @@ class TestDoubt:
             take(desk, LOST)
             assert desk.results[0].attempts == attempts
         assert desk.make_ready() == []
-        desk.spool.close_books("not_attempted")
+        desk.spool.books.close("not_attempted")
         assert desk.outcomes == ["unknown"]
 
     def test_it_may_be_taken_for_delivered(self, make_desk: MakeDesk) -> None:
@@ -92,7 +92,7 @@ class TestDoubt:
         desk.recorder.finish()
         assert desk.journal.closed == [(work.row.row_key, DOUBTED)]
         assert (desk.verdicts.sent, desk.verdicts.has_unanswered, len(desk.settling)) == (1, True, 0)
-        desk.spool.close_books("not_attempted")
+        desk.spool.books.close("not_attempted")
         assert desk.outcomes == ["unknown"]
 
 

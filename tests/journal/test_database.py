@@ -108,7 +108,7 @@ class Memory:
         self._db.close()
 
     def read(self) -> dict[bytes, PastRow]:
-        return {row[0]: PastRow(*row) for row in self._db.execute("SELECT * FROM known")}
+        return {row[0]: PastRow(*row) for row in self._db.execute("SELECT * FROM past_rows")}
 
 
 class Learned(NamedTuple):
@@ -704,7 +704,7 @@ class TestSharedKeys:
             journal.begin(is_later_try=False)
             journal.load(spool)
             spool.history.apply()
-            (row,) = spool.report_rows()
+            (row,) = spool.books.rows()
         expected = (
             (Outcome.ALREADY_DELIVERED, None, None) if is_same_lead else (Outcome.INVALID, "unique_key", KEY_OF_ANOTHER)
         )

@@ -23,7 +23,8 @@ from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.run.ingest import Ingest
-from airflow_provider_lofty.spool.spool import PendingRow, ReportRow, Spool
+from airflow_provider_lofty.spool.books import ReportRow
+from airflow_provider_lofty.spool.spool import PendingRow, Spool
 from support.practice import Log, no_publisher, row
 
 SETTLE = 60.0
@@ -181,7 +182,7 @@ class Desk:
     @property
     def results(self) -> list[ReportRow]:
         """Every row as a report would show it now, without an outcome where it has none."""
-        return list(self.spool.report_rows())
+        return list(self.spool.books.rows())
 
     @property
     def outcomes(self) -> list[str | None]:
