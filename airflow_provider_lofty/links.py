@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from airflow.sdk import BaseOperatorLink
 
 from airflow_provider_lofty import config
-from airflow_provider_lofty.task_key import TaskKey
+from airflow_provider_lofty.task_key import TaskInstanceLike, TaskKey
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -23,7 +23,7 @@ class LoftyReportLink(BaseOperatorLink):
 
     name = "Lofty report"
 
-    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceLike) -> str:
         """
         Name the page of one try.
 

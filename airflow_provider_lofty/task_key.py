@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 NOT_MAPPED = -1
 
 
-class _TaskInstance(Protocol):
+class TaskInstanceLike(Protocol):
     """Airflow's task instance, or its own key of one."""
 
     @property
@@ -42,7 +42,7 @@ class TaskKey(NamedTuple):
     try_number: int = 1
 
     @classmethod
-    def of(cls, ti: _TaskInstance) -> TaskKey:
+    def of(cls, ti: TaskInstanceLike) -> TaskKey:
         """Name what Airflow names."""
         map_index = NOT_MAPPED if ti.map_index is None else ti.map_index
         return cls(ti.dag_id, ti.run_id, ti.task_id, map_index, ti.try_number)

@@ -17,14 +17,14 @@ import msgspec
 from airflow.sdk import BaseOperator
 
 from airflow_provider_lofty import config
-from airflow_provider_lofty.assets import activities, tell_outlets
+from airflow_provider_lofty.assets import activities, add_counts
 from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete, LoftyError
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
 from airflow_provider_lofty.journal.task_state import TaskStateJournal
 from airflow_provider_lofty.links import LoftyReportLink
-from airflow_provider_lofty.lofty.redaction import unlisted
+from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
@@ -175,11 +175,11 @@ class LoftyAddActivityOperator(BaseOperator):
         self.stop_after_rejections = stop_after_rejections
         self.report_path = report_path
         self.preview = preview
-        self._rendered_rows: Callable[[], Any] | None = None
+        self._rendered_rows: Callable[[], object] | None = None
         self._run: Run | None = None
         self._stop: threading.Event | None = None
 
-    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+    def _do_render_template_fields(self, parent: object, *args: Any, **kwargs: Any) -> None:
         """
         Take the rows out of their template field, which Airflow stores and shows under Rendered Templates.
 
@@ -200,9 +200,9 @@ class LoftyAddActivityOperator(BaseOperator):
         if self._stop is not None:
             self._stop.set()
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+    def get_openlineage_facets_on_complete(self, task_instance: object) -> Any:
         """
-        Tell OpenLineage what was read and what was sent.
+        Give OpenLineage what was read and what was sent.
 
         Called after a failure, too: a failed task often has delivered rows.
         """
@@ -233,7 +233,7 @@ class LoftyAddActivityOperator(BaseOperator):
             text = str(error) if isinstance(error, LoftyError) else ""  # others' words may hold anything
             publisher.publish(Status(phase="ended", error=Failure(type(error).__name__, text)))
             raise
-        self._tell_outlets(context, summary)
+        self._update_outlets(context, summary)
         return summary
 
     def _delivered(self, context: Context, publisher: StatusPublisher, stop: threading.Event) -> Summary:
@@ -247,10 +247,9 @@ class LoftyAddActivityOperator(BaseOperator):
             clock=self._clock, now=self._now, chance=self._chance,
         )  # fmt: skip
         with closing(self._journal(context, hook)) as journal:
-            ti: Any = context.get("ti")
             self._run = run = Run(
                 policy, hook.client, journal, report, self.log, publisher,
-                is_later_try=getattr(ti, "try_number", 1) > 1, deadline=deadline,
+                is_later_try=self._key(context).try_number > 1, deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers,
             )  # fmt: skip
             return run.execute(self._source(context, run.refuse_overwriting), mapping, stop)
@@ -307,12 +306,12 @@ class LoftyAddActivityOperator(BaseOperator):
             now=self._now,
         )
 
-    def _scope(self, hook: LoftyHook) -> list[Any]:
-        """Name what identities are told apart by: which Lofty, and which key."""
+    def _scope(self, hook: LoftyHook) -> list[object]:
+        """Name what tells row keys apart: which Lofty, and which key."""
         key = [self.unique_key] if isinstance(self.unique_key, str) else list(self.unique_key or ())
         return [hook.client.host, key]
 
-    def _source_names(self) -> list[Any]:
+    def _source_names(self) -> list[object]:
         """Name where rows come from: the same on every try, another for another table."""
         kind = next((name for name in ("path", "sql", "table") if getattr(self, name) is not None), "rows")
         return [kind, self.source_conn_id, self.table]
@@ -328,15 +327,15 @@ class LoftyAddActivityOperator(BaseOperator):
                 "reads every lead before anything is sent to it"
             )
 
-    def _push(self, context: Context, key: str, value: Any) -> None:
+    def _push(self, context: Context, key: str, value: object) -> None:
         """Leave something for the task's page, unless its author wants no XComs."""
-        ti: Any = context.get("ti")
+        ti = context.get("ti")
         if ti is not None and self.do_xcom_push:
             ti.xcom_push(key=key, value=value)
 
     def _pin_link(self, context: Context, publisher: StatusPublisher) -> None:
         """Airflow makes a task's links when it has ended; its rows can be looked at while they are sent."""
-        ti: Any = context.get("ti")
+        ti = context.get("ti")
         link = LoftyReportLink()
         if ti is not None:
             publisher.push(link.xcom_key, link.get_link(self, ti_key=ti))
@@ -348,14 +347,18 @@ class LoftyAddActivityOperator(BaseOperator):
             report_path=self._report_path(context),
         )
 
-    def _tell_outlets(self, context: Context, summary: dict[str, Any]) -> None:
+    def _update_outlets(self, context: Context, summary: dict[str, Any]) -> None:
         if self.preview:
             self.outlets = []  # nothing was sent: whoever waits for these assets goes on waiting
         events: Any = context.get("outlet_events")
-        tell_outlets(self.outlets, events, summary)
+        add_counts(self.outlets, events, summary)
 
     def _source(self, context: Context, refuse_overwriting: Callable[[list[str]], None]) -> Callable[[Take], None]:
-        """Choose the one source; its module is imported only now. Files are named to ``spare`` before any is read."""
+        """
+        Choose the one source; its module is imported only now.
+
+        :param refuse_overwriting: gets the files before any is read
+        """
         rows = self._rendered_rows() if self._rendered_rows is not None else self.rows
         given = {"rows": rows, "path": self.path, "sql": self.sql, "table": self.table}
         names = [name for name, value in given.items() if value is not None]
@@ -401,16 +404,11 @@ class LoftyAddActivityOperator(BaseOperator):
         return TaskKey("dag", "run", self.task_id) if ti is None else TaskKey.of(ti)
 
 
-def hidden(value: Any) -> str:
-    """Stand in for a value that must not be read under Rendered Templates."""
-    return f"<{type(value).__name__}, not shown>"
-
-
 def _sleep(stop: threading.Event, seconds: float) -> None:
     """Wait, but not beyond a stop."""
     if stop.wait(seconds):
         raise LoftyDeliveryIncomplete("the task was told to stop")
 
 
-def _digest(*named: Any) -> str:
+def _digest(*named: object) -> str:
     return blake2b(json.dumps(named, default=str).encode(), digest_size=8).hexdigest()

@@ -112,7 +112,7 @@ def _write_csv(stream: IO[str], spool: Spool) -> None:
             layout = row.columns
             index = {column: i for i, column in enumerate(layout)}
             places = [index.get(column) for column in own]
-        cells: Sequence[Any] = row.cells if layout == own else [_cell_at(place, row.cells) for place in places]
+        cells: Sequence[object] = row.cells if layout == own else [_cell_at(place, row.cells) for place in places]
         cells = (*cells, *_fate(row, spool))
         # Nearly every cell is a number, nothing, or text that no spreadsheet runs: no function call for those.
         line = [
@@ -127,11 +127,11 @@ def _write_csv(stream: IO[str], spool: Spool) -> None:
 _CSV_KNOWS = frozenset((int, type(None)))
 
 
-def _cell_at(place: int | None, cells: list[Any]) -> Any:
+def _cell_at(place: int | None, cells: list[object]) -> object:
     return None if place is None or place >= len(cells) else cells[place]
 
 
-def _csv_cell(value: Any) -> str:
+def _csv_cell(value: object) -> str:
     if isinstance(value, str):
         return defused(value)
     if isinstance(value, float):
@@ -151,7 +151,7 @@ def _write_json_lines(stream: IO[str], spool: Spool) -> None:
         stream.write(json.dumps({**own, **fate}, ensure_ascii=False) + "\n")
 
 
-def _fate(row: ReportRow, spool: Spool) -> tuple[Any, ...]:
+def _fate(row: ReportRow, spool: Spool) -> tuple[object, ...]:
     """The report's own columns of a row, in the order of :data:`REPORT_COLUMNS`."""
     return (
         spool.source(row.source), row.row_number, row.outcome, row.lead_id, row.http_status, row.error_code,

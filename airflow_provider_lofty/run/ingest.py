@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.log import PROGRESS_SECONDS, Log
@@ -49,6 +48,9 @@ def mapping_errors() -> Iterator[None]:
         yield
     except MappingError as error:
         raise LoftyConfigurationError(f"{error}; nothing was sent") from None
+
+
+Fates = dict[str, object]  # what a report says of a row, by its columns
 
 
 class Ingest:
@@ -130,7 +132,7 @@ class Ingest:
         self._log.info("columns used: %s; ignored: %s", _some(used), _some(builder.ignored))
 
     def _spooled(self, source: int, row: SourceRow, builder: RowBuilder) -> SpoolRow:
-        kept: Sequence[Any] = row.cells if self._spool.keeps_cells else ()
+        kept: Sequence[object] = row.cells if self._spool.keeps_cells else ()
         if not _WITHOUT_TIME.issuperset(map(type, kept)):
             kept = [self._zoned(cell) for cell in kept]
         try:
@@ -141,7 +143,7 @@ class Ingest:
                             error.fields, str(error))  # fmt: skip
         return SpoolRow(source, row.row_number, row.columns, kept, *activity)
 
-    def _zoned(self, cell: Any) -> Any:
+    def _zoned(self, cell: object) -> object:
         """Give a time its zone, which a report given back could not know."""
         if not isinstance(cell, datetime) or cell.tzinfo is not None or is_missing(cell):
             return cell
@@ -156,7 +158,7 @@ class Ingest:
 
         :raises LoftyConfigurationError: when the report is of another format
         """
-        said: dict[str, Any] = {column.casefold(): cell for column, cell in zip(row.columns, row.cells, strict=True)}
+        said: Fates = {column.casefold(): cell for column, cell in zip(row.columns, row.cells, strict=True)}
         outcome = said[OUTCOME_COLUMN]
         if not is_missing(outcome) and fingerprint_in(said.get(_FINGERPRINT_COLUMN)) is None:
             raise LoftyConfigurationError(_OTHER_FORMAT.format(row.row_number, self._spool.source(source)))
@@ -165,21 +167,21 @@ class Ingest:
         spooled = self._spooled(source, row, builder)
         if is_missing(outcome):
             return spooled
-        if outcome not in OUTCOMES:
+        if not isinstance(outcome, str) or outcome not in OUTCOMES:
             problem = f"is none of a report's outcomes ({', '.join(OUTCOMES)})"
             return spooled._replace(outcome=Outcome.INVALID, row_key=None, error_field=OUTCOME_COLUMN, error=problem)
         settled = _SETTLED.get(outcome)
         return settled(spooled, said) if settled else spooled
 
 
-def _delivered_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
+def _delivered_before(row: SpoolRow, said: Fates) -> SpoolRow:
     before = fingerprint_in(said[_FINGERPRINT_COLUMN])
     now = row.fingerprint.hex() if row.fingerprint else None
     remark = None if before in ("", now) else CONTENT_HAS_CHANGED
     return row._replace(outcome=Outcome.ALREADY_DELIVERED, error_field=None, error=remark)
 
 
-def _repeated_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
+def _repeated_before(row: SpoolRow, said: Fates) -> SpoolRow:
     # Without an identity: the row it repeats may have failed, and must not take this one for its delivery.
     return row._replace(
         outcome=Outcome.ALREADY_DELIVERED,
@@ -190,7 +192,7 @@ def _repeated_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
     )
 
 
-def _unknown_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
+def _unknown_before(row: SpoolRow, said: Fates) -> SpoolRow:
     if row.outcome is not None:
         return row  # invalid by now: it cannot be looked for
     attempts = str(said.get("lofty_attempts"))
@@ -200,7 +202,7 @@ def _unknown_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
 
 _WITHOUT_TIME = frozenset((str, int, float, bool, type(None)))
 _PASSED_CHECKS = frozenset(OUTCOMES) - {Outcome.INVALID}
-_SETTLED: dict[str, Callable[[SpoolRow, dict[str, Any]], SpoolRow]] = {
+_SETTLED: dict[str, Callable[[SpoolRow, Fates], SpoolRow]] = {
     Outcome.DELIVERED: _delivered_before,
     Outcome.ALREADY_DELIVERED: _delivered_before,
     Outcome.DUPLICATE: _repeated_before,

@@ -25,7 +25,7 @@ class StatusPublisher:
     :param log: gets a warning when that fails
     :param facts: what is known from the start
     :param is_live: whether to show something while rows are sent, too
-    :param on_lost: called when nobody is there any more to take what is pushed: the task is an orphan then
+    :param on_lost: called when the process that takes what is pushed is gone: the task is an orphan then
     :param clock: monotonic seconds
     :param now: seconds since 1970
     """

@@ -1,5 +1,5 @@
 """
-How many rows of an input were not in an earlier one, told from a few hundred rows of each.
+How many rows of an input were not in an earlier one, estimated from a few hundred rows of each.
 
 Identities are hashes, so the lowest of them are a fair sample: what lies below a bound in one input and was not among
 those below it in the other is new.

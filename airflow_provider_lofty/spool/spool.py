@@ -49,7 +49,7 @@ class SpoolRow(NamedTuple):
     source: int
     row_number: int
     columns: tuple[str, ...]
-    cells: Sequence[Any]
+    cells: Sequence[object]
     lead_id: int | None = None
     body: bytes | None = None
     row_key: bytes | None = None
@@ -95,7 +95,7 @@ class Spool:
     Rows and outcomes of one run.
 
     :param keep_cells: keep each row's own columns too; only a report needs them
-    :param folder: where the file lives for a moment; the system's temporary folder unless told
+    :param folder: where the file lives for a moment; by default the system's temporary folder
     """
 
     def __init__(self, *, keep_cells: bool, folder: str | None = None) -> None:
@@ -104,7 +104,7 @@ class Spool:
         self.keeps_cells = keep_cells
         self._layout_ids: dict[tuple[str, ...], int] = {}
         self._next_layout = 0
-        self._batch: list[tuple[Any, ...]] = []
+        self._batch: list[tuple[object, ...]] = []
         self._db = _open_unlinked(folder)
         for statement in SCHEMA:
             self._db.execute(statement)
@@ -200,7 +200,7 @@ class Spool:
         """The next rows that wait to be sent, in the order they were read."""
         return list(self._checked(f"n > ? AND {IS_WAITING} ORDER BY n LIMIT ?", after, limit))
 
-    def _checked(self, which: str, *values: Any) -> Iterator[PendingRow]:
+    def _checked(self, which: str, *values: int | bytes) -> Iterator[PendingRow]:
         return (PendingRow(*row) for row in self._db.execute(f"SELECT {_PENDING} FROM rows WHERE {which}", values))
 
     def spread(self, count: int) -> list[PendingRow]:
@@ -243,7 +243,7 @@ class Spool:
         return row._replace(attempts=attempts)
 
     def doubtful(self) -> list[PendingRow]:
-        """The rows that were sent before, nobody knows with what success."""
+        """The rows that were sent before and may be stored."""
         return list(self._checked(f"{IS_IN_DOUBT} ORDER BY n"))
 
     def count_pending(self) -> int:
@@ -297,7 +297,7 @@ class Spool:
         self, lead_id: int, http_status: int | None, code: int | None, error: str, on_their_way: Collection[int]
     ) -> int:
         """
-        Reject, unsent, the rows of a lead that does not exist; tell how many.
+        Reject, unsent, the rows of a lead that does not exist; return how many.
 
         :param on_their_way: rows that are being sent at this moment, and get an answer of their own
         """

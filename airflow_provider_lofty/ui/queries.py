@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.taskinstancehistory import TaskInstanceHistory
 from airflow.models.xcom import XComModel
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_lofty.report.status import XCOM_KEY, Status
@@ -16,6 +16,7 @@ from airflow_provider_lofty.task_key import TaskKey
 from airflow_provider_lofty.ui.structs import status_from
 
 RUNNING = "running"
+_Model = type[TaskInstance] | type[TaskInstanceHistory] | type[XComModel]
 _OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 
@@ -71,11 +72,11 @@ def pushed_status(session: Session, task: TaskKey) -> Status | None:
 _IS_PROGRESS = XComModel.key == XCOM_KEY
 
 
-def _is_mapped(model: Any, task: TaskKey) -> list[Any]:
+def _is_mapped(model: _Model, task: TaskKey) -> list[ColumnElement[bool]]:
     return [*_is(model, task)[:3], model.map_index >= 0]
 
 
-def _is(model: Any, task: TaskKey) -> list[Any]:
+def _is(model: _Model, task: TaskKey) -> list[ColumnElement[bool]]:
     return [getattr(model, name) == value for name, value in zip(TaskKey._fields, task.instance, strict=False)]
 
 

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 from airflow_provider_lofty import config
 from airflow_provider_lofty.exceptions import LoftyError
@@ -102,7 +102,7 @@ class ReportFile:
 
     @property
     def version(self) -> tuple[int, int] | None:
-        """What changes when a local report does; None where nobody knows."""
+        """What changes when a local report does; None where that is unknown."""
         try:
             found = Path(self.path or "").stat()
         except (OSError, ValueError):
@@ -158,7 +158,7 @@ def _open_url(url: str) -> IO[bytes]:
     return stream
 
 
-def page_of(report: ReportFile, outcome: str, text: str, page: int, code: str = "") -> dict[str, Any]:
+def page_of(report: ReportFile, outcome: str, text: str, page: int, code: str = "") -> dict[str, object]:
     """
     Give one page of a report's rows.
 
@@ -185,11 +185,18 @@ def page_of(report: ReportFile, outcome: str, text: str, page: int, code: str = 
     return {"total": total, "page": page, "pages": max(-(-total // PAGE_ROWS), 1), "rows": rows}
 
 
-def _shown(header: list[str], cells: list[str]) -> dict[str, Any]:
-    cells = [cell if len(cell) <= _LONGEST_SHOWN else f"{cell[:_LONGEST_SHOWN]}…" for cell in cells]
-    fate = dict(zip(_NAMES, cells[-len(_NAMES) :], strict=True))
-    own = len(header) - len(_NAMES)
+def _shown(header: list[str], cells: list[str]) -> dict[str, object]:
+    cells = [_cut(cell) for cell in cells]
+    fate, own = _fate(cells), len(header) - len(_NAMES)
     return {**fate, "error": restored(fate["error"]), "columns": list(zip(header[:own], cells, strict=False))}
+
+
+def _cut(cell: str) -> str:
+    return cell if len(cell) <= _LONGEST_SHOWN else f"{cell[:_LONGEST_SHOWN]}…"
+
+
+def _fate(cells: list[str]) -> dict[str, str]:
+    return dict(zip(_NAMES, cells[-len(_NAMES) :], strict=True))
 
 
 def tally(report: ReportFile) -> Tally:
@@ -213,26 +220,26 @@ def tally(report: ReportFile) -> Tally:
 def _tally(report: ReportFile) -> Tally:
     outcomes: Counter[str] = Counter()
     counts: Counter[tuple[str, ...]] = Counter()
-    examples: dict[tuple[str, ...], dict[str, Any]] = {}
-    with report.table() as (header, table):
+    examples: dict[tuple[str, ...], dict[str, str]] = {}
+    with report.table() as (_, table):
         for cells in table:
             outcomes[cells[_OUTCOME]] += 1
             if cells[_OUTCOME] in FAILED_OUTCOMES:
                 alike = (cells[_OUTCOME], cells[_STATUS], cells[_CODE], cells[_FIELD], cells[_CODE] or cells[_ERROR])
                 counts[alike] += 1
                 if alike not in examples:
-                    examples[alike] = _shown(header, cells)
+                    examples[alike] = _fate([_cut(cell) for cell in cells])
     return Tally(dict(outcomes), [_group(count, examples[alike]) for alike, count in counts.most_common(_MOST_GROUPS)])
 
 
-def _group(count: int, example: dict[str, Any]) -> ErrorGroup:
+def _group(count: int, example: dict[str, str]) -> ErrorGroup:
     return ErrorGroup(
         count=count,
         outcome=example["outcome"],
         http_status=_number(example["http_status"]),
         error_code=_number(example["error_code"]),
         error_field=example["error_field"] or None,
-        error=example["error"],
+        error=restored(example["error"]),
         example_source=restored(example["source"]),
         example_row=_number(example["row_number"]),
         example_lead_id=_number(example["lead_id"]),

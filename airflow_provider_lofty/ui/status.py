@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from sqlalchemy.orm import Session
 
@@ -17,7 +15,7 @@ from airflow_provider_lofty.ui.queries import RUNNING, Instance, Try, mapped_of,
 from airflow_provider_lofty.ui.reports import OutOfReachError, ReportFile, tally
 
 
-def status_of(session: Session, task: TaskKey, try_number: int) -> dict[str, Any] | None:
+def status_of(session: Session, task: TaskKey, try_number: int) -> dict[str, object] | None:
     """
     Describe one try of a task instance.
 
@@ -47,11 +45,11 @@ def status_of(session: Session, task: TaskKey, try_number: int) -> dict[str, Any
     }
 
 
-def _ids(task: TaskKey) -> dict[str, Any]:
+def _ids(task: TaskKey) -> dict[str, object]:
     return dict(zip(TaskKey._fields, task.instance, strict=False))
 
 
-def _instance(one: Instance) -> dict[str, Any]:
+def _instance(one: Instance) -> dict[str, object]:
     status = one.status or Status()
     outcomes = _outcomes_of(status)
     failed = sum(outcomes.get(outcome, 0) for outcome in FAILED_OUTCOMES)
@@ -69,7 +67,7 @@ def _summary_of(status: Status) -> Summary | None:
     return status.summary if status.summary and status.summary.is_readable else None
 
 
-def _result(task: TaskKey, chosen: Try, status: Status) -> dict[str, Any]:
+def _result(task: TaskKey, chosen: Try, status: Status) -> dict[str, object]:
     """What came of the rows: from the summary while there is one, else from the report of that try."""
     file = ReportFile(task._replace(try_number=chosen.number))
     summary = _summary_of(status)
@@ -88,7 +86,7 @@ def _result(task: TaskKey, chosen: Try, status: Status) -> dict[str, Any]:
     }
 
 
-def _advised(group: ErrorGroup) -> dict[str, Any]:
+def _advised(group: ErrorGroup) -> dict[str, object]:
     lead_id = group.example_lead_id
     return {
         **msgspec.to_builtins(group),
@@ -97,7 +95,7 @@ def _advised(group: ErrorGroup) -> dict[str, Any]:
     }
 
 
-def _report(file: ReportFile, chosen: Try, status: Status) -> dict[str, Any]:
+def _report(file: ReportFile, chosen: Try, status: Status) -> dict[str, object]:
     """
     Say whether the report can be opened from here.
 
@@ -109,7 +107,7 @@ def _report(file: ReportFile, chosen: Try, status: Status) -> dict[str, Any]:
         path = summary and summary.report_path
     else:
         path = status.report_path or file.path
-    found: dict[str, Any] = {"is_here": False, "path": path, "is_configured": config.report_folder() is not None}
+    found: dict[str, object] = {"is_here": False, "path": path, "is_configured": config.report_folder() is not None}
     if chosen.state == RUNNING and not has_ended:  # what lies there is of a run that had the same ids and is deleted
         return {**found, "why": "it is written when the run ends"}
     if path is None:
