@@ -315,7 +315,7 @@ class Delivery:
         """The client raised, so no byte of the row's own request had left."""
         error = came.error
         if not isinstance(error, LoftyError):
-            why = f"the request failed in a way nobody expected ({type(error).__name__})"
+            why = f"the request ended in an unexpected failure ({type(error).__name__})"
             self._verdicts.take_unanswered(came.work, why)
             self._in_flight.settle(came.work)
             raise error

@@ -1,8 +1,8 @@
 """
 What Lofty has already: before a row is sent, its lead's activities may be read.
 
-``sample`` looks at a few rows spread over the input; when Lofty has one of them, something sent them before that nobody
-wrote down, and from then on every lead is read before it is sent to. ``always`` does so from the start, ``never`` not
+``sample`` looks at a few rows spread over the input; when Lofty has one of them, it was sent before without a
+journal, and from then on every lead is read before it is sent to. ``always`` does so from the start, ``never`` not
 at all. A later try that finds no journal has to read every lead, whatever was chosen.
 """
 
@@ -85,7 +85,7 @@ class Precheck:
 
     @property
     def has_found(self) -> bool:
-        """Whether Lofty had rows that nobody wrote down."""
+        """Whether Lofty had rows that no journal knew of."""
         return self._reason is Reason.FOUND
 
     @property
@@ -150,7 +150,7 @@ class Precheck:
         if there and self._reason is None:
             self._reason = Reason.FOUND
             self._log.warning(
-                "Lofty already has rows of this input that nobody wrote down as delivered: every lead is read before "
+                "Lofty already has rows of this input that no journal knew to be delivered: every lead is read before "
                 "anything is sent to it"
             )
         self._release(page.lead_id, settled)
