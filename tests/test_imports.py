@@ -50,6 +50,8 @@ PURE = (
     "journal.commits",
     "journal.task_state",
     "journal.database",
+    "journal.tables",
+    "journal.schema",
     "delivery.settling",
     "delivery.precheck",
 )
@@ -121,7 +123,7 @@ def test_the_core_knows_neither_airflow_nor_requests(part: str) -> None:
         (("pyarrow", "fsspec", "airflow.providers.common"), {"rows"}),
         (("airflow.providers",), {"rows", "openlineage"}),
         (("openlineage",), {"openlineage"}),
-        (("sqlalchemy",), {"rows", "ui"}),
+        (("sqlalchemy",), {"journal", "rows", "ui"}),
         (("wtforms",), {"hooks"}),
         (("fastapi", "starlette", "uvicorn", "pydantic"), {"sandbox", "ui"}),
         (("sqlite3",), {"spool", "operators"}),

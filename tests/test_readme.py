@@ -16,7 +16,7 @@ from airflow.exceptions import AirflowException
 from airflow_provider_lofty import exceptions
 from airflow_provider_lofty.hooks.form import AUTH_TYPES, FORM_FIELDS
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.journal.database import _COLUMNS
+from airflow_provider_lofty.journal.tables import JOURNAL
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.outcomes import OUTCOMES
 from airflow_provider_lofty.provider_info import get_provider_info
@@ -113,7 +113,7 @@ def test_pictures_are_there() -> None:
 
 def test_columns_of_the_journal_are_named() -> None:
     section = README.split("### Where the journal is\n", 1)[1].split("### ")[0]
-    assert set(_COLUMNS) <= set(re.findall(r"`(\w+)`", section))
+    assert set(JOURNAL.c.keys()) <= set(re.findall(r"`(\w+)`", section))
 
 
 def test_report_columns_are_named() -> None:
