@@ -20,7 +20,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY = $(WORK)/hypothesis
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-floor test-pythons test-browser screenshots check build bench bench-quick constraints clean environment
+.PHONY: help demo test test-floor test-pythons test-browser screenshots simulate check build bench bench-quick constraints clean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,13 @@ test-browser: build ## walk through Airflow's pages in a real browser, the provi
 
 screenshots: export LOFTY_PICTURES = $(CURDIR)/docs
 screenshots: test-browser ## take the README's pictures anew, into docs/
+
+# A night's work, on all processors. SEED=17 shows the history of one world instead.
+SEEDS = 1000
+FIRST = 0
+simulate: environment ## play SEEDS=1000 worlds from FIRST=0 on: whole tasks, their faults and crashes, in simulated time
+	@AIRFLOW_HOME="$(WORK)/simulate" PYTHONPATH=tests .venv/bin/python -m simulation \
+		$(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST))
 
 check: environment ## check lint rules, formatting and types
 	@echo "==> ruff check"

@@ -1,6 +1,14 @@
-"""What ``airflow.cfg`` says for all tasks: its section ``[lofty]``, described in the provider's metadata."""
+"""
+What Airflow is configured with: its connections, and what ``airflow.cfg`` says for all tasks.
+
+The section ``[lofty]`` is described in the provider's metadata.
+"""
 
 from __future__ import annotations
+
+from airflow.sdk import BaseHook, Connection
+
+from airflow_provider_lofty.exceptions import AirflowException, LoftyConfigurationError
 
 try:
     from airflow.sdk.configuration import conf
@@ -31,3 +39,16 @@ def base_path() -> str:
     """Where the web server's pages begin: the path of ``[api] base_url``, ending in ``/``."""
     _, _, path = (conf.get("api", "base_url", fallback="") or "").partition("://")[2].partition("/")
     return f"/{path.strip('/')}/".replace("//", "/")
+
+
+def named_connection(conn_id: str) -> Connection:
+    """
+    Look a connection up.
+
+    :raises LoftyConfigurationError: when there is none of that name
+    """
+    try:
+        connection: Connection = BaseHook.get_connection(conn_id)
+    except AirflowException as error:
+        raise LoftyConfigurationError(f"the connection {conn_id!r} cannot be read: {error}") from None
+    return connection

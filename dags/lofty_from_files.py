@@ -2,8 +2,8 @@
 Rows of CSV files, all files of a folder in one run.
 
 The folder is the Airflow Variable ``lofty_folder`` (for example ``/data/lofty`` or
-``s3://aws_default@bucket/lofty``). Every run writes a report there; to send what failed, correct its rows in the
-report and give it back as ``path``.
+``s3://aws_default@bucket/lofty``). Every run writes a report there. To send the rows that failed, correct them in the
+report and pass it as ``path``: the others are not sent again.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
-Rows of a warehouse table, every day the rows of the day before.
+Rows of a warehouse table: every day, those of the day before.
 
-The window is the run's data interval. ``CronDataIntervalTimetable`` is what gives a scheduled run one: with a plain
-``schedule="@daily"`` Airflow 3 sets both its ends to the same instant, and the query would find nothing. A run
-triggered by hand has no interval and takes the 24 hours before it.
+The window is the run's data interval. ``CronDataIntervalTimetable`` gives a scheduled run one; with a plain
+``schedule="@daily"`` Airflow 3 sets both of its ends to the same instant, and the query would find nothing. A run that
+is triggered by hand has no interval and takes the last 24 hours.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-Rows of an upstream task that know people only by their e-mail address.
+Rows of an upstream task that identify people only by their e-mail address.
 
-Each distinct address is looked up in Lofty once, at the connection's pace. Where no lead or several leads have it,
-its rows come out as ``invalid`` with the field ``leadId``; ``leads_found`` in the report says why.
+Each distinct address is looked up in Lofty once, at the connection's pace. If no lead has it, or several do, its rows
+end as ``invalid`` with the field ``leadId``; ``leads_found`` in the report says why.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """
-One day's rows in four shards, each a task of its own, sharing Lofty's quota by what its answers say.
+One day's rows in four shards, each a task of its own, which share Lofty's quota by reading its answers.
 
-One task alone uses the whole quota and is simpler: prefer it. Shards are for when the source is too slow for one
-reader, or when a failed part should be run again by itself. Each shard is a half-open window (``start <= t < end``), so
-that no row falls into two of them, and the journal is shared, so that none is sent twice even if it does. The pool
-``lofty`` says how many shards run at once: ``airflow pools set lofty 4 "sends to Lofty"``.
+A single task uses the whole quota and is simpler: prefer it. Shards help when the source is too slow for one reader,
+or when a failed part should be rerun by itself. Each shard is a half-open window (``start <= t < end``), so that no row
+falls into two of them, and the journal is shared, so that none is sent twice even if one did. The pool ``lofty`` limits
+how many shards run at once: ``airflow pools set lofty 4 "sends to Lofty"``.
 """
 
 from __future__ import annotations

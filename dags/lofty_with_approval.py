@@ -1,9 +1,9 @@
 """
-Nothing is sent before somebody has looked: preview → approval → send.
+Nothing is sent before somebody has approved it: preview → approval → send.
 
-The preview reads and checks all rows; its log shows the first requests as they would leave, its tab "Lofty rows" what
-is wrong with which row. Somebody answers in Airflow (the task "approve", Required Actions); a refusal skips the
-sending. The files are read again when they are sent, so have them stay as they were approved.
+The preview reads and checks all rows. Its log shows the first requests as they would be sent, and its tab "Lofty rows"
+what is wrong with which row. Somebody answers in Airflow (the task "approve", Required Actions); a refusal skips the
+sending. The files are read again when they are sent, so do not change them after the approval.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def lofty_with_approval() -> None:
         task_id="approve",
         subject="Send {{ ti.xcom_pull('preview')['would_send'] }} activities to Lofty?",
         body="{{ ti.xcom_pull('preview')['read'] }} rows were read, {{ ti.xcom_pull('preview')['invalid'] }} of them "
-        "are invalid and will not be sent. What is sent cannot be taken back.",
+        "are invalid and will not be sent. What has been sent cannot be undone.",
     )
     preview >> approve >> LoftyAddActivityOperator(task_id="send_to_lofty", **ROWS)
 

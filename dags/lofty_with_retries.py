@@ -1,10 +1,10 @@
 """
-Every row exactly once over tries, runs and Dags: a shared journal, and a wait that follows the cause of a failure.
+Every row exactly once across tries, runs and Dags: a shared journal, and a retry delay that depends on the cause.
 
-``journal_conn_id`` keeps what was sent in a table of the database ``lofty_journal_db``, so that the next run, or
-another Dag, skips what this one has delivered. A retry goes on where the last try stopped: after an outage of Lofty's
-in a quarter of an hour, for a file that has not come yet in five minutes. What a retry cannot mend (invalid rows, a
-refused key) fails at once by itself. ``retry_policy`` needs Airflow 3.3.
+``journal_conn_id`` records what was sent in a table of the database ``lofty_journal_db``, so that the next run, or
+another Dag, skips what this one has delivered. A retry continues where the last try stopped: a quarter of an hour
+after an outage of Lofty, five minutes later when a file is not there yet. What a retry cannot fix (invalid rows, a
+refused key) fails at once, without one. ``retry_policy`` needs Airflow 3.3.
 """
 
 from __future__ import annotations

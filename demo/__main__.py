@@ -2,7 +2,7 @@
 Show the provider at work on this machine: CSV rows → a real Airflow task → a practice Lofty → a report.
 
 Starts the practice Lofty, runs the example Dag ``dags/lofty_from_files.py`` once on the made-up rows of
-``demo/data``, and prints what became of every row. Some rows are bad on purpose.
+``demo/data``, and prints what happened to them. Some rows are bad on purpose.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DELETED_LEAD = 900199999999999
 
 
 def main() -> None:
-    """Run the demo; stay, where somebody is there to look, until Ctrl-C."""
+    """Run the demo; in a terminal, keep the practice Lofty up until Ctrl-C."""
     from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
     settings = SandboxSettings(requests_per_minute=3000, missing_leads=frozenset((DELETED_LEAD,)))
@@ -46,7 +46,7 @@ def say(text: str) -> None:
 
 
 def _prepare(url: str, api_key: str) -> None:
-    """Lay out rows, connection and configuration; Airflow reads all of it from the environment."""
+    """Set up rows, connection and configuration; Airflow reads the last two from the environment."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     shutil.copytree(ROOT / "demo" / "data", FOLDER)
     connection = {
@@ -65,7 +65,7 @@ def _prepare(url: str, api_key: str) -> None:
 
 @contextmanager
 def _output_in(path: Path) -> Iterator[None]:
-    """Keep Airflow's own output, long tracebacks included, in a file; on an error show where it is."""
+    """Keep Airflow's own output, long tracebacks included, in a file; on an error say where it is."""
     sys.stdout.flush()
     before = os.dup(1), os.dup(2)
     with path.open("w") as stream:
@@ -74,7 +74,7 @@ def _output_in(path: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        os.write(before[1], f"==> the Dag could not be run; what Airflow printed is in {path}\n".encode())
+        os.write(before[1], f"==> the Dag could not be run; Airflow's output is in {path}\n".encode())
         raise
     finally:
         sys.stdout.flush()
@@ -109,10 +109,10 @@ def _tell(state: str, summary: dict[str, Any], arrived: int) -> None:
     print("\n    what was wrong, by field and rule:")
     for error, count in Counter(row["lofty_error"] for row in failed).most_common():
         print(f"    {count:>5} × {error}")
-    print(f"\n    every row's fate: {report}\n    the task's log:   {HOME / 'airflow.log'}")
+    print(f"\n    all rows, with their outcomes: {report}\n    the task's log:                {HOME / 'airflow.log'}")
     say(
         "the task is red because bad rows must not go unnoticed; the good ones were delivered all the same. "
-        "Correct the rows in the report, give it back as path=…, and only they are sent"
+        "Correct the rows in the report and pass it as path=…: only those are sent"
         if failed
         else "every row was delivered"
     )

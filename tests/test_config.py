@@ -31,14 +31,14 @@ def test_numbers_stand_in_for_what_the_connection_does_not_say(
 ) -> None:
     configure(monkeypatch, requests_per_minute="120", timeout_seconds=" 7.5 ")
     connect("http://127.0.0.1:1", extra=NOT_SAID)
-    settings = LoftyHook().settings
+    settings = LoftyHook().client.settings
     assert (settings.requests_per_minute, settings.timeout_seconds) == (120, 7.5)
 
 
 def test_the_connection_comes_first(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     configure(monkeypatch, requests_per_minute="120", timeout_seconds="7.5")
     connect("http://127.0.0.1:1", extra={"requests_per_minute": 900, "timeout_seconds": 3})
-    settings = LoftyHook().settings
+    settings = LoftyHook().client.settings
     assert (settings.requests_per_minute, settings.timeout_seconds) == (900, 3)
 
 
@@ -49,7 +49,7 @@ def test_a_wrong_number_is_named_with_its_place(
     configure(monkeypatch, timeout_seconds=value)
     connect("http://127.0.0.1:1", extra=NOT_SAID)
     with pytest.raises(LoftyConfigurationError, match=r"timeout_seconds in \[lofty\] of airflow\.cfg must be"):
-        LoftyHook().settings  # noqa: B018
+        LoftyHook().client.settings  # noqa: B018
 
 
 @pytest.mark.parametrize(

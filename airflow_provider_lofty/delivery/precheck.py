@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 
-from airflow_provider_lofty.lofty.trace import Trace, is_altered
+from airflow_provider_lofty.delivery.matching import is_altered
+from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.spool.spool import PendingRow
 
 SAMPLE_ROWS = 5

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+from airflow_provider_lofty.delivery.matching import NEAR_MILLISECONDS, Match, match
 from airflow_provider_lofty.delivery.precheck import SAMPLE_ROWS, Precheck, looks_like_any
 from airflow_provider_lofty.delivery.recorder import Recorder
 from airflow_provider_lofty.delivery.settling import Doubt, Page, Proof, Settled, Settling
@@ -21,7 +22,7 @@ from airflow_provider_lofty.exceptions import (
 )
 from airflow_provider_lofty.journal.journal import ABANDONED, DELIVERED, REJECTED, Journal, intent_of
 from airflow_provider_lofty.lofty.answers import LEAD_NOT_FOUND, PERMISSION_MISSING
-from airflow_provider_lofty.lofty.trace import NEAR_MILLISECONDS, Match, Trace, match, trace_of_body
+from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.history import PastRow

@@ -19,8 +19,9 @@ from enum import Enum
 from itertools import chain
 from typing import NamedTuple
 
+from airflow_provider_lofty.delivery.matching import Match, is_altered
 from airflow_provider_lofty.journal.journal import Intent
-from airflow_provider_lofty.lofty.trace import Match, Trace, is_altered
+from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.spool.spool import PendingRow, Result
 
 PATIENCE = 10  # so many settle times are the longest wait for any proof

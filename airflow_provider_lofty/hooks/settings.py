@@ -4,72 +4,25 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from ipaddress import ip_address
-from typing import Any
 from urllib.parse import urlsplit
 
 from airflow.sdk import Connection
 from requests import PreparedRequest
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
-from airflow_provider_lofty.hooks.form import AUTH_TYPES, DEFAULT_HOST, FORM_FIELDS, FormField
+from airflow_provider_lofty.hooks.form import FORM_FIELDS, FormField
+from airflow_provider_lofty.lofty.settings import AUTH_TYPES, DEFAULT_HOST, LoftySettings, is_loopback
 
 _REFRESH_URL = "https://crm.lofty.com/api/user-web/oauth/token"  # Lofty's page "OAuth 2.0"
 _SECRETS = ("client_id", "client_secret", "customer_key", "refresh_token")
 _NUMBERS = tuple(field for field in FORM_FIELDS if field.is_number)
 _HTTPS_PORT = 443
-_MOST_AUTHORISED_SECONDS = 10.0
 _NEEDS = {
     "api_key": ("password",),
     "access_token": ("password",),
     "client_credentials": ("client_id", "client_secret", "customer_key"),
     "refresh_token": ("client_id", "client_secret", "refresh_token"),
 }
-
-
-@dataclass(frozen=True)
-class LoftySettings:
-    """
-    What a connection says, checked. Secrets stay out of its ``repr``.
-
-    :param base_url: scheme and host, without a slash at the end
-    :param token_url: where tokens are had; only the OAuth types use it
-    :param password: API key or access token
-    """
-
-    base_url: str
-    auth_type: str
-    token_url: str
-    password: str = field(repr=False)
-    client_id: str = field(repr=False)
-    client_secret: str = field(repr=False)
-    customer_key: str = field(repr=False)
-    refresh_token: str = field(repr=False)
-    requests_per_minute: float | None
-    max_in_flight: int
-    timeout_seconds: float
-    settle_seconds: float
-
-    @property
-    def intent_ttl_seconds(self) -> float:
-        """How long the intent to send a row allows its first byte to leave."""
-        return min(_MOST_AUTHORISED_SECONDS, max(self.settle_seconds / 6, 1.0))
-
-    @property
-    def resumed_settle_seconds(self) -> float:
-        """The settle time of what another process sent, which may still be about to send it."""
-        return max(self.settle_seconds, self.intent_ttl_seconds + self.timeout_seconds)
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What must be read nowhere."""
-        return (self.password, self.client_secret, self.customer_key, self.refresh_token)
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether the server runs on this very machine."""
-        return _is_loopback(self.base_url)
 
 
 def settings_from(connection: Connection, defaults: Mapping[str, str] | None = None) -> LoftySettings:
@@ -86,24 +39,15 @@ def settings_from(connection: Connection, defaults: Mapping[str, str] | None = N
 
 
 def _settings(connection: Connection, defaults: Mapping[str, str]) -> LoftySettings:
-    given = connection.extra_dejson
-    if not isinstance(given, Mapping):
-        raise ValueError("extra must be a JSON object")
-    extra = {key: value for key, value in given.items() if value not in (None, "")}
+    extra = _extra(connection)
     auth_type = str(extra.get("auth_type", "api_key")).strip().lower()
     if auth_type not in AUTH_TYPES:
         raise ValueError(f"auth_type must be one of {', '.join(AUTH_TYPES)}")
-    secrets = {name: clean_secret(name, extra.get(name)) for name in _SECRETS}
-    secrets["password"] = clean_secret("password", connection.password)
-    if auth_type == "client_credentials":
-        secrets["customer_key"] = secrets["customer_key"] or secrets["password"]
-    for name in _NEEDS[auth_type]:
-        if not secrets[name]:
-            named = f"{name}, or the password in its place," if name == "customer_key" else f"{name},"
-            raise ValueError(f"auth_type {auth_type!r} needs {named} which is empty")
+    secrets = _secrets(connection, extra, auth_type)
     base_url = _base_url(connection)
     requests_per_minute, max_in_flight, timeout, settle = (_number(field, extra, defaults) for field in _NUMBERS)
     return LoftySettings(
+        conn_id=connection.conn_id,
         base_url=base_url,
         auth_type=auth_type,
         token_url=_token_url(extra, auth_type, base_url),
@@ -115,10 +59,31 @@ def _settings(connection: Connection, defaults: Mapping[str, str]) -> LoftySetti
     )
 
 
-def clean_secret(name: str, value: Any) -> str:
+def _extra(connection: Connection) -> dict[str, object]:
+    """The extra fields that are not left empty."""
+    given: object = connection.extra_dejson
+    if not isinstance(given, Mapping):
+        raise ValueError("extra must be a JSON object")
+    return {key: value for key, value in given.items() if value not in (None, "")}
+
+
+def _secrets(connection: Connection, extra: Mapping[str, object], auth_type: str) -> dict[str, str]:
+    secrets = {name: clean_secret(name, extra.get(name)) for name in _SECRETS}
+    secrets["password"] = clean_secret("password", connection.password)
+    if auth_type == "client_credentials":
+        secrets["customer_key"] = secrets["customer_key"] or secrets["password"]
+    for name in _NEEDS[auth_type]:
+        if not secrets[name]:
+            needed = f"{name}, or the password in its place," if name == "customer_key" else f"{name},"
+            raise ValueError(f"auth_type {auth_type!r} needs {needed} which is empty")
+    return secrets
+
+
+def clean_secret(name: str, value: object) -> str:
     """
     Take out what cannot be seen (blanks, line ends, U+2028 …), which keys pasted from rich text carry.
 
+    :param name: of the field, for the message
     :raises ValueError: when what is left cannot be an HTTP header
     """
     if value is None:
@@ -128,23 +93,25 @@ def clean_secret(name: str, value: Any) -> str:
         words = words[1:]  # the whole header was pasted
     cleaned = "".join(words)
     if not cleaned.isascii():
-        raise ValueError(f"{name} holds a character that cannot be in an HTTP header; copy it again from Lofty")
+        raise ValueError(f"{name} contains a character that an HTTP header cannot carry; copy it again from Lofty")
     return cleaned
 
 
-def _number(field: FormField, extra: Mapping[str, Any], defaults: Mapping[str, str]) -> float | None:
-    given, told = extra.get(field.name), field.name
+def _number(field: FormField, extra: Mapping[str, object], defaults: Mapping[str, str]) -> float | None:
+    given, name = extra.get(field.name), field.name
     if given is None and field.name in defaults:
-        given, told = defaults[field.name], f"{field.name} in [lofty] of airflow.cfg"
+        given, name = defaults[field.name], f"{field.name} in [lofty] of airflow.cfg"
     given = field.default if given is None else given
     if given is None:
         return None
+    if not isinstance(given, (int, float, str)):
+        raise ValueError(f"{name} must be a number")
     try:
         number = float(given)
-    except (TypeError, ValueError):
-        raise ValueError(f"{told} must be a number") from None
+    except (ValueError, OverflowError):
+        raise ValueError(f"{name} must be a number") from None
     if not field.smallest <= number <= field.largest:
-        raise ValueError(f"{told} must be from {field.smallest:g} to {field.largest:g}")
+        raise ValueError(f"{name} must be from {field.smallest:g} to {field.largest:g}")
     return number
 
 
@@ -153,13 +120,13 @@ def _base_url(connection: Connection) -> str:
     if "://" not in host:
         host = f"{connection.schema if connection.schema in ('http', 'https') else 'https'}://{host}"
     url = _checked_url("host", host)
-    is_usual = url.startswith("https://") and connection.port == _HTTPS_PORT  # the same Lofty with it and without
+    is_usual = url.startswith("https://") and connection.port == _HTTPS_PORT  # the same server with it and without
     if connection.port and not is_usual and not urlsplit(url).port:
         url = url.replace(urlsplit(url).netloc, f"{urlsplit(url).netloc}:{connection.port}", 1)
     return url.removesuffix("/v1.0").removesuffix("/v2.0")
 
 
-def _token_url(extra: Mapping[str, Any], auth_type: str, base_url: str) -> str:
+def _token_url(extra: Mapping[str, object], auth_type: str, base_url: str) -> str:
     if "token_url" in extra:
         return _checked_url("token_url", str(extra["token_url"]).strip())
     if auth_type == "refresh_token":
@@ -170,24 +137,14 @@ def _token_url(extra: Mapping[str, Any], auth_type: str, base_url: str) -> str:
 def _checked_url(name: str, url: str) -> str:
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises ValueError when it is no number
-        PreparedRequest().prepare_url(url, None)  # of host names each Python's urlsplit lets others through
-    except ValueError:  # whose text quotes a part of it
+        parts.port  # noqa: B018 - raises ValueError when it is not a number
+        PreparedRequest().prepare_url(url, None)  # raises it of host names; each Python's urlsplit accepts others
+    except ValueError:  # its text quotes a part of the URL
         parts = urlsplit("")
     if not url.lower().startswith(("http://", "https://")) or not parts.hostname:
         raise ValueError(f"{name} must be a URL such as {DEFAULT_HOST}")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError(f"{name} must hold no user, password, query or fragment")
-    if parts.scheme == "http" and not _is_loopback(url):
-        raise ValueError(f"{name} must begin with https://; plain http would show the key to the network")
+        raise ValueError(f"{name} must not contain a user, password, query or fragment")
+    if parts.scheme == "http" and not is_loopback(url):
+        raise ValueError(f"{name} must begin with https://; plain http would expose the key to the network")
     return url.rstrip("/")
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    mapped = getattr(address, "ipv4_mapped", None)  # of ::ffff:127.0.0.1 Python itself says so from 3.13 on
-    return (mapped or address).is_loopback

@@ -19,8 +19,8 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
 
 from airflow_provider_lofty.journal.journal import ABANDONED, DELIVERED, DOUBTED, REJECTED, WITHDRAWN, Closing, Intent
+from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import MARK_BYTES, TRACE_BYTES, Trace
-from airflow_provider_lofty.rows.values import ACTIVITY_TYPES
 from airflow_provider_lofty.spool.history import FINGERPRINT_BYTES, PastRow
 
 _MOST_ATTEMPTS = 15

@@ -80,6 +80,7 @@ def _engine(hook: Hook) -> Engine:
                 "pool_size": 1,
                 "max_overflow": 0,
                 "pool_pre_ping": True,
+                "pool_reset_on_return": None,  # every use is a transaction, which ends itself
                 "hide_parameters": True,
             }
         )

@@ -18,6 +18,8 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
+JsonObject = dict[str, Any]  # of Lofty, as it came: its fields are not promised
+
 LEAD_NOT_FOUND = 20006
 PERMISSION_MISSING = 200100
 CREDENTIAL_CODES = frozenset((200058, 20004))
@@ -40,10 +42,10 @@ class Meaning(Enum):
 
     DELIVERED = "delivered"
     REJECTED = "refused; not stored"
-    RATE_LIMITED = "refused for its rate; not stored, goes again"
+    RATE_LIMITED = "refused for the rate; not stored, is retried"
     CREDENTIAL_REFUSED = "the credential is refused; not stored"
     MISCONFIGURED = "not for this app, host or path; not stored"
-    NEVER_SENT = "no byte of the request left; goes again"
+    NEVER_SENT = "no byte of the request left; is retried"
     DOUBT = "no trustworthy answer; may be stored"
 
 
@@ -54,6 +56,7 @@ class Answer:
 
     :param status: HTTP status; None when no answer came
     :param headers: names in lower case
+    :param body: as it came, at most 4 MiB
     :param sent: whether the request's first byte had left
     :param failure: when no answer came: the kind of failure, such as ``ReadTimeout``
     """
@@ -65,8 +68,8 @@ class Answer:
     failure: str = ""
 
     @cached_property
-    def json(self) -> Any:
-        """The body as JSON; None when it is none."""
+    def json(self) -> object:
+        """The body as JSON; None when it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -74,7 +77,7 @@ class Answer:
 
     @property
     def is_html(self) -> bool:
-        """Whether this is a page for people, so not Lofty's API speaking."""
+        """Whether this is a page for people, and so not from Lofty's API."""
         return _HTML.match(self.body) is not None or "text/html" in self.headers.get("content-type", "").lower()
 
     @cached_property
@@ -88,10 +91,9 @@ class Answer:
             return None, "an HTML page"
         if isinstance(self.json, dict):
             return _of_object(self.json)
-        if isinstance(self.json, list):  # data, in whose texts anything may stand
+        if isinstance(self.json, list):  # data, whose texts may contain anything
             return None, "a JSON array"
-        said = self.json if isinstance(self.json, str) else self.body.decode("utf-8", "replace")
-        return _of_text(said)
+        return _of_text(self.json if isinstance(self.json, str) else self.body.decode("utf-8", "replace"))
 
     @property
     def lead_id(self) -> int | None:
@@ -99,11 +101,16 @@ class Answer:
         found = self.json.get("leadId") if isinstance(self.json, dict) else None
         return found if type(found) is int else None
 
+    @cached_property
+    def verdict(self) -> Verdict:
+        """What it means as the answer to ``POST /v1.0/leads/{leadId}/activity``."""
+        return _verdict_on(self)
 
-def _of_object(body: dict[str, Any]) -> tuple[int | None, str]:
+
+def _of_object(body: JsonObject) -> tuple[int | None, str]:
     code = body.get("code")
-    said = (body.get("message"), body.get("error"))
-    embedded, text = _of_text(next((message for message in said if isinstance(message, str)), ""))
+    messages = (body.get("message"), body.get("error"))
+    embedded, text = _of_text(next((message for message in messages if isinstance(message, str)), ""))
     if isinstance(code, str) and code.isascii() and code.isdigit():
         code = int(code[:_MOST_CODE_DIGITS])
     return (code if type(code) is int and abs(code) < 10**_MOST_CODE_DIGITS else embedded), text
@@ -178,8 +185,7 @@ _TABLE: tuple[tuple[Callable[[Answer], bool], Meaning], ...] = (
 )
 
 
-def verdict_on(answer: Answer) -> Verdict:
-    """Say what the answer to ``POST /v1.0/leads/{leadId}/activity`` means."""
+def _verdict_on(answer: Answer) -> Verdict:
     meaning = next(meaning for fits, meaning in _TABLE if fits(answer))
     if meaning is Meaning.DELIVERED:
         return Verdict(meaning, answer.status, lead_id=answer.lead_id)

@@ -2,7 +2,8 @@
 What goes into the ``Authorization`` header, and how it is renewed.
 
 An API key goes as ``token <key>``, every OAuth access token as ``Bearer <token>`` (Lofty's page "Authentication").
-Authlib speaks OAuth; its requests leave through the hook's one door, like all others.
+Authlib speaks OAuth; its requests leave through :class:`~airflow_provider_lofty.lofty.session.LoftySession`, like all
+others.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ import base64
 import re
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
-from airflow.sdk.log import mask_secret
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.requests_client.oauth2_session import OAuth2ClientAuth
 from authlib.oauth2.client import OAuth2Client
@@ -21,8 +21,7 @@ from requests import HTTPError, PreparedRequest, Response
 from requests.auth import AuthBase
 
 from airflow_provider_lofty.exceptions import LoftyCredentialRefused
-from airflow_provider_lofty.hooks.settings import LoftySettings
-from airflow_provider_lofty.lofty.answers import KEY_AS_BEARER
+from airflow_provider_lofty.lofty.settings import LoftySettings
 
 _ASSUMED_LIFETIME_SECONDS = 3600.0
 _LONGEST_LEEWAY_SECONDS = 60.0
@@ -37,12 +36,13 @@ _OAUTH_CODES = frozenset(  # RFC 6749, section 5.2
         "invalid_scope",
     )
 )
-# What Authlib raises for a refusal, and for JSON that is no token.
+# What Authlib raises for a refusal, and for JSON that is not a token.
 _NO_TOKEN = (AuthlibBaseError, HTTPError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 
 _THIRD_PART = {"client_credentials": "customer_key, or the password in its place", "refresh_token": "refresh_token"}
 
-PostForm = Callable[[str, dict[str, str], dict[str, str], Any], Response]
+PostForm = Callable[[str, dict[str, str], dict[str, str], AuthBase], Response]
+Mask = Callable[[str], object]
 
 
 class Credential(Protocol):
@@ -53,33 +53,33 @@ class Credential(Protocol):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The key or token that the header holds, and what else was got with it: to be read nowhere."""
+        """The key or token that the header holds, and what else was obtained with it: must appear nowhere."""
 
     def renew(self, refused: str) -> bool:
-        """After this header was refused: whether another one is there to try now."""
+        """After this header was refused: whether there is another one to try now."""
 
 
-def credential_from(settings: LoftySettings, post_form: PostForm, clock: Callable[[], float]) -> Credential:
+def credential_from(settings: LoftySettings, post_form: PostForm, clock: Callable[[], float], mask: Mask) -> Credential:
     """
     Make the credential that a connection asks for.
 
     :param post_form: sends a token request: URL, form, headers, requests' ``auth``
     :param clock: monotonic seconds
+    :param mask: keeps a secret out of logs from then on
     """
-    if settings.auth_type == "api_key":
-        return FixedCredential(f"token {settings.password}")
-    if settings.auth_type == "access_token":
-        return FixedCredential(f"Bearer {settings.password}")
-    return RenewedToken(settings, post_form, clock)
+    if settings.auth_type in ("api_key", "access_token"):
+        mask(settings.password)
+        return FixedCredential("token" if settings.auth_type == "api_key" else "Bearer", settings.password)
+    return RenewedToken(settings, post_form, clock, mask)
 
 
 def masked_header(settings: LoftySettings) -> str:
-    """What a header of this connection looks like to people."""
+    """The header as it may be shown to people."""
     return "token ***" if settings.auth_type == "api_key" else "Bearer ***"
 
 
 class HeaderAuth(AuthBase):
-    """Sets the header; without an ``auth``, requests would put a password from ~/.netrc in its place."""
+    """Sets the header; without an ``auth``, requests would use a password from ~/.netrc instead."""
 
     def __init__(self, value: str) -> None:
         self._value = value
@@ -90,18 +90,18 @@ class HeaderAuth(AuthBase):
 
 
 class FixedCredential:
-    """An API key, or an access token that nobody here can renew."""
+    """An API key, or an access token that cannot be renewed here."""
 
-    def __init__(self, header: str) -> None:
-        mask_secret(header.partition(" ")[2])
-        self._header = header
+    def __init__(self, scheme: str, secret: str) -> None:
+        self._scheme = scheme
+        self._secret = secret
 
     def header(self) -> str:
-        return self._header
+        return f"{self._scheme} {self._secret}"
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        return (self._header.partition(" ")[2],)
+        return (self._secret,)
 
     def renew(self, refused: str) -> bool:
         return False
@@ -109,16 +109,17 @@ class FixedCredential:
 
 class RenewedToken:
     """
-    An access token that is had from Lofty, renewed before it expires and once after it was refused.
+    An access token obtained from Lofty, renewed before it expires and once after it was refused.
 
     A refresh token that Lofty replaces is used from then on, in this process: a task cannot save it to the
     connection.
     """
 
-    def __init__(self, settings: LoftySettings, post_form: PostForm, clock: Callable[[], float]) -> None:
+    def __init__(self, settings: LoftySettings, post_form: PostForm, clock: Callable[[], float], mask: Mask) -> None:
         self._settings = settings
         self._post_form = post_form
         self._clock = clock
+        self._mask = mask
         self._lock = threading.Lock()
         self._refresh_token = settings.refresh_token
         self._header = ""
@@ -127,14 +128,8 @@ class RenewedToken:
             self._header, self._renew_at = f"Bearer {settings.password}", float("inf")
         pair = f"{settings.client_id}:{settings.client_secret}".encode()
         self._basic = base64.b64encode(pair).decode()
-        for secret in (
-            settings.client_secret,
-            settings.customer_key,
-            settings.refresh_token,
-            settings.password,
-        ):
-            _mask(secret)
-        _mask(self._basic)
+        for secret in filter(None, (*settings.secrets, self._basic)):
+            mask(secret)
 
     def header(self) -> str:
         with self._lock:
@@ -156,9 +151,9 @@ class RenewedToken:
         token = self._ask()
         access_token = token.get("access_token")
         if not isinstance(access_token, str) or not _TOKEN.fullmatch(access_token):
-            raise LoftyCredentialRefused("Lofty's token endpoint gave no access token; check client_id, "
+            raise LoftyCredentialRefused("Lofty's token endpoint returned no access token; check client_id, "
                                          "client_secret and the customer_key or refresh_token")  # fmt: skip
-        _mask(access_token)
+        self._mask(access_token)
         self._header = f"Bearer {access_token}"
         lifetime = _seconds(token.get("expires_in"))
         self._renew_at = self._clock() + lifetime - min(_LONGEST_LEEWAY_SECONDS, lifetime / 10)
@@ -166,9 +161,9 @@ class RenewedToken:
             refresh_token = token.get("refresh_token")
             if isinstance(refresh_token, str) and refresh_token:
                 self._refresh_token = refresh_token
-                _mask(refresh_token)
+                self._mask(refresh_token)
 
-    def _ask(self) -> dict[str, Any]:
+    def _ask(self) -> dict[str, object]:
         settings = self._settings
         try:
             if settings.auth_type == "client_credentials":
@@ -188,7 +183,7 @@ class RenewedToken:
 
     def _client(self, method: str) -> OAuth2Client:
         return _TokenClient(
-            _TokenDoor(self._post_form), self._settings.client_id, self._settings.client_secret,
+            _TokenSender(self._post_form), self._settings.client_id, self._settings.client_secret,
             token_endpoint_auth_method=method,
         )  # fmt: skip
 
@@ -197,35 +192,14 @@ class _TokenClient(OAuth2Client):  # type: ignore[misc]
     client_auth_class = OAuth2ClientAuth
 
 
-class _TokenDoor:
+class _TokenSender:
     """The only part of a requests session that Authlib's client uses."""
 
     def __init__(self, post_form: PostForm) -> None:
         self._post_form = post_form
 
-    def post(self, url: str, *, data: dict[str, str], headers: dict[str, str], auth: Any) -> Response:
+    def post(self, url: str, *, data: dict[str, str], headers: dict[str, str], auth: AuthBase) -> Response:
         return self._post_form(url, data, headers, auth)
-
-
-def advice_on_refusal(auth_type: str, code: int | None) -> str:
-    """
-    Say what to do about a credential that Lofty refused.
-
-    :param code: Lofty's own, where its answer has one
-    """
-    if code == KEY_AS_BEARER and auth_type == "access_token":
-        return (
-            "this is the answer to an API key sent as a Bearer token. If the connection's password is an API key, set "
-            "auth_type to api_key"
-        )
-    if auth_type == "api_key":
-        return (
-            "check that the connection's password is a current API key (Lofty: Settings > Integrations > API); for an "
-            "OAuth access token set auth_type to access_token"
-        )
-    if auth_type == "access_token":
-        return "the access token is wrong or has expired; auth_type refresh_token renews it"
-    return "the token that client_id and client_secret gave is not accepted"
 
 
 def _refusal(error: Exception) -> str:
@@ -234,14 +208,11 @@ def _refusal(error: Exception) -> str:
     return code if isinstance(code, str) and code in _OAUTH_CODES else f"its answer: {type(error).__name__}"
 
 
-def _seconds(value: Any) -> float:
+def _seconds(value: object) -> float:
+    if not isinstance(value, (int, float, str)):
+        return _ASSUMED_LIFETIME_SECONDS
     try:
         seconds = float(value)
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return _ASSUMED_LIFETIME_SECONDS
     return seconds if 0 < seconds < 10**9 else _ASSUMED_LIFETIME_SECONDS
-
-
-def _mask(secret: str) -> None:
-    if secret:
-        mask_secret(secret)

@@ -1,10 +1,10 @@
 """
 When the next request may go, and how many may be on their way.
 
-Requests leave evenly spaced, never in bursts. The pace starts at the author's cap, else at 60 a minute. Where Lofty
-names its limit, each window is used to its end and shared with whoever else uses it, as
-:mod:`window <airflow_provider_lofty.lofty.window>` tells; where it does not, the pace grows slowly and is halved after
-a refusal. Nothing ever makes it faster than the cap. After a refusal for the rate nothing goes until the window turns.
+Requests leave evenly spaced, never in bursts. The pace starts at the author's cap, or at 60 a minute without one. Where
+Lofty states its limit, each window is used to its end and shared with whoever else uses it
+(:mod:`window <airflow_provider_lofty.lofty.window>`); where it does not, the pace grows slowly and is halved after a
+refusal. Nothing ever makes it faster than the cap. After a refusal for the rate nothing is sent until the window turns.
 
 All times are in seconds; clock and chance are arguments.
 """
@@ -20,7 +20,7 @@ from airflow_provider_lofty.lofty.window import WINDOW_SECONDS, ResetUnit, Windo
 
 START_REQUESTS_PER_MINUTE = 60.0
 MOST_WITHOUT_HEADERS = 100.0
-MOST_LIMIT = 10**6  # faster than anyone is
+MOST_LIMIT = 10**6  # requests a minute; no client is faster
 _LARGEST_SENSE = 10**9
 _LEAST_PACE = 1.0
 _GROWTH = 3.0  # requests a minute, each minute
@@ -48,7 +48,7 @@ class Ticket(NamedTuple):
 
 class Pacer:
     """
-    Hands out the times at which requests to one endpoint may go. Safe to share between threads.
+    Hands out the times at which requests to one endpoint may leave. Safe to share between threads.
 
     :param requests_per_minute: the author's cap; None when there is none
     :param clock: monotonic seconds
@@ -80,18 +80,18 @@ class Pacer:
 
     @property
     def requests_per_minute(self) -> float:
-        """The pace in force."""
+        """The pace in force, in requests a minute."""
         with self._lock:
             return 60.0 / max(self._interval(), 60.0 / MOST_LIMIT)
 
     @property
     def knows_limit(self) -> bool:
-        """Whether Lofty has named its limit."""
+        """Whether Lofty has stated its limit."""
         return self._window.limit is not None
 
     @property
     def limit(self) -> float | None:
-        """Requests a minute that Lofty has named as its limit."""
+        """The limit that Lofty has stated, in requests a minute; None until it has."""
         limit = self._window.limit
         return None if limit is None else limit * WINDOW_SECONDS / self._window.length
 
@@ -102,7 +102,7 @@ class Pacer:
 
     @property
     def is_full(self) -> bool:
-        """Whether as many are on their way as the server takes at once."""
+        """Whether as many are on their way as the server takes at once, as far as is known."""
         return self._begun - self._ended >= self._most_in_flight
 
     def delay(self) -> float:
@@ -111,7 +111,7 @@ class Pacer:
             return self._next_turn() - self._clock()
 
     def reserve(self) -> float:
-        """Take the next turn; tell how many seconds away it is."""
+        """Take the next turn, and say how many seconds away it is."""
         with self._lock:
             now = self._clock()
             self._turn = max(self._next_turn(), now)
@@ -119,7 +119,7 @@ class Pacer:
             return self._turn - now
 
     def give_back(self) -> None:
-        """A turn that was taken is not used: no request leaves."""
+        """Return a turn that was taken: no request leaves."""
         with self._lock:
             self._taken -= 1
 
@@ -139,13 +139,13 @@ class Pacer:
                 self._pace = max(self._pace, limit)
 
     def begin(self) -> Ticket:
-        """A request leaves now, in its turn."""
+        """Note that a request leaves now, in its turn."""
         with self._lock:
             self._begun += 1
             return Ticket(self._begun - 1, self._clock(), self._begun - 1 - self._ended)
 
     def passed(self, ticket: Ticket) -> None:
-        """Learn that a request is over whose answer tells nothing of this endpoint, or that got none."""
+        """Note that a request is over whose answer says nothing of this endpoint, or that got none."""
         with self._lock:
             self._ended += 1
             self._window.unanswered()
@@ -159,7 +159,7 @@ class Pacer:
         :param headers: of the answer, names in lower case
         :param server_time: seconds since the epoch, by the server's clock where it says so
         :param is_refused: for the rate
-        :return: the limit that the answer names
+        :return: the limit that the answer states, in requests a window
         """
         limit = number_in(headers.get("x-ratelimit-limit"))
         limit = min(limit, MOST_LIMIT) if limit is not None and 1 <= limit <= _LARGEST_SENSE else None

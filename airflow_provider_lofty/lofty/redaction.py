@@ -1,8 +1,8 @@
 """
-What is private is not told.
+What is private stays out of logs and lineage.
 
-Words of a server are made fit for logs: what was sent, addresses, numbers and credentials are taken out. Parameters
-are kept out of lineage.
+From the words of a server everything is removed that was sent, and every address, number and credential. Parameters of
+a query are kept out of lineage.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _SHORTEST_PART = 6
 
 def redact(message: str, values: Iterable[str]) -> str:
     """
-    Take these values out of a message, and whatever looks like an address, a phone number or quoted JSON.
+    Remove these values from a message, and whatever looks like an address, a phone number or quoted JSON.
 
-    :param values: what must not be read in it, in any case
+    :param values: what must not appear in it, in upper or lower case
     """
     message = re.split(r"[{\[<]", message, maxsplit=1)[0]
     return _PERSONAL.sub(_GAP, without_values(message, values))
 
 
 def without_values(message: str, values: Iterable[str]) -> str:
-    """Take only these values out of a message, whole or in part."""
+    """Remove only these values from a message, whole or in part."""
     message = " ".join(message.split())
     for value in sorted({" ".join(value.split()) for value in values}, key=len, reverse=True):
         if len(value) >= _SHORTEST:
@@ -40,7 +40,7 @@ def without_values(message: str, values: Iterable[str]) -> str:
 
 
 def _without_parts(message: str, value: str) -> str:
-    """Take out what a server quoted in part only, or cut off."""
+    """Remove what a server quoted in part only, or cut off."""
     kept, start = [], 0
     while start < len(message):
         end = start + _SHORTEST_PART
@@ -62,7 +62,7 @@ def texts_of(body: bytes) -> Iterator[str]:
     yield from _texts(activity)
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -3,8 +3,8 @@ HTTP connections that know whether a request's first byte has left, and that kee
 
 Exception types cannot tell "never sent" from "sent and lost": proxies and TLS raise the same classes before and
 after. So the connection itself notes the moment at which the request line goes out, after TCP, proxy ``CONNECT``
-and TLS. And since requests' timeout is one per read, a server that answers a byte at a time would be waited for
-without end; here each read may only take what is left of the whole request's time.
+and TLS. And since the timeout of requests is one for each read, it would wait without end for a server that answers a
+byte at a time; here each read may only take what is left of the whole request's time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _IDLE_SECONDS = 2.0  # a server may be closing an older connection at this very 
 _LONGEST_BODY = 4 * 2**20
 _CHUNK = 2**16
 
-# Kinds of failure that the type of an exception does not tell; all others are named by that type.
+# Kinds of failure that the type of an exception does not show; all others are named by that type.
 NAME_NOT_FOUND = "host name not found"
 NAME_INVALID = "invalid host name"
 CERTIFICATE_OF_ANOTHER = "certificate for another host"
@@ -45,12 +45,17 @@ _NOT_VALID_NOW = frozenset((9, 10))
 
 
 class _ProxyRefusal(OSError):
-    """A proxy answered CONNECT, and did not connect."""
+    """A proxy answered CONNECT and did not connect."""
 
 
 @dataclass
 class _Exchange:
-    """One request on its way: when it must start and be over, and whether its first byte has left."""
+    """
+    One request on its way, and whether its first byte has left.
+
+    :param deadline: when it must be over, by the clock
+    :param start_before: when its first byte must have left, by the clock
+    """
 
     deadline: float
     start_before: float
@@ -59,13 +64,13 @@ class _Exchange:
 
     def start(self) -> None:
         if self.clock() > self.start_before:
-            raise TimeoutError("it is too late to begin")
+            raise TimeoutError("too late to begin")
         self.started = True
 
     def seconds_left(self) -> float:
         left = self.deadline - self.clock()
         if left <= 0:
-            raise TimeoutError("the request's total time is over")
+            raise TimeoutError("the request's total time is up")
         return left
 
 
@@ -81,7 +86,7 @@ def _now() -> float:
 class _DeadlineReader(io.RawIOBase):
     """Reads a socket, each time for no longer than the exchange has left."""
 
-    def __init__(self, sock: Any, exchange: _Exchange) -> None:
+    def __init__(self, sock: socket.socket, exchange: _Exchange) -> None:
         self._socket = sock
         self._exchange = exchange
         self._stream = sock.makefile("rb", buffering=0)
@@ -100,8 +105,10 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class _DeadlineResponse(HTTPResponse):
-    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
+    def __init__(
+        self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
+    ) -> None:
+        super().__init__(sock, debuglevel, method, url)
         exchange = _current.get()
         if exchange is not None:
             self.fp.close()
@@ -109,18 +116,18 @@ class _DeadlineResponse(HTTPResponse):
 
 
 class _Watched(HTTPConnection):
-    """Notes when a request starts and when the connection was last of use."""
+    """Notes when a request starts, and when the connection was last used."""
 
     last_used = 0.0
 
-    def putrequest(self, *args: Any, **kwargs: Any) -> None:
+    def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:
         if self.sock is None:
             self.connect()
         exchange = _current.get()
         if exchange is not None:
             self.sock.settimeout(exchange.seconds_left())
             exchange.start()
-        super().putrequest(*args, **kwargs)
+        super().putrequest(method, url, skip_host, skip_accept_encoding)
 
     def getresponse(self) -> Any:
         response = super().getresponse()
@@ -135,13 +142,13 @@ class _WatchedTLS(_Watched, HTTPSConnection):
         try:
             super()._tunnel()
         except OSError as error:
-            if type(error) is OSError:  # no time-out and no reset: what http.client raises for the proxy's answer
+            if type(error) is OSError:  # neither a time-out nor a reset: http.client raises it for the proxy's answer
                 raise _ProxyRefusal from None
             raise
 
 
 class _FreshPool(HTTPConnectionPool):
-    """Hands out no connection that lay idle: closed here, it is opened anew through proxy and TLS."""
+    """Reuses no connection that lay idle: closed here, it is opened anew through proxy and TLS."""
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection: Any = super()._get_conn(timeout)
@@ -204,10 +211,10 @@ def exchange(
     clock: Callable[[], float] = time.monotonic,
 ) -> Answer:
     """
-    Send one request and read its whole answer; whatever happens is told in the :class:`Answer`.
+    Send one request and read its whole answer; whatever happens is reported in the :class:`Answer`.
 
     :param timeout_seconds: for everything from connecting to the last byte
-    :param start_before: when the first byte must have left, by the clock; later nothing is sent
+    :param start_before: when the first byte must have left, by the clock; after that nothing is sent
     :param clock: monotonic seconds
     """
     current = _Exchange(clock() + timeout_seconds, start_before, clock)
@@ -236,7 +243,7 @@ def _read(response: requests.Response) -> bytes:
 
 
 def as_response(answer: Answer) -> requests.Response:
-    """Make what requests would have returned, of status and body, for libraries that want it."""
+    """Make what requests would have returned, of status and body only, for libraries that need it."""
     response = requests.Response()
     response.status_code = answer.status or 0
     response._content = answer.body

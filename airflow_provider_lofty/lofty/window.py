@@ -1,10 +1,10 @@
 """
-Lofty's rate window, as its three headers tell of it: how many requests are left, and when it turns.
+Lofty's rate window, as three headers of its answers show it: how many requests are left, and when it turns.
 
 The headers are ``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset`` (Lofty's page "Rate limits"). The page contradicts
-itself about the unit of Reset, so the unit is learned. When a window turns is told by Reset, and better by the answers:
-Remaining goes up. All times are in seconds of a monotonic clock, and are the times at which requests left here: what is
-on its way takes about equally long for all of them, so nothing has to be known of the way.
+itself about the unit of Reset, so the unit is learned. Reset says when a window turns; that Remaining goes up says it
+better. All times are in seconds of a monotonic clock, and are the times at which requests left here: their way to Lofty
+takes about equally long for all of them, so its length need not be known.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ WINDOW_SECONDS = 60.0
 _EPOCH_MILLISECONDS = 10**12
 _EPOCH_SECONDS = 10**9
 _MOST_SECONDS_LEFT = 120
-_CLOCKS_APART = 5.0
+_CLOCKS_APART = 5.0  # a Reset that lies so far back still means now
 _LONG_ENOUGH = 1.5  # between two values, to see whether they count seconds or milliseconds
 _LONGEST_BIAS = 2.0
 _SHORTEST_WINDOW = 0.5
 _PERIODS_APART = 0.2
-_MOST_EMPTY = 3
-_SPARE_SHARE = 0.01  # of a window, left to what the clocks get wrong
+_MOST_EMPTY = 3  # successes in a row with nothing left; after more of them Remaining is not believed
+_SPARE_SHARE = 0.01  # of a window, left unused: the clocks are never quite right
 _SPARE_SHARE_AMONG_OTHERS = 0.02
 _MEMORY_SHARE = 0.1  # of a window: how long others' requests are remembered
-_LEAST_SHARE = 1 / 32
+_LEAST_SHARE = 1 / 32  # of the requests: others never crowd this process out
 
 
 def number_in(value: str | None) -> float | None:
@@ -39,10 +39,10 @@ def number_in(value: str | None) -> float | None:
 
 class ResetUnit:
     """
-    Learns in what unit a host writes Reset: epoch or time left, seconds or milliseconds.
+    Learns in what unit a host writes Reset: time since the epoch or time left, in seconds or milliseconds.
 
-    From 10**12 on it is epoch milliseconds, from 10**9 on epoch seconds, above 120 milliseconds left. What is less may
-    be either, until one larger value was seen, or two that differ by as much as the clock does.
+    From 10**12 on it is epoch milliseconds, from 10**9 on epoch seconds, above 120 milliseconds left. A smaller number
+    may be either, until a larger one has been seen, or two that differ by as much as the clock does.
     """
 
     def __init__(self) -> None:
@@ -55,8 +55,9 @@ class ResetUnit:
         Read the header.
 
         :param sent: when its request left
+        :param value: the header, if there is one
         :param server_time: seconds since the epoch by the server's clock, or by ours where it does not say
-        :return: None when it makes no sense, or not yet
+        :return: None when it makes no sense, or its unit is not known yet
         """
         number = number_in(value)
         if number is None:
@@ -81,7 +82,12 @@ class ResetUnit:
             self._seen = number, sent
 
     def seconds_to_wait(self, value: str | None, sent: float, server_time: float) -> float | None:
-        """Read the header of a refusal; while the unit is open, try milliseconds, and learn when that was too short."""
+        """
+        Read the header of a refusal, after which one has to wait for something.
+
+        While the unit is unknown milliseconds are tried: too short a wait costs one more refusal, too long a one a
+        minute. A second refusal shows that it was seconds.
+        """
         left = self.seconds_left(value, sent, server_time)
         number = number_in(value)
         if left is not None or number is None or number > _MOST_SECONDS_LEFT:
@@ -97,8 +103,8 @@ class Window:
     """
     What is known of the window in force, from the answers of this process.
 
-    Requests are counted by number, in the order they leave: an answer tells what was left when its request was
-    counted, and those that left after it have taken more.
+    Requests are numbered in the order they leave: an answer says what was left when its request was counted, and those
+    that left after it have used more.
     """
 
     def __init__(self) -> None:
@@ -127,17 +133,20 @@ class Window:
         Learn from an answer.
 
         :param number: of its request, counted from 0
-        :param left: what Reset says
-        :param in_flight: other requests on their way: they may be counted in another order than they left
+        :param sent: when its request left
+        :param limit: requests a window, as the answer says
+        :param remaining: of them, as the answer says
+        :param left: seconds until the window turns, as Reset says
+        :param in_flight: other requests on their way: Lofty may count them in another order than they left
         """
         self.limit = limit
         if remaining is None or number <= self._number:
             return
         self._empty_in_a_row = 0 if remaining else self._empty_in_a_row + 1
         self._largest_left = max(self._largest_left, left or 0.0)
-        if self._empty_in_a_row > _MOST_EMPTY:  # it says so always
+        if self._empty_in_a_row > _MOST_EMPTY:  # this host always says so
             return
-        if self._largest_left < _LONG_ENOUGH:  # it is always said to be over
+        if self._largest_left < _LONG_ENOUGH:  # this host always says that the window is over
             left = None
         end = None if left is None else sent + left
         if self._number < 0:
@@ -153,7 +162,7 @@ class Window:
             self.ends = self._shown_end + self._bias
 
     def refused(self, number: int, sent: float, limit: float, left: float | None) -> None:
-        """Learn that nothing was left; a refusal does not tell whether the window has turned."""
+        """Learn that nothing was left; a refusal does not show whether the window has turned."""
         self.limit = limit
         if number <= self._number:
             return
@@ -165,7 +174,7 @@ class Window:
             self.ends = self._shown_end + self._bias
 
     def unanswered(self) -> None:
-        """Learn that a request got no answer that tells of this window: it may have been counted, or not."""
+        """Learn that a request got no answer that says anything of this window: it may have been counted, or not."""
         self._unsure += 1
 
     def _has_turned(self, number: int, remaining: float, end: float | None, in_flight: int) -> bool:
@@ -179,7 +188,7 @@ class Window:
         """
         A new window began between the newest answer's request and this one.
 
-        What Reset says is rounded, and the clocks differ: so it is learned how far off it is.
+        Reset is rounded and the clocks differ, so its error is learned as well.
         """
         expected = self.ends if self._expected_end is None else self._expected_end
         if expected is not None and end is not None and (sent < expected or self._sent > expected):
@@ -189,18 +198,20 @@ class Window:
         if end is not None and since > (end - sent) / 2:  # it has just begun, so what is left is all of it
             self._learn_length(end - sent)
         elif end is None and self._turned_at is not None:
-            self._learn_length(since / max(round(since / self.length), 1))  # one that nobody used may have passed
+            self._learn_length(
+                since / max(round(since / self.length), 1)
+            )  # windows in which nothing was sent may have passed
         self._turned_at, self._shown_end, self._begun_at_end = sent, end, None
         self.ends = sent + self.length if end is None else None
 
     def _learn_length(self, period: float) -> None:
-        """Two that agree are believed."""
+        """Believe a period once two in a row agree: the first one seen may have been cut short."""
         if abs(period - self._period) <= _PERIODS_APART * period and period > _SHORTEST_WINDOW:
             self.length, self._has_learned_length = period, True
         self._period = period
 
     def _go_on(self, number: int, sent: float, remaining: float, end: float | None) -> None:
-        """The window is the one that it was."""
+        """The window is still the same."""
         if self._begun_at_end is not None and self.ends is not None and sent >= self.ends:  # it was not over yet
             self._begun_at_end = max(self._begun_at_end, number + 1)
         elif self._begun_at_end is None:
@@ -217,13 +228,13 @@ class Window:
 
     @property
     def _share(self) -> float:
-        """What part of all requests is sent from here."""
+        """Which part of all requests is sent from here."""
         total = self._mine + self._others
         return max(self._mine / total, _LEAST_SHARE) if total else 1.0
 
     @property
     def is_certain(self) -> bool:
-        """Whether what it holds is known from an answer, not only expected."""
+        """Whether its budget is known from an answer, and not only expected."""
         return self._number >= 0 and self._begun_at_end is None
 
     def budget(self, now: float, begun: int) -> float:
@@ -239,7 +250,7 @@ class Window:
         return self._remaining - (begun - self._number - 1) - self._others * max(now - self._sent, 0.0)
 
     def _pass(self, turn: float, begun: int) -> None:
-        """Count anew when the window is over, as far as is known; the answers will tell whether it was."""
+        """Start counting anew when the window should be over; the answers will show whether it was."""
         if self.ends is None:
             return
         if self._begun_at_end is None and turn >= self.ends:
@@ -250,17 +261,18 @@ class Window:
 
     def interval(self, turn: float, begun: int) -> float:
         """
-        How long after a turn the next one is, so that the window is used evenly and to its end.
+        Say how long after a turn the next one is, so that the window is used evenly and to its end.
 
         :param turn: when the newest request leaves
         :param begun: how many there are with it
+        :return: seconds
         """
         limit = self.limit or 1.0
         self._pass(turn, begun)
         nominal = self.length / limit
         is_shared = self._others > self._mine * _SPARE_SHARE_AMONG_OTHERS
-        refuse_overwriting = math.floor(limit * (_SPARE_SHARE_AMONG_OTHERS if is_shared else _SPARE_SHARE))
-        budget = self.budget(turn, begun) - refuse_overwriting
+        spare = math.floor(limit * (_SPARE_SHARE_AMONG_OTHERS if is_shared else _SPARE_SHARE))
+        budget = self.budget(turn, begun) - spare
         if self.ends is None:
             left = self._sent + self.length - turn
             return max(nominal * (1 + _SPARE_SHARE_AMONG_OTHERS), left if budget < 1 else 0.0)

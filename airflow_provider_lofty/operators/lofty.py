@@ -26,8 +26,8 @@ from airflow_provider_lofty.journal.task_state import TaskStateJournal
 from airflow_provider_lofty.links import LoftyReportLink
 from airflow_provider_lofty.lofty.redaction import unlisted
 from airflow_provider_lofty.report.writer import Report, report_file
-from airflow_provider_lofty.rows.builder import Mapping as RowMapping
 from airflow_provider_lofty.rows.columns import MappingError
+from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.run.ingest import Ingest
 from airflow_provider_lofty.run.policy import Limit
@@ -245,7 +245,7 @@ class LoftyAddActivityOperator(BaseOperator):
         with closing(self._journal(context, hook)) as journal:
             ti: Any = context.get("ti")
             self._run = run = Run(
-                policy, hook, journal, report, self.log, publisher,
+                policy, hook.client, journal, report, self.log, publisher,
                 is_later_try=getattr(ti, "try_number", 1) > 1, deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers,
             )  # fmt: skip
@@ -321,7 +321,7 @@ class LoftyAddActivityOperator(BaseOperator):
             source=_digest(*self._scope(hook), *self._source_names()),
             place=place,
             max_tries=getattr(context.get("ti"), "max_tries", None),
-            stale_seconds=hook.settings.resumed_settle_seconds,
+            stale_seconds=hook.client.settings.resumed_settle_seconds,
             clock=self._clock,
             now=self._now,
         )
@@ -329,7 +329,7 @@ class LoftyAddActivityOperator(BaseOperator):
     def _scope(self, hook: LoftyHook) -> list[Any]:
         """Name what identities are told apart by: which Lofty, and which key."""
         key = [self.unique_key] if isinstance(self.unique_key, str) else list(self.unique_key or ())
-        return [hook.host, key]
+        return [hook.client.host, key]
 
     def _source_names(self) -> list[Any]:
         """Name where rows come from: the same on every try, another for another table."""

@@ -22,8 +22,8 @@ from typing import IO, Any
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
-from airflow_provider_lofty.rows.files import LOCAL_PROTOCOLS, storage_path
 from airflow_provider_lofty.rows.report_format import NUL_STAND_IN, SUSPECTS, defused
+from airflow_provider_lofty.rows.storage import LOCAL_PROTOCOLS, storage_path
 from airflow_provider_lofty.spool.codec import plain_decimal
 from airflow_provider_lofty.spool.spool import ErrorGroup, ReportRow, Spool
 

@@ -1,17 +1,22 @@
 """
-How column names and the names that a Dag author writes find Lofty's fields: whatever their case, underscores and dots.
+How column names, and the names that a Dag author writes, find Lofty's fields: regardless of case, underscores and dots.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
-from airflow_provider_lofty.rows.values import FIELDS, kind_of
+from airflow_provider_lofty.lofty.fields import FIELDS
+from airflow_provider_lofty.rows.report_format import REPORT_PREFIX
+from airflow_provider_lofty.rows.values import kind_of
 
 LISTING = "listing"
 FIELDS_BY_PATH = {field.name: field for field in FIELDS}
+
+RowFunction = Callable[[dict[str, Any]], object]
+Value = TypeVar("Value")
 
 
 class MappingError(ValueError):
@@ -26,11 +31,17 @@ def normalise(name: str) -> str:
 FIELDS_BY_NAME = {normalise(field.name): field for field in FIELDS}
 
 
-def by_field(given: Mapping[str, Any], argument: str, *, objects: bool = False) -> dict[str, Any]:
-    """Bring the names a Dag author wrote to the fields' own names."""
+def by_field(given: Mapping[str, Value], argument: str, *, objects: bool = False) -> dict[str, Value]:
+    """
+    Replace the names that a Dag author wrote with the fields' own names.
+
+    :param argument: what the author wrote them in, for the message
+    :param objects: whether ``listing`` as a whole may be named
+    :raises MappingError: for a name that is not a field, could be two fields, or is there twice
+    """
     if not isinstance(given, Mapping):
         raise MappingError(f"{argument} must be a dict, not {kind_of(given)}")
-    named: dict[str, Any] = {}
+    named: dict[str, Value] = {}
     for name, value in ((str(name), value) for name, value in given.items()):
         if objects and normalise(name) == LISTING:
             path = LISTING
@@ -52,7 +63,94 @@ def _field_named(name: str, argument: str) -> str:
 
 
 def closest(name: str, names: Iterable[str]) -> str:
-    """End a sentence about an unknown name with the one that was perhaps meant."""
+    """End a sentence about an unknown name with the one that may have been meant."""
     by_normal = {normalise(candidate): candidate for candidate in names}
     close = difflib.get_close_matches(normalise(name), by_normal, n=1, cutoff=0.6)
     return f"; the closest name is {by_normal[close[0]]!r}" if close else ""
+
+
+class ColumnMatch:
+    """
+    Which column of one source fills which field.
+
+    :param columns: the source's columns
+    :param sources: field → column name or function, from the Dag author; these come before matching by name
+    :ivar indexes: field → index of its value. A function's value comes after those of the columns. None where the
+        author named a column that the source lacks
+    :ivar functions: (field, function) in the order of their values
+    :ivar used: column → field
+    :ivar unmet: key → sentence about what is missing
+    :raises MappingError: when two columns fit one field, or one column two fields
+    """
+
+    def __init__(self, columns: tuple[str, ...], sources: Mapping[str, str | RowFunction]) -> None:
+        self.columns = columns
+        self.indexes: dict[str, int | None] = {}
+        self.functions: list[tuple[str, RowFunction]] = []
+        self.used: dict[str, str] = {}
+        self.unmet: dict[str, str] = {}
+        for name, source in sources.items():
+            self.indexes[name] = self._index_of_source(name, source)
+        for name, index in self._matches_by_name().items():
+            self.indexes[name] = index
+            self.used[columns[index]] = name
+
+    def _index_of_source(self, name: str, source: str | RowFunction) -> int | None:
+        if callable(source):
+            self.functions.append((name, source))
+            return len(self.columns) + len(self.functions) - 1
+        index = self.index_of(source, f"mapping[{name!r}]")
+        if index is not None:
+            self.used[self.columns[index]] = name
+        return index
+
+    def index_of(self, column: str, asked_by: str) -> int | None:
+        """
+        Find a column that the author named; note it as unmet where the source lacks it.
+
+        :raises MappingError: when the source has it more than once
+        """
+        same = [i for i, name in enumerate(self.columns) if name == column]
+        like = same or [i for i, name in enumerate(self.columns) if normalise(name) == normalise(column)]
+        if len(like) > 1:
+            raise MappingError(f"{asked_by} names the column {column!r}, which the source has {len(like)} times")
+        if like:
+            return like[0]
+        hint = closest(column, self.columns)
+        constant = "; for a constant use defaults" if asked_by.startswith("mapping") else ""
+        self.unmet[asked_by + column] = (
+            f"{asked_by} names the column {column!r}, which the source lacks{hint}{constant}"
+        )
+        return None
+
+    def _matches_by_name(self) -> dict[str, int]:
+        matches: dict[str, int] = {}
+        for index, column in enumerate(self.columns):
+            if column in self.used or column.casefold().startswith(REPORT_PREFIX):
+                continue
+            name = self._field_for(column)
+            if name is None or name in self.indexes:
+                continue
+            if name in matches:
+                other = self.columns[matches[name]]
+                raise MappingError(
+                    f"the columns {other!r} and {column!r} both match the field {name}; say which in mapping"
+                )
+            matches[name] = index
+        return matches
+
+    def _field_for(self, column: str) -> str | None:
+        plain_name = normalise(column)
+        if plain_name == LISTING:
+            return LISTING
+        field = FIELDS_BY_NAME.get(plain_name)
+        if field is None:
+            return None
+        if field.name == "listing.id" and column.strip().casefold() != "listing.id":
+            if "listing.id" in self.indexes and "listing.listingId" in self.indexes:
+                return None
+            raise MappingError(
+                f"the column {column!r} may mean listing.id (the id of an address in Lofty) or listing.listingId "
+                f"(the MLS id); say which in mapping, for example {{'listing.listingId': {column!r}}}"
+            )
+        return field.name

@@ -1,22 +1,22 @@
 """
 Rows from a table or query on any Airflow ``DbApiHook``, in constant memory where the database can.
 
-Two ways lead there. Through SQLAlchemy with a server-side cursor, rows arrive as they are read. Where a hook offers
-no SQLAlchemy engine, its own ``run`` executes the statement and its cursor is read by ``fetchmany``.
+There are two ways. Through SQLAlchemy with a server-side cursor, rows arrive as they are read. Where a hook has no
+SQLAlchemy engine, its own ``run`` executes the statement and its cursor is read with ``fetchmany``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from airflow.providers.common.sql.hooks.sql import DbApiHook
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, CursorResult, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from airflow_provider_lofty.connections import named_connection
+from airflow_provider_lofty.config import named_connection
 from airflow_provider_lofty.exceptions import AirflowException, LoftyConfigurationError, LoftySourceNotReady
 from airflow_provider_lofty.lofty.redaction import redact
 from airflow_provider_lofty.rows.source import Source, SourceRow, Take
@@ -25,7 +25,17 @@ _BATCH = 1000
 _IDENTIFIER_PART = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
 _IDENTIFIER = re.compile(rf"(?:{_IDENTIFIER_PART.pattern})(?:\.(?:{_IDENTIFIER_PART.pattern}))*")
 
-Parameters = Iterable[Any] | Mapping[str, Any] | None
+Parameters = Iterable[object] | Mapping[str, object] | None
+DriverParameters = dict[str, object] | tuple[object, ...] | None
+Row = TypeVar("Row")
+
+
+class _Cursor(Protocol):
+    """What is used of a driver's cursor (PEP 249)."""
+
+    description: Sequence[Sequence[object]] | None
+
+    def fetchmany(self, size: int, /) -> Sequence[Sequence[object]]: ...
 
 
 def read_sql(
@@ -34,7 +44,7 @@ def read_sql(
     sql: str | None = None,
     table: str | None = None,
     parameters: Parameters = None,
-    hook_params: dict[str, Any] | None = None,
+    hook_params: dict[str, object] | None = None,
     take: Take,
 ) -> None:
     """
@@ -44,7 +54,7 @@ def read_sql(
     :param sql: one statement that returns rows, in the driver's own parameter style
     :param table: instead of ``sql``: a table, with or without its schema
     :param parameters: for the statement
-    :param hook_params: given to the hook when it is made
+    :param hook_params: for the constructor of the hook
     :param take: gets the result
     :raises LoftyConfigurationError: when the connection is missing or leads to no ``DbApiHook``
     :raises LoftySourceNotReady: when the database refuses or does not answer
@@ -59,7 +69,7 @@ def read_sql(
         _through_engine(engine, name, statement, parameters, take)
 
 
-def database_hook(conn_id: str, hook_params: dict[str, Any] | None = None) -> DbApiHook:
+def database_hook(conn_id: str, hook_params: dict[str, object] | None = None) -> DbApiHook:
     """
     Make the hook of a database.
 
@@ -72,7 +82,7 @@ def database_hook(conn_id: str, hook_params: dict[str, Any] | None = None) -> Db
         raise LoftyConfigurationError(f"the connection {conn_id!r} cannot be used: {error}") from None
     if not isinstance(hook, DbApiHook):
         raise LoftyConfigurationError(
-            f"the connection {conn_id!r} is of type {connection.conn_type!r}, which is no SQL database (DbApiHook)"
+            f"the connection {conn_id!r} is of type {connection.conn_type!r}, which is not an SQL database (DbApiHook)"
         )
     hook.log_sql = False  # the statement's parameters may be personal
     return hook
@@ -90,18 +100,18 @@ def _engine(hook: DbApiHook) -> Engine | None:
 
 def table_parts(table: str) -> list[tuple[str, bool]]:
     """
-    Split a table's name into its parts; tell of each whether it came quoted.
+    Split a table's name into its parts, each with whether it was quoted.
 
-    :raises LoftyConfigurationError: when it is no name
+    :raises LoftyConfigurationError: when it is not a name
     """
     parts = [(plain or quoted.replace('""', '"'), bool(quoted)) for quoted, plain in _IDENTIFIER_PART.findall(table)]
     if not _IDENTIFIER.fullmatch(table) or not all(part.strip() for part, _ in parts):
-        raise LoftyConfigurationError(f"table={table!r} is no table name")
+        raise LoftyConfigurationError(f"table={table!r} is not a table name")
     return parts
 
 
 def _quoted(table: str, hook: DbApiHook, engine: Engine | None) -> str:
-    """Quote each part of the name where the dialect needs it; a part that came quoted stays so."""
+    """Quote each part of the name where the dialect needs it; a part that was quoted stays quoted."""
     parts = table_parts(table)
     preparer = engine.dialect.identifier_preparer if engine else None
     if preparer:
@@ -136,10 +146,10 @@ def _through_engine(engine: Engine, name: str, statement: str, parameters: Param
         engine.dispose()
 
 
-def _executed(connection: Any, name: str, statement: str, parameters: Any) -> Any:
+def _executed(connection: Connection, name: str, statement: str, parameters: DriverParameters) -> CursorResult[Any]:
     try:
         return connection.exec_driver_sql(statement, parameters)
-    except (TypeError, ValueError, LookupError) as error:  # how drivers say that the parameters do not fit
+    except (TypeError, ValueError, LookupError) as error:  # what drivers raise when parameters do not fit
         raise LoftyConfigurationError(
             f"the {name} and its parameters do not fit together ({type(error).__name__}); nothing was sent"
         ) from None
@@ -148,7 +158,7 @@ def _executed(connection: Any, name: str, statement: str, parameters: Any) -> An
 def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Parameters, take: Take) -> None:
     answered = False
 
-    def handler(cursor: Any) -> None:
+    def handler(cursor: _Cursor) -> None:
         nonlocal answered
         answered = True
         if cursor.description is None:
@@ -158,19 +168,19 @@ def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Paramet
 
     try:
         hook.run(statement, parameters=_driver_parameters(parameters), handler=handler)
-    except Exception as error:  # drivers share no base class; what comes from ``take`` is not theirs
+    except Exception as error:  # drivers share no base class; an error in ``take`` is not theirs
         if answered:
             raise
         raise _not_ready(name, error, _driver_parameters(parameters)) from None
 
 
-def _fetched(cursor: Any) -> Iterator[Any]:
+def _fetched(cursor: _Cursor) -> Iterator[Sequence[object]]:
     while batch := cursor.fetchmany(_BATCH):
         yield from batch
 
 
-def _guarded(rows: Iterable[Any], name: str) -> Iterator[Any]:
-    """While rows arrive, what a driver says may quote their values: only the error's type is told."""
+def _guarded(rows: Iterable[Row], name: str) -> Iterator[Row]:
+    """Report only the type of an error while rows arrive: a driver's message may quote their values."""
     try:
         yield from rows
     except (ValueError, OverflowError) as error:
@@ -181,7 +191,7 @@ def _guarded(rows: Iterable[Any], name: str) -> Iterator[Any]:
     except Exception as error:  # drivers share no base class
         cause = getattr(error, "orig", None) or error
         raise LoftySourceNotReady(
-            f"the database broke off the {name}: {type(cause).__name__}; nothing was sent"
+            f"the database aborted the {name}: {type(cause).__name__}; nothing was sent"
         ) from None
 
 
@@ -189,8 +199,8 @@ def _no_rows(name: str) -> LoftyConfigurationError:
     return LoftyConfigurationError(f"the {name} returns no rows; it must be one SELECT statement; nothing was sent")
 
 
-def _not_ready(name: str, error: BaseException, parameters: Any) -> LoftySourceNotReady:
-    """Say what the database said, unless its words may quote a value; parameters are taken out of them."""
+def _not_ready(name: str, error: BaseException, parameters: DriverParameters) -> LoftySourceNotReady:
+    """Report the database's message, unless it may quote a value; parameters are removed from it."""
     given = parameters.values() if isinstance(parameters, Mapping) else parameters or ()
     names = {base.__name__ for base in type(error).__mro__}
     first_line = str(error).strip().partition("\n")[0][:200]
@@ -198,13 +208,13 @@ def _not_ready(name: str, error: BaseException, parameters: Any) -> LoftySourceN
     return LoftySourceNotReady(f"the database refused the {name}: {type(error).__name__}{said}; nothing was sent")
 
 
-def _driver_parameters(parameters: Parameters) -> Any:
-    """A list would be taken for many sets of parameters."""
+def _driver_parameters(parameters: Parameters) -> DriverParameters:
+    """Make a tuple of a list, which drivers take for many sets of parameters."""
     if not parameters:
         return None
     return dict(parameters) if isinstance(parameters, Mapping) else tuple(parameters)
 
 
-def _numbered(columns: tuple[str, ...], rows: Iterable[Any]) -> Iterator[SourceRow]:
+def _numbered(columns: tuple[str, ...], rows: Iterable[Sequence[object]]) -> Iterator[SourceRow]:
     for number, cells in enumerate(rows, start=1):
         yield SourceRow(number, columns, tuple(cells))

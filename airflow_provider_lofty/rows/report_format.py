@@ -1,19 +1,37 @@
 """
-Cells that a spreadsheet would run as a formula, made harmless in a CSV report and restored when it is read back.
+How a report is written and read back: its columns, and its cells in CSV.
 
-A cell that begins with one of ``= + - @``, a tab or a line break gets an apostrophe in front (OWASP, "CSV
-Injection"); plain numbers do not. Cells that already begin with apostrophes before such a mark get one more, so
-restoring gives back exactly what was written.
+A cell that a spreadsheet would run as a formula is made harmless, and restored when the report is read back: one that
+begins with one of ``= + - @``, a tab or a line break gets an apostrophe in front (OWASP, "CSV Injection"); plain
+numbers do not. Cells that already begin with apostrophes before such a mark get one more, so restoring gives back
+exactly what was written.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator, Sequence
+
+from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.rows.source import SourceRow
+
+REPORT_PREFIX = "lofty_"  # of the columns that a report adds; they never match a field
+OUTCOME_COLUMN = "lofty_outcome"
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 - the full-width marks work in some locales
-NUL_STAND_IN = "\udc00"  # csv of Python 3.10 knows no NUL; a lone surrogate makes its row just as invalid
+NUL_STAND_IN = "\udc00"  # csv of Python 3.10 cannot read a NUL; a lone surrogate makes its row just as invalid
 SUSPECTS = frozenset("'=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - first characters; most cells have none of them
 _PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+
+
+def outcome_place(columns: Sequence[str]) -> int | None:
+    """
+    Find the outcome's column if the source is a report that came back; else None.
+
+    In any case: a report that was loaded into a warehouse may come back in capitals.
+    """
+    return next((place for place, column in enumerate(columns) if column.casefold() == OUTCOME_COLUMN), None)
 
 
 def _runs_as_formula(cell: str) -> bool:
@@ -28,3 +46,25 @@ def defused(cell: str) -> str:
 def restored(cell: str) -> str:
     """Take back the apostrophe that :func:`defused` put there."""
     return cell[1:] if cell.startswith("'") and _runs_as_formula(cell[1:]) else cell
+
+
+def typed(rows: Iterator[SourceRow], place: int) -> Iterator[SourceRow]:
+    """
+    Read back what a CSV report could only write as text, so that a value that was not text is not sent as text now.
+
+    Only invalid rows can hold such a value: no text field takes it.
+
+    :param place: of the outcome
+    """
+    for row in rows:
+        is_invalid = row.problem is None and row.cells[place] == Outcome.INVALID
+        yield row._replace(cells=[_typed(cell) for cell in row.cells]) if is_invalid else row
+
+
+def _typed(cell: object) -> object:
+    if not isinstance(cell, str) or not (cell in ("true", "false") or cell.startswith(("[", "{"))):
+        return cell
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell

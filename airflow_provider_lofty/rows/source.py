@@ -1,25 +1,14 @@
 """
 Where rows come from: an upstream task, files, a database.
 
-Each module has one function that opens what it is told to read and hands it over as :class:`Source` objects, one at
+Each module has one function that opens what it is given to read and hands it over as :class:`Source` objects, one at
 a time, to the function ``take``. When ``take`` returns, the file or cursor behind the source is closed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
-
-OUTCOME_COLUMN = "lofty_outcome"
-
-
-def outcome_place(columns: Sequence[str]) -> int | None:
-    """
-    Where the outcome stands if the source is a report, given back; else None.
-
-    In any case: a report that was loaded into a warehouse may come back in capitals.
-    """
-    return next((place for place, column in enumerate(columns) if column.casefold() == OUTCOME_COLUMN), None)
+from typing import NamedTuple
 
 
 class SourceRow(NamedTuple):
@@ -32,7 +21,7 @@ class SourceRow(NamedTuple):
 
     row_number: int
     columns: tuple[str, ...]
-    cells: Sequence[Any]
+    cells: Sequence[object]
     problem: str | None = None
 
 
@@ -40,9 +29,9 @@ class Source(NamedTuple):
     """
     One file, query or upstream output.
 
-    :param name: names it for people
+    :param name: its name for people
     :param columns: what every row has; None where each row is an object of its own
-    :param rows: the rows, read when asked for and once only
+    :param rows: the rows, read on demand and only once
     """
 
     name: str
@@ -51,3 +40,7 @@ class Source(NamedTuple):
 
 
 Take = Callable[[Source], None]
+
+
+class DamagedFile(Exception):
+    """A file as a whole cannot be read; the text says why."""

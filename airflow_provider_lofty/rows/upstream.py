@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, TypeGuard
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.rows.source import Source, SourceRow, Take
@@ -15,13 +15,28 @@ _AS_TEXT = (
 )
 
 
-def read_rows(rows: Any, take: Take) -> None:
+class _Index(Protocol):
+    names: Sequence[object]
+
+
+class _Frame(Protocol):
+    """What is used of a pandas DataFrame."""
+
+    columns: Sequence[object]
+    index: _Index
+
+    def reset_index(self, level: Sequence[object]) -> _Frame: ...
+
+    def itertuples(self, *, index: bool, name: None) -> Iterable[tuple[object, ...]]: ...
+
+
+def read_rows(rows: object, take: Take) -> None:
     """
     Read the output of an upstream task.
 
     :param rows: list of dicts, DataFrame, one dict (one row), or any sequence of lists and DataFrames as a mapped
         upstream gives it, which is flattened by one level
-    :raises LoftyConfigurationError: when it is text or no collection of rows
+    :raises LoftyConfigurationError: when it is text, or not a collection of rows
     """
     if isinstance(rows, (str, bytes)):
         raise LoftyConfigurationError(_AS_TEXT)
@@ -33,12 +48,12 @@ def read_rows(rows: Any, take: Take) -> None:
     take(Source("rows", None, (_source_row(number, item) for number, item in numbered)))
 
 
-def _is_frame(value: Any) -> bool:
+def _is_frame(value: object) -> TypeGuard[_Frame]:
     """Recognise a DataFrame without importing pandas, which only its owner needs."""
     return type(value).__name__ == "DataFrame" and hasattr(value, "itertuples")
 
 
-def _flattened(items: Iterable[Any]) -> Iterator[Any]:
+def _flattened(items: Iterable[object]) -> Iterator[object]:
     for item in items:
         if _is_frame(item):
             yield from _frame_rows(item)
@@ -49,12 +64,12 @@ def _flattened(items: Iterable[Any]) -> Iterator[Any]:
             yield item
 
 
-def _frame_rows(frame: Any) -> Iterator[dict[str, Any]]:
+def _frame_rows(frame: _Frame) -> Iterator[dict[str, object]]:
     """
     Give a DataFrame's rows with its values as they are.
 
-    No conversion comes in between: a float column that once held ids must still look like one, so that an id
-    which lost its last digits is refused instead of sent.
+    Nothing is converted: a float column that once held ids must still look like one, so that an id that lost its
+    last digits is refused instead of sent.
     """
     named = [name for name in frame.index.names if name is not None and name not in frame.columns]
     if named:
@@ -67,7 +82,7 @@ def _frame_rows(frame: Any) -> Iterator[dict[str, Any]]:
         yield dict(zip(columns, cells, strict=True))
 
 
-def _source_row(number: int, item: Any) -> SourceRow:
+def _source_row(number: int, item: object) -> SourceRow:
     if isinstance(item, Mapping):
         return SourceRow(number, tuple(map(str, item)), tuple(item.values()))
     return SourceRow(number, (), (), f"is {kind_of(item)}, not an object of columns and values")

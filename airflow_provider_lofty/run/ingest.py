@@ -13,8 +13,10 @@ from typing import Any
 
 from airflow_provider_lofty.log import PROGRESS_SECONDS, Log
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
-from airflow_provider_lofty.rows.builder import InvalidRow, Layout, Mapping
-from airflow_provider_lofty.rows.source import OUTCOME_COLUMN, Source, SourceRow, outcome_place
+from airflow_provider_lofty.rows.builder import InvalidRow, RowBuilder
+from airflow_provider_lofty.rows.mapping import RowMapping
+from airflow_provider_lofty.rows.report_format import OUTCOME_COLUMN, outcome_place
+from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.rows.values import InvalidValue, is_missing
 from airflow_provider_lofty.run.publisher import SHOW_SECONDS, StatusPublisher
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
@@ -37,7 +39,7 @@ class Ingest:
 
     def __init__(
         self,
-        mapping: Mapping,
+        mapping: RowMapping,
         spool: Spool,
         log: Log,
         publisher: StatusPublisher,
@@ -60,7 +62,7 @@ class Ingest:
         """
         number = self._spool.add_source(source.name)
         if source.columns is not None:
-            self._tell_columns(self._mapping.layout(source.columns, table=True))
+            self._tell_columns(self._mapping.builder(source.columns, table=True))
         add, spooled = self._spool.add, self._spooled
         columns: tuple[str, ...] | None = None
         for row in source.rows:
@@ -68,10 +70,10 @@ class Ingest:
                 self._tell_progress()
             if row.columns is not columns and row.columns != columns and row.problem is None:
                 columns = row.columns
-                layout = self._mapping.layout(columns, table=source.columns is not None)
+                builder = self._mapping.builder(columns, table=source.columns is not None)
                 spooled = self._report_row if outcome_place(columns) is not None else self._spooled
-                self._tell_columns(layout)
-            add(_broken(number, row) if row.problem else spooled(number, row, layout))
+                self._tell_columns(builder)
+            add(_broken(number, row) if row.problem else spooled(number, row, builder))
 
     def finish(self) -> None:
         """
@@ -95,19 +97,19 @@ class Ingest:
             self._tell_at = now + PROGRESS_SECONDS
             self._log.info("%d rows read and checked so far", self._spool.read)
 
-    def _tell_columns(self, layout: Layout) -> None:
+    def _tell_columns(self, builder: RowBuilder) -> None:
         if self._columns_told is not None:
             return  # once is enough: the rows of an upstream task may differ in shape without end
-        self._columns_told = layout.columns
-        used = [f"{column} → {field}" for column, field in layout.used.items()]
-        self._log.info("columns used: %s; ignored: %s", _some(used), _some(layout.ignored))
+        self._columns_told = builder.columns
+        used = [f"{column} → {field}" for column, field in builder.used.items()]
+        self._log.info("columns used: %s; ignored: %s", _some(used), _some(builder.ignored))
 
-    def _spooled(self, source: int, row: SourceRow, layout: Layout) -> SpoolRow:
+    def _spooled(self, source: int, row: SourceRow, builder: RowBuilder) -> SpoolRow:
         kept: Sequence[Any] = row.cells if self._spool.keeps_cells else ()
         if not _WITHOUT_TIME.issuperset(map(type, kept)):
             kept = [self._zoned(cell) for cell in kept]
         try:
-            activity = layout.build(row.cells)
+            activity = builder.build(row.cells)
         except InvalidRow as error:
             lead_id = error.lead_id
             return SpoolRow(source, row.row_number, row.columns, kept, lead_id, None, None, None, None, Outcome.INVALID,
@@ -119,17 +121,17 @@ class Ingest:
         if not isinstance(cell, datetime) or cell.tzinfo is not None or is_missing(cell):
             return cell
         try:
-            return self._mapping.moments.aware(cell)
+            return self._mapping.timestamps.aware(cell)
         except InvalidValue:
             return cell
 
-    def _report_row(self, source: int, row: SourceRow, layout: Layout) -> SpoolRow:
+    def _report_row(self, source: int, row: SourceRow, builder: RowBuilder) -> SpoolRow:
         """Honour what a report says became of the row."""
-        said = {column.casefold(): cell for column, cell in zip(row.columns, row.cells, strict=True)}
+        said: dict[str, Any] = {column.casefold(): cell for column, cell in zip(row.columns, row.cells, strict=True)}
         outcome = said[OUTCOME_COLUMN]
         if isinstance(outcome, str) and outcome in _PASSED_CHECKS:
-            row = row._replace(cells=layout.with_empty_texts(row.cells))
-        spooled = self._spooled(source, row, layout)
+            row = row._replace(cells=builder.with_empty_texts(row.cells))
+        spooled = self._spooled(source, row, builder)
         if is_missing(outcome):
             return spooled
         if outcome not in OUTCOMES:

@@ -30,8 +30,8 @@ from airflow_provider_lofty.exceptions import (
     LoftyRowsFailed,
     LoftySourceNotReady,
 )
-from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.journal import Intent, Journal, JournalError, JournalUnusable, Loaded, intent_of
+from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
 from airflow_provider_lofty.report.writer import Report, summary
@@ -90,7 +90,7 @@ class Run:
     One run: what was read, what came of it, and what to tell about it.
 
     :param policy: the author's limits
-    :param hook: makes the requests
+    :param client: makes the requests
     :param journal: remembers across tries and runs
     :param report: where every row's outcome goes, if anywhere
     :param log: the task's log
@@ -107,7 +107,7 @@ class Run:
     def __init__(
         self,
         policy: Policy,
-        hook: LoftyHook,
+        client: LoftyClient,
         journal: Journal,
         report: Report | None,
         log: Log,
@@ -120,7 +120,7 @@ class Run:
         workers: Callable[[int], Workers[Any]] = Workers,
     ) -> None:
         self._policy = policy
-        self._hook = hook
+        self._client = client
         self._journal = journal
         self._report = report
         self._log = log
@@ -148,7 +148,7 @@ class Run:
     @property
     def host(self) -> str:
         """Base URL of the Lofty that rows go to."""
-        return self._hook.host
+        return self._client.host
 
     def begin(self) -> None:
         """
@@ -157,7 +157,7 @@ class Run:
         :raises LoftyDeliveryIncomplete: when it cannot be reached
         :raises LoftyConfigurationError: when it is damaged
         """
-        self._hook.prepare()
+        self._client.prepare()
         with _journal_errors():
             self._knows_all = self._journal.begin(is_later_try=self._is_later_try)
 
@@ -185,19 +185,19 @@ class Run:
         """Show what a preview is for: the first requests as they would leave, and how long all of them would take."""
         rows = self.spool.pending(limit=_REQUESTS_SHOWN)
         try:
-            shown = [(row, self._hook.shown_request(row.lead_id, row.body)) for row in rows]
+            shown = [(row, self._client.shown_request(row.lead_id, row.body)) for row in rows]
         except LoftyConfigurationError as error:
             self._log.warning("no request can be shown: %s", error)
             return
         for row, lines in shown:
             self._log.info(
-                "::group::The request for row %d, as it would be sent to %s", row.row_number, self._hook.host
+                "::group::The request for row %d, as it would be sent to %s", row.row_number, self._client.host
             )
             for line in lines:
                 self._log.info("%s", line)
             self._log.info("::endgroup::")
         if rows:
-            pacer = self._hook.pacer
+            pacer = self._client.pacer
             progress = Progress(self.spool.count_pending(), self._log, self._clock)
             progress.plan(pacer.requests_per_minute, pacer.knows_limit, self._deadline - self._clock())
 
@@ -262,7 +262,7 @@ class Run:
             raise LoftyConfigurationError(f"report_path {report.path} is a file of the source; nothing was sent")
 
     def _deliver(self, stop: threading.Event, doubtful: list[tuple[Intent, PendingRow | None]]) -> None:
-        settings = self._hook.settings
+        settings = self._client.settings
         loaded_settle = settings.resumed_settle_seconds
         precheck = Precheck(
             self._policy.check_existing,
@@ -275,7 +275,7 @@ class Run:
         )  # fmt: skip
         known = +Counter(self.spool.counts())
         delivery = Delivery(
-            self.spool, self._hook, self._journal, precheck, conduct, self._log, stop,
+            self.spool, self._client, self._journal, precheck, conduct, self._log, stop,
             show=partial(self._show, known),
             doubtful=sum(row is not None for _, row in doubtful),
             clock=self._clock, now=self._now, workers=self._workers,
@@ -288,7 +288,7 @@ class Run:
         finally:
             self._sent, self._read_backs = delivery.sent, delivery.read_backs
             self._may_settle_later = delivery.may_settle_later
-            self._hook.close()
+            self._client.close()
         if self._stopped is not None:
             self.spool.close_books(Outcome.NOT_ATTEMPTED, f"the run stopped first: {self._stopped.reason}")
 
@@ -303,10 +303,10 @@ class Run:
             in_doubt=progress.in_doubt,
             rows_per_minute=round(progress.rows_per_minute, 1),
             seconds_left=progress.seconds_left,
-            requests=self._hook.requests_made,
-            throttled=self._hook.times_throttled,
-            limit=self._hook.pacer.limit,
-            cap=self._hook.cap,
+            requests=self._client.requests_made,
+            throttled=self._client.times_throttled,
+            limit=self._client.pacer.limit,
+            cap=self._client.cap,
         )
 
     @contextmanager
@@ -334,7 +334,8 @@ class Run:
         if self._policy.preview:
             self._publisher.publish(phase=ENDED, summary=self.summary)
         else:
-            self._publisher.publish(phase=ENDED, limit=self._hook.pacer.limit, cap=self._hook.cap, summary=self.summary)
+            client = self._client
+            self._publisher.publish(phase=ENDED, limit=client.pacer.limit, cap=client.cap, summary=self.summary)
 
     def _account(self, reason: str) -> None:
         spool = self.spool
@@ -342,12 +343,12 @@ class Run:
         spool.close_books(Outcome.NOT_ATTEMPTED, reason)
         self._write_report()
         self._log_failed_rows()
-        hook = self._hook
+        client = self._client
         self.summary = summary(
             spool,
             seconds=self._clock() - self._started,
-            requests=hook.requests_made,
-            throttled=hook.times_throttled,
+            requests=client.requests_made,
+            throttled=client.times_throttled,
             read_backs=self._read_backs,
             carried_over=self._carried_over,
             report_path=self._report.path if self._report and not self._report_error else None,

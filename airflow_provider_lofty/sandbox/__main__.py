@@ -9,13 +9,15 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from airflow_provider_lofty.sandbox import FAULTS, Sandbox, SandboxSettings
-from airflow_provider_lofty.sandbox.settings import OperationName
+from airflow_provider_lofty.sandbox.settings import FaultName, OperationName
+
+_Arguments = dict[str, Any]  # for argparse
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -86,14 +88,14 @@ def _default(name: str) -> str:
     return f" [{default}]" if isinstance(default, int | float | str) else ""
 
 
-def _kinds() -> dict[str, dict[str, Any]]:
+def _kinds() -> dict[str, _Arguments]:
     # Mappings and sequences have no place on a command line; faults have an option of their own.
     hints = get_type_hints(SandboxSettings)
     kinds = {item.name: _kind(hints[item.name]) for item in fields(SandboxSettings)}
     return {name: kind for name, kind in kinds.items() if kind}
 
 
-def _kind(hint: Any) -> dict[str, Any]:
+def _kind(hint: object) -> _Arguments:
     arguments = [argument for argument in get_args(hint) if argument is not type(None)]
     if hint is bool:
         return {"action": argparse.BooleanOptionalAction}
@@ -108,7 +110,7 @@ def _kind(hint: Any) -> dict[str, Any]:
     return {}
 
 
-def _set_of(kind: type[int] | type[str]) -> Any:
+def _set_of(kind: type[int] | type[str]) -> Callable[[str], frozenset[int | str]]:
     def read(text: str) -> frozenset[int | str]:
         return frozenset(kind(part.strip()) for part in text.split(",") if part.strip())
 
@@ -121,10 +123,10 @@ def _settings(options: argparse.Namespace) -> SandboxSettings:
     return SandboxSettings(faults=dict(_read_fault(text) for text in options.fault), **chosen)
 
 
-def _read_fault(text: str) -> tuple[str, float]:
+def _read_fault(text: str) -> tuple[FaultName, float]:
     name, _, rate = text.partition("=")
     try:
-        return name.strip(), float(rate)
+        return cast("FaultName", name.strip()), float(rate)  # the settings check the name
     except ValueError:
         raise ValueError(f"--fault wants NAME=RATE, such as slow=0.1, not {text!r}") from None
 

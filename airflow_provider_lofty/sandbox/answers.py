@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 ErrorShape = Literal["code", "embedded", "json_string", "text", "empty"]
 
@@ -66,7 +66,7 @@ class Refused(Exception):
         return Answer(self.status, body, JSON, note)
 
 
-def to_json(value: Any) -> bytes:
+def to_json(value: object) -> bytes:
     """Write a value as compact JSON."""
     return json.dumps(value, separators=(",", ":")).encode()
 
@@ -80,7 +80,7 @@ def error_body(code: int | None, message: str, *, embedded: bool = False) -> byt
     return to_json({"code": code, "message": message})
 
 
-def ok(value: Any) -> Answer:
+def ok(value: object) -> Answer:
     """Answer 200 with JSON."""
     return Answer(200, to_json(value))
 
@@ -91,7 +91,7 @@ def too_many_requests(status: int, note: str) -> Answer:
 
 
 def no_such_endpoint(method: str, path: str) -> Answer:
-    """Say what Lofty says to a path or method that it does not know."""
+    """Answer a path or method that Lofty does not have."""
     return Answer(404, b'{"message":"The requested API endpoint does not exist"}', note=f"no endpoint {method} {path}")
 
 

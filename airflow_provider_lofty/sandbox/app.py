@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
 from airflow_provider_lofty.sandbox.answers import Answer
-from airflow_provider_lofty.sandbox.api import Lofty
+from airflow_provider_lofty.sandbox.api import Api
 from airflow_provider_lofty.sandbox.crm import ReceivedRequest
 from airflow_provider_lofty.sandbox.pages import people_app
 
@@ -22,12 +21,12 @@ class SandboxApp:
 
     Requests to Lofty's paths pass no web framework: they are what is measured, and recorded as they come.
 
-    :param lofty: The pretended Lofty.
+    :param api: What answers.
     """
 
-    def __init__(self, lofty: Lofty) -> None:
-        self._lofty = lofty
-        self._people = people_app(lofty)
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._people = people_app(api.crm)
         self._in_flight = 0
         self.stopping = asyncio.Event()
 
@@ -47,9 +46,9 @@ class SandboxApp:
         body, complete = await _read_body(receive)
         request = _request(scope, body, at)
         if not complete:
-            self._lofty.record_incomplete(request)
+            self._api.record_incomplete(request)
             return
-        answer = self._lofty.answer(request, self._in_flight)
+        answer = self._api.answer(request, self._in_flight)
         stopped = answer.delay_seconds > 0 and await self._stopped_within(answer.delay_seconds)
         if stopped or answer.status is None:
             scope["state"]["transport"].abort()
@@ -88,7 +87,7 @@ def _request(scope: Scope, body: bytes, at: float) -> ReceivedRequest:
 
 
 async def _send(answer: Answer, status: int, send: Send) -> None:
-    headers: list[Any] = [
+    headers: list[tuple[bytes, bytes]] = [
         (b"content-type", answer.content_type.encode()),
         (b"content-length", str(len(answer.body)).encode()),
     ]

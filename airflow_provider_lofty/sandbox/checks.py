@@ -11,6 +11,8 @@ from pydantic_core import from_json
 
 from airflow_provider_lofty.sandbox.answers import Refused, invalid
 
+Body = dict[str, Any]  # of an activity, as JSON
+
 INT32 = 2**31 - 1
 INT64 = 2**63 - 1
 
@@ -75,7 +77,7 @@ LISTING_NUMBERS = tuple(
 )
 
 
-def read_activity(raw: bytes, *, accepts_empty_strings: bool, max_text_length: int | None) -> dict[str, Any]:
+def read_activity(raw: bytes, *, accepts_empty_strings: bool, max_text_length: int | None) -> Body:
     """
     Read the body of a POST of an activity, as it was sent.
 
@@ -85,7 +87,7 @@ def read_activity(raw: bytes, *, accepts_empty_strings: bool, max_text_length: i
     :raises Refused: It breaks the specification; the note names each field that does.
     """
     try:
-        body: dict[str, Any] = from_json(raw, allow_inf_nan=False)
+        body: Body = from_json(raw, allow_inf_nan=False)
         Activity.model_validate(body)
     except ValidationError as error:
         raise invalid("; ".join(_problems(error))) from None
@@ -104,7 +106,7 @@ def _problems(error: ValidationError) -> Iterator[str]:
         yield f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}"
 
 
-def _check_lengths(body: dict[str, Any], longest: int) -> None:
+def _check_lengths(body: Body, longest: int) -> None:
     for name, value in (*body.items(), *body.get("listing", {}).items()):
         if isinstance(value, str) and len(value) > longest:
             raise Refused(400, 20043, "PARAMETER_TOO_LONG", f"{name}: longer than {longest} characters")
@@ -125,7 +127,7 @@ def read_int(name: str, text: str, *, least: int = -INT64 - 1, most: int = INT64
     """
     Read a whole number from a path or query.
 
-    :raises Refused: It is none, or lies outside the bounds.
+    :raises Refused: It is not one, or lies outside the bounds.
     """
     # Stricter than int(), which also takes "+1", "1_000", " 1 " and digits of other scripts.
     if re.fullmatch(r"-?[0-9]{1,19}", text) and least <= int(text) <= most:

@@ -1,4 +1,4 @@
-"""Who may call: API keys, access tokens, and the two places that issue the latter."""
+"""Who may call: API keys and access tokens, and the two endpoints that issue the tokens."""
 
 from __future__ import annotations
 

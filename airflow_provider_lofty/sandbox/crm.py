@@ -1,11 +1,20 @@
-"""What arrived, and what was stored of it."""
+"""Everything that the pretended Lofty knows: what arrived, what was stored, who may call, which leads there are."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter, deque
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
+
+from airflow_provider_lofty.sandbox.checks import Body
+from airflow_provider_lofty.sandbox.credentials import Credentials
+from airflow_provider_lofty.sandbox.faults import Dice
+from airflow_provider_lofty.sandbox.leads import Leads
+from airflow_provider_lofty.sandbox.rate import FixedWindow, Reading
+from airflow_provider_lofty.sandbox.settings import SandboxSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +29,7 @@ class StoredActivity:
     """
 
     lead_id: int
-    body: dict[str, Any]
+    body: Body
     received_at: float
     duplicate: bool
 
@@ -65,13 +74,13 @@ class Store:
         self.duplicates = 0
         # Differs between two sandboxes on one port, so that an open page notices a restart.
         self.version = time.time_ns()
-        self._identities: set[tuple[Any, ...]] = set()
+        self._identities: set[tuple[object, ...]] = set()
 
-    def has(self, lead_id: int, body: dict[str, Any]) -> bool:
+    def has(self, lead_id: int, body: Body) -> bool:
         """Say whether the same activity was stored before."""
         return _identity(lead_id, body) in self._identities
 
-    def add(self, lead_id: int, body: dict[str, Any], received_at: float) -> None:
+    def add(self, lead_id: int, body: Body, received_at: float) -> None:
         """Store an activity; its lead becomes the newest one."""
         activity = StoredActivity(lead_id, body, received_at, self.has(lead_id, body))
         self._identities.add(_identity(lead_id, body))
@@ -98,6 +107,66 @@ class Store:
         self.version += 1
 
 
-def _identity(lead_id: int, body: dict[str, Any]) -> tuple[Any, ...]:
+def _identity(lead_id: int, body: Body) -> tuple[object, ...]:
     # What reading back shows of an activity: two that agree in it cannot be told apart afterwards.
     return lead_id, body["type"], body["created"], body["text"], body["link"]
+
+
+class Crm:
+    """
+    The state of a sandbox. Whoever reads or changes it holds `lock`.
+
+    :param settings: What it does.
+    """
+
+    def __init__(self, settings: SandboxSettings) -> None:
+        self.lock = threading.RLock()
+        self.settings = settings
+        self.store = Store(settings.kept_requests)
+        self.leads = Leads()
+        self.credentials = Credentials()
+        self._forget_counts()
+
+    def _forget_counts(self) -> None:
+        self.dice = Dice(self.settings.seed)
+        self._window, self._read_window = FixedWindow(), FixedWindow()
+
+    def change(self, changes: dict[str, Any]) -> None:
+        """Change settings; faults start anew when they or their seed change."""
+        with self.lock:
+            self.settings = replace(self.settings, **changes)
+            self.store.version += 1
+            if changes.keys() & {"seed", "faults", "scripted_faults"}:
+                self.dice = Dice(self.settings.seed)
+
+    def reset(self) -> None:
+        """Forget what arrived and what was counted or issued; settings and leads stay."""
+        with self.lock:
+            self.store.clear()
+            self.credentials.clear()
+            self._forget_counts()
+
+    def count(self, method: str) -> Reading:
+        """Count a request in the rate window of its method."""
+        settings = self.settings
+        if method == "GET" and settings.read_requests_per_minute is not None:
+            return self._read_window.take(settings.read_requests_per_minute, settings.window_seconds)
+        return self._window.take(settings.requests_per_minute, settings.window_seconds)
+
+    def keep(self, lead_id: int, body: Body, delay_seconds: float = 0.0) -> None:
+        """
+        Store an accepted activity: once, unless the settings say otherwise.
+
+        :param delay_seconds: How long it takes until reading back can show it.
+        """
+        if self.settings.ignores_repeats and self.store.has(lead_id, body):
+            return
+        for _ in range(2 if self.settings.stores_twice else 1):
+            self.store.add(lead_id, body, time.time() + delay_seconds)
+
+    def visible(self, lead_id: int) -> Iterator[Body]:
+        """Give the bodies of a lead's activities that reading back shows by now, last stored first."""
+        shown_until = time.time() - self.settings.read_lag_seconds
+        for activity in reversed(self.store.by_lead.get(lead_id, [])):
+            if activity.received_at <= shown_until:
+                yield activity.body

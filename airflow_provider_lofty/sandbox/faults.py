@@ -5,12 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from airflow_provider_lofty.sandbox.answers import HTML, TEXT, Answer, Refused, error_body, too_many_requests
-
-if TYPE_CHECKING:
-    from airflow_provider_lofty.sandbox.settings import SandboxSettings
+from airflow_provider_lofty.sandbox.settings import FaultName, SandboxSettings
 
 _BAD_GATEWAY = b"<html><title>502 Bad Gateway</title><body><h1>502 Bad Gateway</h1></body></html>"
 
@@ -64,7 +61,7 @@ def _error_in_200(due: Answer, settings: SandboxSettings) -> Answer:
     return Answer(200, error_body(20005, "INTERNAL_ERROR"))
 
 
-FAULTS: Mapping[str, Fault] = {
+FAULTS: Mapping[FaultName, Fault] = {
     "refused": Fault("400 with code 20012; not stored", False, _refuse),
     "rate_limited": Fault("429 within the limit; not stored", False, _rate_limit),
     "error_before_storing": Fault("500 with code 20005; not stored", False, _internal_error),
@@ -91,7 +88,7 @@ class Dice:
         self._random = random.Random(seed)  # noqa: S311 - repeatable is what it must be
         self._drawn = 0
 
-    def draw(self, scripted: Sequence[str | None], rates: Mapping[str, float]) -> str | None:
+    def draw(self, scripted: Sequence[FaultName | None], rates: Mapping[FaultName, float]) -> FaultName | None:
         """
         Draw the next request's fault.
 
@@ -109,20 +106,3 @@ class Dice:
                 return name
             at -= rate
         return None
-
-
-def check_faults(rates: Mapping[str, float], scripted: Sequence[str | None]) -> None:
-    """
-    Check names and rates.
-
-    :raises ValueError: A name is unknown, a rate is outside 0..1, or the rates add up to more than 1.
-    """
-    for name in (*rates, *scripted):
-        if name is not None and name not in FAULTS:
-            raise ValueError(f"there is no fault named {name!r}; there are {', '.join(FAULTS)}")
-    for name, rate in rates.items():
-        if not 0 <= rate <= 1:
-            raise ValueError(f"the rate of fault {name!r} must lie between 0 and 1, not {rate}")
-    # Rates are decimal fractions: ten of 0.1 add up to a little more or less than 1.
-    if sum(rates.values()) > 1 + 1e-9:
-        raise ValueError("the rates of all faults together must not exceed 1: a request has at most one")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,7 @@ class Lead:
     emails: tuple[str, ...] = ()
     phones: tuple[str, ...] = ()
 
-    def as_lofty(self) -> dict[str, Any]:
+    def as_lofty(self) -> dict[str, object]:
         """Give the lead as Lofty writes it, with the fields that matter here (OpenAPI specification)."""
         return {
             "leadId": self.lead_id,
@@ -46,7 +45,7 @@ def _digits(phone: str) -> str:
     return re.sub(r"\D", "", phone)
 
 
-def _has(values: Iterable[str], wanted: str | None, normalised: Any, precise: bool) -> bool:
+def _has(values: Iterable[str], wanted: str | None, normalised: Callable[[str], str], precise: bool) -> bool:
     # An empty filter is no filter, as with Lofty's other parameters.
     if not wanted:
         return True

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from pydantic_core import from_json
@@ -15,17 +14,15 @@ from airflow_provider_lofty.sandbox.checks import (
     INT32,
     LISTING_NUMBERS,
     WRITE_ONLY,
+    Body,
     check_content_type,
     read_activity,
     read_int,
 )
-from airflow_provider_lofty.sandbox.crm import ReceivedRequest
+from airflow_provider_lofty.sandbox.crm import Crm, ReceivedRequest
 from airflow_provider_lofty.sandbox.faults import FAULTS
 from airflow_provider_lofty.sandbox.leads import Lead
 from airflow_provider_lofty.sandbox.settings import OperationName, SandboxSettings
-
-if TYPE_CHECKING:
-    from airflow_provider_lofty.sandbox.api import Lofty
 
 PAGE_SIZE = 100  # fixed by the OpenAPI specification
 DEFAULT_LEADS_LIMIT = 10
@@ -46,57 +43,57 @@ class Operation:
     name: OperationName
     method: str
     path: re.Pattern[str]
-    run: Callable[[Lofty, ReceivedRequest, str], Answer]
+    run: Callable[[Crm, ReceivedRequest, str], Answer]
     needs_credential: bool = True
 
 
-def add_activity(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
+def add_activity(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
     """Store an activity, unless a fault comes between."""
-    settings = lofty.settings
+    settings = crm.settings
     check_content_type(request.headers)
-    lead_id = _existing_lead(lofty, lead).lead_id
+    lead_id = _existing_lead(crm, lead).lead_id
     body = read_activity(
         request.body,
         accepts_empty_strings=settings.accepts_empty_strings,
         max_text_length=settings.max_text_length,
     )
     due = ok({"leadId": lead_id})
-    name = lofty.dice.draw(settings.scripted_faults, settings.faults)
+    name = crm.dice.draw(settings.scripted_faults, settings.faults)
     if name is None:
-        lofty.keep(lead_id, body)
+        crm.keep(lead_id, body)
         return due
     fault = FAULTS[name]
     if fault.stores:
-        lofty.keep(lead_id, body, settings.slow_seconds if fault.is_late else 0.0)
+        crm.keep(lead_id, body, settings.slow_seconds if fault.is_late else 0.0)
     return replace(fault.answer(due, settings), note=f"fault {name}: {fault.description}")
 
 
-def list_activities(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
+def list_activities(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
     """List a lead's activities, newest "created" first."""
-    lead_id = _existing_lead(lofty, lead).lead_id
-    if lofty.settings.read_back_status is not None:
-        raise _unreadable(lofty.settings.read_back_status, lead_id)
+    lead_id = _existing_lead(crm, lead).lead_id
+    if crm.settings.read_back_status is not None:
+        raise _unreadable(crm.settings.read_back_status, lead_id)
     page = read_int("curPage", request.query.get("curPage") or "0", least=0, most=INT32)
-    newest_first = sorted(lofty.visible(lead_id), key=lambda body: -body["created"])
-    return ok([_read_back(body, lofty.settings) for body in newest_first[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]])
+    newest_first = sorted(crm.visible(lead_id), key=lambda body: -body["created"])
+    return ok([_read_back(body, crm.settings) for body in newest_first[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]])
 
 
-def find_leads(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
+def find_leads(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
     """Find leads by e-mail or phone; other parameters are ignored, so a misspelt one finds everybody."""
     limit = _leads_limit(request.query.get("limit") or str(DEFAULT_LEADS_LIMIT))
     offset = read_int("offset", request.query.get("offset") or "0", least=0)
-    missing = lofty.settings.missing_leads
-    found = [each for each in lofty.leads.find(request.query) if each.lead_id not in missing]
+    missing = crm.settings.missing_leads
+    found = [each for each in crm.leads.find(request.query) if each.lead_id not in missing]
     metadata = {"collection": "leads", "limit": limit, "offset": offset, "total": len(found), "scrollId": ""}
     return ok({"_metadata": metadata, "leads": [each.as_lofty() for each in found[offset : offset + limit]]})
 
 
-def get_lead(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
+def get_lead(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
     """Give one lead."""
-    return ok({"lead": _existing_lead(lofty, lead).as_lofty()})
+    return ok({"lead": _existing_lead(crm, lead).as_lofty()})
 
 
-def get_me(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
+def get_me(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
     """Give the profile of the caller."""
     return ok(
         {
@@ -112,22 +109,22 @@ def get_me(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
     )
 
 
-def oauth_token(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
+def oauth_token(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
     """Issue a token for the client's credentials in the body."""
-    return lofty.credentials.answer_token(lofty.settings, _form(request))
+    return crm.credentials.answer_token(crm.settings, _form(request))
 
 
-def user_oauth_token(lofty: Lofty, request: ReceivedRequest, lead: str) -> Answer:
+def user_oauth_token(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
     """Issue a token for a code or a refresh token, with the client's credentials as HTTP Basic."""
     authorization = request.headers.get("authorization", "")
-    return lofty.credentials.answer_user_token(lofty.settings, _form(request), authorization)
+    return crm.credentials.answer_user_token(crm.settings, _form(request), authorization)
 
 
-def _existing_lead(lofty: Lofty, text: str) -> Lead:
-    settings = lofty.settings
+def _existing_lead(crm: Crm, text: str) -> Lead:
+    settings = crm.settings
     asked = read_int("leadId", text)
     lead_id = settings.merged_leads.get(asked, asked)
-    lead = lofty.leads.get(lead_id, any_exists=settings.known_leads == "any")
+    lead = crm.leads.get(lead_id, any_exists=settings.known_leads == "any")
     if lead is None or {asked, lead_id} & settings.missing_leads:
         raise lead_not_found(asked)
     return lead
@@ -156,7 +153,7 @@ def permission_refused(name: str) -> Refused:
     return Refused(403, 200100, message, f"{name} is denied")
 
 
-def _read_back(body: Mapping[str, Any], settings: SandboxSettings) -> dict[str, Any]:
+def _read_back(body: Body, settings: SandboxSettings) -> Body:
     shown = {name: _shown(value, settings) for name, value in body.items() if name != "listing"}
     if settings.truncates_created_to_seconds:
         shown["created"] = body["created"] // 1000 * 1000
@@ -167,7 +164,7 @@ def _read_back(body: Mapping[str, Any], settings: SandboxSettings) -> dict[str, 
     return shown
 
 
-def _shown(value: Any, settings: SandboxSettings) -> Any:
+def _shown(value: object, settings: SandboxSettings) -> object:
     return value.strip() if settings.trims_text and isinstance(value, str) else value
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Set
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,8 +15,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from airflow_provider_lofty.sandbox.answers import to_json
-from airflow_provider_lofty.sandbox.api import Lofty
-from airflow_provider_lofty.sandbox.crm import ReceivedRequest, StoredActivity
+from airflow_provider_lofty.sandbox.checks import Body
+from airflow_provider_lofty.sandbox.crm import Crm, ReceivedRequest, StoredActivity
 
 LEADS_PER_PAGE = 20
 ACTIVITIES_PER_LEAD = 5
@@ -36,11 +35,11 @@ _HEADERS = {
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-def people_app(lofty: Lofty) -> Starlette:
+def people_app(crm: Crm) -> Starlette:
     """
     Make the application behind `/` and `/sandbox/...`: no credential, no rate limit, not recorded.
 
-    :param lofty: The pretended Lofty.
+    :param crm: What is shown.
     """
 
     # All of them are coroutines: Starlette would run plain functions in threads that outlive the sandbox.
@@ -48,19 +47,19 @@ def people_app(lofty: Lofty) -> Starlette:
         return HTMLResponse(_PAGE, headers=_HEADERS)
 
     async def state(request: Request) -> Response:
-        with lofty.lock:
-            if request.query_params.get("seen") == str(lofty.store.version):
+        with crm.lock:
+            if request.query_params.get("seen") == str(crm.store.version):
                 return Response(status_code=204, headers=_HEADERS)
-            shown = show(lofty, **_view(request))
+            shown = show(crm, **_view(request))
         return JSONResponse(shown, headers=_HEADERS)
 
     async def activities(request: Request) -> Response:
-        with lofty.lock:
-            stored = list(lofty.store.activities)
+        with crm.lock:
+            stored = list(crm.store.activities)
         return Response(to_json([_as_json(activity) for activity in stored]), media_type="application/json")
 
     async def reset(request: Request) -> Response:
-        lofty.reset()
+        crm.reset()
         return JSONResponse({"reset": True})
 
     return Starlette(
@@ -82,15 +81,15 @@ def _view(request: Request) -> dict[str, int | None]:
     }
 
 
-def show(lofty: Lofty, page: int | None = 0, lead_id: int | None = None) -> dict[str, Any]:
+def show(crm: Crm, page: int | None = 0, lead_id: int | None = None) -> dict[str, object]:
     """
     Give what the page shows. Numbers that JavaScript would round are text.
 
-    :param lofty: The pretended Lofty; its lock is held.
+    :param crm: What is shown; its lock is held.
     :param page: Which page of leads, from 0.
     :param lead_id: Show this lead only, and more of it.
     """
-    store = lofty.store
+    store = crm.store
     if lead_id is None:
         first = (page or 0) * LEADS_PER_PAGE
         shown_leads = list(islice(reversed(store.by_lead), first, first + LEADS_PER_PAGE))
@@ -105,20 +104,20 @@ def show(lofty: Lofty, page: int | None = 0, lead_id: int | None = None) -> dict
         "leads": len(store.by_lead),
         "duplicates": store.duplicates,
         "statuses": {str(status or "dropped"): count for status, count in store.statuses.items()},
-        "settings": {name: _setting(value) for name, value in lofty.settings.changes().items()},
+        "settings": {name: _setting(value) for name, value in crm.settings.changes().items()},
         "leads_per_page": LEADS_PER_PAGE,
         "groups": [_group(lead, store.by_lead[lead], depth) for lead in shown_leads],
         "latest": [_line(request) for request in islice(reversed(store.requests), LATEST_REQUESTS)],
     }
 
 
-def _group(lead_id: int, activities: list[StoredActivity], depth: int) -> dict[str, Any]:
+def _group(lead_id: int, activities: list[StoredActivity], depth: int) -> dict[str, object]:
     total = len(activities)
     newest = [_card(activities[at], at) for at in range(total - 1, max(total - depth, 0) - 1, -1)]
     return {"lead_id": str(lead_id), "total": total, "activities": newest}
 
 
-def _card(activity: StoredActivity, at: int) -> dict[str, Any]:
+def _card(activity: StoredActivity, at: int) -> dict[str, object]:
     body = activity.body
     return {
         "key": f"{activity.lead_id}/{at}",
@@ -132,7 +131,7 @@ def _card(activity: StoredActivity, at: int) -> dict[str, Any]:
     }
 
 
-def _listing_line(listing: dict[str, Any]) -> str:
+def _listing_line(listing: Body) -> str:
     address = _joined(listing.get(name) for name in ("streetAddress", "city", "state"))
     price = f"{listing['price']:,}" if "price" in listing else ""
     return " · ".join(filter(None, (address, price)))
@@ -149,7 +148,7 @@ def _utc(milliseconds: int) -> str:
         return str(milliseconds)
 
 
-def _line(request: ReceivedRequest) -> dict[str, Any]:
+def _line(request: ReceivedRequest) -> dict[str, object]:
     return {
         "method": request.method,
         "path": request.path,
@@ -158,7 +157,7 @@ def _line(request: ReceivedRequest) -> dict[str, Any]:
     }
 
 
-def _setting(value: Any) -> str:
+def _setting(value: object) -> str:
     if isinstance(value, Mapping):
         # A canned answer is worth its name only.
         return ", ".join(f"{name} {each}" if isinstance(each, int | float) else name for name, each in value.items())
@@ -169,7 +168,7 @@ def _setting(value: Any) -> str:
     return str(value)
 
 
-def _as_json(activity: StoredActivity) -> dict[str, Any]:
+def _as_json(activity: StoredActivity) -> dict[str, object]:
     return {
         "lead_id": activity.lead_id,
         "body": activity.body,

@@ -13,9 +13,9 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from airflow_provider_lofty.sandbox.api import Lofty
+from airflow_provider_lofty.sandbox.api import Api
 from airflow_provider_lofty.sandbox.app import SandboxApp
-from airflow_provider_lofty.sandbox.crm import ReceivedRequest, StoredActivity
+from airflow_provider_lofty.sandbox.crm import Crm, ReceivedRequest, StoredActivity
 from airflow_provider_lofty.sandbox.leads import Lead
 from airflow_provider_lofty.sandbox.settings import SandboxSettings
 
@@ -34,11 +34,11 @@ class _Server:
     """
     Serves an application until told to stop. uvicorn's own server logs, polls and waits for slow answers.
 
-    :param lofty: What is served.
+    :param crm: What is served.
     """
 
-    def __init__(self, lofty: Lofty) -> None:
-        self._app = SandboxApp(lofty)
+    def __init__(self, crm: Crm) -> None:
+        self._app = SandboxApp(Api(crm))
         self._config = uvicorn.Config(
             self._app,
             http=_Protocol,
@@ -46,7 +46,7 @@ class _Server:
             lifespan="off",
             log_config=None,
             # Declared int, only ever added to a clock.
-            timeout_keep_alive=cast("int", lofty.settings.keep_alive_seconds),
+            timeout_keep_alive=cast("int", crm.settings.keep_alive_seconds),
         )
         self._state = ServerState()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -110,7 +110,7 @@ class Sandbox:
     def __init__(self, settings: SandboxSettings | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self._host = host
         self._port = port
-        self._lofty = Lofty(settings or SandboxSettings())
+        self._crm = Crm(settings or SandboxSettings())
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -118,7 +118,7 @@ class Sandbox:
         """Start serving; returns when requests are answered."""
         listener = _listen(self._host, self._port)
         self._port = listener.getsockname()[1]
-        self._server = _Server(self._lofty)
+        self._server = _Server(self._crm)
         self._thread = threading.Thread(
             target=asyncio.run, args=(self._server.serve(listener),), name="lofty-sandbox", daemon=True
         )
@@ -154,29 +154,29 @@ class Sandbox:
     @property
     def settings(self) -> SandboxSettings:
         """What it does now."""
-        return self._lofty.settings
+        return self._crm.settings
 
     @property
     def activities(self) -> list[StoredActivity]:
         """What is stored, oldest first."""
-        with self._lofty.lock:
-            return list(self._lofty.store.activities)
+        with self._crm.lock:
+            return list(self._crm.store.activities)
 
     @property
     def requests(self) -> list[ReceivedRequest]:
         """Every request that arrived, in the order in which they were decided."""
-        with self._lofty.lock:
-            return list(self._lofty.store.requests)
+        with self._crm.lock:
+            return list(self._crm.store.requests)
 
     def add_lead(self, lead_id: int, *, emails: Iterable[str] = (), phones: Iterable[str] = ()) -> None:
         """Add a lead, or replace it."""
-        with self._lofty.lock:
-            self._lofty.leads.add(Lead(lead_id, tuple(emails), tuple(phones)))
+        with self._crm.lock:
+            self._crm.leads.add(Lead(lead_id, tuple(emails), tuple(phones)))
 
     def remove_lead(self, lead_id: int) -> None:
         """Put a lead in the trash: it answers 404 from now on."""
-        with self._lofty.lock:
-            self._lofty.leads.remove(lead_id)
+        with self._crm.lock:
+            self._crm.leads.remove(lead_id)
 
     def change(self, **settings: Any) -> None:
         """
@@ -185,8 +185,8 @@ class Sandbox:
         :param settings: Fields of :class:`SandboxSettings`.
         :raises ValueError: A value is not possible; nothing has changed then.
         """
-        self._lofty.change(settings)
+        self._crm.change(settings)
 
     def reset(self) -> None:
         """Forget what arrived, was counted or issued; settings and leads stay. Faults start anew."""
-        self._lofty.reset()
+        self._crm.reset()

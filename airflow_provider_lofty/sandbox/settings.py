@@ -7,12 +7,15 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from airflow_provider_lofty.sandbox.answers import Answer, ErrorShape
-from airflow_provider_lofty.sandbox.faults import check_faults
 from airflow_provider_lofty.sandbox.rate import ResetReading
 
 OperationName = Literal[
     "add_activity", "list_activities", "find_leads", "get_lead", "get_me", "oauth_token", "user_oauth_token"
 ]
+FaultName = Literal[
+    "refused", "rate_limited", "error_before_storing", "error_after_storing", "drop_before_storing",
+    "drop_after_storing", "slow", "stall", "html_502", "html_502_after_storing", "empty_200", "error_in_200",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,8 @@ class SandboxSettings:
 
     error_shape: ErrorShape = "code"
     latency_seconds: float = 0.0
-    faults: Mapping[str, float] = field(default_factory=dict)
-    scripted_faults: Sequence[str | None] = ()
+    faults: Mapping[FaultName, float] = field(default_factory=dict)
+    scripted_faults: Sequence[FaultName | None] = ()
     seed: int = 0
     slow_seconds: float = 2.0
     canned_answers: Mapping[OperationName, Answer] = field(default_factory=dict)
@@ -113,7 +116,7 @@ class SandboxSettings:
 
     def __post_init__(self) -> None:
         """Check what would only show later, as odd behaviour."""
-        check_faults(self.faults, self.scripted_faults)
+        _check_faults(self.faults, self.scripted_faults)
         for name, hint in _HINTS.items():
             _check_choice(name, getattr(self, name), hint)
         for name in ("requests_per_minute", "window_seconds", "token_lifetime_seconds", "kept_requests"):
@@ -125,7 +128,7 @@ class SandboxSettings:
         if self.read_back_status is not None and not 400 <= self.read_back_status <= 599:
             raise ValueError("read_back_status must lie between 400 and 599")
 
-    def changes(self) -> dict[str, Any]:
+    def changes(self) -> dict[str, object]:
         """Give the settings that differ from their defaults, credentials excepted."""
         default = SandboxSettings()
         return {
@@ -146,10 +149,23 @@ CREDENTIALS = frozenset(
         "refresh_token",
     }
 )
-_HINTS: Mapping[str, Any] = get_type_hints(SandboxSettings)
+_HINTS: Mapping[str, object] = get_type_hints(SandboxSettings)
 
 
-def _check_choice(name: str, value: Any, hint: Any) -> None:
+def _check_faults(rates: Mapping[FaultName, float], scripted: Sequence[FaultName | None]) -> None:
+    names = get_args(FaultName)
+    for name in (*rates, *scripted):
+        if name is not None and name not in names:
+            raise ValueError(f"there is no fault named {name!r}; there are {', '.join(names)}")
+    for name, rate in rates.items():
+        if not 0 <= rate <= 1:
+            raise ValueError(f"the rate of fault {name!r} must lie between 0 and 1, not {rate}")
+    # Rates are decimal fractions: ten of 0.1 add up to a little more or less than 1.
+    if sum(rates.values()) > 1 + 1e-9:
+        raise ValueError("the rates of all faults together must not exceed 1: a request has at most one")
+
+
+def _check_choice(name: str, value: Any, hint: object) -> None:
     # Sets and mappings are checked by their first type argument: the operation names.
     arguments = get_args(hint)
     if get_origin(hint) is Literal:

@@ -135,7 +135,7 @@ def _open_inside(path: str) -> IO[bytes]:
 
 
 def _open_url(url: str) -> IO[bytes]:
-    from airflow_provider_lofty.rows.files import LOCAL_PROTOCOLS, storage_path  # knows every file system
+    from airflow_provider_lofty.rows.storage import LOCAL_PROTOCOLS, storage_path  # knows every file system
 
     target = storage_path(url)
     if target.protocol in LOCAL_PROTOCOLS:

@@ -17,7 +17,7 @@ from airflow_provider_lofty.delivery.precheck import Precheck
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.journal import NoJournal
-from airflow_provider_lofty.rows.builder import Mapping
+from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.run.ingest import Ingest
 from airflow_provider_lofty.sandbox import Answer, Sandbox, SandboxSettings
@@ -29,20 +29,20 @@ _CONDUCT: dict[str, Any] = {
 
 
 class Sent:
-    """Rows, a hook and a delivery that may be run."""
+    """Rows, a client and a delivery that may be run."""
 
     def __init__(self, lead_ids: list[int], **settings: Any) -> None:
         self.log, self.stop = Log(), threading.Event()
-        self.spool, self.hook = Spool(keep_cells=False), LoftyHook()
+        self.spool, self.client = Spool(keep_cells=False), LoftyHook().client
         rows = [row(lead_id, text=f"row {n}") for n, lead_id in enumerate(lead_ids, 1)]
-        ingest = Ingest(Mapping(), self.spool, self.log, no_publisher(self.log))
+        ingest = Ingest(RowMapping(), self.spool, self.log, no_publisher(self.log))
         ingest.take(Source("rows", None, (SourceRow(n, tuple(r), tuple(r.values())) for n, r in enumerate(rows, 1))))
         ingest.finish()
         clock = settings.pop("clock", time.monotonic)
         conduct = Conduct(**{**_CONDUCT, **settings})
         precheck = Precheck("never", has_lost_journal=False, not_before=0)
         self.delivery = Delivery(
-            self.spool, self.hook, NoJournal(), precheck, conduct, self.log, self.stop, clock=clock
+            self.spool, self.client, NoJournal(), precheck, conduct, self.log, self.stop, clock=clock
         )
 
     def run(self) -> Stop | None:
@@ -74,7 +74,7 @@ def prepare(lofty: Sandbox, connect: Any) -> Iterator[Prepare]:
 
     yield prepare
     for each in made:
-        each.hook.close()
+        each.client.close()
         each.spool.close()
 
 
@@ -141,7 +141,7 @@ def test_a_rate_refusal_goes_again_and_is_no_attempt(lofty: Sandbox, prepare: Pr
     assert sent.run() is None
     assert sent.outcomes == ["delivered"] * 3
     assert [item.attempts for item in sent.rows] == [1, 1, 1]
-    assert sent.hook.times_throttled == 3
+    assert sent.client.times_throttled == 3
     assert len(lofty.activities) == 3
 
 

@@ -43,7 +43,7 @@ from airflow_provider_lofty.lofty.answers import Meaning, Verdict
 from airflow_provider_lofty.lofty.pacing import Pacer
 from airflow_provider_lofty.lofty.trace import trace_in_entry
 from airflow_provider_lofty.outcomes import OUTCOMES
-from airflow_provider_lofty.rows.builder import Mapping
+from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.run.ingest import Ingest
 from airflow_provider_lofty.run.policy import Limit
@@ -314,7 +314,7 @@ class Tries(RuleBasedStateMachine):
             with closing(Spool(keep_cells=False)) as run.spool:
                 with run.closing_books():
                     ingest = Ingest(
-                        Mapping(unique_key="key" if self.keyed else None), run.spool, log, no_publisher(log)
+                        RowMapping(unique_key="key" if self.keyed else None), run.spool, log, no_publisher(log)
                     )
                     ingest.take(
                         Source(

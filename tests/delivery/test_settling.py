@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_lofty.delivery.matching import Match, match
 from airflow_provider_lofty.delivery.settling import PATIENCE, Doubt, Page, Proof, Settled, Settling
 from airflow_provider_lofty.journal.journal import Intent
-from airflow_provider_lofty.lofty.trace import Match, Trace, match, trace_in_entry
+from airflow_provider_lofty.lofty.trace import Trace, trace_in_entry
 
 SETTLE = 60.0
 CREATED = 1_772_359_200_000

@@ -1,4 +1,4 @@
-"""Hooks that wait for nothing, and servers that say exactly what they are told to."""
+"""Hooks that wait for nothing, and servers that answer with exactly what they are given."""
 
 from __future__ import annotations
 

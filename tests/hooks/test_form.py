@@ -35,7 +35,7 @@ print(json.dumps(shown.model_dump(), default=dict))
 
 @pytest.fixture(scope="module")
 def shown(starts_program: None) -> dict[str, Any]:
-    """What Airflow tells its connection page about this type."""
+    """What Airflow shows on its connection page about this type."""
     try:
         distribution(PACKAGE)
     except PackageNotFoundError:
@@ -44,14 +44,14 @@ def shown(starts_program: None) -> dict[str, Any]:
     command = [sys.executable, "-W", "ignore", "-c", ASK_AIRFLOW]
     done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    described: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return described
 
 
 def test_airflow_shows_every_field_with_its_help(shown: dict[str, Any]) -> None:
     fields = shown["extra_fields"]
-    told = {name: (field["schema"]["title"], field["description"]) for name, field in fields.items()}
-    assert told == {field.name: (field.label, field.description) for field in FORM_FIELDS}
+    described = {name: (field["schema"]["title"], field["description"]) for name, field in fields.items()}
+    assert described == {field.name: (field.label, field.description) for field in FORM_FIELDS}
     assert list(fields) == [field.name for field in FORM_FIELDS]
 
 

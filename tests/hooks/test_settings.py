@@ -11,7 +11,8 @@ from airflow.sdk import Connection
 from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
-from airflow_provider_lofty.hooks.settings import LoftySettings, clean_secret, settings_from
+from airflow_provider_lofty.hooks.settings import clean_secret, settings_from
+from airflow_provider_lofty.lofty.settings import LoftySettings
 
 OAUTH = {"client_id": "cid", "client_secret": "csecret", "customer_key": "ckey", "refresh_token": "rtoken"}
 
@@ -42,7 +43,7 @@ def test_a_connection_with_every_field() -> None:
     }  # fmt: skip
     found = settings(extra, host="https://lofty.example.com")
     assert astuple(found) == (
-        "https://lofty.example.com", "refresh_token", "https://tokens.example.com/t", "key", "cid", "csecret", "ckey",
+        "crm", "https://lofty.example.com", "refresh_token", "https://tokens.example.com/t", "key", "cid", "csecret", "ckey",
         "rtoken", 100, 4, 10, 20,
     )  # fmt: skip
 
@@ -104,7 +105,7 @@ class TestHost:
          "https://[v1.SECRET]", "https://[::1]SECRET", "https://SECRET[::1]", "https://.SECRET", "https://SECRET .com",
          "https://*.SECRET", "https://SECRET\0.com", "\0https://SECRET", "ht\ttps://SECRET", f"https://{'é' * 60}SECRET"],
     )  # fmt: skip
-    def test_what_is_no_base_url_is_refused_and_not_quoted(self, host: str) -> None:
+    def test_anything_that_is_not_a_base_url_is_refused_and_not_quoted(self, host: str) -> None:
         said = refusal(host=host)
         assert said.startswith("the connection 'crm': host must")
         assert "SECRET" not in said
@@ -159,7 +160,7 @@ class TestAuthType:
 class TestNumbers:
     @pytest.mark.parametrize("name", ["requests_per_minute", "max_in_flight", "timeout_seconds", "settle_seconds"])
     @pytest.mark.parametrize("value", ["many", [1], {"a": 1}, "nan", "inf", -1, "1e999", 10**9])
-    def test_what_is_no_number_in_its_bounds_is_refused_by_name(self, name: str, value: Any) -> None:
+    def test_anything_but_a_number_within_its_bounds_is_refused_by_name(self, name: str, value: Any) -> None:
         assert refusal({name: value}).startswith(f"the connection 'crm': {name} must be ")
 
     @pytest.mark.parametrize("name", ["requests_per_minute", "max_in_flight", "timeout_seconds"])
@@ -183,7 +184,7 @@ class TestSecrets:
         said = refusal({} if fields else {**OAUTH, name: pasted}, **fields)
         assert (
             said
-            == f"the connection 'crm': {name} holds a character that cannot be in an HTTP header; copy it again from Lofty"
+            == f"the connection 'crm': {name} contains a character that an HTTP header cannot carry; copy it again from Lofty"
         )
 
     @given(st.text(st.characters(codec=None)) | st.text(" \u2028\ufeff\r\nabc\0é"))
@@ -191,7 +192,7 @@ class TestSecrets:
         try:
             cleaned = clean_secret("password", pasted)
         except ValueError as error:
-            assert "cannot be in an HTTP header" in str(error)
+            assert "an HTTP header cannot carry" in str(error)
         else:
             assert all("!" <= character <= "~" for character in cleaned)
 
@@ -202,5 +203,5 @@ class TestSecrets:
 
 
 @pytest.mark.parametrize("extra", ["[1]", "5", '"text"', "[]"])
-def test_an_extra_that_is_no_object_is_refused(extra: str) -> None:
+def test_an_extra_that_is_not_an_object_is_refused(extra: str) -> None:
     assert "extra must be a JSON object" in refusal(extra)

@@ -26,7 +26,7 @@ SETTLE_SECONDS = 0.4
 
 @pytest.fixture(autouse=True)
 def connected(lofty: Sandbox, connect: Any) -> None:
-    connect(lofty, extra={"timeout_seconds": 0.3, "settle_seconds": SETTLE_SECONDS})
+    connect(lofty, extra={"settle_seconds": SETTLE_SECONDS})
     lofty.change(
         window_seconds=0.05, rate_reset_reading="epoch_milliseconds", slow_seconds=0.5, requests_per_minute=10**7
     )
@@ -49,7 +49,8 @@ def until_done(**arguments: Any) -> Run:
 @pytest.mark.parametrize("lag", [0.0, SETTLE_SECONDS / 2], ids=["", "lag"])
 @pytest.mark.parametrize("rate", [0.05, 0.3], ids=["rare", "frequent"])
 @pytest.mark.parametrize("fault", [*DOUBTFUL, "mixed"])
-def test_every_row_arrives_once(lofty: Sandbox, fault: str, rate: float, lag: float) -> None:
+def test_every_row_arrives_once(lofty: Sandbox, connect: Any, fault: str, rate: float, lag: float) -> None:
+    connect(lofty, extra={"timeout_seconds": 0.3, "settle_seconds": SETTLE_SECONDS})  # shorter than a slow answer takes
     faults = {name: share * rate for name, share in MIXED.items()} if fault == "mixed" else {fault: rate}
     lofty.change(faults=faults, read_lag_seconds=lag)
     ended = until_done()
@@ -108,7 +109,7 @@ def test_report_never_sends_again(lofty: Sandbox) -> None:
 
 
 def test_resend_and_assume_delivered_are_ways_out_when_clearing(lofty: Sandbox, connect: Any) -> None:
-    connect(lofty, extra={"timeout_seconds": 0.3, "settle_seconds": SETTLE_SECONDS, "max_in_flight": 1})
+    connect(lofty, extra={"settle_seconds": SETTLE_SECONDS, "max_in_flight": 1})
     lofty.change(scripted_faults=[None, "drop_before_storing"], read_back_status=403)
     stores = Store(), Store()
     for store, name in zip(stores, ("one", "two"), strict=True):

@@ -31,7 +31,7 @@ def peak_kilobytes(rows: int, **arguments: str | None) -> int:
     """Preview in a process of its own; give the most memory it ever had."""
     finished = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", RUN, json.dumps(arguments)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=600, check=False,
         cwd=Path(__file__).parents[2], env=dict(os.environ),
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr[-2000:]

@@ -11,8 +11,8 @@ from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.journal.commits import CommitLog, Records
 from airflow_provider_lofty.journal.journal import DELIVERED, DOUBTED, REJECTED, WITHDRAWN, Closing, Intent
+from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import Trace
-from airflow_provider_lofty.rows.values import ACTIVITY_TYPES
 from airflow_provider_lofty.spool.history import PastRow
 
 MOST_ATTEMPTS = 15

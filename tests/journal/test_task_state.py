@@ -28,8 +28,8 @@ from airflow_provider_lofty.journal.journal import (
     Loaded,
 )
 from airflow_provider_lofty.journal.task_state import KEPT_SECONDS, KEY, TaskStateJournal
+from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import Trace
-from airflow_provider_lofty.rows.values import ACTIVITY_TYPES
 from airflow_provider_lofty.spool.history import History, PastRow
 from airflow_provider_lofty.spool.sample import SAMPLE_ROWS, InputSample
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from airflow_provider_lofty.lofty.answers import Answer, Meaning, names_missing_lead, verdict_on
+from airflow_provider_lofty.lofty.answers import Answer, Meaning, names_missing_lead
 
 DELIVERED, REJECTED, DOUBT = Meaning.DELIVERED, Meaning.REJECTED, Meaning.DOUBT
 RATE, CREDENTIAL, CONFIGURATION = Meaning.RATE_LIMITED, Meaning.CREDENTIAL_REFUSED, Meaning.MISCONFIGURED
@@ -22,7 +22,7 @@ LIMITS = {"x-ratelimit-limit": "20", "x-ratelimit-remaining": "0", "x-ratelimit-
 
 def verdict(status: int | None, body: bytes | str = b"", **headers: str) -> Any:
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    return verdict_on(Answer(status, headers, body.encode() if isinstance(body, str) else body))
+    return Answer(status, headers, body.encode() if isinstance(body, str) else body).verdict
 
 
 @pytest.mark.parametrize(
@@ -127,12 +127,12 @@ def test_what_an_answer_means(status: int | None, body: bytes, meaning: Meaning)
 @pytest.mark.parametrize("name", LIMITS)
 @pytest.mark.parametrize("body", [b"", PAGE, b'{"leadId":5}'])
 def test_a_429_with_one_of_loftys_headers_is_a_rate_refusal(name: str, body: bytes) -> None:
-    assert verdict_on(Answer(429, {name: LIMITS[name]}, body)).meaning is RATE
+    assert Answer(429, {name: LIMITS[name]}, body).verdict.meaning is RATE
 
 
 @pytest.mark.parametrize("status", [200, 201, 400, 404, 500, 503])
 def test_rate_headers_alone_make_no_rate_refusal_of_another_status(status: int) -> None:
-    assert verdict_on(Answer(status, LIMITS, b"")).meaning is not RATE
+    assert Answer(status, LIMITS, b"").verdict.meaning is not RATE
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -147,7 +147,7 @@ def test_a_page_is_never_quoted(body: bytes) -> None:
 
 @pytest.mark.parametrize("status", [None, 200, 400, 429, 500])
 def test_what_never_left_is_never_in_doubt(status: int | None) -> None:
-    assert verdict_on(Answer(status, sent=False, body=b'{"leadId":5}')).meaning is Meaning.NEVER_SENT
+    assert Answer(status, sent=False, body=b'{"leadId":5}').verdict.meaning is Meaning.NEVER_SENT
 
 
 class TestErrorBodies:
@@ -183,7 +183,7 @@ class TestErrorBodies:
     def test_half_a_character_becomes_one_that_can_be_written(self) -> None:
         assert verdict(400, '{"message":"bad \\ud800"}').message.encode()
 
-    def test_a_lead_that_does_not_exist_is_told_from_other_rejections(self) -> None:
+    def test_a_missing_lead_is_distinguished_from_other_rejections(self) -> None:
         assert names_missing_lead(verdict(404, '{"code":20006}'))
         assert names_missing_lead(verdict(404, '{"message":"errorCode=20006,errorMsg=Lead not exist"}'))
         assert not names_missing_lead(verdict(404, ""))
@@ -195,8 +195,8 @@ class TestVerdict:
     def test_it_names_the_lead_that_lofty_answered_with(self) -> None:
         assert verdict(200, '{"leadId":7}').lead_id == 7
 
-    def test_no_answer_is_told_by_the_kind_of_failure(self) -> None:
-        assert verdict_on(Answer(None, failure="ReadTimeout")).message == "no answer: ReadTimeout"
+    def test_no_answer_is_reported_by_the_kind_of_failure(self) -> None:
+        assert Answer(None, failure="ReadTimeout").verdict.message == "no answer: ReadTimeout"
 
     def test_a_success_without_an_id_says_what_is_missing(self) -> None:
         assert verdict(200, "{}").message == "an answer without the lead's id"
@@ -261,7 +261,7 @@ def test_a_hostile_body_is_read_without_harm(body: bytes, on_200: Meaning) -> No
 def test_any_answer_has_a_meaning_and_none_but_a_200_is_a_success(
     status: int | None, body: bytes, headers: dict[str, str]
 ) -> None:
-    found = verdict_on(Answer(status, headers, body))
+    found = Answer(status, headers, body).verdict
     found.message.encode()
     assert found.meaning is not Meaning.NEVER_SENT
     assert found.meaning is not DELIVERED or (status == 200 and type(json.loads(body)["leadId"]) is int)

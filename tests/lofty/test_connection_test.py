@@ -19,12 +19,14 @@ from typing import Any
 import pytest
 from airflow import sdk
 from airflow.models.connection import Connection
+from requests import Request
 from support.oauth import CLIENT, REFRESH
 from support.raw_server import RawServer, closed_port, http
 from support.tls import TARGET, over_tls
 
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.lofty import connection_test
+from airflow_provider_lofty.lofty.session import Endpoint
 from airflow_provider_lofty.provider_info import PACKAGE
 from airflow_provider_lofty.sandbox import Answer, Sandbox
 
@@ -45,7 +47,7 @@ def refusal(hook: LoftyHook) -> str:
 
 
 class TestAccepted:
-    def test_it_says_for_whom_and_with_what_quota(self, lofty: Sandbox, connected: LoftyHook) -> None:
+    def test_it_says_whose_the_credential_is_and_its_quota(self, lofty: Sandbox, connected: LoftyHook) -> None:
         lofty.change(requests_per_minute=500)
         ok, said = connected.test_connection()
         assert ok
@@ -58,16 +60,16 @@ class TestAccepted:
         assert request.headers["authorization"] == "token made-up-api-key"
         assert request.headers["content-type"] == "application/json"
 
-    def test_it_says_that_no_quota_is_named(self, lofty: Sandbox, connected: LoftyHook) -> None:
+    def test_it_says_that_no_quota_is_stated(self, lofty: Sandbox, connected: LoftyHook) -> None:
         lofty.change(rate_headers=False)
-        assert connected.test_connection()[1].endswith(". Its answer names no rate limit")
+        assert connected.test_connection()[1].endswith(". Its answer states no rate limit")
 
     @pytest.mark.parametrize("limit", ["", "many", "nan", "-5", "0", "1e300", "1" * 5000, "123456789012345"])
-    def test_a_limit_that_is_none_is_not_told(
+    def test_a_limit_that_makes_no_sense_is_not_shown(
         self, serve: Serve, connect: Connect, hook: LoftyHook, limit: str
     ) -> None:
         connect(serve(http(json.dumps(PROFILE).encode(), "200 OK", f"X-RateLimit-Limit: {limit}")).url)
-        assert hook.test_connection()[1].endswith(". Its answer names no rate limit")
+        assert hook.test_connection()[1].endswith(". Its answer states no rate limit")
 
     @pytest.mark.parametrize(
         ("change", "owner"),
@@ -89,7 +91,7 @@ class TestAccepted:
         connect(serve(http(json.dumps({**PROFILE, **change}).encode())).url)
         assert hook.test_connection() == (
             True,
-            f"Lofty accepts the credential of {owner}. Its answer names no rate limit",
+            f"Lofty accepts the credential of {owner}. Its answer states no rate limit",
         )
 
     def test_an_app_that_may_not_read_the_profile_is_accepted(self, lofty: Sandbox, connected: LoftyHook) -> None:
@@ -105,7 +107,7 @@ class TestAccepted:
         [(CLIENT, "/oauth/token"), (REFRESH, "/api/user-web/oauth/token")],
         ids=["client_credentials", "refresh_token"],
     )
-    def test_a_token_is_had_first(
+    def test_a_token_is_obtained_first(
         self, lofty: Sandbox, connect: Connect, hook: LoftyHook, extra: Any, token_path: str, waits: list[float]
     ) -> None:
         connect(lofty, password="", extra={**extra, "requests_per_minute": 0.01})
@@ -115,12 +117,14 @@ class TestAccepted:
         assert paths(lofty) == [token_path, "/v1.0/me"]
         assert waits == []  # for no turn
 
-    def test_a_refresh_token_that_was_replaced_is_told(self, lofty: Sandbox, connect: Connect, hook: LoftyHook) -> None:
+    def test_a_refresh_token_that_was_replaced_is_reported(
+        self, lofty: Sandbox, connect: Connect, hook: LoftyHook
+    ) -> None:
         connect(lofty, password="", extra=REFRESH)
-        assert "Lofty put another refresh token in the place of this one" in hook.test_connection()[1]
+        assert "Lofty replaced this refresh token, and Airflow cannot save the new one" in hook.test_connection()[1]
         lofty.reset()
         lofty.change(rotates_refresh_token=False)
-        assert "another refresh token" not in LoftyHook().test_connection()[1]
+        assert "refresh token" not in LoftyHook().test_connection()[1]
 
     def test_an_access_token_that_has_expired_is_renewed(
         self, lofty: Sandbox, connect: Connect, hook: LoftyHook
@@ -184,9 +188,9 @@ OBSTACLES = [
     (http(b"", "407 X"), "HTTP 407, a proxy or gateway on the way refused this, not Lofty"),
     (http(b"<html>Sign in</html>", "401 X"), "HTTP 401, a proxy or gateway on the way refused this, not Lofty"),
     (http(b"<html>Forbidden</html>", "403 X"), "HTTP 403, a proxy or gateway on the way refused this, not Lofty"),
-    (http(b"<html>Bad gateway</html>", "502 X"), "HTTP 502, Lofty, or a gateway before it, is in trouble"),
-    (http(b'{"code":20005}', "500 X"), "HTTP 500, Lofty, or a gateway before it, is in trouble"),
-    (b"SSH-2.0-nobody\r\n", "the connection broke off ("),
+    (http(b"<html>Bad gateway</html>", "502 X"), "HTTP 502, Lofty, or a gateway in front of it, had an internal error"),
+    (http(b'{"code":20005}', "500 X"), "HTTP 500, Lofty, or a gateway in front of it, had an internal error"),
+    (b"SSH-2.0-nobody\r\n", "the connection was lost ("),
 ]
 
 
@@ -195,19 +199,19 @@ class TestObstacles:
     def test_at_the_profile(self, serve: Serve, connect: Connect, hook: LoftyHook, answer: bytes, said: str) -> None:
         server = serve(answer)
         connect(server.url)
-        told = refusal(hook)
-        assert told.startswith(f"{server.url}: ")
-        assert said.format(field="the connection's host") in told
-        assert told.endswith("Whether the credential is accepted is not known: it was not judged")
+        message = refusal(hook)
+        assert message.startswith(f"{server.url}: ")
+        assert said.format(field="the connection's host") in message
+        assert message.endswith("Whether the credential is accepted is unknown: it was not checked")
         assert len(server.received) == 1
 
     @pytest.mark.parametrize(("answer", "said"), OBSTACLES, ids=lambda value: str(value)[:30])
     def test_at_the_token(self, serve: Serve, connect: Connect, hook: LoftyHook, answer: bytes, said: str) -> None:
         server = serve(answer)
         connect(server.url, password="", extra=CLIENT)
-        told = refusal(hook)
-        assert told.startswith(f"no token from {server.url}/oauth/token: ")
-        assert said.format(field="token_url") in told
+        message = refusal(hook)
+        assert message.startswith(f"no token from {server.url}/oauth/token: ")
+        assert said.format(field="token_url") in message
         assert len(server.received) == 1
 
     def test_a_rate_limit_after_a_token_was_given(self, lofty: Sandbox, connect: Connect, hook: LoftyHook) -> None:
@@ -221,20 +225,20 @@ class TestObstacles:
          Answer(200, b'{"code":20012,"message":"no"}'), Answer(400, b'{"code":20012,"message":"no"}'), Answer(204)],
         ids=lambda answer: f"{answer.status} {answer.body!r}",
     )  # fmt: skip
-    def test_an_answer_that_names_nobody(self, lofty: Sandbox, connected: LoftyHook, answer: Answer) -> None:
+    def test_an_answer_without_a_profile(self, lofty: Sandbox, connected: LoftyHook, answer: Answer) -> None:
         lofty.change(canned_answers={"get_me": answer})
         assert " where Lofty would say whose the credential is: " in refusal(connected)
 
 
 class TestUnreachable:
     @pytest.mark.server
-    def test_nobody_listens(self, connect: Connect, hook: LoftyHook) -> None:
+    def test_a_closed_port(self, connect: Connect, hook: LoftyHook) -> None:
         connect(f"http://127.0.0.1:{closed_port()}")
         said = refusal(hook)
         assert "nothing listens there; check host and port in the connection's host" in said
         assert said.endswith("it was not sent")
 
-    def test_a_name_that_nobody_has(self, connect: Connect, hook: LoftyHook, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_unknown_host_name(self, connect: Connect, hook: LoftyHook, monkeypatch: pytest.MonkeyPatch) -> None:
         def unknown(*_: Any, **__: Any) -> None:
             raise socket.gaierror(socket.EAI_NONAME, "made up")
 
@@ -242,25 +246,28 @@ class TestUnreachable:
         connect(f"https://{TARGET}")
         assert f"https://{TARGET}: its name cannot be resolved; check the connection's host" in refusal(hook)
 
-    def test_a_name_that_cannot_be_one(self, connect: Connect, hook: LoftyHook) -> None:
+    def test_an_invalid_host_name(self, connect: Connect, hook: LoftyHook) -> None:
         connect(f"https://{'a' * 70}.example.com")
-        assert "this cannot be a host name; check the connection's host" in refusal(hook)
+        assert "this is not a valid host name; check the connection's host" in refusal(hook)
 
     def test_a_plain_port(self, serve: Serve, connect: Connect, hook: LoftyHook) -> None:
         server = serve(lambda connection, _: connection.recv(10) and connection.sendall(http(b"", "400 Bad")))
         connect(server.url.replace("http:", "https:"))
         assert "its port may be one for plain http; check the connection's host" in refusal(hook)
 
-    def test_a_certificate_that_nobody_vouches_for(
+    def test_an_untrusted_certificate(
         self, serve: Serve, connect: Connect, hook: LoftyHook, tls: ssl.SSLContext
     ) -> None:
         server = serve(over_tls(tls, http(json.dumps(PROFILE).encode())))
         connect(f"https://localhost:{server.port}")
-        assert "put that proxy's CA into the file that REQUESTS_CA_BUNDLE names" in refusal(hook)
+        assert (
+            "its certificate is not signed by a trusted CA; if a proxy opens TLS on the way, add that proxy's CA to the file"
+            in refusal(hook)
+        )
         assert server.received == []
 
     @pytest.mark.parametrize(
-        ("host", "ok", "told"),
+        ("host", "ok", "message"),
         [
             (TARGET, True, "Lofty accepts the credential of Practice Agent"),
             ("other.invalid", False, "its certificate is for another host name; check the connection's host"),
@@ -276,7 +283,7 @@ class TestUnreachable:
         monkeypatch: pytest.MonkeyPatch,
         host: str,
         ok: bool,
-        told: str,
+        message: str,
     ) -> None:
         def tunnel(connection: socket.socket, server: RawServer) -> None:
             if server.read_request(connection):
@@ -288,7 +295,7 @@ class TestUnreachable:
         connect(f"https://{host}")
         is_usable, said = hook.test_connection()
         assert is_usable is ok
-        assert told in said
+        assert message in said
 
     @pytest.mark.parametrize("answer", ["403 Forbidden", "407 Proxy Authentication Required"])
     def test_a_proxy_that_refuses(
@@ -298,7 +305,7 @@ class TestUnreachable:
         monkeypatch.setenv("HTTPS_PROXY", f"http://made-up-user:made-up-password@127.0.0.1:{proxy.port}")
         connect(f"https://{TARGET}")
         said = refusal(hook)
-        assert "the proxy on the way wants a password (407), or does not allow this host" in said
+        assert "the proxy requires a password (407) or does not allow this host" in said
         assert "made-up" not in said
         assert [request.split(b" HTTP")[0] for request in proxy.received] == [b"CONNECT lofty.invalid:443"]
 
@@ -308,7 +315,7 @@ class TestUnreachable:
     ) -> None:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port()}")
         connect(f"https://{TARGET}")
-        assert "go through the proxy that HTTPS_PROXY names: look there first" in refusal(hook)
+        assert "go through the proxy that HTTPS_PROXY names: check there first" in refusal(hook)
 
     @pytest.mark.parametrize(
         ("scheme", "said"),
@@ -331,18 +338,24 @@ class TestQuickness:
         assert "no answer within 0.3 s" in refusal(hook)
         assert time.monotonic() - started < 4
 
-    def test_all_requests_share_one_deadline(self, lofty: Sandbox, connect: Connect, hook: LoftyHook) -> None:
+    def test_all_requests_share_one_deadline(
+        self, lofty: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         now, given = [5000.0], []
+        client = LoftyHook(clock=lambda: now[0]).client
+        send_now = client.send_now
 
-        def send(*request: Any, timeout_seconds: float, **content: Any) -> Any:
+        def slow(request: Request, endpoint: Endpoint, timeout_seconds: float) -> Any:
             given.append(timeout_seconds)
             now[0] += 4
-            return hook._ask_once(*request, timeout_seconds=timeout_seconds, **content)
+            return send_now(request, endpoint, timeout_seconds)
 
+        monkeypatch.setattr(client, "send_now", slow)
         connect(lofty, password="made-up-and-expired", extra={**REFRESH, "timeout_seconds": 600})
-        assert connection_test.check_up(hook.settings, send, lambda: now[0])[0]
+        assert connection_test.check_connection(client)[0]
         assert paths(lofty) == ["/v1.0/me", "/api/user-web/oauth/token", "/v1.0/me"]
         assert given == [10, 6, 2]
+        client.close()
 
     def test_what_cannot_be_interrupted_is_not_waited_for(
         self, connect: Connect, hook: LoftyHook, monkeypatch: pytest.MonkeyPatch
@@ -380,7 +393,7 @@ class TestNeverRaises:
          '{"conn_type":"lofty","password":"xq7zw","extra":{"auth_type":"xq7zw"}}',
          '{"conn_type":"lofty","password":"xq7zw","extra":{"timeout_seconds":"xq7zw"}}'],
     )  # fmt: skip
-    def test_every_bad_connection_is_told_without_its_secret(
+    def test_every_bad_connection_is_reported_without_its_secret(
         self, hook: LoftyHook, monkeypatch: pytest.MonkeyPatch, connection: str
     ) -> None:
         monkeypatch.setenv("AIRFLOW_CONN_LOFTY_DEFAULT", connection)
@@ -394,7 +407,7 @@ class TestNeverRaises:
         assert "timeout_seconds must be from 0.1 to 600" in refusal(hook)
 
     @pytest.mark.parametrize("where", ["settings", "send"])
-    def test_any_other_error_is_told_by_its_type_only(
+    def test_any_other_error_is_reported_by_its_type_only(
         self, lofty: Sandbox, connected: LoftyHook, monkeypatch: pytest.MonkeyPatch, where: str
     ) -> None:
         def fail(*_: Any, **__: Any) -> None:
@@ -403,7 +416,7 @@ class TestNeverRaises:
         if where == "settings":
             monkeypatch.setattr("airflow_provider_lofty.hooks.lofty.settings_from", fail)
         else:
-            monkeypatch.setattr("airflow_provider_lofty.hooks.lofty.exchange", fail)
+            monkeypatch.setattr("airflow_provider_lofty.lofty.session.exchange", fail)
         assert refusal(connected) == "the test itself failed (RuntimeError)"
 
 
@@ -463,13 +476,13 @@ def test_a_worker_has_the_connection_in_memory_only(lofty: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("password", "told"),
+    ("password", "message"),
     [
         ("made-up-api-key", "Connection success!"),
         ("a-wrong-one", "check that the connection's password is a current API key"),
     ],
 )
-def test_airflows_command_says_the_same(lofty: Sandbox, password: str, told: str) -> None:
+def test_airflows_command_says_the_same(lofty: Sandbox, password: str, message: str) -> None:
     needs_the_provider()
     connection = {"conn_type": "lofty", "host": lofty.url, "password": password}
     done = subprocess.run(
@@ -484,6 +497,6 @@ def test_airflows_command_says_the_same(lofty: Sandbox, password: str, told: str
         text=True,
         check=False,
     )
-    assert told in " ".join(done.stdout.split()), done.stdout + done.stderr  # Airflow 3.1 always ends with 0
+    assert message in " ".join(done.stdout.split()), done.stdout + done.stderr  # Airflow 3.1 always ends with 0
     assert password not in done.stdout + done.stderr
     assert paths(lofty) == ["/v1.0/me"]

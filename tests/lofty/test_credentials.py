@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,7 +15,6 @@ from support.raw_server import http
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused, LoftyUnreachable
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.lofty.credentials import credential_from
 from airflow_provider_lofty.sandbox import Answer, Sandbox
 
 ACTIVITY = {"type": "Browse", "text": "t", "link": "l", "picture": "p", "created": 1714557600123}
@@ -37,17 +36,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def timed_hook(hook: LoftyHook, clock: Clock) -> LoftyHook:
-    """A hook whose credential lives by our clock; use it after ``connect``."""
-    hook.__dict__["_credential"] = None
-
-    class Lazy:
-        def __getattr__(self, name: str) -> Any:
-            hook.__dict__["_credential"] = credential_from(hook.settings, hook._post_form, clock)
-            return getattr(hook.__dict__["_credential"], name)
-
-    hook.__dict__["_credential"] = Lazy()
-    return hook
+def timed_hook(clock: Clock, waits: list[float]) -> Iterator[LoftyHook]:
+    """A hook that lives by our clock."""
+    hook = LoftyHook(sleep=waits.append, clock=clock)
+    yield hook
+    hook.close()
 
 
 def headers_of(lofty: Sandbox, path: str) -> list[str]:
@@ -85,7 +78,7 @@ class TestHeader:
         self, lofty: Sandbox, connect: Connect, hook: LoftyHook
     ) -> None:
         connect(lofty, password="made-üp-key")
-        with pytest.raises(LoftyConfigurationError, match="password holds a character") as caught:
+        with pytest.raises(LoftyConfigurationError, match="password contains a character") as caught:
             hook.add_activity(5, ACTIVITY)
         assert "made-" not in str(caught.value)
         assert lofty.requests == []
@@ -116,7 +109,7 @@ class TestHeader:
         monkeypatch.setenv("NETRC", str(netrc))
         monkeypatch.setenv("HOME", str(tmp_path))
         connect(lofty)
-        hook._session.trust_env = True  # as it is for every host but this machine
+        hook.client.http.trust_env = True  # as it is for every host but this machine
         hook.get_me()
         assert headers_of(lofty, "/v1.0/me") == ["token made-up-api-key"]
 
@@ -195,7 +188,7 @@ class TestClientCredentials:
         assert lofty.activities == []
 
     @pytest.mark.parametrize("wrong", ["client_id", "client_secret", "customer_key"])
-    def test_a_wrong_client_is_told_and_nothing_else_is_sent(
+    def test_a_wrong_client_is_reported_and_nothing_else_is_sent(
         self, lofty: Sandbox, connect: Connect, hook: LoftyHook, wrong: str
     ) -> None:
         connect(lofty, password="", extra={**CLIENT, wrong: "xq7zw"})
@@ -240,7 +233,7 @@ class TestRefreshToken:
         first = "made-up-refresh-token"
         assert sent == ([first, f"{first}-1", f"{first}-2"] if rotates else [first] * 3)
 
-    def test_a_spent_one_is_told(self, lofty: Sandbox, connect: Connect, hook: LoftyHook) -> None:
+    def test_a_spent_one_is_reported(self, lofty: Sandbox, connect: Connect, hook: LoftyHook) -> None:
         connect(lofty, password="", extra={**REFRESH, "refresh_token": "spent-long-ago"})
         with pytest.raises(LoftyCredentialRefused, match=r"refused \(invalid_grant\).*refresh_token"):
             hook.get_me()
@@ -274,7 +267,7 @@ class TestTokenEndpoint:
         ids=lambda body: repr(body)[:30],
     )  # fmt: skip
     @pytest.mark.parametrize("status", [200, 400])
-    def test_an_answer_that_is_no_token_is_a_refusal_and_nothing_is_posted(
+    def test_an_answer_without_a_token_is_a_refusal_and_nothing_is_posted(
         self, lofty: Sandbox, connect: Connect, hook: LoftyHook, status: int, body: bytes
     ) -> None:
         lofty.change(canned_answers={"oauth_token": Answer(status, body)})
@@ -305,18 +298,18 @@ class TestTokenEndpoint:
         ],
         ids=lambda answer: f"{answer.status}",
     )
-    def test_what_is_no_token_endpoint_is_a_matter_of_the_connection(
+    def test_an_answer_that_is_not_from_a_token_endpoint_is_a_configuration_error(
         self, lofty: Sandbox, connect: Connect, hook: LoftyHook, answer: Answer
     ) -> None:
         lofty.change(canned_answers={"oauth_token": answer})
         connect(lofty, password="", extra=CLIENT)
-        with pytest.raises(LoftyConfigurationError, match="token_url is no token endpoint"):
+        with pytest.raises(LoftyConfigurationError, match="token_url is not a token endpoint"):
             hook.get_me()
 
     @pytest.mark.parametrize(
         "answer", [Answer(500), Answer(503), Answer(429), Answer(None)], ids=lambda a: f"{a.status}"
     )
-    def test_trouble_there_is_waited_for_and_then_told(
+    def test_errors_of_the_token_endpoint_are_retried_and_then_reported(
         self, lofty: Sandbox, connect: Connect, hook: LoftyHook, waits: list[float], answer: Answer
     ) -> None:
         lofty.change(canned_answers={"oauth_token": answer})
@@ -331,7 +324,7 @@ class TestTokenEndpoint:
     @pytest.mark.parametrize(
         "shape", ["{}", '{{"error":"{}"}}', '{{"error":"x","error_description":"{}"}}', '"{}"', '{{"message":"{}"}}']
     )
-    def test_no_secret_is_told_when_the_answer_echoes_the_request(
+    def test_no_secret_is_shown_when_the_answer_echoes_the_request(
         self,
         serve: Any,
         connect: Connect,
@@ -347,8 +340,8 @@ class TestTokenEndpoint:
         with caplog.at_level(logging.DEBUG):
             ok, said = hook.test_connection()
         assert not ok
-        told = said + caplog.text
-        assert not any(secret in told for secret in SECRETS)
+        message = said + caplog.text
+        assert not any(secret in message for secret in SECRETS)
 
 
 def test_no_header_is_in_the_repr_of_a_hook_or_its_credential(
@@ -356,7 +349,7 @@ def test_no_header_is_in_the_repr_of_a_hook_or_its_credential(
 ) -> None:
     connect(lofty)
     hook.get_me()
-    shown = repr((hook, hook.settings, hook._credential, hook.get_conn(), vars(hook)))
+    shown = repr((hook, hook.client, hook.client._credential, hook.get_conn(), vars(hook), vars(hook.client)))
     assert "made-up-api-key" not in shown
     assert "authorization" not in {name.lower() for name in hook.get_conn().headers}
 
@@ -365,7 +358,7 @@ def test_threads_that_find_the_token_expired_at_once_fetch_one(
     lofty: Sandbox, connect: Connect, hook: LoftyHook
 ) -> None:
     connect(lofty, password="", extra=CLIENT)
-    first = hook._credential.header()
-    assert hook._credential.renew(first)
-    assert hook._credential.renew(first)  # the other thread, whose header was refused as well
+    first = hook.client._credential.header()
+    assert hook.client._credential.renew(first)
+    assert hook.client._credential.renew(first)  # the other thread, whose header was refused as well
     assert [request.path for request in lofty.requests] == ["/oauth/token"] * 2

@@ -34,7 +34,7 @@ class TestTurns:
         pacer = Pacer(120, clock)
         assert [pacer.reserve() for _ in range(4)] == [0.0, 0.5, 1.0, 1.5]
 
-    def test_turns_that_nobody_took_are_lost_so_that_there_is_no_burst(self, clock: Clock) -> None:
+    def test_turns_that_were_not_taken_are_lost_so_that_there_is_no_burst(self, clock: Clock) -> None:
         pacer = Pacer(60, clock)
         pacer.reserve()
         clock.now += 600
@@ -124,7 +124,7 @@ class TestLimits:
         answer(pacer, limit=value, remaining="1", reset="60000")
         assert not pacer.knows_limit
 
-    def test_a_limit_that_nobody_reaches_is_none(self, clock: Clock) -> None:
+    def test_a_limit_beyond_reach_does_not_count(self, clock: Clock) -> None:
         pacer = Pacer(None, clock)
         answer(pacer, limit="10000000", remaining="9999999", reset="60000")
         assert pacer.requests_per_minute > 100_000
@@ -172,7 +172,7 @@ class TestLimits:
 
 
 class TestQuota:
-    """The whole quota and nothing but the quota, on servers that count and tell in every way there is."""
+    """The whole quota and nothing but the quota, on servers that count and report in every way there is."""
 
     @pytest.mark.parametrize("reading", TOLD)
     @pytest.mark.parametrize("latency", [0.05, 0.3, 1.0])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_lofty.rows.values import ACTIVITY_TYPES, FIELDS
+from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES, FIELDS
 
 # Kind → type and format of the schema.
 SPECIFIED = {

@@ -20,7 +20,7 @@ from support.raw_server import RawServer, closed_port, http
 from support.tls import TARGET, make_certificate, over_tls, server_side
 
 from airflow_provider_lofty.lofty import transport
-from airflow_provider_lofty.lofty.answers import Answer, Meaning, verdict_on
+from airflow_provider_lofty.lofty.answers import Answer, Meaning
 from airflow_provider_lofty.lofty.transport import exchange, new_session
 
 Serve = Callable[..., RawServer]
@@ -47,7 +47,7 @@ class TestNeverSent:
         answer = post(f"http://127.0.0.1:{closed_port()}")
         assert (answer.status, answer.sent, answer.failure) == (None, False, "ConnectionRefusedError")
 
-    def test_a_name_that_nobody_has(self, post: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_unknown_host_name(self, post: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
         def unknown(*_: Any, **__: Any) -> None:
             raise socket.gaierror(socket.EAI_NONAME, f"no address for {TARGET}")
 
@@ -56,7 +56,7 @@ class TestNeverSent:
         assert (answer.status, answer.sent, answer.failure) == (None, False, "host name not found")
 
     @pytest.mark.parametrize("host", ["a" * 70 + ".example.com", "a..example.com", "example..", "[::1%1]"])
-    def test_a_name_that_cannot_be_one(self, post: Callable[..., Answer], host: str) -> None:
+    def test_an_invalid_host_name(self, post: Callable[..., Answer], host: str) -> None:
         answer = post(f"https://{host}")
         assert (answer.status, answer.sent, answer.failure) == (None, False, "invalid host name")
 
@@ -71,9 +71,7 @@ class TestNeverSent:
         answer = post(server.url.replace("http:", "https:"), 0.2)
         assert (answer.status, answer.sent) == (None, False)
 
-    def test_a_certificate_that_nobody_vouches_for(
-        self, serve: Serve, post: Callable[..., Answer], tls: ssl.SSLContext
-    ) -> None:
+    def test_an_untrusted_certificate(self, serve: Serve, post: Callable[..., Answer], tls: ssl.SSLContext) -> None:
         server = serve(over_tls(tls, DELIVERED))
         answer = post(server.url.replace("http:", "https:"))
         assert (answer.status, answer.sent, answer.failure) == (None, False, "SSLCertVerificationError")
@@ -131,11 +129,11 @@ class TestSentAndLost:
     @pytest.mark.parametrize(
         "answer", [b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nContent-Le", b'HTTP/1.1 200 OK\r\n\r\n{"leadId":']
     )
-    def test_an_answer_cut_off_where_nobody_can_tell_is_no_success(
+    def test_an_answer_that_may_be_cut_off_is_not_a_success(
         self, serve: Serve, post: Callable[..., Answer], answer: bytes
     ) -> None:
         server = serve(reading(lambda connection, _: connection.sendall(answer)))
-        assert verdict_on(post(server.url)).meaning is Meaning.DOUBT
+        assert post(server.url).verdict.meaning is Meaning.DOUBT
 
     @pytest.mark.parametrize(
         "start",
@@ -284,7 +282,7 @@ class TestTLS:
 
 
 class TestProxy:
-    """Lofty behind a proxy, which is told by the environment as on most workers."""
+    """Lofty behind a proxy, which the environment names as on most workers."""
 
     @pytest.fixture
     def behind(self, serve: Serve, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RawServer]:

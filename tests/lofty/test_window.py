@@ -1,4 +1,4 @@
-"""What Lofty's rate headers tell: the unit of Reset, and when the window turns."""
+"""What Lofty's rate headers say: the unit of Reset, and when the window turns."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import pytest
 from support.practice import Run, Store, read_report, row, run, run_operator, task_instance, write_csv
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyError, LoftyUnreachable
-from airflow_provider_lofty.hooks.lofty import LoftyHook
+from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.sandbox import Sandbox
 
@@ -39,14 +39,14 @@ def reads_fail(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Give a function that lets some readings of a lead fail, by their number."""
 
     def reads_fail(error: type[LoftyError], *numbers: int) -> None:
-        reads, count = LoftyHook.read_back, itertools.count(1)
+        reads, count = LoftyClient.read_back, itertools.count(1)
 
-        def read_back(self: LoftyHook, lead_id: int, since: int) -> Any:
+        def read_back(self: LoftyClient, lead_id: int, since: int) -> Any:
             if next(count) in numbers:
                 raise error("an odd answer")
             return reads(self, lead_id, since)
 
-        monkeypatch.setattr(LoftyHook, "read_back", read_back)
+        monkeypatch.setattr(LoftyClient, "read_back", read_back)
 
     return reads_fail
 

@@ -83,8 +83,8 @@ def test_a_table_name_is_never_run_as_sql(way: str, postgres: str, table: str) -
 
 
 @pytest.mark.parametrize("table", ["", " ", ".", "leads.", ".leads", "a..b", 'leads"', '"leads', 'le"a"ds', '""'])
-def test_what_cannot_be_a_table_name_is_refused(way: str, postgres: str, table: str) -> None:
-    with pytest.raises(LoftyConfigurationError, match="is no table name"):
+def test_anything_that_cannot_be_a_table_name_is_refused(way: str, postgres: str, table: str) -> None:
+    with pytest.raises(LoftyConfigurationError, match="is not a table name"):
         read(postgres, table=table)
 
 
@@ -219,7 +219,7 @@ def test_the_database_is_closed_before_the_first_row_is_sent(
         ("SELECT 1 / (lead_id - 2) AS lead_id FROM leads WHERE text <> %s", [MARK]),
     ],
 )
-def test_a_refused_statement_is_told_without_its_parameters(
+def test_a_refused_statement_is_reported_without_its_parameters(
     way: str, postgres: str, lofty: Any, connect: Any, sql: str, parameters: Any
 ) -> None:
     connect(lofty)
@@ -275,7 +275,7 @@ def test_a_table_that_is_not_there_yet_is_retryable(way: str, postgres: str) -> 
     assert not isinstance(raised.value, AirflowFailException)
 
 
-def test_a_database_out_of_reach_is_retryable_and_its_password_is_not_told(
+def test_an_unreachable_database_is_retryable_and_its_password_is_not_reported(
     way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = {"conn_type": "postgres", "host": "127.0.0.1", "port": 1, "login": "someone", "password": MARK}
@@ -290,7 +290,9 @@ def test_an_unknown_connection_is_configuration() -> None:
         read("no_such_connection", table="leads")
 
 
-@pytest.mark.parametrize(("conn_type", "said"), [("fs", "is no SQL database"), ("carrier_pigeon", "cannot be used")])
+@pytest.mark.parametrize(
+    ("conn_type", "said"), [("fs", "is not an SQL database"), ("carrier_pigeon", "cannot be used")]
+)
 def test_a_connection_to_something_else_is_configuration(
     monkeypatch: pytest.MonkeyPatch, conn_type: str, said: str
 ) -> None:
@@ -299,7 +301,7 @@ def test_a_connection_to_something_else_is_configuration(
         read("elsewhere", table="leads")
 
 
-def test_a_column_that_comes_twice_is_no_guess(way: str, postgres: str, lofty: Any, connect: Any) -> None:
+def test_a_column_that_comes_twice_is_not_guessed_at(way: str, postgres: str, lofty: Any, connect: Any) -> None:
     connect(lofty)
     ended = run(sql="SELECT a.*, b.lead_id FROM leads a JOIN leads b USING (text)", source_conn_id=postgres)
     assert isinstance(ended.error, LoftyConfigurationError)

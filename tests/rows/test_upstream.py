@@ -76,7 +76,7 @@ def test_text_is_refused_and_the_fix_is_named(rows: Any) -> None:
 
 
 @pytest.mark.parametrize("rows", [5, 1.5, object()])
-def test_what_is_no_collection_is_refused(rows: Any) -> None:
+def test_anything_but_a_collection_is_refused(rows: Any) -> None:
     with pytest.raises(LoftyConfigurationError, match="a list of dicts or a DataFrame"):
         collected(read_rows, rows)
 
@@ -91,7 +91,7 @@ def test_an_odd_item_is_one_bad_row_among_good_ones(item: Any, kind: str) -> Non
     assert kind in str(found.rows[1].problem)
 
 
-def test_column_names_that_are_no_text_become_text() -> None:
+def test_column_names_that_are_not_text_become_text() -> None:
     assert collected(read_rows, [{1: "a", None: "b"}]).rows[0].columns == ("1", "None")
 
 
@@ -123,7 +123,7 @@ def test_a_multi_index_gives_its_named_levels() -> None:
     ]
 
 
-def test_an_index_without_a_name_is_no_column() -> None:
+def test_an_index_without_a_name_is_not_a_column() -> None:
     assert collected(read_rows, pd.DataFrame({"lead_id": [1]})).rows[0].columns == ("lead_id",)
 
 

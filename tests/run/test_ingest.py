@@ -9,8 +9,8 @@ import pytest
 from support.practice import Log, no_publisher, row
 
 from airflow_provider_lofty.outcomes import OUTCOMES
-from airflow_provider_lofty.rows.builder import Mapping
 from airflow_provider_lofty.rows.columns import MappingError
+from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.run.ingest import Ingest
 from airflow_provider_lofty.spool.spool import ReportRow, Spool
@@ -22,7 +22,7 @@ class Taken:
     def __init__(self, *sources: Source, **mapping: Any) -> None:
         self.log = Log()
         self.spool = Spool(keep_cells=True)
-        ingest = Ingest(Mapping(**mapping), self.spool, self.log, no_publisher(self.log))
+        ingest = Ingest(RowMapping(**mapping), self.spool, self.log, no_publisher(self.log))
         try:
             for source in sources:
                 ingest.take(source)

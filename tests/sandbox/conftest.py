@@ -14,7 +14,7 @@ from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
 
 class Caller:
-    """Calls a sandbox the way a well-behaved client would, unless told otherwise."""
+    """Calls a sandbox the way a well-behaved client would, unless a test asks otherwise."""
 
     def __init__(self, lofty: Sandbox) -> None:
         self.lofty = lofty

@@ -132,7 +132,7 @@ def test_every_bad_field_is_noted(caller):
         b"[" * 9999,
     ],
 )
-def test_a_body_that_is_no_json_object_is_refused(caller, body):
+def test_a_body_that_is_not_a_json_object_is_refused(caller, body):
     answer = caller.send("POST", "/v1.0/leads/1/activity", data=body)
     assert (answer.status_code, answer.json()["code"]) == (400, 20012)
     assert caller.lofty.requests[-1].note.startswith("body")
@@ -149,7 +149,7 @@ def test_a_content_type_may_have_a_charset(caller):
 
 
 @pytest.mark.parametrize("lead_id", ["abc", "1.0", "1e3", "+1", "1_0", "%201", "٣", str(2**63), "9" * 30, "-"])
-def test_a_lead_id_that_is_no_int64_is_refused(caller, lead_id):
+def test_a_lead_id_that_is_not_an_int64_is_refused(caller, lead_id):
     answer = caller.add(lead_id)
     assert (answer.status_code, answer.json()["code"]) == (400, 20012)
     assert caller.lofty.requests[-1].note.startswith("leadId is ")
@@ -213,7 +213,7 @@ def test_reading_back_is_paged_by_a_hundred(caller):
 
 
 @pytest.mark.parametrize("page", ["-1", "x", str(2**31)])
-def test_a_page_that_is_no_page_is_refused(caller, page):
+def test_a_page_that_is_not_a_page_number_is_refused(caller, page):
     answer = caller.get("/v1.0/leads/1/activities", curPage=page)
     assert (answer.status_code, answer.json()["code"]) == (400, 20012)
 

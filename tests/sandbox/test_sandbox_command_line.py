@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 import requests
+from support.guard import guarded
 
 from airflow_provider_lofty.sandbox import FAULTS, Sandbox
 from airflow_provider_lofty.sandbox.__main__ import main, make_parser
@@ -19,14 +20,16 @@ COMMAND = [sys.executable, "-W", "error", "-m", "airflow_provider_lofty.sandbox"
 
 @contextmanager
 def running(*arguments):
+    pipe = subprocess.PIPE
     process = subprocess.Popen(
-        [*COMMAND, "--port", "0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, "--port", "0", *arguments], stdout=pipe, stderr=pipe, text=True, start_new_session=True
     )
-    try:
-        yield process, process.stdout.readline().split()[2]
-    finally:
-        process.terminate()
-        process.communicate(timeout=10)
+    with guarded("session", process.pid):
+        try:
+            yield process, process.stdout.readline().split()[2]
+        finally:
+            process.terminate()
+            process.communicate(timeout=10)
 
 
 def refused(capsys, *arguments):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+from typing import get_args
 
 import pytest
 import requests
 
 from airflow_provider_lofty.sandbox import FAULTS, Answer
 from airflow_provider_lofty.sandbox.faults import Dice
+from airflow_provider_lofty.sandbox.settings import FaultName
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_each_fault(start, name, status, body, stored):
 
 def test_the_table_above_has_every_fault():
     (mark,) = test_each_fault.pytestmark
-    assert {row[0] for row in mark.args[1]} == FAULTS.keys()
+    assert {row[0] for row in mark.args[1]} == FAULTS.keys() == set(get_args(FaultName))
 
 
 def test_a_gateway_answers_with_html(start):

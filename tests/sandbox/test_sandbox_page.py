@@ -140,7 +140,7 @@ def test_settings_that_were_switched_are_shown(caller, state):
     }
 
 
-def test_nothing_new_is_no_content(caller, state):
+def test_where_nothing_is_new_no_content_is_sent(caller, state):
     caller.add()
     seen = state()["version"]
     answer = caller.session.get(f"{caller.lofty.url}/sandbox/state", params={"seen": seen}, timeout=10)

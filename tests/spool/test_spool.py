@@ -21,7 +21,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES, Outcome
-from airflow_provider_lofty.rows.builder import InvalidRow, Mapping
+from airflow_provider_lofty.rows.builder import InvalidRow
+from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.spool.sample import IDENTITY_BYTES, SAMPLE_ROWS, InputSample
 from airflow_provider_lofty.spool.spool import Result, Spool, SpoolRow
 
@@ -406,17 +407,17 @@ KINDS = st.one_of(
 @given(cells=st.fixed_dictionaries({**{name: st.just(value) for name, value in ROW.items()}, "listing.zipCode": KINDS, "listing.price": KINDS, "listing.lotSize": KINDS})
        | st.fixed_dictionaries({name: st.just(value) | KINDS for name, value in ROW.items()}))  # fmt: skip
 def test_what_a_report_keeps_leads_to_the_same_activity_again(cells: dict[str, Any]) -> None:
-    layout = Mapping(now=datetime(2024, 6, 1, tzinfo=timezone.utc)).layout(tuple(cells), table=True)
+    builder = RowMapping(now=datetime(2024, 6, 1, tzinfo=timezone.utc)).builder(tuple(cells), table=True)
     spool = Spool(keep_cells=True)
     spool.add_source("x")
-    fill(spool, row(1, columns=layout.columns, cells=tuple(cells.values()))).close_books(Outcome.DELIVERED)
+    fill(spool, row(1, columns=builder.columns, cells=tuple(cells.values()))).close_books(Outcome.DELIVERED)
     (found,) = spool.report_rows()
     spool.close()
     again = json.loads(json.dumps(found.cells))
 
     def built(values: Any) -> Any:
         try:
-            return layout.build(values)
+            return builder.build(values)
         except InvalidRow as error:
             return error.fields
 

@@ -1,4 +1,4 @@
-"""Made-up parts of connections that get their tokens from Lofty."""
+"""Made-up settings of connections that get their tokens from Lofty."""
 
 from __future__ import annotations
 

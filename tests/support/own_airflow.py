@@ -29,13 +29,13 @@ print("RESULT" + json.dumps({"state": str(run.state.value), "states": states, "r
 
 class Ran(NamedTuple):
     """
-    What is left of a Dag run.
+    What a Dag run left behind.
 
     :param state: of the run
     :param states: task → state and operator
-    :param rendered: task, map index, and the fields that are shown under Rendered Templates
+    :param rendered: task, map index, and the fields shown under Rendered Templates
     :param xcoms: task, map index, key and value
-    :param log: whatever was printed
+    :param log: everything that was printed
     """
 
     state: str

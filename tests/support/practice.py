@@ -1,4 +1,4 @@
-"""What tests of sources and of the operator share: rows, a task to run them in, and what came of it."""
+"""What tests of sources and of the operator share: rows, a task that sends them, and its result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = ("lead_id", "type", "text", "link", "picture", "created")
 
 
 def row(lead_id: Any = 1, **values: Any) -> dict[str, Any]:
-    """Give a row that every check lets through."""
+    """Make a row that passes every check."""
     return {
         "lead_id": lead_id,
         "type": "Browse",
@@ -34,7 +34,7 @@ def row(lead_id: Any = 1, **values: Any) -> dict[str, Any]:
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], **settings: Any) -> str:
-    """Write rows as a CSV file; give its path."""
+    """Write rows as a CSV file; return its path."""
     rows = list(rows)
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(rows[0]), **settings)
@@ -50,7 +50,7 @@ def read_report(path: Path | str) -> list[dict[str, str]]:
 
 
 class Collected:
-    """A ``take`` that keeps what it is given."""
+    """A ``take`` that keeps the sources and rows it is given."""
 
     def __init__(self) -> None:
         self.sources: list[Source] = []
@@ -86,7 +86,7 @@ class Run(NamedTuple):
 
     :param returned: what ``execute`` returned; None when it raised
     :param error: what it raised
-    :param xcom: what it pushed by itself
+    :param xcom: what it pushed itself
     :param log: its log lines
     """
 
@@ -113,7 +113,7 @@ class Run(NamedTuple):
 
 
 def task_instance(**overrides: Any) -> Any:
-    """Stand in for a task instance: it says who it is and keeps what is pushed."""
+    """Stand in for a task instance: it has an identity and keeps what is pushed."""
     xcom: dict[str, Any] = {}
     known = {"dag_id": "a_dag", "run_id": "a_run", "task_id": "send", "map_index": -1, "try_number": 1, "max_tries": 0,
              "xcom": xcom}  # fmt: skip
@@ -123,7 +123,7 @@ def task_instance(**overrides: Any) -> Any:
 
 
 class Log:
-    """Keeps what it is told."""
+    """A logger that keeps its lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -135,15 +135,15 @@ class Log:
 
 
 def no_publisher(log: Log) -> StatusPublisher:
-    """Give a board that nobody looks at."""
+    """Make a publisher whose status nobody reads."""
     return StatusPublisher(lambda key, value: None, log, {})
 
 
 class Store:
     """
-    Stands in for Airflow's task state store: JSON values under keys, and what was written.
+    Stands in for Airflow's task state store: JSON values under keys, and a record of what was written.
 
-    :ivar fails_after: the store fails after so many more writes
+    :ivar fails_after: the store fails after this many more writes
     """
 
     def __init__(self) -> None:
@@ -168,21 +168,21 @@ class Store:
 
     @property
     def size(self) -> int:
-        """Characters that are kept."""
+        """Number of characters stored."""
         return sum(map(len, self.values.values()))
 
 
 def run(ti: Any = None, store: Store | None = None, **arguments: Any) -> Run:
-    """Run the operator as a task would; nothing escapes but what is not an error."""
+    """Run the operator as a task would; its error is returned, not raised."""
     return run_operator(LoftyAddActivityOperator(task_id="send", **arguments), ti, store)
 
 
 def run_operator(operator: LoftyAddActivityOperator, ti: Any = None, store: Store | None = None) -> Run:
-    """Run this operator."""
+    """Run an operator that was made before, as a task would."""
     ti = ti or task_instance()
     with structlog.testing.capture_logs() as lines:
         try:
             returned, error = operator.execute({"ti": ti, "task_state_store": store}), None
-        except Exception as raised:  # noqa: BLE001 - given back, to be looked at
+        except Exception as raised:  # noqa: BLE001 - returned, for the test to look at
             returned, error = None, raised
     return Run(returned, error, ti.xcom, [line["event"] for line in lines])

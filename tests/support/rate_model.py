@@ -1,4 +1,4 @@
-"""A server with a rate limit and workers that send to it, in simulated time: days pass in a second."""
+"""A server with a rate limit, and workers that send to it, in simulated time: days pass in a second."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Server:
     :param latency: seconds for a whole request
     :param counts_after: what part of the latency passes before a request is counted
     :param reading: of Reset; None: no headers at all
-    :param most_at_once: more on their way than this are refused
+    :param most_at_once: when more than this are in flight, they are refused
     :param clock_ahead: seconds that its clock is ahead
     :param later: a limit that is in force from a time on
     """
@@ -55,7 +55,7 @@ class Server:
 @dataclass
 class Outcome:
     """
-    What came of it.
+    What the server counted.
 
     :ivar accepted: requests of each window
     :ivar refused: when requests were refused
@@ -170,5 +170,5 @@ def simulate(
     most_in_flight: int = 16,
     seed: int = 1,
 ) -> Outcome:
-    """Send for so many windows."""
+    """Send for this many windows."""
     return Simulation(server, workers, cap, most_in_flight, seed).run(windows * server.window)

@@ -1,4 +1,4 @@
-"""Servers that say exactly what they are told to, byte by byte."""
+"""Servers that answer exactly what a test scripts, byte by byte."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Script = Callable[[socket.socket, "RawServer"], Any]
 
 class RawServer:
     """
-    Listens on this machine and gives every connection to a function.
+    Listens on this machine and passes every connection to a function.
 
     :param script: gets the connection and this server; the connection is closed after it
     """
@@ -51,7 +51,7 @@ class RawServer:
                 return  # the client left
 
     def read_request(self, connection: socket.socket) -> bytes:
-        """Read one request to its end and keep it; nothing when the client left."""
+        """Read one request to its end and keep it; empty when the client has left."""
         data = b""
         while b"\r\n\r\n" not in data:
             piece = connection.recv(65536)
@@ -73,7 +73,7 @@ class RawServer:
         return self.received[-1]
 
     def stop(self) -> None:
-        """Drop all connections and end."""
+        """Drop all connections and stop."""
         self.stopping.set()
         for each in (self._listener, *self._open):
             with contextlib.suppress(OSError):
@@ -84,7 +84,7 @@ class RawServer:
 
 
 def closed_port() -> int:
-    """Find a port at which nobody listens."""
+    """Find a port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
@@ -97,7 +97,7 @@ def http(body: bytes = b"", status: str = "200 OK", *headers: str) -> bytes:
 
 
 def answering(*answers: bytes) -> Script:
-    """Make a script that answers every request of a connection with the next of these, the last one for ever."""
+    """Make a script that answers each request of a connection with the next of these, then always with the last."""
 
     def script(connection: socket.socket, server: RawServer) -> None:
         while server.read_request(connection):

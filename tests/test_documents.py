@@ -1,4 +1,4 @@
-"""What the README promises, held against the code."""
+"""What the README and the chapters in docs/ promise, checked against the code."""
 
 from __future__ import annotations
 
@@ -7,35 +7,24 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.exceptions import AirflowException
+from support.documents import blocks_of, section, table_below
 
 from airflow_provider_lofty import exceptions
-from airflow_provider_lofty.hooks.form import AUTH_TYPES, FORM_FIELDS
+from airflow_provider_lofty.hooks.form import FORM_FIELDS
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.tables import JOURNAL
+from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES, FIELDS
+from airflow_provider_lofty.lofty.settings import AUTH_TYPES
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.outcomes import OUTCOMES
 from airflow_provider_lofty.provider_info import get_provider_info
 from airflow_provider_lofty.report.advice import CODES
 from airflow_provider_lofty.report.writer import REPORT_COLUMNS
-from airflow_provider_lofty.rows.values import ACTIVITY_TYPES, FIELDS
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
-
-ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-
-
-def table_after(heading: str) -> list[list[str]]:
-    """The cells of the first table below a heading, its own heading left out."""
-    section = README.split(f"# {heading}\n", 1)[1]
-    lines = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)
-    assert lines, heading
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[0].splitlines()[2:]]
 
 
 def names_in(cells: list[str]) -> set[str]:
@@ -43,7 +32,7 @@ def names_in(cells: list[str]) -> set[str]:
 
 
 def test_table_of_arguments_is_complete_and_right() -> None:
-    rows = table_after("Operator arguments")
+    rows = table_below("Operator arguments")
     parameters = inspect.signature(LoftyAddActivityOperator.__init__).parameters
     own = {name: p for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
     assert names_in([row[0] for row in rows]) == set(own)
@@ -54,7 +43,7 @@ def test_table_of_arguments_is_complete_and_right() -> None:
 
 
 def test_templated_arguments_are_named() -> None:
-    sentence = re.search(r"Templated are (.*?)\.\n", README, re.DOTALL)
+    sentence = re.search(r"Templated are (.*?)\.\n", section("Operator arguments"), re.DOTALL)
     assert sentence
     assert set(re.findall(r"`(\w+)`", sentence[1])) == set(LoftyAddActivityOperator.template_fields)
 
@@ -68,13 +57,13 @@ def test_every_argument_is_in_the_docstring_and_marked_when_templated() -> None:
 
 
 def test_table_of_connection_fields_is_complete() -> None:
-    shown = names_in([row[0] for row in table_after("The connection")])
+    shown = names_in([row[0] for row in table_below("The connection")])
     assert shown == {"host", "port", "password", "customer_key", *(field.name for field in FORM_FIELDS)}
-    assert all(f"`{auth_type}`" in README for auth_type in AUTH_TYPES)
+    assert set(AUTH_TYPES) <= names_in([row[1] for row in table_below("The connection") if row[0] == "`auth_type`"])
 
 
 def test_table_of_connection_fields_names_the_defaults_of_the_form() -> None:
-    meanings = {name: row[1] for row in table_after("The connection") for name in names_in([row[0]])}
+    meanings = {name: row[1] for row in table_below("The connection") for name in names_in([row[0]])}
     for field in FORM_FIELDS:
         assert field.help
         if field.is_number and field.default is not None:
@@ -82,47 +71,39 @@ def test_table_of_connection_fields_names_the_defaults_of_the_form() -> None:
 
 
 def test_table_of_fields_is_complete() -> None:
-    rows = table_after("From row to activity")
+    rows = table_below("From row to activity")
     shown = names_in([row[0] for row in rows if row[0] != "`listing.…`"])
     listing = names_in([row[2] for row in rows if row[0] == "`listing.…`"])
     assert shown | {f"listing.{name}" for name in listing} == {field.name for field in FIELDS}
     required = names_in([row[0] for row in rows if row[1] == "required"])
     assert required == {field.name for field in FIELDS if field.required}
-    assert all(f"`{name}`" in README for name in ACTIVITY_TYPES)
+    assert names_in([row[2] for row in rows if row[0] == "`type`"]) == set(ACTIVITY_TYPES)
 
 
 def test_table_of_outcomes_is_complete() -> None:
-    assert [row[0].strip("`") for row in table_after("What became of each row")] == list(OUTCOMES)
+    assert [row[0].strip("`") for row in table_below("Outcomes")] == list(OUTCOMES)
 
 
 def test_table_of_codes_is_that_of_the_page() -> None:
-    rows = table_after("What Lofty's codes mean")
+    rows = table_below("Lofty's error codes")
     assert {int(row[0].strip("`")): (row[1], row[2]) for row in rows} == CODES
 
 
 def test_table_of_options_is_complete() -> None:
-    shown = [row[0].strip("`") for row in table_after("`airflow.cfg`")]
+    shown = [row[0].strip("`") for row in table_below("Options in `airflow.cfg`")]
     assert shown == list(get_provider_info()["config"]["lofty"]["options"])
 
 
-def test_pictures_are_there() -> None:
-    pictures = re.findall(r"!\[[^]]+\]\((docs/[^)]+)\)", README)
-    assert len(pictures) == 3
-    assert [name for name in pictures if (ROOT / name).read_bytes()[:4] != b"\x89PNG"] == []
-
-
 def test_columns_of_the_journal_are_named() -> None:
-    section = README.split("### Where the journal is\n", 1)[1].split("### ")[0]
-    assert set(JOURNAL.c.keys()) <= set(re.findall(r"`(\w+)`", section))
+    assert set(JOURNAL.c.keys()) <= set(re.findall(r"`(\w+)`", section("The journal's tables")))
 
 
 def test_report_columns_are_named() -> None:
-    section = README.split("### The report\n", 1)[1]
-    assert re.findall(r"`(lofty_\w+)`", section)[: len(REPORT_COLUMNS)] == list(REPORT_COLUMNS)
+    assert re.findall(r"`(lofty_\w+)`", section("The report"))[: len(REPORT_COLUMNS)] == list(REPORT_COLUMNS)
 
 
 def test_table_of_errors_says_what_airflow_retries() -> None:
-    shown = {row[0].strip("`"): row[1] for row in table_after("When the task fails")}
+    shown = {row[0].strip("`"): row[1] for row in table_below("When the task fails")}
     classes = {
         name: kind
         for name, kind in vars(exceptions).items()
@@ -139,22 +120,17 @@ def test_tree_of_errors_names_every_class() -> None:
     assert drawn == {name for name in vars(exceptions) if name.startswith("Lofty")}
 
 
-def test_links_lead_to_files() -> None:
-    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
-
-
 @pytest.mark.program
 def test_command_of_the_practice_server_is_understood() -> None:
-    command = re.search(r"^python (-m airflow_provider_lofty\.sandbox .*)$", README, re.MULTILINE)
-    assert command
-    done = subprocess.run([sys.executable, *command[1].split(), "--help"], capture_output=True, text=True, check=False)
+    (command,) = (
+        line for block in blocks_of("shell") for line in block.text.splitlines() if line.startswith("python ")
+    )
+    done = subprocess.run([sys.executable, *command.split()[1:], "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def block_with(word: str) -> str:
-    (block,) = (block for block in BLOCKS if word in block)
+    (block,) = (block.text for block in blocks_of("python") if word in block.text)
     return block
 
 

@@ -1,0 +1,121 @@
+"""
+What a Dag author wants of rows and activities: ``mapping``, ``defaults``, ``unique_key``, ``timezone``.
+
+A :class:`RowMapping` is made once per task. For each set of columns that a source delivers it compiles a
+:class:`~airflow_provider_lofty.rows.builder.RowBuilder`, which turns bare lists of values into activities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone, tzinfo
+from zoneinfo import ZoneInfo
+
+from airflow_provider_lofty.rows.builder import FieldRules, RowBuilder
+from airflow_provider_lofty.rows.checks import Check, checks
+from airflow_provider_lofty.rows.columns import FIELDS_BY_PATH, MappingError, RowFunction, by_field
+from airflow_provider_lofty.rows.timestamps import TimestampChecks
+from airflow_provider_lofty.rows.values import InvalidValue, is_missing, kind_of, plain
+
+_MOST_BUILDERS_KEPT = 500  # rows that are objects may have any number of shapes
+
+
+class RowMapping:
+    """
+    How rows become activities, checked once.
+
+    :param mapping: field → column name, or a function that gets the row as a dict; goes before matching by name
+    :param defaults: field → value where the row has none
+    :param unique_key: column or columns that identify a row
+    :param zone: IANA name of the zone of timestamps that name none
+    :param now: the current time, aware
+    :ivar timestamps: the checks of dates and times in that zone
+    :ivar nested_ignored: names inside ``listing`` objects that match no field, as far as they were seen
+    :raises MappingError: when a name is not a field of an activity, a default breaks its field's rule, or the zone
+        is unknown
+    """
+
+    def __init__(
+        self,
+        mapping: Mapping[str, str | RowFunction] | None = None,
+        defaults: Mapping[str, object] | None = None,
+        unique_key: str | Sequence[str] | None = None,
+        zone: str = "UTC",
+        now: datetime | None = None,
+    ) -> None:
+        self.timestamps = TimestampChecks(_zone(zone), now or datetime.now(timezone.utc))
+        by_kind = checks(self.timestamps)
+        sources = _checked_sources(mapping or {})
+        checked_defaults = _checked_defaults(defaults or {}, by_kind)
+        self.unique_key = _columns_of_key(unique_key)
+        self.nested_ignored: set[str] = set()
+        self._rules = FieldRules(sources, checked_defaults, by_kind, self.unique_key, self.nested_ignored)
+        self._builders: dict[tuple[str, ...], RowBuilder] = {}
+        self._unmet: dict[str, str] | None = None
+
+    def builder(self, columns: tuple[str, ...], *, table: bool) -> RowBuilder:
+        """
+        Compile the way from these columns to an activity.
+
+        :param table: every row of the source has these columns (a file, a query), so what is missing here is
+            missing for good; otherwise :meth:`require_columns` reports it at the end of the input
+        :raises MappingError: for a tie, an ambiguous column, or (table) a column or required field that is missing
+        """
+        builder = self._builders.get(columns)
+        if builder is None:
+            if len(self._builders) > _MOST_BUILDERS_KEPT:
+                self._builders.clear()
+            builder = self._builders[columns] = RowBuilder(columns, self._rules)
+            unmet = builder.unmet
+            if table and unmet:
+                raise MappingError("; ".join(unmet.values()))
+            seen = self._unmet
+            self._unmet = unmet if seen is None else {key: seen[key] for key in seen.keys() & unmet.keys()}
+        return builder
+
+    def require_columns(self) -> None:
+        """
+        Report what no row of the whole input had a column for.
+
+        :raises MappingError: for a mapped column or a required field that never came
+        """
+        if self._unmet:
+            raise MappingError("; ".join(self._unmet.values()))
+
+
+def _checked_sources(mapping: Mapping[str, str | RowFunction]) -> dict[str, str | RowFunction]:
+    sources = by_field(mapping, "mapping", objects=True)
+    for name, source in sources.items():
+        if not isinstance(source, str) and not callable(source):
+            raise MappingError(f"mapping[{name!r}] must be a column name or a callable, not {kind_of(source)}")
+    return sources
+
+
+def _checked_defaults(defaults: Mapping[str, object], by_kind: Mapping[str, Check]) -> dict[str, object]:
+    checked = {}
+    for name, given in by_field(defaults, "defaults").items():
+        value = plain(given)
+        if is_missing(value):
+            continue
+        try:
+            checked[name] = by_kind[FIELDS_BY_PATH[name].kind](value)
+        except InvalidValue as error:
+            raise MappingError(f"defaults[{name!r}] {error}") from None
+    return checked
+
+
+def _columns_of_key(unique_key: object) -> tuple[str, ...]:
+    if unique_key is None or isinstance(unique_key, str):
+        return (unique_key,) if unique_key else ()
+    if isinstance(unique_key, (list, tuple)) and all(isinstance(column, str) for column in unique_key):
+        return tuple(unique_key)
+    raise MappingError(f"unique_key must be a column name or a list of them, got {kind_of(unique_key)}")
+
+
+def _zone(name: str) -> tzinfo:
+    if str(name).upper() == "UTC":
+        return timezone.utc  # saves a look-up per row
+    try:
+        return ZoneInfo(str(name))
+    except (KeyError, ValueError, OSError):
+        raise MappingError(f"timezone={name!r} is not a known IANA time zone, such as 'America/New_York'") from None

@@ -1,0 +1,107 @@
+"""The check of one value: what is sent, exactly, or one refusal that names the rule and never the value."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, strategies as st
+from support.values import MOMENTS, NEW_YORK, NEWEST_MS, OLDEST_MS, Colour, Number
+
+from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES, FIELDS
+from airflow_provider_lofty.rows.checks import checks
+from airflow_provider_lofty.rows.values import InvalidValue, is_missing, kind_of, plain
+
+CHECKS = checks(MOMENTS)
+
+
+class TestNumpy:
+    @pytest.mark.parametrize(
+        "value", [np.timedelta64(5, "ns"), np.datetime64("20000-01-01"), np.datetime64(2**62, "s")]
+    )
+    @pytest.mark.parametrize("kind", sorted(CHECKS))
+    def test_a_time_that_python_cannot_hold_never_passes_for_a_number(self, kind: str, value: Any) -> None:
+        with pytest.raises(InvalidValue):
+            CHECKS[kind](plain(value))
+
+    @pytest.mark.parametrize("kind", sorted(CHECKS))
+    def test_no_field_takes_an_array(self, kind: str) -> None:
+        with pytest.raises(InvalidValue):
+            CHECKS[kind](plain(np.array([1, 2])))
+
+
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.decimals(allow_nan=None), st.text(),
+    st.text(st.characters(codec=None)), st.binary(), st.dates(), st.datetimes(), st.times(), st.timedeltas(), st.uuids(),
+    st.complex_numbers(), st.fractions(), st.datetimes(timezones=st.timezones()), st.integers(-(2**70), 2**70).map(str),
+    st.floats().map(repr), st.decimals().map(str), st.dates().map(str), st.datetimes().map(str),
+    st.integers(OLDEST_MS - 10**6, NEWEST_MS + 10**6), st.sampled_from(("9" * 5000, 10**300, Colour.RED, Number.SEVEN)),
+    st.integers(-(2**63), 2**63 - 1).map(np.int64), st.floats().map(np.float64), st.datetimes().map(np.datetime64),
+    st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1)).map(pd.Timestamp),
+    st.integers(-(2**62), 2**62).map(lambda number: np.datetime64(number, "ns")),
+)  # fmt: skip
+
+ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5)
+
+
+def fits(kind: str, sent: Any) -> bool:
+    """Whether Lofty's specification allows this value for a field of this kind."""
+    return {
+        "id": lambda: type(sent) is int and 0 < sent < 2**63,
+        "int64": lambda: type(sent) is int and -(2**63) <= sent < 2**63,
+        "int32": lambda: type(sent) is int and -(2**31) <= sent < 2**31,
+        "milliseconds": lambda: type(sent) is int and OLDEST_MS <= sent <= NEWEST_MS,
+        "double": lambda: type(sent) is float and abs(sent) != float("inf") and sent == sent,
+        "boolean": lambda: type(sent) is bool,
+        "activity type": lambda: sent in ACTIVITY_TYPES,
+        "text": lambda: type(sent) is str and "\0" not in sent and bool(sent.encode() or True),
+        "date text": lambda: type(sent) is str and "\0" not in sent and bool(sent.encode() or True),
+    }[kind]()
+
+
+@given(value=ANYTHING)
+def test_any_value_is_either_sent_as_the_specification_allows_or_refused(value: Any) -> None:
+    value = plain(value)
+    if is_missing(value):
+        return
+    for kind, check in (*CHECKS.items(), *checks(NEW_YORK).items()):
+        try:
+            sent = check(value)
+        except InvalidValue as error:
+            assert str(error)
+        else:
+            assert fits(kind, sent), (kind, sent)
+
+
+MARK = "xq7zw"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [MARK, f"{MARK}\0", f"{MARK}\ud800", {MARK: MARK}, [MARK], MARK.encode(), 918273645.5, -918273645, 10**30 + 918273645,
+     Decimal("918273645.25"), datetime(1918, 2, 7), date(1918, 2, 7)],
+    ids=lambda value: repr(value)[:30],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", sorted(CHECKS))
+def test_a_refusal_never_quotes_the_value(kind: str, value: Any) -> None:
+    try:
+        CHECKS[kind](value)
+    except InvalidValue as error:
+        assert not any(secret in str(error) for secret in (MARK, "918273645", "1918"))
+        assert error.__cause__ is None
+
+
+@given(value=ANYTHING)
+def test_the_kind_of_a_value_is_named_without_it(value: Any) -> None:
+    assert kind_of(value) in {
+        "true/false", "text", "a whole number", "a decimal number", "a timestamp", "a date", "bytes", "an object", "a list",
+    } or kind_of(value).startswith("a value of type ")  # fmt: skip
+
+
+def test_every_field_has_a_kind_that_is_checked_and_a_name_of_its_own() -> None:
+    assert {field.kind for field in FIELDS} == set(CHECKS)
+    assert len({field.name for field in FIELDS}) == len(FIELDS)

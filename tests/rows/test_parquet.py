@@ -1,0 +1,64 @@
+"""Rows from Parquet: every value arrives exactly."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+from support.files import read
+from support.practice import run
+
+from airflow_provider_lofty.exceptions import LoftyConfigurationError
+
+
+def test_parquet_ids_beyond_what_a_float_holds_stay_exact_beside_nulls(tmp_path: Path) -> None:
+    ids = [2**53 + 1, None, 2**63 - 1]
+    parquet.write_table(pa.table({"lead_id": pa.array(ids, pa.int64())}), tmp_path / "a.parquet")
+    assert [cells["lead_id"] for cells in read(tmp_path / "a.parquet").dicts] == ids
+
+
+def test_parquet_types_arrive_as_they_are_meant(tmp_path: Path, lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    moment = datetime(2026, 3, 1, 10, tzinfo=timezone.utc)
+    table = pa.table(
+        {
+            "lead_id": pa.array([7], pa.int64()),
+            "type": pa.array(["Favorite"]).dictionary_encode(),
+            "text": pa.array(["a"], pa.large_string()),
+            "link": ["l"],
+            "picture": [""],
+            "created": pa.array([moment], pa.timestamp("ns", "UTC")),
+            "listing": [{"price": 5, "zip_code": "02134"}],
+        }
+    )
+    parquet.write_table(table, tmp_path / "a.parquet")
+    assert run(path=str(tmp_path / "a.parquet")).counts == {"delivered": 1}
+    (arrived,) = lofty.activities
+    assert (arrived.lead_id, arrived.body["created"]) == (7, int(moment.timestamp() * 1000))
+    assert arrived.body["listing"] == {"price": 5, "zipCode": "02134"}
+
+
+def test_a_parquet_date_beyond_what_python_holds_makes_only_its_row_invalid(
+    tmp_path: Path, lofty: Any, connect: Any
+) -> None:
+    connect(lofty)
+    table = pa.table({**{name: ["x"] * 2 for name in ("text", "link", "picture")}, "type": ["Browse"] * 2})
+    table = table.append_column("lead_id", pa.array([1, 2]))
+    table = table.append_column("created", pa.array([1_772_359_200_000_000, 2**60], pa.timestamp("us")))
+    parquet.write_table(table, tmp_path / "a.parquet")
+    ended = run(path=str(tmp_path / "a.parquet"))
+    assert ended.counts == {"delivered": 1, "invalid": 1}
+    assert ended.summary["errors"][0]["error_field"] == "created"
+    assert [activity.lead_id for activity in lofty.activities] == [1]
+
+
+@pytest.mark.parametrize("cut", [0, 4, 100])
+def test_a_damaged_parquet_file_sends_nothing(tmp_path: Path, cut: int) -> None:
+    parquet.write_table(pa.table({"lead_id": [1]}), tmp_path / "a.parquet")
+    (tmp_path / "a.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:cut])
+    with pytest.raises(LoftyConfigurationError, match=r"a\.parquet is damaged"):
+        read(tmp_path / "a.parquet")

@@ -1,0 +1,123 @@
+"""What every document keeps: links and pictures lead somewhere, and whatever stands in a code block works."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sqlite3
+from collections.abc import Callable
+from configparser import ConfigParser
+from contextlib import closing
+from typing import Any
+
+import pytest
+from support.documents import CHAPTERS, DOCUMENTS, INDEX, README, ROOT, Block, Document, blocks_of, table_below
+
+from airflow_provider_lofty.hooks.form import FORM_FIELDS
+from airflow_provider_lofty.hooks.lofty import LoftyHook
+from airflow_provider_lofty.journal.database import _COLUMNS, TABLE
+from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
+from airflow_provider_lofty.provider_info import get_provider_info
+from airflow_provider_lofty.sandbox import Sandbox
+
+
+def test_every_picture_is_shown_and_is_one() -> None:
+    shown = {picture for document in DOCUMENTS for picture in document.pictures}
+    assert {picture for picture in shown if picture.suffix == ".png"} == set((ROOT / "docs").rglob("*.png"))
+    assert len(shown) >= 4
+    starts = {".png": b"\x89PNG", ".svg": b"<svg"}
+    assert [picture for picture in shown if not picture.read_bytes().startswith(starts[picture.suffix])] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_links_lead_to_files_and_headings(document: Document) -> None:
+    anchors = {other.path: other.anchors for other in DOCUMENTS}
+    targets = {link: document.resolve(link) for link in document.links}
+    assert [link for link, (path, _) in targets.items() if not path.exists()] == []
+    assert [link for link, (path, fragment) in targets.items() if fragment and fragment not in anchors[path]] == []
+
+
+@pytest.mark.parametrize("index", [README, INDEX], ids=lambda document: document.name)
+def test_every_chapter_is_linked(index: Document) -> None:
+    linked = {index.resolve(link)[0] for link in index.links}
+    assert {chapter.path for chapter in CHAPTERS} <= linked
+
+
+def test_map_of_the_package_has_one_line_for_each_room() -> None:
+    package = ROOT / "airflow_provider_lofty"
+    modules = [path.name for path in package.glob("*.py") if path.name != "__init__.py"]
+    rooms = [f"{path.parent.name}/" for path in package.glob("*/__init__.py")]
+    assert sorted(row[0].strip("`") for row in table_below("Finding your way")) == sorted(modules + rooms)
+
+
+def test_every_make_target_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {name for document in DOCUMENTS for name in re.findall(r"`make ([a-z-]+)", document.prose)}
+    assert named
+    assert named - targets == set()
+    for block in blocks_of("shell"):
+        assert set(re.findall(r"\bmake ([a-z-]+)", block.text)) - targets == set(), block.place
+
+
+def test_every_block_is_in_a_language_that_is_checked() -> None:
+    checked = {"python", "shell", "ini", "sql", "text"}
+    assert [block.place for document in DOCUMENTS for block in document.blocks if block.language not in checked] == []
+
+
+def test_every_package_that_is_installed_is_this_one_with_an_extra_that_exists() -> None:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    installed = [
+        name for block in blocks_of("shell") for name in re.findall(r"^pip install ([^ \n]+)", block.text, re.M)
+    ]
+    assert installed
+    for name in installed:
+        package, extra = re.fullmatch(r"'?([\w-]+)(?:\[(\w+)\]')?", name).groups()  # type: ignore[union-attr]
+        assert package == setup["metadata"]["name"]
+        assert extra is None or extra in setup["options.extras_require"]
+
+
+def test_every_connection_is_one_that_the_form_knows() -> None:
+    exports = [line for block in blocks_of("shell") for line in block.text.splitlines() if line.startswith("export ")]
+    assert exports
+    for line in exports:
+        name, _, value = shlex.split(line)[1].partition("=")
+        connection = json.loads(value)
+        assert name.startswith("AIRFLOW_CONN_")
+        assert connection["conn_type"] == LoftyHook.conn_type
+        assert set(connection["extra"]) <= {field.name for field in FORM_FIELDS}
+
+
+@pytest.mark.parametrize("block", blocks_of("ini"), ids=lambda block: block.place)
+def test_every_block_of_airflow_cfg_sets_options_that_exist(block: Block) -> None:
+    config = ConfigParser()
+    config.read_string(block.text)
+    assert config.sections()
+    for name in config.sections():
+        assert set(config[name]) <= set(get_provider_info()["config"][name]["options"])
+
+
+@pytest.mark.parametrize("block", blocks_of("sql"), ids=lambda block: block.place)
+def test_every_query_fits_the_table_of_the_journal(block: Block) -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute(f"CREATE TABLE {TABLE} ({', '.join(_COLUMNS)})")
+        database.executemany(f"INSERT INTO {TABLE} (state) VALUES (?)", [("delivered",), ("rejected",)])
+        assert database.execute(block.text).fetchall()
+
+
+@pytest.mark.parametrize("block", blocks_of("text"), ids=lambda block: block.place)
+def test_every_line_of_a_log_is_one_that_the_package_writes(block: Block) -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "airflow_provider_lofty").rglob("*.py"))
+    for line in block.text.splitlines():
+        assert re.sub(r"\d+(?: \d{3})*", "%s", line) in sources
+
+
+@pytest.mark.parametrize("block", blocks_of("python"), ids=lambda block: block.place)
+def test_every_block_of_python_runs(block: Block, lofty: Sandbox, connect: Callable[..., None]) -> None:
+    lofty.add_lead(12, emails=["ada.sample@example.com"])
+    connect(lofty)
+    names: dict[str, Any] = {"LoftyAddActivityOperator": LoftyAddActivityOperator}
+    before = {*names, "__builtins__"}
+    exec(compile(block.text, block.place, "exec"), names)
+    assert set(names) - before or block.text.startswith("LoftyAddActivityOperator("), "it does nothing"
