@@ -16,7 +16,7 @@ from support.documents import blocks_of, section, table_below
 from airflow_provider_lofty import exceptions
 from airflow_provider_lofty.hooks.form import FORM_FIELDS
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.journal.database import _COLUMNS
+from airflow_provider_lofty.journal.tables import JOURNAL
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES, FIELDS
 from airflow_provider_lofty.lofty.settings import AUTH_TYPES
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
@@ -95,7 +95,7 @@ def test_table_of_options_is_complete() -> None:
 
 
 def test_columns_of_the_journal_are_named() -> None:
-    assert set(_COLUMNS) <= set(re.findall(r"`(\w+)`", section("The journal's tables")))
+    assert set(JOURNAL.c.keys()) <= set(re.findall(r"`(\w+)`", section("The journal's tables")))
 
 
 def test_report_columns_are_named() -> None:

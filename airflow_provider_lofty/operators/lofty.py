@@ -292,11 +292,12 @@ class LoftyAddActivityOperator(BaseOperator):
 
     def _table_journal(self, context: Context, hook: LoftyHook) -> Journal:
         from airflow_provider_lofty.journal.database import SqlJournal, TaskPlace
+        from airflow_provider_lofty.journal.engine import journal_engine
         from airflow_provider_lofty.rows.database import database_hook
 
         place = TaskPlace(*self._key(context).instance)
         return SqlJournal(
-            database_hook(str(self.journal_conn_id)),
+            journal_engine(database_hook(str(self.journal_conn_id)), self.log),
             scope=_digest(*self._scope(hook)),
             source=_digest(*self._scope(hook), *self._source_names()),
             place=place,

@@ -16,6 +16,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -25,6 +26,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import create_engine
+from sqlalchemy.engine import Engine
+from sqlalchemy.pool import QueuePool
 from support.practice import Log, Store, no_publisher, row
 
 from airflow_provider_lofty.delivery.precheck import MODES
@@ -36,8 +40,9 @@ from airflow_provider_lofty.exceptions import (
     LoftyRowsFailed,
     LoftyUnreachable,
 )
-from airflow_provider_lofty.journal.database import RUNS_TABLE, TABLE, SqlJournal, TaskPlace
+from airflow_provider_lofty.journal.database import SqlJournal, TaskPlace
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
+from airflow_provider_lofty.journal.tables import JOURNAL, RUNS
 from airflow_provider_lofty.journal.task_state import KEY, TaskStateJournal
 from airflow_provider_lofty.lofty.answers import Meaning, Verdict
 from airflow_provider_lofty.lofty.pacing import Pacer
@@ -189,37 +194,31 @@ class MortalStore(Store):
         self._world.around(super().delete, key)
 
 
-class MortalConnection:
-    """A SQLite connection; the process may die around every statement and every commit."""
+class Mortal:
+    """
+    An engine for SQLite; the process may die around every statement and every commit.
 
-    def __init__(self, path: Path, world: World) -> None:
-        self._db = sqlite3.connect(path)
-        self._world = world
+    It is made once, because what SQLAlchemy has learned of the statements is kept with it.
+    """
 
-    def cursor(self) -> Any:
-        cursor = self._db.cursor()
-        execute = cursor.execute
-        world = self._world
+    path: Path
+    world: World
 
-        class Mortal:
-            rowcount = property(lambda _: cursor.rowcount)
-            fetchall = staticmethod(cursor.fetchall)
-            close = staticmethod(cursor.close)
+    def __init__(self) -> None:
+        self.engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(self.path), poolclass=QueuePool)
+        for name in ("do_execute", "do_executemany", "do_commit"):
+            setattr(self.engine.dialect, name, partial(self._around, getattr(self.engine.dialect, name)))
 
-            @staticmethod
-            def execute(*args: Any) -> None:
-                world.around(execute, *args)
+    def _around(self, call: Callable[..., Any], *args: Any) -> None:
+        self.world.around(call, *args)
 
-        return Mortal()
+    def of(self, path: Path, world: World) -> Engine:
+        """Give the engine of this file, in this world."""
+        self.path, self.world = path, world
+        return self.engine
 
-    def commit(self) -> None:
-        self._world.around(self._db.commit)
 
-    def rollback(self) -> None:
-        self._db.rollback()
-
-    def close(self) -> None:
-        self._db.close()
+MORTAL = Mortal()
 
 
 class Tries(RuleBasedStateMachine):
@@ -289,7 +288,7 @@ class Tries(RuleBasedStateMachine):
             self.store.values.clear()
         elif what == "what it says first":
             self.store.values.pop(KEY, None)
-        tables = {"all": (TABLE, RUNS_TABLE), "what it says first": (RUNS_TABLE,), "rows": (TABLE,)}[what]
+        tables = {"all": (JOURNAL, RUNS), "what it says first": (RUNS,), "rows": (JOURNAL,)}[what]
         with closing(sqlite3.connect(self.path)) as database:
             for table in tables:
                 with suppress(sqlite3.OperationalError):  # not made yet
@@ -368,9 +367,8 @@ class Tries(RuleBasedStateMachine):
             return TaskStateJournal(
                 self.store, source=source, keyed=self.keyed, max_tries=self.max_tries, now=self.world.clock
             )
-        database = SimpleNamespace(placeholder="?", get_conn=lambda: MortalConnection(self.path, self.world))
         return SqlJournal(
-            database, scope=f"lofty {self.keyed}", source=source, place=TaskPlace("d", "r", "t", -1),
+            MORTAL.of(self.path, self.world), scope=f"lofty {self.keyed}", source=source, place=TaskPlace("d", "r", "t", -1),
             max_tries=self.max_tries, stale_seconds=SETTLE_SECONDS, clock=self.world.clock,
         )  # fmt: skip
 

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
-from uuid import uuid4
+from typing import Any
 
 import psycopg2
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 from support.practice import Log
+from support.shared_journal import (
+    ONE,
+    SAID,
+    STALE_SECONDS,
+    Database,
+    Learned,
+    Memory,
+    Parties,
+    closed,
+    committing,
+    input_sample,
+    lite,
+    made,
+    postgres,
+)
 
 from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.delivery.recorder import Recorder
-from airflow_provider_lofty.journal import database as sql
-from airflow_provider_lofty.journal.database import RUNS_TABLE, TABLE, SqlJournal, TaskPlace
+from airflow_provider_lofty.journal import engine as journal_engines
+from airflow_provider_lofty.journal.database import SqlJournal
 from airflow_provider_lofty.journal.journal import (
     ABANDONED,
     DELIVERED,
@@ -35,43 +51,10 @@ from airflow_provider_lofty.journal.journal import (
     Released,
     intent_of,
 )
-from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
-from airflow_provider_lofty.lofty.trace import Trace
+from airflow_provider_lofty.journal.tables import JOURNAL, RUNS
 from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.spool.history import CLAIMED, KEY_OF_ANOTHER, History, PastRow
-from airflow_provider_lofty.spool.sample import SAMPLE_ROWS, InputSample
+from airflow_provider_lofty.spool.history import CLAIMED, KEY_OF_ANOTHER, PastRow
 from airflow_provider_lofty.spool.spool import PendingRow, Spool, SpoolRow
-
-STALE_SECONDS = 60.0
-
-
-class Database:
-    """What a journal needs of a hook, and what a test asks the tables."""
-
-    def __init__(self, dialect_name: str, connect: Callable[[], Any]) -> None:
-        self.dialect_name = dialect_name
-        self.placeholder = "%s" if dialect_name == "postgresql" else "?"
-        self.connect = connect
-        self.connections: list[Any] = []
-
-    def get_conn(self) -> Any:
-        self.connections.append(self.connect())
-        return self.connections[-1]
-
-    def close(self) -> None:
-        for connection in self.connections:
-            with suppress(psycopg2.Error):
-                connection.close()
-
-    def do(self, statement: str) -> list[tuple[Any, ...]]:
-        with closing(self.connect()) as connection, closing(connection.cursor()) as cursor:
-            cursor.execute(statement)
-            found = cursor.fetchall() if cursor.description else []
-            connection.commit()
-            return found
-
-    def rows(self, columns: str) -> list[tuple[Any, ...]]:
-        return sorted(self.do(f"SELECT {columns} FROM {TABLE}"))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])
@@ -82,100 +65,9 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         yield database
 
 
-def postgres(uri: str) -> Database:
-    schema = f"s{uuid4().hex}"
-    Database("postgresql", lambda: psycopg2.connect(uri)).do(f"CREATE SCHEMA {schema}")
-    options = f"-c search_path={schema} -c statement_timeout=10s"  # no test hangs, whatever is broken
-    return Database("postgresql", lambda: psycopg2.connect(uri, options=options))
-
-
-def lite(folder: Path) -> Database:
-    return Database("sqlite", lambda: sqlite3.connect(folder / "journal.db", timeout=5, check_same_thread=False))
-
-
-class Memory:
-    """Stands in for a spool: the rows of an input, and what a journal says of them."""
-
-    def __init__(self, rows: Iterable[bytes] = ()) -> None:
-        self._rows = list(rows)
-        self._db = sqlite3.connect(":memory:")
-        self.history = History(self._db)
-
-    def row_keys(self) -> Iterator[bytes]:
-        return iter(self._rows)
-
-    def close(self) -> None:
-        self._db.close()
-
-    def read(self) -> dict[bytes, PastRow]:
-        return {row[0]: PastRow(*row) for row in self._db.execute("SELECT * FROM past_rows")}
-
-
-class Learned(NamedTuple):
-    """What a journal knew when a run began."""
-
-    knows_all: bool
-    loaded: Loaded
-    rows: dict[bytes, PastRow]
-
-    @property
-    def states(self) -> dict[bytes, str]:
-        return {row_key: row.state for row_key, row in self.rows.items()}
-
-
-class Parties:
-    """Runs that share a database and a clock."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.now = 0.0
-
-    def journal(
-        self, run: str = "r", *, dag: str = "d", task: str = "send", index: int = -1, **settings: Any
-    ) -> SqlJournal:
-        given = {"scope": "lofty", "source": "s", "max_tries": 0, "stale_seconds": STALE_SECONDS, **settings}
-        place = TaskPlace(dag, run, task, index)
-        return SqlJournal(self.database, place=place, clock=lambda: self.now, **given)
-
-    def learn(self, journal: SqlJournal, rows: Iterable[int] = (), *, is_later_try: bool = False) -> Learned:
-        knows_all = journal.begin(is_later_try=is_later_try)
-        with closing(Memory(made(n).row_key for n in rows)) as memory:
-            loaded = journal.load(memory)
-            return Learned(knows_all, loaded, memory.read())
-
-    def started(self, run: str = "r", **settings: Any) -> SqlJournal:
-        """A journal as it is when sending begins."""
-        journal = self.journal(run, **settings)
-        self.learn(journal)
-        journal.start(input_sample(0))
-        return journal
-
-
 @pytest.fixture
 def parties(database: Database) -> Parties:
     return Parties(database)
-
-
-def made(n: int, attempts: int = 0) -> Intent:
-    """Make an intent that differs from others in every part."""
-    kind = ACTIVITY_TYPES[n % len(ACTIVITY_TYPES)]
-    marks = b"x%02d" % (n % 100), b"l%02d" % (n % 100)
-    wanted = Trace(2**63 - 1 - n, b"t%011d" % n, kind, 1_772_359_200_000 + n, *marks)
-    return Intent(b"i%011d" % n, b"f%03d" % (n % 1000), wanted, attempts)
-
-
-def input_sample(rows: int) -> InputSample:
-    """Sum up an input of so many rows."""
-    return InputSample(rows, b"".join(b"%06d" % n for n in range(min(rows, SAMPLE_ROWS))))
-
-
-ONE = made(1)
-SAID = {DELIVERED: (200,), REJECTED: (400, 20012, "Lofty refused it"), DOUBTED: (), ABANDONED: (), WITHDRAWN: ()}
-
-
-def closed(state: str, *intents: Intent) -> list[Closing]:
-    """What came of rows that were sent once more."""
-    return [Closing(intent, state, *SAID[state])._replace(attempts=intent.attempts + 1) for intent in intents]
 
 
 class TestTables:
@@ -183,36 +75,25 @@ class TestTables:
         assert parties.learn(parties.journal(), [1]) == Learned(True, Loaded([]), {})
         assert parties.database.rows("row_key") == []
         assert parties.learn(parties.journal(), [1], is_later_try=True).knows_all is True
-        assert parties.database.do(f"SELECT COUNT(*) FROM {RUNS_TABLE}") == [(1,)]
+        assert parties.database.do(f"SELECT COUNT(*) FROM {RUNS}") == [(1,)]
 
     def test_several_runs_may_make_them_at_once(self, parties: Parties) -> None:
         together = threading.Barrier(4)
-        connect = parties.database.connect
 
-        def connect_together() -> Any:
-            connection = connect()
+        def begin(journal: SqlJournal) -> bool:
             together.wait(30)
-            return connection
+            return journal.begin(is_later_try=False)
 
-        parties.database.connect = connect_together
-        begun: list[bool] = []
-        journals = [parties.journal(f"r{n}") for n in range(4)]
-        threads = [
-            threading.Thread(target=lambda one=one: begun.append(one.begin(is_later_try=False))) for one in journals
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-        parties.database.connect = connect
+        with ThreadPoolExecutor(4) as pool:
+            begun = list(pool.map(begin, [parties.journal(f"r{n}") for n in range(4)]))
         assert begun == [True] * 4
-        assert parties.database.do(f"SELECT COUNT(*) FROM {RUNS_TABLE}") == [(4,)]
+        assert parties.database.do(f"SELECT COUNT(*) FROM {RUNS}") == [(4,)]
         assert parties.started("other").commit([ONE], ()) == set()
 
     @pytest.mark.parametrize("made_before", [1, 2, 3])
     def test_a_run_that_died_while_making_them_does_no_harm(self, parties: Parties, made_before: int) -> None:
         parties.started()
-        statements = [f"DROP TABLE {RUNS_TABLE}", f"DROP INDEX {TABLE}_task", f"DROP INDEX {TABLE}_lead"]
+        statements = [f"DROP TABLE {RUNS}", f"DROP INDEX {JOURNAL}_task", f"DROP INDEX {JOURNAL}_lead"]
         for statement in statements[: 4 - made_before]:
             parties.database.do(statement)
         journal = parties.started()
@@ -223,13 +104,13 @@ class TestTables:
         database = lite(tmp_path)
         parties = Parties(database)
         parties.started().close()
-        for table in (TABLE, RUNS_TABLE):
+        for table in (JOURNAL, RUNS):
             database.do(f"CREATE TABLE copy AS SELECT * FROM {table} WHERE 1 = 0")
             database.do(f"DROP TABLE {table}")
             database.do(f"ALTER TABLE copy RENAME TO {table}")
         with pytest.raises(JournalUnusable, match="does not enforce primary keys"):
             parties.journal().begin(is_later_try=False)
-        assert database.do(f"SELECT COUNT(*) FROM {RUNS_TABLE}") == [(0,)]
+        assert database.do(f"SELECT COUNT(*) FROM {RUNS}") == [(0,)]
         database.close()
 
     @pytest.mark.parametrize("commits_itself", [False, True])
@@ -238,7 +119,7 @@ class TestTables:
             parties.database.connect = committing(parties.database.connect)
         for _ in range(3):
             parties.journal().begin(is_later_try=False)
-        assert parties.database.do(f"SELECT run_id FROM {RUNS_TABLE}") == [("r",)]
+        assert parties.database.do(f"SELECT run_id FROM {RUNS}") == [("r",)]
 
     def test_a_connection_that_commits_by_itself_does_no_harm(self, parties: Parties) -> None:
         parties.database.connect = committing(parties.database.connect)
@@ -251,20 +132,6 @@ class TestTables:
             ONE.row_key: DELIVERED,
             made(2).row_key: REJECTED,
         }
-
-
-def committing(connect: Callable[[], Any]) -> Callable[[], Any]:
-    """Give connections on which every statement is committed at once."""
-
-    def connect_so() -> Any:
-        connection = connect()
-        if isinstance(connection, sqlite3.Connection):
-            connection.isolation_level = None
-        else:
-            connection.autocommit = True
-        return connection
-
-    return connect_so
 
 
 class TestBlindness:
@@ -313,7 +180,7 @@ class TestBlindness:
         journal.commit([], closed(DELIVERED, ONE))
         parties.started("b").commit([made(2)], ())
         assert self.knows_all(parties)
-        parties.database.do(f"DELETE FROM {TABLE} WHERE run_id = 'a'")
+        parties.database.do(f"DELETE FROM {JOURNAL} WHERE run_id = 'a'")
         for _ in range(2):
             self.later(parties)
         journal = parties.started("a")
@@ -325,7 +192,7 @@ class TestBlindness:
         journal = parties.started("a")
         journal.start(input_sample(10))
         journal.commit([ONE], ())
-        parties.database.do(f"DELETE FROM {TABLE} WHERE run_id = 'a'")
+        parties.database.do(f"DELETE FROM {JOURNAL} WHERE run_id = 'a'")
         assert not self.knows_all(parties)
 
     def test_a_try_that_was_stopped_before_its_first_row_left_nothing_to_purge(self, parties: Parties) -> None:
@@ -342,16 +209,15 @@ class TestBlindness:
     @pytest.mark.parametrize("stays_down", [True, False])
     def test_no_interruption_makes_it_see(self, parties: Parties, stays_down: bool) -> None:
         parties.started("warm up")
-        connect = parties.database.connect
         for steps in range(25):
-            left, task = [steps], f"t{steps}"
-            parties.database.connect = lambda left=left: Flaky(connect(), left, stays_down=stays_down)
+            task = f"t{steps}"
+            parties.database.on_engine = failing([steps], stays_down=stays_down)
             with suppress(JournalError), closing(parties.journal("a", task=task)) as journal:
                 parties.learn(journal, [1], is_later_try=True)
                 journal.start(input_sample(1))
                 journal.commit([ONE], ())
                 journal.commit((), closed(DELIVERED, ONE))
-            parties.database.connect = connect
+            parties.database.on_engine = lambda engine: None
             assert not self.knows_all(parties, task=task)
 
 
@@ -397,7 +263,7 @@ class TestClaims:
         a.commit(held, ())
         everything = [made(n) for n in range(900)]
         assert set(b.commit(everything, ())) == {intent.row_key for intent in held}
-        assert parties.database.do(f"SELECT run_id, COUNT(*) FROM {TABLE} GROUP BY run_id ORDER BY 1") == [
+        assert parties.database.do(f"SELECT run_id, COUNT(*) FROM {JOURNAL} GROUP BY run_id ORDER BY 1") == [
             ("a", 10),
             ("b", 890),
         ]
@@ -811,7 +677,7 @@ class TestAudit:
 
     def test_runs_are_listed_with_their_rows(self, parties: Parties) -> None:
         parties.started("a", index=3).start(input_sample(77))
-        assert parties.database.do(f"SELECT dag_id, run_id, task_id, map_index, row_count FROM {RUNS_TABLE}") == [
+        assert parties.database.do(f"SELECT dag_id, run_id, task_id, map_index, row_count FROM {RUNS}") == [
             ("d", "a", "send", 3, 77)
         ]
 
@@ -829,53 +695,34 @@ class TestAudit:
             assert secret.encode().hex() not in kept
 
 
-class Flaky:
-    """A connection that fails at one step and may be gone from then on."""
+def failing(left: list[int], *, stays_down: bool, after_commit: bool = False) -> Callable[[Engine], None]:
+    """
+    Make connections fail at one step, and perhaps at all that follow.
 
-    def __init__(self, connection: Any, left: list[int], *, stays_down: bool) -> None:
-        self._connection = connection
-        self._left = left
-        self._stays_down = stays_down
+    :param left: how many steps go well; changes with each
+    :param after_commit: a commit that fails has taken effect; only its answer was lost
+    """
 
-    def step(self) -> None:
-        self._left[0] -= 1
-        if self._left[0] == -1 or (self._stays_down and self._left[0] < 0):
+    def step(*_: Any) -> None:
+        left[0] -= 1
+        if left[0] == -1 or (stays_down and left[0] < 0):
             raise OSError("the connection is gone")
 
-    def cursor(self) -> Any:
-        return FlakyCursor(self._connection.cursor(), self)
+    def prepare(engine: Engine) -> None:
+        event.listen(engine, "before_cursor_execute", step)
+        do_commit = engine.dialect.do_commit
 
-    def commit(self) -> None:
-        self.step()
-        self._connection.commit()
+        def commit(connection: Any) -> None:
+            if after_commit:
+                do_commit(connection)
+                step()
+            else:
+                step()
+                do_commit(connection)
 
-    def rollback(self) -> None:
-        self._connection.rollback()
+        engine.dialect.do_commit = commit  # type: ignore[method-assign]
 
-    def close(self) -> None:
-        self._connection.close()
-
-
-class FlakyCursor:
-    """A cursor of such a connection."""
-
-    def __init__(self, cursor: Any, connection: Flaky) -> None:
-        self._cursor = cursor
-        self._connection = connection
-
-    def execute(self, *args: Any) -> None:
-        self._connection.step()
-        self._cursor.execute(*args)
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        return list(self._cursor.fetchall())
-
-    @property
-    def rowcount(self) -> int:
-        return int(self._cursor.rowcount)
-
-    def close(self) -> None:
-        self._cursor.close()
+    return prepare
 
 
 class TestFailures:
@@ -904,20 +751,22 @@ class TestFailures:
             return True
         return False
 
+    @pytest.mark.parametrize("after_commit", [True, False])
     @pytest.mark.parametrize("stays_down", [True, False])
-    def test_whatever_step_fails_it_is_told_and_no_row_is_lost(self, database: Database, stays_down: bool) -> None:
+    def test_whatever_step_fails_it_is_told_and_no_row_is_lost(
+        self, database: Database, stays_down: bool, after_commit: bool
+    ) -> None:
         Parties(database).started("warm up")
-        failures, connect = 0, database.connect
+        failures = 0
         for steps in range(60):
-            left = [steps]
-            database.connect = lambda left=left: Flaky(connect(), left, stays_down=stays_down)
+            database.on_engine = failing([steps], stays_down=stays_down, after_commit=after_commit)
             parties = Parties(database)
             journal = parties.journal("r", scope=f"s{steps}", task=f"t{steps}")
             states: dict[bytes, set[str | None]] = {}
             failures += self.run(journal, parties, states)
             with suppress(JournalError):
                 journal.close()
-            database.connect = connect
+            database.on_engine = lambda engine: None
             again = parties.journal("r", scope=f"s{steps}", task=f"t{steps}")
             found = parties.learn(again, range(self.ROWS)).states
             for row_key, allowed in states.items():
@@ -925,26 +774,24 @@ class TestFailures:
             again.close()
         assert failures >= 20
 
-    @pytest.mark.parametrize("failing", ["cursor", "commit", "rollback"])
+    @pytest.mark.parametrize("failing_too", ["commit", "rollback", "connect"])
     def test_a_connection_that_is_gone_is_always_the_same_error(
-        self, parties: Parties, failing: str, monkeypatch: pytest.MonkeyPatch
+        self, parties: Parties, failing_too: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        class Gone(Flaky):
-            def cursor(self) -> Any:
-                if failing == "cursor" and self._left[0] < 0:
-                    raise psycopg2.InterfaceError("connection already closed")
-                return super().cursor()
+        gone: list[bool] = []
 
-            def rollback(self) -> None:
-                if failing == "rollback" and self._left[0] < 0:
-                    raise psycopg2.InterfaceError("connection already closed")
-                super().rollback()
+        def fail(*_: Any) -> None:
+            if gone:
+                raise psycopg2.InterfaceError("connection already closed")
 
-        left, connect = [10_000], parties.database.connect
-        monkeypatch.setattr(parties.database, "connect", lambda: Gone(connect(), left, stays_down=True))
+        def prepare(engine: Engine) -> None:
+            event.listen(engine, "before_cursor_execute", fail)
+            event.listen(engine, "do_connect" if failing_too == "connect" else failing_too, fail)
+
+        parties.database.on_engine = prepare
         journal = parties.started("a")
         journal.commit([ONE], ())
-        left[0] = -1
+        gone.append(True)
         calls: list[Callable[[], Any]] = [
             lambda: journal.commit([made(2)], ()),
             lambda: journal.commit((), closed(DELIVERED, ONE)),
@@ -955,22 +802,6 @@ class TestFailures:
         for call in calls:
             with pytest.raises(JournalError):
                 call()
-
-    @pytest.mark.parametrize("call", ["commit", "tend", "recall", "recall_lead"])
-    def test_a_connection_that_the_server_ends_is_an_error_once_and_then_made_anew(
-        self, postgres_uri: str, call: str
-    ) -> None:
-        with closing(postgres(postgres_uri)) as database, closing(Memory([ONE.row_key])) as memory:
-            journal = Parties(database).started("a")
-            journal.commit([ONE], ())
-            process = database.connections[-1].info.backend_pid
-            database.do(f"SELECT pg_terminate_backend({process})")
-            with pytest.raises(JournalError):
-                self.call(journal, call, memory)
-            self.call(journal, call, memory)
-            journal.commit([], closed(DELIVERED, ONE))
-            journal.close()
-            assert Parties(database).learn(Parties(database).journal("a"), [1]).states == {ONE.row_key: DELIVERED}
 
     @staticmethod
     def call(journal: SqlJournal, name: str, memory: Memory) -> None:
@@ -984,8 +815,8 @@ class TestFailures:
 
     @pytest.mark.parametrize("call", ["commit", "tend", "recall", "recall_lead"])
     def test_no_failed_transaction_is_gone_on_with(self, parties: Parties, call: str) -> None:
-        left, connect = [10_000], parties.database.connect
-        parties.database.connect = lambda: Flaky(connect(), left, stays_down=False)
+        left = [10_000]
+        parties.database.on_engine = failing(left, stays_down=False)
         journal = parties.started("a")
         journal.commit([ONE], ())
         connections = len(parties.database.connections)
@@ -1001,7 +832,7 @@ class TestFailures:
             raise psycopg2.OperationalError("connection refused")
 
         with pytest.raises(JournalError, match="OperationalError"):
-            Parties(Database("postgresql", refuse)).journal().begin(is_later_try=False)
+            Parties(Database("postgresql+psycopg2://", refuse)).journal().begin(is_later_try=False)
 
     def test_closing_twice_is_harmless(self, parties: Parties) -> None:
         journal = parties.started()
@@ -1011,76 +842,66 @@ class TestFailures:
         assert parties.database.rows("state") == []
 
 
-class Stopped(BaseException):
-    """The process goes no further, and its connections stay open."""
-
-
-class Stalling:
-    """A connection of a process that stops before it commits, when it is told to."""
-
-    def __init__(self, connection: Any, stops: threading.Event) -> None:
-        self._connection = connection
-        self._stops = stops
-
-    def commit(self) -> None:
-        if self._stops.is_set():
-            raise Stopped
-        self._connection.commit()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-
 class TestStoppedPeers:
     """A run that stopped in the middle of a transaction keeps its locks as long as its machine is up."""
 
     @pytest.fixture
     def parties(self, postgres_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parties]:
-        monkeypatch.setitem(sql._LOCK_TIMEOUTS, "postgresql", "SET lock_timeout = '200ms'")
+        monkeypatch.setitem(journal_engines._LOCK_TIMEOUTS, "postgresql", "SET lock_timeout = '200ms'")
         with closing(postgres(postgres_uri)) as database:
             Parties(database).started("warm up").close()
             yield Parties(database)
 
-    def stopped(self, parties: Parties, call: Callable[[SqlJournal], Any]) -> Any:
-        """Let run a stop within this call; give the connection that it keeps open."""
-        stops, connect = threading.Event(), parties.database.connect
-        parties.database.connect = lambda: Stalling(connect(), stops)
+    @contextmanager
+    def stopped(self, parties: Parties, call: Callable[[SqlJournal], Any]) -> Iterator[None]:
+        """Let a run stop within this call before it commits, for as long as the context lasts."""
+        stops, goes_on, has_stopped = (threading.Event() for _ in range(3))
+
+        def stall(_: Any) -> None:
+            if stops.is_set():
+                has_stopped.set()
+                goes_on.wait(30)
+                raise OSError("ended at last")
+
+        parties.database.on_engine = lambda engine: event.listen(engine, "commit", stall)
         journal = parties.started("a")
+        parties.database.on_engine = lambda engine: None
         journal.commit([ONE], ())
         stops.set()
-        with pytest.raises(Stopped):
-            call(journal)
-        parties.database.connect = connect
-        return parties.database.connections[-1]
+        with ThreadPoolExecutor(1) as pool:
+            ended = pool.submit(call, journal)
+            assert has_stopped.wait(30)
+            yield
+            goes_on.set()
+            with pytest.raises(JournalError):
+                ended.result(30)
 
     def test_its_claim_is_an_error_for_others_and_not_waited_for(self, parties: Parties) -> None:
-        connection = self.stopped(parties, lambda journal: journal.commit([made(2)], ()))
-        b = parties.started("b")
-        b.commit([made(3)], ())
-        before = time.monotonic()
-        with pytest.raises(JournalError) as caught:
-            b.commit([made(2), made(4)], closed(DELIVERED, made(3)))
-        assert time.monotonic() - before < 5
-        assert not isinstance(caught.value, JournalUnusable)
-        assert b.commit([made(5)], ()) == set()
-        connection.rollback()
+        with self.stopped(parties, lambda journal: journal.commit([made(2)], ())):
+            b = parties.started("b")
+            b.commit([made(3)], ())
+            before = time.monotonic()
+            with pytest.raises(JournalError) as caught:
+                b.commit([made(2), made(4)], closed(DELIVERED, made(3)))
+            assert time.monotonic() - before < 5
+            assert not isinstance(caught.value, JournalUnusable)
+            assert b.commit([made(5)], ()) == set()
         assert set(b.commit([ONE, made(2), made(4)], ())) == {ONE.row_key}
         assert [(run, state) for _, run, state in parties.database.rows("row_key, run_id, state")] == [
             ("a", INTENDED), ("b", INTENDED), ("b", DELIVERED), ("b", INTENDED), ("b", INTENDED),
         ]  # fmt: skip
 
     def test_nor_is_a_result_that_it_was_writing(self, parties: Parties) -> None:
-        connection = self.stopped(parties, lambda journal: journal.commit((), closed(DELIVERED, ONE)))
-        b = parties.started("b")
-        assert set(b.commit([ONE], ())) == {ONE.row_key}
-        parties.now += STALE_SECONDS
-        before = time.monotonic()
-        with pytest.raises(JournalError):
-            b.heartbeat()
-        with pytest.raises(JournalError):
-            parties.learn(parties.journal("a"), [1])
-        assert time.monotonic() - before < 5
-        connection.rollback()
+        with self.stopped(parties, lambda journal: journal.commit((), closed(DELIVERED, ONE))):
+            b = parties.started("b")
+            assert set(b.commit([ONE], ())) == {ONE.row_key}
+            parties.now += STALE_SECONDS
+            before = time.monotonic()
+            with pytest.raises(JournalError):
+                b.heartbeat()
+            with pytest.raises(JournalError):
+                parties.learn(parties.journal("a"), [1])
+            assert time.monotonic() - before < 5
         assert [released.state for released in b.heartbeat()] == [DOUBTED]
 
     def test_a_lock_is_waited_for_a_few_seconds(self, postgres_uri: str) -> None:
@@ -1089,59 +910,3 @@ class TestStoppedPeers:
             with database.connections[-1].cursor() as cursor:
                 cursor.execute("SHOW lock_timeout")
                 assert cursor.fetchall() == [("5s",)]
-
-
-class Noting:
-    """A connection that notes what it is asked, and knows no settings of a session."""
-
-    def __init__(self, connection: Any, asked: list[str]) -> None:
-        self._connection = connection
-        self._asked = asked
-
-    def cursor(self) -> Any:
-        cursor, asked = self._connection.cursor(), self._asked
-
-        class Cursor:
-            rowcount = property(lambda _: cursor.rowcount)
-            fetchall = staticmethod(cursor.fetchall)
-            close = staticmethod(cursor.close)
-
-            @staticmethod
-            def execute(statement: str, values: tuple[Any, ...]) -> None:
-                asked.append(statement)
-                if not statement.startswith("SET "):
-                    cursor.execute(statement, values)
-
-        return Cursor()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-
-@pytest.mark.parametrize("dialect", ["postgresql", "mysql", "mssql", "sqlite", "default", None])
-def test_where_locks_are_waited_for_without_end_every_connection_sets_a_limit_first(
-    tmp_path: Path, dialect: str | None
-) -> None:
-    with closing(lite(tmp_path)) as database:
-        asked: list[list[str]] = []
-        connect = database.connect
-
-        def noted() -> Any:
-            asked.append([])
-            return Noting(connect(), asked[-1])
-
-        database.connect = noted
-        database.placeholder = "?"
-        if dialect is None:
-            del database.dialect_name
-        else:
-            database.dialect_name = dialect
-        journal = Parties(database).started()
-        journal.close()
-        journal.commit([ONE], ())
-        assert len(asked) == 2
-        has_limit = dialect in ("postgresql", "mysql", "mssql")
-        assert [statements[0].startswith("SET ") for statements in asked] == [has_limit] * 2
-        assert [sum(statement.startswith("SET ") for statement in statements) for statements in asked] == [
-            has_limit
-        ] * 2

@@ -16,6 +16,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from sqlalchemy import create_engine
+from sqlalchemy.engine import Engine
+
 from simulation.processes import Process, current
 
 _LOCK_SECONDS = 5.0  # as long as the journal lets a database wait for a lock
@@ -55,9 +58,6 @@ NO_STORE_FAULTS = StoreFaults()
 class Database:
     """The journal's database, as a hook: it stands in for a ``DbApiHook``."""
 
-    placeholder = "?"
-    dialect_name = "sqlite"
-
     def __init__(self, path: Path, faults: StoreFaults, rng: Random) -> None:
         self.path = path
         self.faults = faults
@@ -78,6 +78,9 @@ class Database:
             process.note("the database cannot be reached")
             raise sqlite3.OperationalError("no connection")
         return Connection(self, process)
+
+    def get_sqlalchemy_engine(self, engine_kwargs: dict[str, Any] | None = None) -> Engine:
+        return create_engine("sqlite://", **(engine_kwargs or {}))
 
     def close(self) -> None:
         self._keeper.close()
@@ -101,11 +104,15 @@ class Connection:
     def cursor(self) -> Cursor:
         return Cursor(self)
 
-    def execute(self, statement: str, values: Any) -> sqlite3.Cursor:
+    def create_function(self, *_: Any, **__: Any) -> None:
+        """SQLAlchemy brings functions that the journal does not use."""
+
+    def execute(self, statement: str, values: Any, *, many: bool = False) -> sqlite3.Cursor:
         is_read = statement.startswith("SELECT")
         faults = self._database.faults
         self._travel(faults.unreadable if is_read else faults.lost)
-        cursor = self._without_locks(lambda: self._real.execute(statement, values))
+        run = self._real.executemany if many else self._real.execute
+        cursor = self._without_locks(lambda: run(statement, values))
         self._process.step()
         return cursor
 
@@ -126,13 +133,12 @@ class Connection:
             self._real.rollback()
 
     def close(self) -> None:
-        self._process.check()
         self.drop()
 
     def _is_in_transaction(self) -> bool:
         self._process.check()
         if self._is_lost:
-            raise sqlite3.OperationalError("the connection is lost")
+            raise _lost("the connection is lost")
         return self._real.in_transaction
 
     def _travel(self, share: float) -> None:
@@ -145,7 +151,7 @@ class Connection:
     def _lose(self, why: str) -> None:
         self._process.note(why)
         self.drop()
-        raise sqlite3.OperationalError(why)
+        raise _lost(why)
 
     def _without_locks(self, call: Callable[[], Any]) -> Any:
         deadline = self._process.clock() + _LOCK_SECONDS
@@ -158,8 +164,13 @@ class Connection:
             self._process.wait(_LOOK_SECONDS)
 
 
+def _lost(why: str) -> Exception:
+    """The error by whose words SQLAlchemy knows that a connection to SQLite is of no use any more."""
+    return sqlite3.ProgrammingError(f"Cannot operate on a closed database. ({why})")
+
+
 class Cursor:
-    """What the journal uses of a cursor."""
+    """What SQLAlchemy uses of a cursor."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -168,18 +179,15 @@ class Cursor:
     def execute(self, statement: str, values: Any = ()) -> None:
         self._real = self._connection.execute(statement, values)
 
-    def fetchall(self) -> list[Any]:
-        assert self._real is not None
-        return self._real.fetchall()
-
-    @property
-    def rowcount(self) -> int:
-        assert self._real is not None
-        return self._real.rowcount
+    def executemany(self, statement: str, values: Any) -> None:
+        self._real = self._connection.execute(statement, values, many=True)
 
     def close(self) -> None:
         if self._real is not None:
             self._real.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
 
 
 class TaskState:

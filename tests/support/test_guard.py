@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 WAIT_SECONDS = 60.0
 
 WITH_POSTGRES = """
@@ -21,6 +21,7 @@ from contextlib import closing
 from pathlib import Path
 import psycopg2
 from support.warehouse import postgres_uri
+from support.watch import starts_server
 
 def test_forever(postgres_uri):
     with closing(psycopg2.connect(postgres_uri)) as connection, connection.cursor() as cursor:
@@ -77,6 +78,7 @@ def becomes_false(condition: Callable[[], bool]) -> bool:
     return not condition()
 
 
+@pytest.mark.server
 def test_a_killed_pytest_leaves_no_postgresql(tmp_path: Path) -> None:
     module = tmp_path / "test_forever.py"
     module.write_text(WITH_POSTGRES, encoding="utf-8")
@@ -87,6 +89,7 @@ def test_a_killed_pytest_leaves_no_postgresql(tmp_path: Path) -> None:
         assert becomes_false(lambda: is_running(int(pid)) or Path(folder).exists())
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("kill", [True, False], ids=["killed", "interrupted"])
 def test_a_killed_program_leaves_no_process_of_a_guarded_session(*, kill: bool) -> None:
     with running("-c", WITH_A_SESSION) as (process, (leader, job)):

@@ -1,0 +1,99 @@
+"""From an Airflow connection to the engine of a shared journal: one connection, made as the connection's hook does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import event
+from sqlalchemy.pool import QueuePool
+
+from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.log import Log
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+TESTED = ("postgresql", "mysql", "mariadb", "sqlite")
+# They take a primary key for a hint to their planner, and let in the same key twice.
+WITHOUT_KEYS = (
+    "athena", "awsathena", "bigquery", "clickhouse", "clickhousedb", "databricks", "doris", "drill", "druid", "exa",
+    "firebolt", "hive", "impala", "netezza", "pinot", "presto", "redshift", "snowflake", "spark", "starrocks", "trino",
+    "vertica",
+)  # fmt: skip
+# A peer that stopped between INSERT and COMMIT must not be waited for without end.
+_LOCK_TIMEOUTS = {
+    "postgresql": "SET lock_timeout = '5s'",
+    "mysql": "SET SESSION innodb_lock_wait_timeout = 5",
+    "mariadb": "SET SESSION innodb_lock_wait_timeout = 5",
+    "mssql": "SET LOCK_TIMEOUT 5000",
+}
+
+
+class Hook(Protocol):
+    """What is needed of a ``DbApiHook``."""
+
+    def get_conn(self) -> Any: ...
+
+    def get_sqlalchemy_engine(self, engine_kwargs: dict[str, Any] | None = None) -> Engine: ...
+
+
+def journal_engine(hook: Hook, log: Log) -> Engine:
+    """
+    Make the engine of a journal.
+
+    :param hook: of the database
+    :param log: told when nobody has tested a journal there
+    :raises LoftyConfigurationError: when no journal can be kept there
+    """
+    engine = _engine(hook)
+    name = engine.dialect.name
+    if name in WITHOUT_KEYS:
+        raise LoftyConfigurationError(
+            f"the journal cannot be kept in {name}, which does not enforce primary keys: two runs could send the same "
+            "row. Let journal_conn_id name a PostgreSQL, MySQL, MariaDB or SQLite database; nothing was sent"
+        )
+    if name not in TESTED:
+        log.warning(
+            "the journal is kept in %s, where nobody has tested it; tested are PostgreSQL, MySQL, MariaDB and SQLite",
+            name,
+        )
+    if name in _LOCK_TIMEOUTS:
+        event.listen(engine, "connect", _executing(_LOCK_TIMEOUTS[name]))
+    return engine
+
+
+def _engine(hook: Hook) -> Engine:
+    """
+    Make an engine with one connection, for one thread.
+
+    The hook makes the connection itself: the URL that it gives to SQLAlchemy lacks what the extra of an Airflow
+    connection says, TLS among it, and an access token in it expires. The ping replaces a connection that a server or
+    a firewall has closed since the last transaction, where nothing can be lost. Errors must not show a row's values.
+    """
+    try:
+        return hook.get_sqlalchemy_engine(
+            engine_kwargs={
+                "creator": hook.get_conn,
+                "poolclass": QueuePool,
+                "pool_size": 1,
+                "max_overflow": 0,
+                "pool_pre_ping": True,
+                "pool_reset_on_return": None,  # every use is a transaction, which ends itself
+                "hide_parameters": True,
+            }
+        )
+    except Exception as error:  # each hook says "not supported" in its own way
+        raise LoftyConfigurationError(
+            f"journal_conn_id: its hook gives no SQLAlchemy engine ({type(error).__name__}); nothing was sent"
+        ) from None
+
+
+def _executing(statement: str) -> Callable[[Any, object], None]:
+    def on_connect(connection: Any, _: object) -> None:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(statement)
+        connection.commit()
+
+    return on_connect
