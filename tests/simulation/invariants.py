@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from airflow_provider_lofty.known import CONTENT_HAS_CHANGED
+from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
 
 from simulation.worlds import Ending, Row, Task, Try
 
