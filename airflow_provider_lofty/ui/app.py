@@ -73,7 +73,7 @@ def page() -> FileResponse:
 
 @router.get("/standing")
 def standing(session: SessionDep, task: Task, try_number: TryNumber = 0) -> dict[str, Any]:
-    """Say how far a try is, or what came of it: see :func:`standing_of`."""
+    """Say how far a try is, or what came of it: see :func:`status_of`."""
     found = status_of(session, task, try_number)
     if found is None:
         raise HTTPException(404, "Airflow knows no such task, or no such try of it")
