@@ -451,10 +451,7 @@ def _journal_errors() -> Iterator[None]:
     try:
         yield
     except JournalUnusable as error:
-        raise LoftyConfigurationError(
-            f"the journal cannot be used: {error}. Nothing was sent. When it is removed (the task's state in Airflow's "
-            "store, or the task's rows in the table), the next try reads every lead before anything is sent to it"
-        ) from None
+        raise LoftyConfigurationError(f"the journal cannot be used: {error}. Nothing was sent") from None
     except JournalError as error:
         raise LoftyDeliveryIncomplete(
             f"the journal cannot be used: {error}. Nothing was sent; a retry is safe"
