@@ -1,9 +1,9 @@
-"""What a delivery says to Airflow's assets."""
+"""Airflow's assets: what a delivery updates, and what it adds to their events."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Protocol
 from urllib.parse import SplitResult
 
 from airflow.sdk import Asset
@@ -12,6 +12,10 @@ from airflow_provider_lofty.outcomes import OUTCOMES
 
 ACTIVITIES = "lofty://activities"
 _EXTRA = ("read", *OUTCOMES, "carried_over", "report_path")
+
+
+class _Event(Protocol):
+    extra: dict[str, object]
 
 
 def activities() -> Asset:
@@ -24,7 +28,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     return uri._replace(path=uri.path.rstrip("/"))
 
 
-def tell_outlets(outlets: Iterable[Any], events: Mapping[Any, Any] | None, summary: Mapping[str, Any]) -> None:
+def add_counts(outlets: Iterable[object], events: Mapping[Asset, _Event] | None, summary: Mapping[str, object]) -> None:
     """
     Put the counts of a run into the event of each asset that it updates.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from airflow.sdk import BaseOperatorLink
 
 from airflow_provider_lofty import config
+from airflow_provider_lofty.task_key import TaskInstanceLike, TaskKey
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -22,13 +23,12 @@ class LoftyReportLink(BaseOperatorLink):
 
     name = "Lofty report"
 
-    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceLike) -> str:
         """
         Name the page of one try.
 
         :param ti_key: has ``dag_id``, ``run_id``, ``task_id``, ``map_index`` and ``try_number``
         """
-        map_index = -1 if ti_key.map_index is None else ti_key.map_index
-        ids = (ti_key.dag_id, ti_key.run_id, ti_key.task_id, str(map_index))
-        page = _PAGE.format(*(quote(one, safe="") for one in ids))
-        return f"{config.base_path()}{page}?try={ti_key.try_number}"
+        key = TaskKey.of(ti_key)
+        page = _PAGE.format(*(quote(str(one), safe="") for one in key.instance))
+        return f"{config.base_path()}{page}?try={key.try_number}"

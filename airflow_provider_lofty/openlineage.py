@@ -1,5 +1,5 @@
 """
-Lineage: what was read and what was sent, as OpenLineage events tell it.
+Lineage: what was read and what was sent, for OpenLineage events.
 
 Airflow's OpenLineage provider is optional. It is imported inside functions only, and only it asks for what they give.
 Datasets are named as https://openlineage.io/docs/spec/naming says. No facet holds a value of a row.
@@ -27,7 +27,7 @@ _MOST_FILES = 50
 _SCHEMES = {"gcs": "gs", "s3a": "s3"}
 _PLACEHOLDER = re.compile(r"%(?:\(\w+\))?s")
 
-_Told = TypeVar("_Told")
+_Found = TypeVar("_Found")
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Query:
     """
 
     conn_id: str
-    hook_params: dict[str, Any] | None = None
+    hook_params: dict[str, object] | None = None
     sql: str | None = None
     table: str | None = None
 
@@ -53,7 +53,7 @@ def lineage(
     read_from: Query | Sequence[str], summary: Mapping[str, Any], sent_to: str | None
 ) -> OperatorLineage[Any, Any]:
     """
-    Tell what was read, what was sent, and how many rows.
+    Describe what was read, what was sent, and how many rows.
 
     The output is the dataset ``activities`` of ``lofty://<host>``, with the number of delivered rows; all counts are in
     the run facet ``lofty_delivery``. What was read may be missing, with a line in the log: no error gets out of here.
@@ -73,9 +73,9 @@ def lineage(
     )
 
 
-def _or_nothing(what: str, tell: Callable[[], _Told]) -> _Told | None:
+def _or_nothing(what: str, find: Callable[[], _Found]) -> _Found | None:
     try:
-        return tell()
+        return find()
     except Exception as error:  # hooks and parsers raise what they like; rows and the task's state matter more
         _log.warning("%s is missing in the lineage (%s)", what, type(error).__name__)
         return None

@@ -23,7 +23,7 @@ from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.outcomes import OUTCOMES
 from airflow_provider_lofty.provider_info import get_provider_info
 from airflow_provider_lofty.report.advice import CODES
-from airflow_provider_lofty.report.writer import REPORT_COLUMNS
+from airflow_provider_lofty.rows.report_format import REPORT_COLUMNS
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
 

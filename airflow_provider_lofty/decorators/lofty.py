@@ -15,7 +15,8 @@ except ImportError:  # Airflow before 3.2 has it elsewhere
     from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
-from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator, hidden
+from airflow_provider_lofty.operators.hidden import shown
+from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.rows.upstream import read_rows
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _ROWS = "<what the function returns or yields>"
-_SHOWN = (str, int, float, bool, type(None))
 
 
 class LoftyAddActivityDecoratedOperator(DecoratedOperator, LoftyAddActivityOperator):
@@ -56,20 +56,20 @@ class LoftyAddActivityDecoratedOperator(DecoratedOperator, LoftyAddActivityOpera
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, rows=_ROWS, **kwargs)
         self._rendered_arguments: Callable[[], tuple[Collection[Any], Mapping[str, Any]]] | None = None
 
-    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+    def _do_render_template_fields(self, parent: object, *args: Any, **kwargs: Any) -> None:
         """Take other tasks' rows out of what is shown and listed, as for ``rows``."""
         super()._do_render_template_fields(parent, *args, **kwargs)
         if parent is self:
             self.rows = _ROWS
             op_args, op_kwargs = self.op_args, self.op_kwargs
             self._rendered_arguments = lambda: (op_args, op_kwargs)
-            self.op_args = [_shown(value) for value in op_args]
-            self.op_kwargs = {name: _shown(value) for name, value in op_kwargs.items()}
+            self.op_args = [shown(value) for value in op_args]
+            self.op_kwargs = {name: shown(value) for name, value in op_kwargs.items()}
 
     def _rows_reader(self, context: Context) -> Callable[[Take], None]:
         return lambda take: read_rows(self._called(context), take)
 
-    def _called(self, context: Context) -> Any:
+    def _called(self, context: Context) -> object:
         function = self.python_callable
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             raise LoftyConfigurationError("the decorated function must not be async; nothing was sent")
@@ -82,10 +82,6 @@ class LoftyAddActivityDecoratedOperator(DecoratedOperator, LoftyAddActivityOpera
                 "the decorated function returned None; let it return or yield rows, [] where there are none"
             )
         return rows
-
-
-def _shown(value: Any) -> Any:
-    return value if isinstance(value, _SHOWN) else hidden(value)
 
 
 def lofty_add_activity_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:

@@ -33,6 +33,7 @@ class CircuitBreaker:
         self._probe_at = 0.0
         self._probe_wait = 1.0
         self.is_proven = False
+        self.is_probing = False
         self.last = ""
 
     @property
@@ -64,6 +65,7 @@ class CircuitBreaker:
         return self._clock() >= self._probe_at
 
     def probed(self, answered: bool) -> None:
+        self.is_probing = False
         if answered:
             self._count = TROUBLE_IN_A_ROW - 1
         else:
@@ -90,7 +92,7 @@ class RejectionLimit:
         self.height = height
         self._leads: dict[object, set[int]] | None = {}
 
-    def delivered(self) -> None:
+    def record_success(self) -> None:
         self._leads = None
 
     def is_reached(self, lead_id: int, verdict: Verdict) -> bool:

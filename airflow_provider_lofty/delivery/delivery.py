@@ -1,10 +1,10 @@
 """
-From the spool through the hook to an outcome for every row.
+From the spool through the client to an outcome for every row.
 
 The main thread decides, and alone touches spool and journal; worker threads only make HTTP requests. A row is sent
-only after the journal holds the intent to send it. It goes again only when it certainly was not stored: refused for
+only after the journal holds the intent to send it. It is sent again only when it certainly was not stored: refused for
 its rate, no byte of its request had left, or reading back proved it. Everything else without a trustworthy answer is
-doubt, which :mod:`readback <airflow_provider_lofty.delivery.reconcile>` settles while other rows go on.
+doubt, which :mod:`reconcile <airflow_provider_lofty.delivery.reconcile>` settles while other rows go on.
 
 Until a first row is delivered one request is in flight at a time, so that a wrong credential or a mapping that
 Lofty refuses shows after few requests.
@@ -12,142 +12,32 @@ Lofty refuses shows after few requests.
 
 from __future__ import annotations
 
-import math
 import threading
-import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum
-from functools import partial
-from typing import Any, NamedTuple, Protocol
 
-from airflow_provider_lofty.delivery.breaker import CircuitBreaker, RejectionLimit
+from airflow_provider_lofty.delivery.backlog import Backlog, Hold, Lookahead
+from airflow_provider_lofty.delivery.breaker import CircuitBreaker
+from airflow_provider_lofty.delivery.controls import Controls
+from airflow_provider_lofty.delivery.doubt import Page
 from airflow_provider_lofty.delivery.precheck import Precheck
 from airflow_provider_lofty.delivery.progress import Progress
-from airflow_provider_lofty.delivery.reconcile import MOST_SENDS, Reconciler
+from airflow_provider_lofty.delivery.reconcile import Reconciler
 from airflow_provider_lofty.delivery.recorder import Recorder
-from airflow_provider_lofty.delivery.settling import Doubt, Page, Settling
-from airflow_provider_lofty.delivery.workers import Workers
+from airflow_provider_lofty.delivery.settling import Settling
+from airflow_provider_lofty.delivery.stop import Stop, StopKind, stop_for
+from airflow_provider_lofty.delivery.verdicts import Verdicts
+from airflow_provider_lofty.delivery.workers import Came, InFlight, PageRead, Posted, PostFailed, ReadFailed, Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused, LoftyError
-from airflow_provider_lofty.journal.journal import (
-    DELIVERED,
-    KEY_CONFLICT,
-    REJECTED,
-    Intent,
-    Journal,
-    JournalError,
-    Released,
-    intent_of,
-    utc_now,
-)
-from airflow_provider_lofty.lofty.answers import Meaning, Verdict, names_missing_lead
-from airflow_provider_lofty.lofty.pacing import Pacer
-from airflow_provider_lofty.lofty.redaction import redact, texts_of
+from airflow_provider_lofty.journal.journal import Intent, Journal, JournalError
+from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
 from airflow_provider_lofty.log import Log
-from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.spool.history import KEY_OF_ANOTHER
-from airflow_provider_lofty.spool.spool import PendingRow, Result, Spool
+from airflow_provider_lofty.spool.spool import PendingRow, Spool
 
 LAST_ANSWERS_SECONDS = 2.0
-MOST_AHEAD = 800  # rows in one commit: more would be a large value for Airflow's store
 _SLICE_SECONDS = 0.2  # how late a stop may be noticed
-_AHEAD_SECONDS = 1.0  # so much is intended ahead, and would be in doubt after a crash
 _SOON_SECONDS = 0.5
-
-
-class ShownPage(Protocol):
-    """What reading a lead back gives."""
-
-    @property
-    def entries(self) -> list[Trace]: ...
-
-    @property
-    def is_complete(self) -> bool: ...
-
-
-class Door(Protocol):
-    """What delivery needs of the hook."""
-
-    @property
-    def pacer(self) -> Pacer: ...
-
-    def reading_delay(self) -> float: ...
-
-    def post_activity(self, lead_id: int, body: bytes, *, has_turn: bool, start_before: float) -> Verdict: ...
-
-    def read_back(self, lead_id: int, since: int) -> ShownPage: ...
-
-    def error_for(self, verdict: Verdict, what: str) -> LoftyError: ...
-
-
-class StopKind(Enum):
-    """Why a run ended before its last row."""
-
-    KILLED = "killed"
-    TIME = "time"
-    OUTAGE = "outage"
-    JOURNAL = "journal"
-    CREDENTIAL = "credential"
-    CONFIGURATION = "configuration"
-    REJECTIONS = "rejections"
-
-
-@dataclass(frozen=True)
-class Stop:
-    """
-    Why a run ended before its last row.
-
-    :param reason: for people, with what to do now
-    :param error: what to raise, where the cause has an exception of its own
-    """
-
-    kind: StopKind
-    reason: str
-    error: LoftyError | None = None
-
-
-@dataclass(frozen=True)
-class Conduct:
-    """
-    How to send.
-
-    :param max_in_flight: requests at once
-    :param stop_after_rejections: so many different leads refused alike, before any success, end the run
-    :param settle_seconds: how long Lofty may take to show what it stored
-    :param resumed_settle_seconds: the same for what another process sent, whose request may still be on its way
-    :param intent_ttl_seconds: how long an intent allows its request's first byte to leave
-    :param on_unknown: ``verify``, ``report``, ``resend`` or ``assume_delivered``
-    :param deadline: when to stop, by the clock
-    """
-
-    max_in_flight: int
-    stop_after_rejections: int
-    settle_seconds: float
-    resumed_settle_seconds: float
-    intent_ttl_seconds: float
-    on_unknown: str = "verify"
-    deadline: float = math.inf
-
-
-class _Work(NamedTuple):
-    row: PendingRow
-    intent: Intent
-    start_before: float
-    began: float = 0.0
-    sent_at: str = ""
-
-
-class _Done(NamedTuple):
-    """What came of a job: a verdict on a row, a page of a lead, or an error."""
-
-    work: _Work | None = None
-    lead_id: int = 0
-    verdict: Verdict | None = None
-    page: Page | None = None
-    error: BaseException | None = None
 
 
 class Delivery:
@@ -155,14 +45,18 @@ class Delivery:
     Sends the rows that wait in the spool.
 
     :param spool: the rows; their outcomes go back there
-    :param hook: makes the requests
+    :param client: makes the requests
     :param journal: holds intents and results
-    :param existing: which leads to read before they are sent to
     :param log: progress and stops
     :param stop: set from outside to end the run: nothing new is sent from then on
+    :param check_existing: ``sample``, ``always`` or ``never``: which leads to read before they are sent to
+    :param on_unknown: ``verify``, ``report``, ``resend`` or ``assume_delivered``: what to do about a row in doubt
+    :param stop_after_rejections: so many different leads refused alike, before any success, end the run
+    :param has_lost_journal: this is a later try, and nothing says what the earlier ones sent
+    :param began: by the clock; when the run began, so that earlier tries had ended
+    :param deadline: by the clock; when to stop
     :param show: given the progress, often
-    :param doubtful: how many rows earlier tries left in doubt
-    :param clock: monotonic seconds, the same as the hook's
+    :param clock: monotonic seconds, the same as the client's
     :param now: seconds since 1970
     :param workers: makes the threads that make requests, so many at once
     """
@@ -170,80 +64,80 @@ class Delivery:
     def __init__(
         self,
         spool: Spool,
-        hook: Door,
+        client: LoftyClient,
         journal: Journal,
-        precheck: Precheck,
-        conduct: Conduct,
         log: Log,
         stop: threading.Event,
         *,
-        show: Callable[[Progress], None] = lambda progress: None,
-        doubtful: int = 0,
-        clock: Callable[[], float] = time.monotonic,
-        now: Callable[[], float] = time.time,
-        workers: Callable[[int], Workers[Any]] = Workers,
+        check_existing: str,
+        on_unknown: str,
+        stop_after_rejections: int,
+        has_lost_journal: bool,
+        began: float,
+        deadline: float,
+        show: Callable[[Progress], None],
+        clock: Callable[[], float],
+        now: Callable[[], float],
+        workers: Callable[[int], Workers[Came]] = Workers,
     ) -> None:
-        self._spool = spool
-        self._hook = hook
-        self._conduct = conduct
-        self._precheck = precheck
+        settings = client.settings
+        self._client = client
         self._stop_asked = stop
+        self._deadline = deadline
         self._show = show
         self._clock = clock
-        self._now = now
-        self._workers: Workers[_Done] = workers(conduct.max_in_flight)
         self._breaker = CircuitBreaker(clock)
-        self._rejection_limit = RejectionLimit(conduct.stop_after_rejections)
-        self._progress = Progress(spool.count_pending() + doubtful, log, clock)
+        self._lookahead = Lookahead(settings.max_in_flight, clock)
+        self._in_flight = InFlight(client, workers(settings.max_in_flight), clock, now)
+        self._progress = Progress(spool.count_pending(), log, clock)
         self._recorder = Recorder(spool, journal, self._progress, clock)
-        self._settling = Settling(
-            self._older_control, is_proving=conduct.on_unknown in ("verify", "resend"), clock=clock
-        )
-        self._reconciler = Reconciler(spool, journal, self._recorder, self._settling, precheck, log, clock)
-        self._queue: deque[PendingRow] = deque()
-        self._ready: deque[_Work] = deque()
-        self._expired: dict[int, Intent] = {}
-        self._held: dict[bytes, PendingRow] = {}
-        self._missing_leads: dict[int, Result] = {}
-        self._last_read = 0
-        self._avoid_lead: int | None = None  # its last row got no usable answer; the next to be tried is another lead's
-        self._ahead, self._last_intended = conduct.max_in_flight, -math.inf
-        self._in_flight: dict[int, _Work] = {}
-        self._reading: set[int] = set()
-        self._is_probing = self._has_read = self._has_open_doubt = self._has_planned = False
+        self._backlog = Backlog(spool, self._recorder, self._in_flight, self._hold_on)
+        controls = Controls(lambda kind: _older_control(spool, kind))
+        self._settling = Settling(controls, is_proving=on_unknown in ("verify", "resend"), clock=clock)
+        self._precheck = Precheck(
+            check_existing, spool, self._recorder, self._backlog, log,
+            has_lost_journal=has_lost_journal, not_before=began + settings.resumed_settle_seconds, clock=clock,
+        )  # fmt: skip
+        self._reconciler = Reconciler(
+            spool, journal, self._recorder, self._settling, self._precheck, self._backlog, log,
+            on_unknown=on_unknown, resumed_settle_seconds=settings.resumed_settle_seconds, clock=clock,
+        )  # fmt: skip
+        self._verdicts = Verdicts(
+            client, self._recorder, self._breaker, self._backlog, controls, self._reconciler,
+            on_unknown=on_unknown, stop_after_rejections=stop_after_rejections, clock=clock,
+        )  # fmt: skip
+        self._has_planned = False
         self._stop: Stop | None = None
-        self.sent = 0
-        self.read_backs = 0
+
+    @property
+    def sent(self) -> int:
+        """Rows that Lofty has, or may have, from this run."""
+        return self._verdicts.sent
+
+    @property
+    def read_backs(self) -> int:
+        """How many times a lead was read."""
+        return self._in_flight.read_backs
 
     @property
     def may_settle_later(self) -> bool:
         """Whether another try may settle what this one could not."""
-        return self._has_open_doubt or self._reconciler.may_settle_later or len(self._settling) > 0
+        return self._verdicts.has_unanswered or self._reconciler.may_settle_later or len(self._settling) > 0
 
-    def take_doubts(self, doubtful: list[tuple[Intent, PendingRow | None]]) -> None:
+    def _hold_on(self, row: PendingRow) -> Hold | None:
+        if self._settling.holds(row.trace_hash, row.lead_id):
+            return Hold.DOUBT
+        return Hold.LEAD if self._precheck.must_read(row.lead_id) else None
+
+    def take_doubts(self, doubtful: Iterable[tuple[Intent, PendingRow | None]]) -> None:
         """
         Take in what earlier tries left in doubt.
 
         :param doubtful: each with its row, where the input has it
         """
         for intent, row in doubtful:
-            if row is not None and row.row_key != intent.row_key:
-                intent = self._renamed(intent, row)
-            if row is not None and self._conduct.on_unknown == "resend":
-                self._queue.append(row)
-            elif row is not None and self._conduct.on_unknown == "assume_delivered":
-                sends = max(intent.attempts, 1)
-                result = Result(row.n, Outcome.ALREADY_DELIVERED, error=_ASSUMED, attempts=sends)
-                self._recorder.record(intent, DELIVERED, result)
-            else:
-                wait = self._conduct.resumed_settle_seconds
-                self._reconciler.doubt(Doubt(intent, row, -math.inf, self._clock(), wait))
-
-    def _renamed(self, old: Intent, row: PendingRow) -> Intent:
-        intent = intent_of(row, old.attempts)
-        self._recorder.withdraw(old)
-        self._recorder.intend([intent])  # in one commit: a crash between the two would leave one doubt twice
-        return intent
+            self._progress.total += row is not None
+            self._reconciler.take_earlier(intent, row)
 
     def run(self) -> Stop | None:
         """
@@ -255,10 +149,9 @@ class Delivery:
             while not self._should_end():
                 self._start_what_may_go()
                 self._take_results(self._patience())
-                self._heartbeat()
-                self._progress.in_doubt = len(self._settling)
-                self._progress.tell()
-                self._show(self._progress)
+                for released in self._recorder.heartbeat():
+                    self._reconciler.take_released(released)
+                self._report()
         except JournalError as error:
             self._stop = Stop(StopKind.JOURNAL, f"the journal failed ({error}), and without it nothing is sent")
         except BaseException as error:
@@ -267,47 +160,32 @@ class Delivery:
             raise
         finally:
             self._stop_asked.set()  # whoever waits for a turn in a thread of its own stops waiting
-            self._workers.end()
+            self._in_flight.end()
         try:
             self._take_last_answers()
         except Exception:
             self._rescue(may_commit=True)
             raise
-        self._close_ledger()
+        self._close_journal()
         return self._stop
 
-    def _rescue(self, *, may_commit: bool) -> None:
-        """The run has failed, perhaps because the disk is full: what came back still goes to the journal."""
-        with suppress(Exception):
-            self._take_last_answers()
-        if may_commit:
-            with suppress(Exception):
-                self._close_ledger()
+    def _report(self) -> None:
+        self._progress.in_doubt = len(self._settling)
+        self._progress.report()
+        self._show(self._progress)
 
-    def _close_ledger(self) -> None:
-        """Bring the journal up to date; what was intended and never sent is withdrawn."""
-        for intent in (*self._expired.values(), *(work.intent for work in self._ready)):
-            if not intent.attempts:
-                self._recorder.withdraw(intent)
-        self._expired.clear()
-        self._ready.clear()
-        try:
-            self._recorder.finish()
-        except JournalError as error:
-            reason = f"the journal failed at the end ({error}); the next try settles what it lacks"
-            self._stop = self._stop or Stop(StopKind.JOURNAL, reason)
+    # Ends
 
     def _should_end(self) -> bool:
-        if self._stop is None:
-            self._stop = self._reason_to_stop()
+        self._stop = self._stop or self._reason_to_stop()
         if self._stop is not None:
             return True
-        return self._is_idle() and not (self._reading or self._held or self._reconciler.is_busy or self._settling)
+        return self._is_idle() and not (self._in_flight.reads or self._backlog.holds_rows or self._settling)
 
     def _reason_to_stop(self) -> Stop | None:
         if self._stop_asked.is_set():
             return Stop(StopKind.KILLED, "the task was told to stop")
-        if self._clock() >= self._conduct.deadline:
+        if self._clock() >= self._deadline:
             return Stop(StopKind.TIME, "execution_timeout is near")
         if self._breaker.is_outage(self.sent > 0):
             seconds, last = self._breaker.seconds(), self._breaker.last
@@ -316,19 +194,37 @@ class Delivery:
 
     def _is_idle(self) -> bool:
         """Whether nothing is left to send."""
-        if self._in_flight or self._ready or self._precheck.is_sampling:
-            return False
-        return not self._refilled() and not self._reconciler.parked()  # rows that are fetched may be parked at once
+        return not (self._in_flight.posts or self._precheck.is_sampling) and self._backlog.is_drained
 
-    def _refilled(self) -> bool:
-        """Fetch rows until one is there whose turn it may be."""
-        while not self._queue and self._reconciler.parked() < MOST_AHEAD and not self._precheck.is_sampling:
-            rows = self._spool.pending(after=self._last_read)
-            if not rows:
-                break
-            self._last_read = rows[-1].n
-            self._queue.extend(row for row in rows if not self._reconciler.parks(row))
-        return bool(self._queue)
+    def _take_last_answers(self) -> None:
+        """After a stop wait briefly for what is on its way; without its answer a row is in doubt."""
+        deadline = self._clock() + LAST_ANSWERS_SECONDS
+        try:
+            while self._in_flight.posts and self._clock() < deadline:
+                came = self._in_flight.result(_SLICE_SECONDS)
+                if isinstance(came, (Posted, PostFailed)):
+                    self._take(came)
+        finally:
+            for work in list(self._in_flight.posts.values()):
+                self._verdicts.take_unanswered(work, "the run ended before the answer came")
+                self._in_flight.settle(work)
+
+    def _rescue(self, *, may_commit: bool) -> None:
+        """The run has failed, perhaps because the disk is full: what came back still goes to the journal."""
+        with suppress(Exception):
+            self._take_last_answers()
+        if may_commit:
+            with suppress(Exception):
+                self._close_journal()
+
+    def _close_journal(self) -> None:
+        """Bring the journal up to date; what was intended and never sent is withdrawn."""
+        self._backlog.withdraw()
+        try:
+            self._recorder.finish()
+        except JournalError as error:
+            reason = f"the journal failed at the end ({error}); the next try settles what it lacks"
+            self._stop = self._stop or Stop(StopKind.JOURNAL, reason)
 
     # What goes out
 
@@ -339,334 +235,108 @@ class Delivery:
         self._start_reads()
         if self._precheck.is_sampling:
             return
-        pacer = self._hook.pacer
+        pacer = self._client.pacer
         while self._has_room() and self._next_is_ready() and pacer.delay() <= 0:
-            if not self._has_planned:
-                self._has_planned = True
-                seconds = self._conduct.deadline - self._clock()
-                self._progress.plan(pacer.requests_per_minute, pacer.knows_limit, seconds)
+            self._plan()
             pacer.reserve()
-            work = self._ready.popleft()._replace(sent_at=utc_now(self._now), began=self._clock())
-            self._in_flight[work.row.n] = work
-            self._workers.start(partial(self._post, work), cancelled=partial(self._take_back, work))
+            self._in_flight.post(self._backlog.pop_ready(), self._backlog.take_back)
 
-    def _take_back(self, work: _Work) -> None:
-        """A stop came before a thread took the request up: nothing was sent."""
-        self._ready.append(work)
-        del self._in_flight[work.row.n]
-        self._hook.pacer.give_back()
+    def _plan(self) -> None:
+        if not self._has_planned:
+            self._has_planned = True
+            pacer = self._client.pacer
+            self._progress.plan(pacer.requests_per_minute, pacer.knows_limit, self._deadline - self._clock())
 
     def _start_probe(self) -> None:
-        if self._in_flight or self._reading or not self._breaker.may_probe():
+        if self._in_flight.posts or self._in_flight.reads or not self._breaker.may_probe():
             return
         found = self._reconciler.probe()
-        if found is None and self._refilled():
-            found = self._queue[0].lead_id, 0
-        if found is None and self._ready:
-            found = self._ready[0].row.lead_id, 0
-        if found is None:
-            found = self._reconciler.next_read((), is_idle=True)
         if found is not None:
-            self._is_probing = True
-            self._start_read(*found)
+            self._breaker.is_probing = True
+            self._in_flight.read(*found)
 
     def _start_reads(self) -> None:
-        is_idle, most = self._is_idle(), self._most_in_flight()
-        share = 1 if not self._has_read else most if is_idle else max(most // 2, 1)  # reading must not hold sending up
-        while len(self._reading) < share and len(self._reading) + len(self._in_flight) < most:
-            if self._hook.reading_delay() > 0:
-                return
-            found = self._reconciler.next_read(self._reading, is_idle)
+        flight, is_idle, most = self._in_flight, self._is_idle(), self._in_flight.most
+        share = 1 if not flight.has_read else most if is_idle else max(most // 2, 1)  # reading must not hold sending up
+        while len(flight.reads) < share and flight.has_room and self._client.reading_delay() <= 0:
+            found = self._reconciler.next_read(flight.reads, is_idle)
             if found is None:
                 return
-            self._start_read(*found)
-
-    def _start_read(self, lead_id: int, since: int) -> None:
-        self._reading.add(lead_id)
-        self.read_backs += 1
-        self._workers.start(partial(self._read, lead_id, since))
+            flight.read(*found)
 
     def _has_room(self) -> bool:
-        if not self._breaker.is_proven:
-            return not self._in_flight
-        return len(self._in_flight) + len(self._reading) < self._most_in_flight()
-
-    def _most_in_flight(self) -> int:
-        return int(min(self._conduct.max_in_flight, self._hook.pacer.most_in_flight))
+        """Whether another row may be sent now."""
+        return self._in_flight.has_room if self._breaker.is_proven else not self._in_flight.posts
 
     def _next_is_ready(self) -> bool:
         """Whether the journal allows the next row to be sent, now."""
-        self._return_expired()
-        if not self._ready and self._hook.pacer.delay() < _SOON_SECONDS:
-            self._intend()
-        return bool(self._ready)
-
-    def _return_expired(self) -> None:
-        """What was intended too long ago is intended anew."""
-        now = self._clock()
-        while self._ready and self._ready[0].start_before <= now:
-            work = self._ready.popleft()
-            self._expired[work.row.n] = work.intent
-            self._queue.appendleft(work.row)
-
-    def _intend(self) -> None:
-        rows = self._next_rows(self._rows_ahead())
-        if not rows:
-            return
-        start_before = self._clock() + self._conduct.intent_ttl_seconds
-        intents = [intent_of(row, row.attempts) for row in rows]
-        try:
-            refused = self._recorder.intend(intents)
-        except JournalError:
-            self._queue.extendleft(reversed(rows))
-            raise
-        for row, intent in zip(rows, intents, strict=True):
-            self._expired.pop(row.n, None)
-            if row.row_key in refused:
-                self._held[row.row_key] = row
-            else:
-                self._ready.append(_Work(row, intent, start_before))
-
-    def _rows_ahead(self) -> int:
-        """As many rows as will be sent in about a second, by the pace allowed and the pace seen."""
-        if not self._breaker.is_proven:
-            return 1
-        now = self._clock()
-        if now - self._last_intended < _AHEAD_SECONDS / 2:
-            self._ahead = min(self._ahead * 2, MOST_AHEAD)
-        elif now - self._last_intended > _AHEAD_SECONDS:
-            self._ahead = max(self._ahead // 2, 1)
-        self._last_intended = now
-        return min(self._ahead, max(int(self._hook.pacer.requests_per_minute / 60 * _AHEAD_SECONDS), 1))
-
-    def _next_rows(self, count: int) -> list[PendingRow]:
-        rows: list[PendingRow] = []
-        later: list[PendingRow] = []
-        going = {work.row.trace_hash for work in (*self._in_flight.values(), *self._ready)}
-        while len(rows) < count and len(later) < MOST_AHEAD and self._refilled():
-            row = self._queue.popleft()
-            # Two that look alike at once could not be told apart when an answer is lost.
-            if row.trace_hash in going or row.lead_id == self._avoid_lead:
-                later.append(row)
-                continue
-            missing = self._missing_leads.get(row.lead_id)
-            if missing is not None:
-                self._recorder.record_local(missing._replace(n=row.n))
-            elif not self._reconciler.parks(row):
-                rows.append(row)
-                going.add(row.trace_hash)
-        self._queue.extend(later)
-        if not rows:
-            self._avoid_lead = None
-        return rows
-
-    def _post(self, work: _Work) -> _Done:
-        """In a worker thread: make the request; whatever happens is a result."""
-        try:
-            row = work.row
-            verdict = self._hook.post_activity(row.lead_id, row.body, has_turn=True, start_before=work.start_before)
-            return _Done(work, verdict=verdict)
-        except BaseException as error:  # noqa: BLE001 - re-raised in the main thread
-            return _Done(work, error=error)
-
-    def _read(self, lead_id: int, since: int) -> _Done:
-        """In a worker thread: read a lead back; whatever happens is a result."""
-        started = self._clock()
-        try:
-            shown = self._hook.read_back(lead_id, since)
-            page = Page(lead_id, shown.entries, shown.is_complete, started, self._clock())
-            return _Done(lead_id=lead_id, page=page)
-        except BaseException as error:  # noqa: BLE001 - re-raised in the main thread
-            return _Done(lead_id=lead_id, error=error)
+        self._backlog.return_expired(self._clock())
+        if not self._backlog.has_ready and self._client.pacer.delay() < _SOON_SECONDS:
+            count = self._lookahead.next(self._client.pacer.requests_per_minute) if self._breaker.is_proven else 1
+            # From before the commit: whoever finds the intent takes it for lapsed no earlier than this run does.
+            self._backlog.intend(count, self._clock() + self._client.settings.intent_ttl_seconds)
+        return self._backlog.has_ready
 
     # What comes back
 
     def _patience(self) -> float:
         """How long to wait for an answer before looking at the clock again."""
-        if self._breaker.is_open or not self._ready or not self._has_room():
-            return _SLICE_SECONDS if self._in_flight or self._reading else _SLICE_SECONDS / 4
-        return min(max(self._hook.pacer.delay(), 0.001), _SLICE_SECONDS)
+        if self._breaker.is_open or not self._backlog.has_ready or not self._has_room():
+            return _SLICE_SECONDS if self._in_flight.posts or self._in_flight.reads else _SLICE_SECONDS / 4
+        return min(max(self._client.pacer.delay(), 0.001), _SLICE_SECONDS)
 
     def _take_results(self, seconds: float) -> None:
-        done = self._workers.result(seconds)
-        while done is not None:
-            self._take(done)
-            done = self._workers.result(0)
+        came = self._in_flight.result(seconds)
+        while came is not None:
+            self._take(came)
+            came = self._in_flight.result(0)
 
-    def _take_last_answers(self) -> None:
-        """After a stop wait briefly for what is on its way; without its answer a row is in doubt."""
-        deadline = self._clock() + LAST_ANSWERS_SECONDS
-        try:
-            while self._in_flight and self._clock() < deadline:
-                done = self._workers.result(_SLICE_SECONDS)
-                if done is not None and done.work is not None:
-                    self._take(done)
-        finally:
-            for work in list(self._in_flight.values()):
-                self._doubt_unanswered(work, "the run ended before the answer came")
-
-    def _doubt_unanswered(self, work: _Work, why: str) -> None:
-        error = f"sent, but {why}: it may be stored; look at the lead"
-        self._recorder.doubt(work.intent, _result(work, Outcome.UNKNOWN, Verdict(Meaning.DOUBT), error))
-        self._has_open_doubt = True
-        self.sent += 1
-        del self._in_flight[work.row.n]
-
-    def _heartbeat(self) -> None:
-        for released in self._recorder.heartbeat():
-            self._take_released(released)
-
-    def _take_released(self, released: Released) -> None:
-        """Go on with a row that another run held."""
-        row = self._held.pop(released.row_key, None)
-        if row is None:
-            return
-        if released.state == DELIVERED:
-            self._recorder.record_local(Result(row.n, Outcome.ALREADY_DELIVERED, error="delivered by another run"))
-        elif released.state == KEY_CONFLICT:
-            self._recorder.record_local(Result(row.n, Outcome.INVALID, error=KEY_OF_ANOTHER))
-        elif released.intent is None:
-            self._queue.append(row)
+    def _take(self, came: Came) -> None:
+        if isinstance(came, PageRead):
+            self._take_page(came.page)
+        elif isinstance(came, ReadFailed):
+            self._take_read_failure(came)
         else:
-            self._spool.doubt(Result(row.n, Outcome.UNKNOWN, attempts=row.attempts))
-            wait = self._conduct.resumed_settle_seconds
-            self._reconciler.doubt(Doubt(released.intent, row, -math.inf, self._clock(), wait))
+            if isinstance(came, Posted):
+                self._stop_if(self._verdicts.take(came.work, came.verdict))
+            else:
+                self._take_post_failure(came)
+            self._in_flight.settle(came.work)  # last: a time-out that strikes before leaves the row in doubt
 
-    def _take(self, done: _Done) -> None:
-        if done.work is None:
-            self._reading.remove(done.lead_id)
-        if done.page is not None:
-            self._take_page(done.page)
-        elif done.error is not None:
-            self._take_error(done, done.error)
-        elif done.work is not None and done.verdict is not None:
-            self._take_verdict(done.work, done.verdict)
-        if done.work is not None:  # last: a time-out that strikes before leaves the row in doubt, not forgotten
-            self._in_flight.pop(done.work.row.n, None)
+    def _stop_if(self, stop: Stop | None) -> None:
+        self._stop = self._stop or stop  # the first cause is the one to tell
 
     def _take_page(self, page: Page) -> None:
-        self._has_read = True
-        if self._is_probing:
-            self._is_probing = False
+        if self._breaker.is_probing:
             self._breaker.probed(answered=True)
-        in_flight = [work.row.trace_hash for work in self._in_flight.values()]
-        self._queue.extend(self._reconciler.take(page, in_flight, is_idle=self._is_idle()))
+        self._reconciler.take(page, self._in_flight.trace_hashes(), is_idle=self._is_idle())
 
-    def _take_error(self, done: _Done, error: BaseException) -> None:
-        """The hook raised, so no byte of the row's own request had left."""
-        if done.work is None and isinstance(error, LoftyError):
-            self._take_read_error(done.lead_id, error)
-        elif isinstance(error, (LoftyCredentialRefused, LoftyConfigurationError)):
-            self._stop_for(error)
-        elif isinstance(error, LoftyError):
-            self._breaker.record_failure(str(error))
-        else:
-            if done.work is not None:
-                self._doubt_unanswered(
-                    done.work, f"the request failed in a way nobody expected ({type(error).__name__})"
-                )
+    def _take_post_failure(self, came: PostFailed) -> None:
+        """The client raised, so no byte of the row's own request had left."""
+        error = came.error
+        if not isinstance(error, LoftyError):
+            why = f"the request ended in an unexpected failure ({type(error).__name__})"
+            self._verdicts.take_unanswered(came.work, why)
+            self._in_flight.settle(came.work)
             raise error
-        if done.work is not None:
-            self._ready.appendleft(done.work)
+        if isinstance(error, (LoftyCredentialRefused, LoftyConfigurationError)):
+            self._stop_if(stop_for(error))
+        else:
+            self._breaker.record_failure(str(error))
+        self._backlog.retry(came.work)
 
-    def _take_read_error(self, lead_id: int, error: LoftyError) -> None:
-        was_probe, self._is_probing = self._is_probing, False
+    def _take_read_failure(self, came: ReadFailed) -> None:
+        error = came.error
+        if not isinstance(error, LoftyError):
+            raise error
         is_answer = not error.is_retryable
-        if was_probe:
+        if self._breaker.is_probing:
             self._breaker.probed(answered=is_answer)
         elif not is_answer and self._precheck.reads_every_lead:
             self._breaker.record_failure(str(error))
-        try:
-            self._queue.extend(self._reconciler.failed(lead_id, error))
-        except LoftyError as fatal:
-            self._stop_for(fatal)
-
-    def _stop_for(self, error: LoftyError) -> None:
-        kind = StopKind.CREDENTIAL if isinstance(error, LoftyCredentialRefused) else StopKind.CONFIGURATION
-        self._stop = self._stop or Stop(kind, str(error), error)
-
-    def _take_verdict(self, work: _Work, verdict: Verdict) -> None:
-        meaning = verdict.meaning
-        if meaning is Meaning.RATE_LIMITED:
-            self._breaker.record_throttled()
-            self._ready.appendleft(work)
-        elif meaning is Meaning.NEVER_SENT:
-            self._breaker.record_failure(verdict.message)
-            self._ready.appendleft(work)
-        elif meaning in (Meaning.CREDENTIAL_REFUSED, Meaning.MISCONFIGURED):
-            self._stop_for(self._hook.error_for(verdict, "POST activity"))
-            self._ready.appendleft(work)
-        else:
-            self.sent += meaning is not Meaning.REJECTED
-            _SETTLE[meaning](self, work, verdict)
-
-    def _settle_delivered(self, work: _Work, verdict: Verdict) -> None:
-        self._breaker.record_success()
-        self._avoid_lead = None
-        self._rejection_limit.delivered()
-        other = verdict.lead_id != work.row.lead_id
-        remark = f"Lofty answered with lead {verdict.lead_id}: the lead was merged" if other else None
-        self._recorder.record(work.intent, DELIVERED, _result(work, Outcome.DELIVERED, verdict, remark))
-        self._settling.delivered(work.intent.trace, work.began)
-
-    def _settle_doubt(self, work: _Work, verdict: Verdict) -> None:
-        self._breaker.record_failure(_said(verdict))
-        self._avoid_lead = work.row.lead_id
-        error = f"sent, but no trustworthy answer ({_said(verdict)}): it may be stored; look at the lead"
-        said = _result(work, Outcome.UNKNOWN, verdict, error)
-        on_unknown = self._conduct.on_unknown
-        if on_unknown == "assume_delivered":
-            self._recorder.record(work.intent, DELIVERED, said._replace(outcome=Outcome.DELIVERED, error=_ASSUMED))
-            return
-        self._recorder.doubt(work.intent, said)
-        intent = work.intent._replace(attempts=said.attempts)
-        if on_unknown == "resend" and said.attempts < MOST_SENDS:
-            self._queue.append(work.row._replace(attempts=said.attempts))
-        elif on_unknown != "resend":
-            wait = self._conduct.settle_seconds
-            self._reconciler.doubt(Doubt(intent, work.row, work.began, self._clock(), wait, said))
-
-    def _settle_rejected(self, work: _Work, verdict: Verdict) -> None:
-        self._breaker.record_answer()
-        message = redact(verdict.message, texts_of(work.row.body)) or "no reason given"
-        result = _result(work, Outcome.REJECTED, verdict, f"Lofty refused it: {message}; not stored")
-        self._recorder.record(work.intent, REJECTED, result)
-        if names_missing_lead(verdict):
-            self._reject_others_of_lead(work, verdict)
-        if self._rejection_limit.is_reached(work.row.lead_id, verdict):
-            said = f"HTTP {verdict.status}" + (f", code {verdict.code}" if verdict.code else "") + f": {message}"
-            reason = f"Lofty refused {self._rejection_limit.height} different leads alike before any success ({said})"
-            self._stop = self._stop or Stop(StopKind.REJECTIONS, reason)
-
-    def _reject_others_of_lead(self, work: _Work, verdict: Verdict) -> None:
-        lead_id = work.row.lead_id
-        error = f"the lead does not exist, as Lofty said of row {work.row.row_number}; not sent"
-        rejected = self._spool.reject_lead(lead_id, verdict.status, verdict.code, error, list(self._in_flight))
-        self._progress.count(Outcome.REJECTED, rejected)
-        self._missing_leads[lead_id] = Result(0, Outcome.REJECTED, verdict.status, verdict.code, error)
-        for other in [ready for ready in self._ready if ready.row.lead_id == lead_id]:
-            self._expired[other.row.n] = other.intent
-            self._ready.remove(other)
-            self._queue.append(other.row)
-
-    def _older_control(self, kind: str) -> Trace | None:
-        row = self._spool.delivered_example(kind)
-        return None if row is None else trace_of_body(row.lead_id, row.body)
+        self._stop_if(self._reconciler.failed(came.lead_id, error))
 
 
-_ASSUMED = "in doubt, and taken for delivered as on_unknown says"
-_SETTLE = {
-    Meaning.DELIVERED: Delivery._settle_delivered,
-    Meaning.REJECTED: Delivery._settle_rejected,
-    Meaning.DOUBT: Delivery._settle_doubt,
-}
-
-
-def _result(work: _Work, outcome: Outcome, verdict: Verdict, error: str | None) -> Result:
-    attempts = work.row.attempts + 1
-    return Result(work.row.n, outcome, verdict.status, verdict.code, error, attempts, work.sent_at)
-
-
-def _said(verdict: Verdict) -> str:
-    status = f"HTTP {verdict.status}" if verdict.status else ""
-    return ", ".join(filter(None, (status, verdict.message[:100])))
+def _older_control(spool: Spool, kind: str) -> Trace | None:
+    row = spool.delivered_example(kind)
+    return None if row is None else trace_of_body(row.lead_id, row.body)

@@ -68,3 +68,8 @@ def is_altered(wanted: Trace, entry: Trace) -> bool:
     """Whether an entry is most likely this activity, stored or shown otherwise than it was sent."""
     alike = wanted.text_mark == entry.text_mark, wanted.link_mark == entry.link_mark
     return wanted.type == entry.type and abs(wanted.created - entry.created) <= NEAR_MILLISECONDS and any(alike)
+
+
+def looks_like_any(one: Trace, others: Sequence[Trace]) -> bool:
+    """Whether one of these may be this activity, altered."""
+    return any(is_altered(one, other) for other in others)

@@ -1,4 +1,4 @@
-"""How far a run is, told from time to time."""
+"""How far a run is, logged from time to time."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Progress:
     """
 
     def __init__(self, total: int, log: Log, clock: Callable[[], float]) -> None:
-        self._total = total
+        self.total = total
         self._log = log
         self._clock = clock
         self.counts: Counter[str] = Counter()
         self.in_doubt = 0
-        self._told = clock()
-        self._steps = deque([(self._told, 0)], maxlen=int(_RECENT_SECONDS / _STEP_SECONDS))
+        self._reported = clock()
+        self._steps = deque([(self._reported, 0)], maxlen=int(_RECENT_SECONDS / _STEP_SECONDS))
 
     @property
     def done(self) -> int:
@@ -36,7 +36,7 @@ class Progress:
     @property
     def left(self) -> int:
         """Rows that are still to be sent or settled."""
-        return self._total - self.done
+        return self.total - self.done
 
     @property
     def rows_per_minute(self) -> float:
@@ -47,7 +47,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """How long it takes at this rate; None while nobody can tell, as when only rows in doubt are left."""
+        """How long it takes at this rate; None while that is unknown, as when only rows in doubt are left."""
         rate, to_send = self.rows_per_minute, self.left - self.in_doubt
         return None if not rate or (self.in_doubt and to_send <= 0) else max(to_send, 0) * 60 / rate
 
@@ -55,7 +55,7 @@ class Progress:
         """
         Say how long it will take, before the first row is sent.
 
-        :param is_told: whether Lofty has named its limit, so that the pace is known
+        :param knows_limit: whether Lofty has named its limit, so that the pace is known
         :param seconds_allowed: until the run has to stop
         """
         rows = self.left
@@ -72,20 +72,20 @@ class Progress:
     def count(self, outcome: str, rows: int = 1) -> None:
         self.counts[outcome] += rows
 
-    def tell(self) -> None:
+    def report(self) -> None:
         now = self._clock()
         if now - self._steps[-1][0] >= _STEP_SECONDS:
             self._steps.append((now, self.done))
-        if now - self._told < PROGRESS_SECONDS:
+        if now - self._reported < PROGRESS_SECONDS:
             return
-        self._told = now
+        self._reported = now
         left = self.seconds_left
         eta = "no row done yet" if not self.done else "" if left is None else f"about {duration(left)} left"
         doubts = f"{self.in_doubt} in doubt, being read back" if self.in_doubt else ""
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items())
         self._log.info(
             "%d of %d rows done (%s), %.0f rows/min%s",
-            self.done, self._total, outcomes or "none", self.rows_per_minute,
+            self.done, self.total, outcomes or "none", self.rows_per_minute,
             "".join(f", {words}" for words in (eta, doubts) if words),
         )  # fmt: skip
 

@@ -30,8 +30,8 @@ class Recorder:
         """
         Make it durable that these rows are about to be sent, and what came of others.
 
-        :return: the identities that another run holds; they must not be sent
-        :raises JournalError: when nobody knows whether it is durable
+        :return: the keys of rows that another run has claimed; they must not be sent
+        :raises JournalError: when it is unknown whether it is durable
         """
         refused = self._journal.commit(intents, self._closings)
         self._closings = []
@@ -42,7 +42,7 @@ class Recorder:
         """
         Write down what came of a row.
 
-        :param result: for the spool; None when the input has the row no more
+        :param result: for the spool; None when the input no longer has the row
         """
         self._closings.append(_closing(intent, state, result))
         if result is not None:
@@ -52,6 +52,16 @@ class Recorder:
         """Write down an outcome that the journal need not know."""
         self._spool.record(result)
         self._progress.count(result.outcome)
+
+    def reject_lead(self, lead_id: int, result: Result, in_flight: Collection[int]) -> None:
+        """
+        Write down that a lead's waiting rows are rejected unsent.
+
+        :param result: what is written down for each of them
+        :param in_flight: rows that are being sent, which get an answer of their own
+        """
+        status, code, error = result.http_status, result.error_code, result.error or ""
+        self._progress.count(result.outcome, self._spool.reject_lead(lead_id, status, code, error, in_flight))
 
     def doubt(self, intent: Intent, result: Result) -> None:
         """Write down that a row was sent and that no trustworthy answer came."""
@@ -73,7 +83,7 @@ class Recorder:
 
     def heartbeat(self) -> Sequence[Released]:
         """
-        Commit what has waited long enough; tell what became of rows that other runs held.
+        Commit what has waited long enough; say what became of rows that other runs had claimed.
 
         :raises JournalError: when the journal fails
         """

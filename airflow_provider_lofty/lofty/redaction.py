@@ -1,17 +1,14 @@
 """
-What is private stays out of logs and lineage.
+What is private stays out of logs.
 
-From the words of a server everything is removed that was sent, and every address, number and credential. Parameters of
-a query are kept out of lineage.
+From the words of a server everything is removed that was sent, and every address, number and credential.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections import UserDict, UserList
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 _GAP = "…"
 _PERSONAL = re.compile(r"[\w.+%-]+@[\w-]+(\.[\w-]+)+|\+?\d(?:[\d ().-]{5,}\d)")
@@ -70,27 +67,3 @@ def _texts(value: object) -> Iterator[str]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from _texts(item)
-
-
-def unlisted(parameters: Sequence[Any] | Mapping[str, Any]) -> UserDict[str, Any] | UserList[Any]:
-    """
-    Keep parameters out of what lists a task's attributes as JSON, as lineage does, and let them be used as before.
-
-    Airflow's own pages, which need a login, still show them: they ask for :meth:`_Unlisted.serialize`.
-    """
-    return _UnlistedDict(parameters) if isinstance(parameters, Mapping) else _UnlistedList(parameters)
-
-
-class _Unlisted:
-    data: Any
-
-    def serialize(self) -> Any:
-        return json.loads(json.dumps(self.data, default=str, skipkeys=True))
-
-
-class _UnlistedDict(_Unlisted, UserDict[str, Any]):
-    pass
-
-
-class _UnlistedList(_Unlisted, UserList[Any]):
-    pass

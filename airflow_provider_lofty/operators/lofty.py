@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,26 +13,29 @@ from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from airflow.sdk import BaseOperator
 
 from airflow_provider_lofty import config
-from airflow_provider_lofty.assets import activities, tell_outlets
-from airflow_provider_lofty.delivery.workers import Workers
+from airflow_provider_lofty.assets import activities, add_counts
+from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete, LoftyError
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
 from airflow_provider_lofty.journal.task_state import TaskStateJournal
 from airflow_provider_lofty.links import LoftyReportLink
-from airflow_provider_lofty.lofty.redaction import unlisted
-from airflow_provider_lofty.report.writer import Report, report_file
-from airflow_provider_lofty.rows.columns import MappingError
+from airflow_provider_lofty.operators.hidden import hidden, unlisted
+from airflow_provider_lofty.report.paths import report_file
+from airflow_provider_lofty.report.status import Failure, Status
+from airflow_provider_lofty.report.summary import Summary
+from airflow_provider_lofty.report.writer import Report
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Take
-from airflow_provider_lofty.run.ingest import Ingest
-from airflow_provider_lofty.run.policy import Limit
-from airflow_provider_lofty.run.publisher import ENDED, READING, StatusPublisher
-from airflow_provider_lofty.run.run import Policy, Run
-from airflow_provider_lofty.spool.spool import Spool
+from airflow_provider_lofty.run.ingest import mapping_errors
+from airflow_provider_lofty.run.policy import Limit, Policy
+from airflow_provider_lofty.run.publisher import StatusPublisher
+from airflow_provider_lofty.run.run import Run
+from airflow_provider_lofty.task_key import TaskKey
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -118,7 +120,7 @@ class LoftyAddActivityOperator(BaseOperator):
     _now: Callable[[], float] = staticmethod(time.time)
     _chance: Callable[[], float] = staticmethod(random.random)
     _new_event: Callable[[], threading.Event] = threading.Event
-    _new_workers: Callable[[int], Workers[Any]] = Workers
+    _new_workers: Callable[[int], Workers[Came]] = Workers
 
     def __init__(
         self,
@@ -173,11 +175,11 @@ class LoftyAddActivityOperator(BaseOperator):
         self.stop_after_rejections = stop_after_rejections
         self.report_path = report_path
         self.preview = preview
-        self._rendered_rows: Callable[[], Any] | None = None
+        self._rendered_rows: Callable[[], object] | None = None
         self._run: Run | None = None
         self._stop: threading.Event | None = None
 
-    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+    def _do_render_template_fields(self, parent: object, *args: Any, **kwargs: Any) -> None:
         """
         Take the rows out of their template field, which Airflow stores and shows under Rendered Templates.
 
@@ -198,19 +200,20 @@ class LoftyAddActivityOperator(BaseOperator):
         if self._stop is not None:
             self._stop.set()
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+    def get_openlineage_facets_on_complete(self, task_instance: object) -> Any:
         """
-        Tell OpenLineage what was read and what was sent.
+        Give OpenLineage what was read and what was sent.
 
         Called after a failure, too: a failed task often has delivered rows.
         """
         from airflow_provider_lofty.openlineage import Query, lineage
 
         run = self._run if self._run and self._run.summary else None  # without a summary nothing was read
-        read_from: Query | list[str] = run.spool.sources if run and self.path is not None else []
+        summary = msgspec.to_builtins(run.summary) if run else {}
+        read_from: Query | list[str] = run.sources if run and self.path is not None else []
         if self.source_conn_id and (self.sql or self.table):
             read_from = Query(self.source_conn_id, self.source_hook_params, self.sql, self.table)
-        return lineage(read_from, run.summary if run else {}, run.host if run and not self.preview else None)
+        return lineage(read_from, summary, run.host if run and not self.preview else None)
 
     get_openlineage_facets_on_failure = get_openlineage_facets_on_complete
 
@@ -222,56 +225,34 @@ class LoftyAddActivityOperator(BaseOperator):
             # Before 3.3 a push that fails ends the process that watches over this one.
             is_live="task_state_store" in context, on_lost=stop.set, clock=self._clock, now=self._now,
         )  # fmt: skip
-        publisher.publish(phase=READING)
+        publisher.publish(Status(phase="reading"))
         self._pin_link(context, publisher)
         try:
-            summary = self._delivered(context, publisher, stop)
+            summary: dict[str, Any] = msgspec.to_builtins(self._delivered(context, publisher, stop))
         except Exception as error:
             text = str(error) if isinstance(error, LoftyError) else ""  # others' words may hold anything
-            publisher.publish(phase=ENDED, error={"type": type(error).__name__, "text": text})
+            publisher.publish(Status(phase="ended", error=Failure(type(error).__name__, text)))
             raise
-        self._tell_outlets(context, summary)
+        self._update_outlets(context, summary)
         return summary
 
-    def _delivered(self, context: Context, publisher: StatusPublisher, stop: threading.Event) -> dict[str, Any]:
+    def _delivered(self, context: Context, publisher: StatusPublisher, stop: threading.Event) -> Summary:
         deadline = self._deadline()
         policy = self._policy()
-        mapping = _or_misconfigured(lambda: RowMapping(self.mapping, self.defaults, self.unique_key, self.timezone))
+        with mapping_errors():
+            mapping = RowMapping(self.mapping, self.defaults, self.unique_key, self.timezone)
         report = self._report(context)
         hook = LoftyHook(
             self.lofty_conn_id, requests_per_minute=self.requests_per_minute, sleep=partial(_sleep, stop),
             clock=self._clock, now=self._now, chance=self._chance,
         )  # fmt: skip
         with closing(self._journal(context, hook)) as journal:
-            ti: Any = context.get("ti")
             self._run = run = Run(
                 policy, hook.client, journal, report, self.log, publisher,
-                is_later_try=getattr(ti, "try_number", 1) > 1, deadline=deadline,
+                is_later_try=self._key(context).try_number > 1, deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers,
             )  # fmt: skip
-            self._deliver(run, self._source(context, run.refuse_overwriting), mapping, stop, publisher)
-        return run.summary
-
-    def _deliver(
-        self,
-        run: Run,
-        read: Callable[[Take], None],
-        mapping: RowMapping,
-        stop: threading.Event,
-        publisher: StatusPublisher,
-    ) -> None:
-        if not self.preview:
-            run.begin()  # what cannot work fails before anything is read
-        try:
-            with closing(Spool(keep_cells=run.has_report)) as run.spool:
-                with run.closing_books():
-                    ingest = Ingest(mapping, run.spool, self.log, publisher, self._clock)
-                    _or_misconfigured(lambda: read(ingest.take))
-                    _or_misconfigured(ingest.finish)
-                    run.send(stop)
-                run.raise_for_outcome()
-        except sqlite3.Error as error:
-            raise run.disk_error(error) from None
+            return run.execute(self._source(context, run.refuse_overwriting), mapping, stop)
 
     def _policy(self) -> Policy:
         pace = self.requests_per_minute
@@ -314,7 +295,7 @@ class LoftyAddActivityOperator(BaseOperator):
         from airflow_provider_lofty.journal.engine import journal_engine
         from airflow_provider_lofty.rows.database import database_hook
 
-        place = TaskPlace(*self._place(context)[:4])
+        place = TaskPlace(*self._key(context).instance)
         return SqlJournal(
             journal_engine(database_hook(str(self.journal_conn_id)), self.log),
             scope=_digest(*self._scope(hook)),
@@ -326,12 +307,12 @@ class LoftyAddActivityOperator(BaseOperator):
             now=self._now,
         )
 
-    def _scope(self, hook: LoftyHook) -> list[Any]:
-        """Name what identities are told apart by: which Lofty, and which key."""
+    def _scope(self, hook: LoftyHook) -> list[object]:
+        """Name what tells row keys apart: which Lofty, and which key."""
         key = [self.unique_key] if isinstance(self.unique_key, str) else list(self.unique_key or ())
         return [hook.client.host, key]
 
-    def _source_names(self) -> list[Any]:
+    def _source_names(self) -> list[object]:
         """Name where rows come from: the same on every try, another for another table."""
         kind = next((name for name in ("path", "sql", "table") if getattr(self, name) is not None), "rows")
         return [kind, self.source_conn_id, self.table]
@@ -347,35 +328,38 @@ class LoftyAddActivityOperator(BaseOperator):
                 "reads every lead before anything is sent to it"
             )
 
-    def _push(self, context: Context, key: str, value: Any) -> None:
+    def _push(self, context: Context, key: str, value: object) -> None:
         """Leave something for the task's page, unless its author wants no XComs."""
-        ti: Any = context.get("ti")
+        ti = context.get("ti")
         if ti is not None and self.do_xcom_push:
             ti.xcom_push(key=key, value=value)
 
     def _pin_link(self, context: Context, publisher: StatusPublisher) -> None:
         """Airflow makes a task's links when it has ended; its rows can be looked at while they are sent."""
-        ti: Any = context.get("ti")
+        ti = context.get("ti")
         link = LoftyReportLink()
         if ti is not None:
             publisher.push(link.xcom_key, link.get_link(self, ti_key=ti))
 
-    def _first_facts(self, context: Context) -> dict[str, Any]:
-        *_, try_number = self._place(context)
-        return {
-            "try_number": try_number,
-            "preview": self.preview,
-            "report_path": self._report_path(context),
-        }
+    def _first_facts(self, context: Context) -> Status:
+        return Status(
+            try_number=self._key(context).try_number,
+            preview=self.preview,
+            report_path=self._report_path(context),
+        )
 
-    def _tell_outlets(self, context: Context, summary: dict[str, Any]) -> None:
+    def _update_outlets(self, context: Context, summary: dict[str, Any]) -> None:
         if self.preview:
             self.outlets = []  # nothing was sent: whoever waits for these assets goes on waiting
         events: Any = context.get("outlet_events")
-        tell_outlets(self.outlets, events, summary)
+        add_counts(self.outlets, events, summary)
 
     def _source(self, context: Context, refuse_overwriting: Callable[[list[str]], None]) -> Callable[[Take], None]:
-        """Choose the one source; its module is imported only now. Files are named to ``spare`` before any is read."""
+        """
+        Choose the one source; its module is imported only now.
+
+        :param refuse_overwriting: gets the files before any is read
+        """
         rows = self._rendered_rows() if self._rendered_rows is not None else self.rows
         given = {"rows": rows, "path": self.path, "sql": self.sql, "table": self.table}
         names = [name for name, value in given.items() if value is not None]
@@ -414,19 +398,11 @@ class LoftyAddActivityOperator(BaseOperator):
 
     def _report_path(self, context: Context) -> str | None:
         path = self.report_path or config.report_folder()
-        return report_file(str(path), *self._place(context)) if path else None
+        return report_file(str(path), self._key(context)) if path else None
 
-    def _place(self, context: Context) -> tuple[str, str, str, int, int]:
-        """Dag, run, task, map index and try."""
-        ti: Any = context.get("ti")
-        if ti is None:
-            return "dag", "run", self.task_id, -1, 1
-        return ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index, ti.try_number
-
-
-def hidden(value: Any) -> str:
-    """Stand in for a value that must not be read under Rendered Templates."""
-    return f"<{type(value).__name__}, not shown>"
+    def _key(self, context: Context) -> TaskKey:
+        ti = context.get("ti")
+        return TaskKey("dag", "run", self.task_id) if ti is None else TaskKey.of(ti)
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:
@@ -435,12 +411,5 @@ def _sleep(stop: threading.Event, seconds: float) -> None:
         raise LoftyDeliveryIncomplete("the task was told to stop")
 
 
-def _or_misconfigured(work: Callable[[], Any]) -> Any:
-    try:
-        return work()
-    except MappingError as error:
-        raise LoftyConfigurationError(f"{error}; nothing was sent") from None
-
-
-def _digest(*named: Any) -> str:
+def _digest(*named: object) -> str:
     return blake2b(json.dumps(named, default=str).encode(), digest_size=8).hexdigest()

@@ -27,11 +27,11 @@ _NEW_KEY = "Replace the key or token of the connection, or set its auth_type to 
 
 CODES: dict[int, Advice] = {
     20001: Advice(
-        "Lofty did not take the request for JSON.",
-        "A proxy on the way changes requests; let it pass them as they are.",
+        "Lofty did not accept the request as JSON.",
+        "A proxy changes requests; let it pass them as they are.",
     ),
     20004: Advice("Lofty refused the credential.", _NEW_KEY),
-    20005: Advice("Lofty failed inside.", "Clear the task later; tell Lofty if it stays."),
+    20005: Advice("Lofty had an internal error.", "Clear the task later; contact Lofty if it persists."),
     20006: Advice(
         "The lead does not exist, is in the trash, or is not visible to the key's owner.",
         "Look the lead up in Lofty. Correct its id, restore it, or use a key whose owner may see it.",
@@ -44,10 +44,10 @@ CODES: dict[int, Advice] = {
         "The key's owner may not do this to the lead.",
         "Use the key of somebody who may, or let Lofty's administrator allow it.",
     ),
-    20042: Advice("A number is outside of what Lofty takes.", "Correct the numbers of the listing."),
-    20043: Advice("A text is longer than Lofty takes.", "Shorten the row's texts, text and link first."),
-    200057: Advice("Lofty misses the address.", "Give the listing its streetAddress, city and state."),
-    200058: Advice("Lofty knows no user of this credential: often an API key that was sent as a token.", _NEW_KEY),
+    20042: Advice("A number is outside the range that Lofty accepts.", "Correct the numbers of the listing."),
+    20043: Advice("A text is longer than Lofty accepts.", "Shorten the row's texts, text and link first."),
+    200057: Advice("The address is missing.", "Give the listing its streetAddress, city and state."),
+    200058: Advice("No Lofty user matches this credential: often an API key that was sent as a token.", _NEW_KEY),
     200100: Advice("The app lacks a permission.", "Ask Lofty to grant the app this part of the API."),
 }
 
@@ -56,7 +56,7 @@ STATUSES: dict[int, Advice] = {
     403: Advice("The credential may not do this.", "Check the permissions of the key's owner and of the app."),
     404: Advice("There is nothing at this address.", "Check the lead's id and the connection's host."),
     407: Advice("A proxy asks for a login.", "Correct the proxy settings of the workers."),
-    429: Advice("Too many requests at once.", "Lower requests_per_minute, or look who else uses the same quota."),
+    429: Advice("Too many requests at once.", "Lower requests_per_minute, or find out who else uses the same quota."),
 }
 
 OUTCOMES: dict[str, Advice] = {

@@ -1,8 +1,7 @@
 """
-What came of the rows: the report file and the summary.
+The report: every row with its own columns and what became of it.
 
-The report holds the row's own columns and what became of it; given back as a source, it sends only what was not
-delivered. The summary is small whatever the input and holds no value of any row.
+Given back as a source, it sends only what was not delivered.
 """
 
 from __future__ import annotations
@@ -10,40 +9,24 @@ from __future__ import annotations
 import csv
 import json
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any
 
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
-from airflow_provider_lofty.rows.report_format import NUL_STAND_IN, SUSPECTS, defused
+from airflow_provider_lofty.report.format import marked
+from airflow_provider_lofty.rows.report_format import NUL_STAND_IN, REPORT_COLUMNS, SUSPECTS, defused
 from airflow_provider_lofty.rows.storage import LOCAL_PROTOCOLS, storage_path
+from airflow_provider_lofty.spool.books import ReportRow
 from airflow_provider_lofty.spool.codec import plain_decimal
-from airflow_provider_lofty.spool.spool import ErrorGroup, ReportRow, Spool
+from airflow_provider_lofty.spool.spool import Spool
 
-REPORT_COLUMNS = (
-    "lofty_source",
-    "lofty_row_number",
-    "lofty_outcome",
-    "lofty_lead_id",
-    "lofty_http_status",
-    "lofty_error_code",
-    "lofty_error_field",
-    "lofty_error",
-    "lofty_attempts",
-    "lofty_sent_at",
-    "lofty_fingerprint",
-)
-SUMMARY_BYTES = 8000
-_ERROR_GROUPS = 5
 _ENDINGS = (".csv", ".jsonl")
-_MOST_OF_AN_ID = 60  # of three, in a file's name of 255 bytes at most
 
 
 class Report:
@@ -118,29 +101,18 @@ def _same_file(one: ObjectStoragePath, other: ObjectStoragePath) -> bool:
     return (one.protocol, one.path) == (other.protocol, other.path)
 
 
-def report_file(path: str, dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> str:
-    """Name the report file: ``path`` itself, or in a folder one for each Dag run, task, map index and try."""
-    if not path.endswith("/"):
-        return path
-    mapped = f"_{map_index}" if map_index >= 0 else ""
-    names = "__".join(name[:_MOST_OF_AN_ID] for name in (dag_id, run_id, task_id))
-    # Two tasks never share a file, whatever stands in their ids or was cut off.
-    digest = blake2b(json.dumps((dag_id, run_id, task_id, map_index)).encode(), digest_size=6).hexdigest()
-    return f"{path}{re.sub(r'[^A-Za-z0-9_.+-]', '-', names)}{mapped}__try_{try_number}__{digest}.csv"
-
-
 def _write_csv(stream: IO[str], spool: Spool) -> None:
-    own = tuple(column for column in spool.columns() if column.casefold() not in REPORT_COLUMNS)
+    own = tuple(column for column in spool.books.columns() if column.casefold() not in REPORT_COLUMNS)
     writer = csv.writer(stream)  # ends lines with both marks and so quotes cells that hold either
     writer.writerow([*map(defused, own), *REPORT_COLUMNS])
     layout: tuple[str, ...] | None = None
     places: list[int | None] = []
-    for row in spool.report_rows():
+    for row in spool.books.rows():
         if row.columns is not layout:
             layout = row.columns
             index = {column: i for i, column in enumerate(layout)}
             places = [index.get(column) for column in own]
-        cells: Sequence[Any] = row.cells if layout == own else [_cell_at(place, row.cells) for place in places]
+        cells: Sequence[object] = row.cells if layout == own else [_cell_at(place, row.cells) for place in places]
         cells = (*cells, *_fate(row, spool))
         # Nearly every cell is a number, nothing, or text that no spreadsheet runs: no function call for those.
         line = [
@@ -155,11 +127,11 @@ def _write_csv(stream: IO[str], spool: Spool) -> None:
 _CSV_KNOWS = frozenset((int, type(None)))
 
 
-def _cell_at(place: int | None, cells: list[Any]) -> Any:
+def _cell_at(place: int | None, cells: list[object]) -> object:
     return None if place is None or place >= len(cells) else cells[place]
 
 
-def _csv_cell(value: Any) -> str:
+def _csv_cell(value: object) -> str:
     if isinstance(value, str):
         return defused(value)
     if isinstance(value, float):
@@ -173,70 +145,15 @@ def _plain(number: float) -> str:
 
 
 def _write_json_lines(stream: IO[str], spool: Spool) -> None:
-    for row in spool.report_rows():
+    for row in spool.books.rows():
         own = {c: v for c, v in zip(row.columns, row.cells, strict=False) if c.casefold() not in REPORT_COLUMNS}
         fate = dict(zip(REPORT_COLUMNS, _fate(row, spool), strict=True))
         stream.write(json.dumps({**own, **fate}, ensure_ascii=False) + "\n")
 
 
-def _fate(row: ReportRow, spool: Spool) -> tuple[Any, ...]:
+def _fate(row: ReportRow, spool: Spool) -> tuple[object, ...]:
     """The report's own columns of a row, in the order of :data:`REPORT_COLUMNS`."""
     return (
         spool.source(row.source), row.row_number, row.outcome, row.lead_id, row.http_status, row.error_code,
-        row.error_field, row.error, row.attempts, row.sent_at, row.fingerprint,
+        row.error_field, row.error, row.attempts, row.sent_at, marked(row.fingerprint),
     )  # fmt: skip
-
-
-def summary(
-    spool: Spool,
-    *,
-    seconds: float,
-    requests: int,
-    throttled: int,
-    report_path: str | None,
-    read_backs: int = 0,
-    carried_over: int = 0,
-) -> dict[str, Any]:
-    """
-    Sum up a run in less than :data:`SUMMARY_BYTES` bytes of JSON.
-
-    :param seconds: how long the run took
-    :param requests: HTTP requests made, tokens and look-ups included
-    :param throttled: how many of them were refused for their rate
-    :param read_backs: how often a lead's activities were read
-    :param carried_over: rows of earlier tries, in doubt then, that the input has no more
-    """
-    groups = spool.error_groups(_ERROR_GROUPS)
-    for length in (300, 80, 20):
-        found = {
-            "read": spool.read,
-            **spool.counts(),
-            "carried_over": carried_over,
-            "seconds": round(seconds, 1),
-            "requests": requests,
-            "throttled": throttled,
-            "read_backs": read_backs,
-            "errors": [_group(group, spool, length) for group in groups],
-            "report_path": _shortened(report_path, length * 10),
-        }
-        if len(json.dumps(found)) < SUMMARY_BYTES:
-            break
-    return found
-
-
-def _group(group: ErrorGroup, spool: Spool, length: int) -> dict[str, Any]:
-    return {
-        "count": group.rows,
-        "outcome": group.outcome,
-        "http_status": group.http_status,
-        "error_code": group.error_code,
-        "error_field": _shortened(group.error_field, length),
-        "error": _shortened(group.error, length),
-        "example_source": _shortened(spool.source(group.source), length),
-        "example_row": group.row_number,
-        "example_lead_id": group.lead_id,
-    }
-
-
-def _shortened(text: str | None, length: int) -> str | None:
-    return text if text is None or len(text) <= length else text[: length - 1] + "…"

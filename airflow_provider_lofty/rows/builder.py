@@ -24,6 +24,8 @@ from airflow_provider_lofty.rows.columns import (
 from airflow_provider_lofty.rows.report_format import REPORT_PREFIX
 from airflow_provider_lofty.rows.values import InvalidValue, is_missing, kind_of, plain, text
 
+KEY_RULES = 1  # raised when a row gets another row key or fingerprint than before: what is stored names its rules
+
 _LISTING_DOT = "listing."
 _LISTING_KEYS = tuple(path.removeprefix(_LISTING_DOT) for path in FIELDS_BY_PATH if path.startswith(_LISTING_DOT))
 _BEFORE_LISTING = ("type", "text", "link", "picture", "created")

@@ -19,6 +19,20 @@ from airflow_provider_lofty.rows.source import SourceRow
 REPORT_PREFIX = "lofty_"  # of the columns that a report adds; they never match a field
 OUTCOME_COLUMN = "lofty_outcome"
 
+REPORT_COLUMNS = (
+    "lofty_source",
+    "lofty_row_number",
+    "lofty_outcome",
+    "lofty_lead_id",
+    "lofty_http_status",
+    "lofty_error_code",
+    "lofty_error_field",
+    "lofty_error",
+    "lofty_attempts",
+    "lofty_sent_at",
+    "lofty_fingerprint",
+)
+
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 - the full-width marks work in some locales
 NUL_STAND_IN = "\udc00"  # csv of Python 3.10 cannot read a NUL; a lone surrogate makes its row just as invalid
 SUSPECTS = frozenset("'=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - first characters; most cells have none of them

@@ -7,23 +7,50 @@ A source with a ``lofty_outcome`` column is a report that came back: what it cal
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
 
+from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.log import PROGRESS_SECONDS, Log
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
+from airflow_provider_lofty.report.format import FORMAT_MARK, fingerprint_in
+from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.rows.builder import InvalidRow, RowBuilder
+from airflow_provider_lofty.rows.columns import MappingError
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.report_format import OUTCOME_COLUMN, outcome_place
 from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.rows.values import InvalidValue, is_missing
 from airflow_provider_lofty.run.publisher import SHOW_SECONDS, StatusPublisher
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
+from airflow_provider_lofty.spool.schema import RowState
 from airflow_provider_lofty.spool.spool import Spool, SpoolRow
 
 _FINGERPRINT_COLUMN = "lofty_fingerprint"
 _MOST_NAMES_LOGGED = 40
+_OTHER_FORMAT = (
+    f"row {{}} of {{}} comes from a report of another format: its {_FINGERPRINT_COLUMN} does not begin with "
+    f"{FORMAT_MARK}, so what it says became of the row may mean something else here. Nothing was sent. Send the "
+    "original source instead: clear the task that wrote the report, whose journal knows what it delivered, or use "
+    "check_existing='always', which reads every lead before anything is sent to it"
+)
+
+
+@contextmanager
+def mapping_errors() -> Iterator[None]:
+    """
+    Say what columns that do not fit mean.
+
+    :raises LoftyConfigurationError: naming them
+    """
+    try:
+        yield
+    except MappingError as error:
+        raise LoftyConfigurationError(f"{error}; nothing was sent") from None
+
+
+Fates = dict[str, object]  # what a report says of a row, by its columns
 
 
 class Ingest:
@@ -32,8 +59,8 @@ class Ingest:
 
     :param mapping: how rows become activities
     :param spool: where they go
-    :param log: told which columns are used and which are ignored
-    :param publisher: shown how many rows were read so far
+    :param log: gets the columns that are used and those that are ignored
+    :param publisher: shows how many rows were read so far
     :param clock: monotonic seconds
     """
 
@@ -50,9 +77,9 @@ class Ingest:
         self._log = log
         self._publisher = publisher
         self._clock = clock
-        self._columns_told: tuple[str, ...] | None = None
-        self._look_at = self._clock() + SHOW_SECONDS
-        self._tell_at = self._clock() + PROGRESS_SECONDS
+        self._logged_columns: tuple[str, ...] | None = None
+        self._publish_at = self._clock() + SHOW_SECONDS
+        self._log_at = self._clock() + PROGRESS_SECONDS
 
     def take(self, source: Source) -> None:
         """
@@ -62,17 +89,17 @@ class Ingest:
         """
         number = self._spool.add_source(source.name)
         if source.columns is not None:
-            self._tell_columns(self._mapping.builder(source.columns, table=True))
+            self._log_columns(self._mapping.builder(source.columns, table=True))
         add, spooled = self._spool.add, self._spooled
         columns: tuple[str, ...] | None = None
         for row in source.rows:
-            if self._clock() >= self._look_at:
-                self._tell_progress()
+            if self._clock() >= self._publish_at:
+                self._show_progress()
             if row.columns is not columns and row.columns != columns and row.problem is None:
                 columns = row.columns
                 builder = self._mapping.builder(columns, table=source.columns is not None)
                 spooled = self._report_row if outcome_place(columns) is not None else self._spooled
-                self._tell_columns(builder)
+                self._log_columns(builder)
             add(_broken(number, row) if row.problem else spooled(number, row, builder))
 
     def finish(self) -> None:
@@ -88,24 +115,24 @@ class Ingest:
             self._log.info("ignored inside listing: %s", _some(sorted(self._mapping.nested_ignored)))
         self._spool.find_duplicates(", ".join(self._mapping.unique_key) or "identity")
 
-    def _tell_progress(self) -> None:
+    def _show_progress(self) -> None:
         now = self._clock()
-        self._look_at = now + SHOW_SECONDS
+        self._publish_at = now + SHOW_SECONDS
         if self._publisher.is_due:
-            self._publisher.publish(read=self._spool.read)
-        if now >= self._tell_at:
-            self._tell_at = now + PROGRESS_SECONDS
+            self._publisher.publish(Status(read=self._spool.read))
+        if now >= self._log_at:
+            self._log_at = now + PROGRESS_SECONDS
             self._log.info("%d rows read and checked so far", self._spool.read)
 
-    def _tell_columns(self, builder: RowBuilder) -> None:
-        if self._columns_told is not None:
+    def _log_columns(self, builder: RowBuilder) -> None:
+        if self._logged_columns is not None:
             return  # once is enough: the rows of an upstream task may differ in shape without end
-        self._columns_told = builder.columns
+        self._logged_columns = builder.columns
         used = [f"{column} → {field}" for column, field in builder.used.items()]
         self._log.info("columns used: %s; ignored: %s", _some(used), _some(builder.ignored))
 
     def _spooled(self, source: int, row: SourceRow, builder: RowBuilder) -> SpoolRow:
-        kept: Sequence[Any] = row.cells if self._spool.keeps_cells else ()
+        kept: Sequence[object] = row.cells if self._spool.keeps_cells else ()
         if not _WITHOUT_TIME.issuperset(map(type, kept)):
             kept = [self._zoned(cell) for cell in kept]
         try:
@@ -116,7 +143,7 @@ class Ingest:
                             error.fields, str(error))  # fmt: skip
         return SpoolRow(source, row.row_number, row.columns, kept, *activity)
 
-    def _zoned(self, cell: Any) -> Any:
+    def _zoned(self, cell: object) -> object:
         """Give a time its zone, which a report given back could not know."""
         if not isinstance(cell, datetime) or cell.tzinfo is not None or is_missing(cell):
             return cell
@@ -126,29 +153,35 @@ class Ingest:
             return cell
 
     def _report_row(self, source: int, row: SourceRow, builder: RowBuilder) -> SpoolRow:
-        """Honour what a report says became of the row."""
-        said: dict[str, Any] = {column.casefold(): cell for column, cell in zip(row.columns, row.cells, strict=True)}
+        """
+        Honour what a report says became of the row.
+
+        :raises LoftyConfigurationError: when the report is of another format
+        """
+        said: Fates = {column.casefold(): cell for column, cell in zip(row.columns, row.cells, strict=True)}
         outcome = said[OUTCOME_COLUMN]
+        if not is_missing(outcome) and fingerprint_in(said.get(_FINGERPRINT_COLUMN)) is None:
+            raise LoftyConfigurationError(_OTHER_FORMAT.format(row.row_number, self._spool.source(source)))
         if isinstance(outcome, str) and outcome in _PASSED_CHECKS:
             row = row._replace(cells=builder.with_empty_texts(row.cells))
         spooled = self._spooled(source, row, builder)
         if is_missing(outcome):
             return spooled
-        if outcome not in OUTCOMES:
+        if not isinstance(outcome, str) or outcome not in OUTCOMES:
             problem = f"is none of a report's outcomes ({', '.join(OUTCOMES)})"
             return spooled._replace(outcome=Outcome.INVALID, row_key=None, error_field=OUTCOME_COLUMN, error=problem)
         settled = _SETTLED.get(outcome)
         return settled(spooled, said) if settled else spooled
 
 
-def _delivered_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
-    before = said.get(_FINGERPRINT_COLUMN)
+def _delivered_before(row: SpoolRow, said: Fates) -> SpoolRow:
+    before = fingerprint_in(said[_FINGERPRINT_COLUMN])
     now = row.fingerprint.hex() if row.fingerprint else None
-    remark = None if before in (None, now) else CONTENT_HAS_CHANGED
+    remark = None if before in ("", now) else CONTENT_HAS_CHANGED
     return row._replace(outcome=Outcome.ALREADY_DELIVERED, error_field=None, error=remark)
 
 
-def _repeated_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
+def _repeated_before(row: SpoolRow, said: Fates) -> SpoolRow:
     # Without an identity: the row it repeats may have failed, and must not take this one for its delivery.
     return row._replace(
         outcome=Outcome.ALREADY_DELIVERED,
@@ -159,17 +192,17 @@ def _repeated_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
     )
 
 
-def _unknown_before(row: SpoolRow, said: dict[str, Any]) -> SpoolRow:
+def _unknown_before(row: SpoolRow, said: Fates) -> SpoolRow:
     if row.outcome is not None:
         return row  # invalid by now: it cannot be looked for
     attempts = str(said.get("lofty_attempts"))
     sent = int(attempts) if attempts.isdecimal() else 1
-    return row._replace(doubt=True, attempts=sent, error="its report says unknown: it may be stored")
+    return row._replace(state=RowState.IN_DOUBT.value, attempts=sent, error="its report says unknown: it may be stored")
 
 
 _WITHOUT_TIME = frozenset((str, int, float, bool, type(None)))
 _PASSED_CHECKS = frozenset(OUTCOMES) - {Outcome.INVALID}
-_SETTLED: dict[str, Callable[[SpoolRow, dict[str, Any]], SpoolRow]] = {
+_SETTLED: dict[str, Callable[[SpoolRow, Fates], SpoolRow]] = {
     Outcome.DELIVERED: _delivered_before,
     Outcome.ALREADY_DELIVERED: _delivered_before,
     Outcome.DUPLICATE: _repeated_before,

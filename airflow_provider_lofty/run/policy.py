@@ -1,12 +1,15 @@
-"""A limit on rows, as a number or as a share of the rows read."""
+"""What the author allows: limits on rows, as numbers or as shares of the rows read, and how to deal with doubt."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 
+from airflow_provider_lofty.delivery.precheck import MODES
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 
+ON_UNKNOWN = ("verify", "report", "resend", "assume_delivered")
 _SHARE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*", re.ASCII)
 _NUMBER = re.compile(r"\s*\d+\s*", re.ASCII)
 
@@ -41,3 +44,43 @@ class Limit:
         if self._share is not None:
             return count > self._share * read
         return self._rows is not None and count > self._rows
+
+
+@dataclass(frozen=True)
+class Policy:
+    """
+    When a run must not begin, when it stops, and when it has failed.
+
+    :param stop_after_rejections: so many different leads refused alike, before any success, end the run
+    :param check_existing: ``sample``, ``always`` or ``never``
+    :param on_unknown: ``verify``, ``report``, ``resend`` or ``assume_delivered``
+    :param preview: do all but send
+    :raises LoftyConfigurationError: when a value makes no sense
+    """
+
+    max_failed: Limit
+    max_invalid: Limit
+    max_rows: Limit
+    stop_after_rejections: int
+    check_existing: str
+    on_unknown: str
+    preview: bool
+
+    def __post_init__(self) -> None:
+        for name, value, choices in (
+            ("check_existing", self.check_existing, MODES),
+            ("on_unknown", self.on_unknown, ON_UNKNOWN),
+        ):
+            if value not in choices:
+                raise LoftyConfigurationError(f"{name} must be one of {', '.join(choices)}")
+        rejections = self.stop_after_rejections
+        if not isinstance(rejections, int) or rejections < 1:
+            raise LoftyConfigurationError("stop_after_rejections must be a whole number of at least 1")
+
+    def closed_gate(self, read: int, invalid: int) -> str | None:
+        """Say which gate keeps the run from sending anything."""
+        if self.max_rows.is_exceeded_by(read, read):
+            return f"{read} rows were read, more than max_rows={self.max_rows} allows"
+        if self.max_invalid.is_exceeded_by(invalid, read):
+            return f"{invalid} of {read} rows are invalid, more than max_invalid_rows={self.max_invalid} allows"
+        return None

@@ -1,16 +1,16 @@
-"""How far a run is, for whoever looks at the task's page: a small JSON object, pushed from time to time."""
+"""Pushes how far a run is, from time to time, for whoever looks at the task's page."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import Any
+
+import msgspec
 
 from airflow_provider_lofty.log import Log
+from airflow_provider_lofty.report.status import XCOM_KEY, Status
 
-XCOM_KEY = "lofty_progress"
-READING, SENDING, ENDED = "reading", "sending", "ended"
 SHOW_SECONDS = 2.0
 _SILENT_SECONDS = 60.0  # after a failure: Airflow's server may be down, and each attempt would hold the delivery up
 _LOST = (EOFError, BrokenPipeError)  # of the process that stands between the task and Airflow's server
@@ -21,22 +21,20 @@ class StatusPublisher:
     """
     What a task's page shows of a run: facts that are laid over the earlier ones and pushed together.
 
-    Facts are numbers, outcomes, error texts and paths; never a value of a row.
-
     :param push: leaves a value for Airflow's pages under a key
-    :param log: told when that fails
+    :param log: gets a warning when that fails
     :param facts: what is known from the start
     :param is_live: whether to show something while rows are sent, too
-    :param on_lost: called when nobody is there any more to take what is pushed: the task is an orphan then
+    :param on_lost: called when the process that takes what is pushed is gone: the task is an orphan then
     :param clock: monotonic seconds
     :param now: seconds since 1970
     """
 
     def __init__(
         self,
-        push: Callable[[str, Any], None],
+        push: Callable[[str, object], None],
         log: Log,
-        facts: dict[str, Any],
+        facts: Status,
         *,
         is_live: bool = True,
         on_lost: Callable[[], object] = lambda: None,
@@ -45,7 +43,7 @@ class StatusPublisher:
     ) -> None:
         self._push = push
         self._log = log
-        self._facts = facts
+        self._facts: dict[str, object] = msgspec.to_builtins(facts)
         self._is_live = is_live
         self._on_lost = on_lost
         self._clock = clock
@@ -58,13 +56,13 @@ class StatusPublisher:
         """Whether it is time to show something new."""
         return self._is_live and self._clock() >= self._next
 
-    def publish(self, **facts: Any) -> None:
+    def publish(self, facts: Status) -> None:
         """Lay these facts over the earlier ones and push all."""
         at = datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="seconds")
-        self._facts = {**self._facts, **facts, "at": at}
+        self._facts = {**self._facts, **msgspec.to_builtins(facts), "at": at}
         self.push(XCOM_KEY, self._facts)
 
-    def push(self, key: str, value: Any) -> None:
+    def push(self, key: str, value: object) -> None:
         """Push something that stays as it is. A page that lacks something never stops a delivery."""
         began = self._clock()
         pause = SHOW_SECONDS
@@ -75,7 +73,7 @@ class StatusPublisher:
                 self._on_lost()
             pause = _SILENT_SECONDS
             if not self._has_failed:
-                self._log.warning("the task's page cannot be told how far the run is (%s)", type(error).__name__)
+                self._log.warning("the task's page cannot be shown how far the run is (%s)", type(error).__name__)
             self._has_failed = True
         now = self._clock()
         self._next = now + max(pause, (now - began) / _MOST_SHARE)

@@ -11,7 +11,6 @@ import json
 from collections.abc import Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -21,7 +20,7 @@ from airflow_provider_lofty.rows.values import plain
 _json = msgspec.json.Encoder().encode
 
 
-def encode_cells(cells: Sequence[Any]) -> bytes:
+def encode_cells(cells: Sequence[object]) -> bytes:
     """Write a list of cells."""
     try:
         if _JSON_TYPES.issuperset(map(type, cells)):  # every row of a CSV file
@@ -31,15 +30,16 @@ def encode_cells(cells: Sequence[Any]) -> bytes:
         return _encode_odd(cells)
 
 
-def decode_cells(encoded: bytes) -> Any:
+def decode_cells(encoded: bytes) -> list[object]:
     """Read what :func:`encode_cells` wrote."""
     try:
-        return msgspec.json.decode(encoded)
+        cells: list[object] = msgspec.json.decode(encoded)
     except (msgspec.DecodeError, UnicodeDecodeError):  # a lone surrogate
-        return json.loads(encoded)
+        cells = json.loads(encoded)
+    return cells
 
 
-def _encode_odd(cells: Sequence[Any]) -> bytes:
+def _encode_odd(cells: Sequence[object]) -> bytes:
     """Keep what msgspec refuses: lone surrogates, odd keys, values without an end."""
     try:
         return json.dumps([_jsonable(cell) for cell in cells], skipkeys=True, default=str).encode()
@@ -50,7 +50,7 @@ def _encode_odd(cells: Sequence[Any]) -> bytes:
 _JSON_TYPES = frozenset((str, int, bool, type(None)))
 
 
-def _jsonable(value: Any) -> Any:
+def _jsonable(value: object) -> object:
     """Bring a cell to what JSON can hold, exactly: what a report shows must lead to the same activity again."""
     if value is None or isinstance(value, (str, bool, int)):
         return value

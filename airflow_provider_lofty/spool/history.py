@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from airflow_provider_lofty.spool.schema import INDEX_ROW_TRACES, RowState
+
 CONTENT_HAS_CHANGED = "its content has changed since it was delivered"
 KEY_OF_ANOTHER = (
     "the journal says that another Dag or task uses this key for another lead: where a journal is shared, unique_key "
@@ -19,6 +21,17 @@ KEY_OF_ANOTHER = (
 CLAIMED = "held"  # intended by another run that is alive
 FINGERPRINT_BYTES = 4  # enough to see that a content has changed
 _MOST_IN_A_QUERY = 500
+_PAST_ROWS_TABLE = (
+    "CREATE TABLE past_rows (row_key BLOB PRIMARY KEY, state TEXT NOT NULL, fingerprint BLOB NOT NULL,"
+    " trace_hash BLOB NOT NULL, http_status INTEGER, error_code INTEGER, error TEXT, attempts INTEGER NOT NULL,"
+    " foreign_lead INTEGER) WITHOUT ROWID"
+)
+_SCHEMA = (
+    _PAST_ROWS_TABLE,
+    f"CREATE INDEX past_rows_claimed ON past_rows (trace_hash) WHERE state = '{CLAIMED}'",
+    "CREATE TABLE leads_read (lead_id INTEGER PRIMARY KEY)",
+)
+_INDEX_PAST_TRACES = "CREATE INDEX IF NOT EXISTS past_rows_by_trace ON past_rows (trace_hash)"
 
 
 class PastRow(NamedTuple):
@@ -44,38 +57,33 @@ class PastRow(NamedTuple):
 
 class History:
     """
-    Rows that a journal knows.
+    What a journal knows, and which leads were read.
 
     :param db: the spool's database
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        db.execute(
-            "CREATE TABLE known (identity BLOB PRIMARY KEY, state TEXT NOT NULL, fingerprint BLOB NOT NULL,"
-            " trace BLOB NOT NULL, status INTEGER, code INTEGER, error TEXT, attempts INTEGER NOT NULL,"
-            " foreign_lead INTEGER) WITHOUT ROWID"
-        )
-        db.execute(f"CREATE INDEX known_held ON known (trace) WHERE state = '{CLAIMED}'")
-        db.execute("CREATE TABLE leads_read (lead_id INTEGER PRIMARY KEY)")
+        for statement in _SCHEMA:
+            db.execute(statement)
 
     def add(self, rows: Iterable[PastRow]) -> None:
         """Take these in; what was known of the same rows before is replaced."""
-        self._db.executemany("INSERT OR REPLACE INTO known VALUES (?,?,?,?,?,?,?,?,?)", rows)
+        self._db.executemany("INSERT OR REPLACE INTO past_rows VALUES (?,?,?,?,?,?,?,?,?)", rows)
 
     def forget_held(self) -> None:
         """Drop what other runs were sending."""
-        self._db.execute(f"DELETE FROM known WHERE state = '{CLAIMED}'")
+        self._db.execute(f"DELETE FROM past_rows WHERE state = '{CLAIMED}'")
 
     def count(self, state: str) -> int:
         """How many rows are in this state."""
-        return int(self._db.execute("SELECT COUNT(*) FROM known WHERE state = ?", (state,)).fetchone()[0])
+        return int(self._db.execute("SELECT COUNT(*) FROM past_rows WHERE state = ?", (state,)).fetchone()[0])
 
     def count_gone(self) -> int:
-        """How many delivered rows are not in the input any more."""
+        """How many delivered rows are no longer in the input."""
         (count,) = self._db.execute(
-            "SELECT COUNT(*) FROM known WHERE state = 'delivered'"
-            " AND identity NOT IN (SELECT identity FROM rows WHERE identity IS NOT NULL)"
+            "SELECT COUNT(*) FROM past_rows WHERE state = 'delivered'"
+            " AND row_key NOT IN (SELECT row_key FROM rows WHERE row_key IS NOT NULL)"
         ).fetchone()
         return int(count)
 
@@ -86,39 +94,39 @@ class History:
         Delivered and rejected ones get their outcome, intended ones are in doubt. A key under which another Dag or
         task has delivered to another lead names two different things: nothing can be said of such a row.
         """
-        known = "FROM known k WHERE k.identity = rows.identity"
+        past_row = "FROM past_rows p WHERE p.row_key = rows.row_key"
         self._db.execute(
-            "UPDATE rows SET outcome = 'invalid', doubt = 0, error_field = 'unique_key', error = ?"
-            f" WHERE outcome IS NULL AND EXISTS (SELECT 1 {known} AND k.foreign_lead <> rows.lead_id)",
+            f"UPDATE rows SET outcome = 'invalid', state = {RowState.WAITING:d}, error_field = 'unique_key', error = ?"
+            f" WHERE outcome IS NULL AND EXISTS (SELECT 1 {past_row} AND p.foreign_lead <> rows.lead_id)",
             (KEY_OF_ANOTHER,),
         )
         self._db.execute(
-            "UPDATE rows SET outcome = 'already_delivered', doubt = 0, error = "
-            f"(SELECT CASE WHEN k.fingerprint IN (x'', substr(rows.fingerprint, 1, {FINGERPRINT_BYTES}))"
-            f" THEN NULL ELSE ? END {known})"
-            " WHERE outcome IS NULL AND identity IN (SELECT identity FROM known WHERE state = 'delivered')",
+            f"UPDATE rows SET outcome = 'already_delivered', state = {RowState.WAITING:d}, error = "
+            f"(SELECT CASE WHEN p.fingerprint IN (x'', substr(rows.fingerprint, 1, {FINGERPRINT_BYTES}))"
+            f" THEN NULL ELSE ? END {past_row})"
+            " WHERE outcome IS NULL AND row_key IN (SELECT row_key FROM past_rows WHERE state = 'delivered')",
             (CONTENT_HAS_CHANGED,),
         )
-        for outcome, state in (("outcome = 'rejected'", "rejected"), ("doubt = 1", "intended")):
+        for outcome, state in (("outcome = 'rejected'", "rejected"), (f"state = {RowState.IN_DOUBT:d}", "intended")):
             self._db.execute(
                 f"UPDATE rows SET {outcome}, (http_status, error_code, error, attempts) ="
-                f" (SELECT status, code, error, max(k.attempts, rows.attempts) {known})"
-                " WHERE outcome IS NULL AND identity IN (SELECT identity FROM known WHERE state = ?)",
+                f" (SELECT p.http_status, p.error_code, p.error, max(p.attempts, rows.attempts) {past_row})"
+                " WHERE outcome IS NULL AND row_key IN (SELECT row_key FROM past_rows WHERE state = ?)",
                 (state,),
             )
 
     def has_row(self, row_key: bytes) -> bool:
         """Whether the input has this row."""
-        return self._db.execute("SELECT 1 FROM rows WHERE identity = ? LIMIT 1", (row_key,)).fetchone() is not None
+        return self._db.execute("SELECT 1 FROM rows WHERE row_key = ? LIMIT 1", (row_key,)).fetchone() is not None
 
     def delivered_traces(self, trace_hashes: Collection[bytes]) -> Counter[bytes]:
         """
         Count the rows known to be delivered, of this input and of earlier ones, by their trace.
 
-        :param traces: which ones to look for
+        :param trace_hashes: which ones to look for
         """
-        self._db.execute("CREATE INDEX IF NOT EXISTS rows_trace ON rows (trace) WHERE trace IS NOT NULL")
-        self._db.execute("CREATE INDEX IF NOT EXISTS known_trace ON known (trace)")
+        self._db.execute(INDEX_ROW_TRACES)
+        self._db.execute(_INDEX_PAST_TRACES)
         found: Counter[bytes] = Counter()
         asked = list(set(trace_hashes))
         for start in range(0, len(asked), _MOST_IN_A_QUERY):
@@ -126,20 +134,23 @@ class History:
             places = ",".join("?" * len(part))
             # What the journal says counts as it was delivered; the row may have another content now.
             found.update(dict(self._db.execute(
-                f"SELECT trace, COUNT(*) FROM known WHERE trace IN ({places}) AND state = 'delivered' GROUP BY trace",
+                f"SELECT trace_hash, COUNT(*) FROM past_rows WHERE trace_hash IN ({places}) AND state = 'delivered'"
+                " GROUP BY trace_hash",
                 part,
             ).fetchall()))  # fmt: skip
             found.update(dict(self._db.execute(
-                f"SELECT trace, COUNT(DISTINCT identity) FROM rows WHERE trace IN ({places})"
+                f"SELECT trace_hash, COUNT(DISTINCT row_key) FROM rows WHERE trace_hash IN ({places})"
                 " AND outcome IN ('delivered', 'already_delivered') AND coalesce(error, '') <> ? AND NOT EXISTS"
-                " (SELECT 1 FROM known WHERE known.identity = rows.identity AND known.state = 'delivered')"
-                " GROUP BY trace", (*part, CONTENT_HAS_CHANGED),
+                " (SELECT 1 FROM past_rows WHERE past_rows.row_key = rows.row_key AND past_rows.state = 'delivered')"
+                " GROUP BY trace_hash", (*part, CONTENT_HAS_CHANGED),
             ).fetchall()))  # fmt: skip
         return found
 
     def claimed_traces(self) -> Counter[bytes]:
         """Count what other runs are sending, by its trace."""
-        found = self._db.execute(f"SELECT trace, COUNT(*) FROM known WHERE state = '{CLAIMED}' GROUP BY trace")
+        found = self._db.execute(
+            f"SELECT trace_hash, COUNT(*) FROM past_rows WHERE state = '{CLAIMED}' GROUP BY trace_hash"
+        )
         return Counter(dict(found))
 
     def read_lead(self, lead_id: int) -> None:

@@ -1,5 +1,5 @@
 """
-How many rows of an input were not in an earlier one, told from a few hundred rows of each.
+How many rows of an input were not in an earlier one, estimated from a few hundred rows of each.
 
 Identities are hashes, so the lowest of them are a fair sample: what lies below a bound in one input and was not among
 those below it in the other is new.
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 SAMPLE_ROWS = 200
-IDENTITY_BYTES = 6  # enough to tell a day's rows apart
+ROW_KEY_BYTES = 6  # enough to tell a day's rows apart
 
 
 class InputSample(NamedTuple):
@@ -18,7 +18,7 @@ class InputSample(NamedTuple):
     An input.
 
     :param rows: how many different rows it has
-    :param lowest: the first :data:`IDENTITY_BYTES` of its :data:`SAMPLE_ROWS` lowest identities, joined, ascending
+    :param lowest: the first :data:`ROW_KEY_BYTES` of its :data:`SAMPLE_ROWS` lowest identities, joined, ascending
     """
 
     rows: int
@@ -34,4 +34,4 @@ class InputSample(NamedTuple):
 
 
 def _split(joined: bytes) -> list[bytes]:
-    return [joined[start : start + IDENTITY_BYTES] for start in range(0, len(joined), IDENTITY_BYTES)]
+    return [joined[start : start + ROW_KEY_BYTES] for start in range(0, len(joined), ROW_KEY_BYTES)]

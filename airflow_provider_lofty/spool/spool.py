@@ -9,7 +9,6 @@ The file is readable by its owner only and unlinked as soon as it is open, so a 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
@@ -18,38 +17,30 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES, Outcome
-from airflow_provider_lofty.spool.codec import decode_cells, encode_cells
+from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.spool.books import Books
+from airflow_provider_lofty.spool.codec import encode_cells
 from airflow_provider_lofty.spool.history import History
-from airflow_provider_lofty.spool.sample import IDENTITY_BYTES, SAMPLE_ROWS, InputSample
+from airflow_provider_lofty.spool.sample import ROW_KEY_BYTES, SAMPLE_ROWS, InputSample
+from airflow_provider_lofty.spool.schema import (
+    INDEX_LEADS,
+    INDEX_OPEN_LEADS,
+    INDEX_ROW_KEYS,
+    INDEX_ROW_TRACES,
+    IS_IN_DOUBT,
+    IS_WAITING,
+    SCHEMA,
+    RowState,
+)
 
-_FAILED_SQL = ", ".join(f"'{outcome}'" for outcome in FAILED_OUTCOMES)
-_MAY_FAIL = f"outcome IN ({_FAILED_SQL}, '{Outcome.DUPLICATE}')"
-# A duplicate shares the fate of the row it repeats.
-_IS_FAILED = (
-    f"r.{_MAY_FAIL} AND (r.outcome != '{Outcome.DUPLICATE}' OR EXISTS"
-    f" (SELECT 1 FROM rows o WHERE o.n = r.duplicate_of AND o.outcome IN ({_FAILED_SQL})))"
-)
-_ROWS_TABLE = (
-    "CREATE TABLE rows ("
-    " n INTEGER PRIMARY KEY, source INTEGER NOT NULL, row_number INTEGER NOT NULL, layout INTEGER, cells BLOB,"
-    " lead_id INTEGER, body BLOB, identity BLOB, fingerprint BLOB, trace BLOB,"
-    " outcome TEXT, http_status INTEGER, error_code INTEGER, error_field TEXT, error TEXT,"
-    " attempts INTEGER NOT NULL DEFAULT 0, sent_at TEXT, duplicate_of INTEGER, doubt INTEGER NOT NULL DEFAULT 0)"
-)
-# Failed rows are asked for several times; they are few, and without an index each time reads the whole file.
-_FAILED_INDEX = f"CREATE INDEX rows_failed ON rows (outcome, n) WHERE {_MAY_FAIL}"
-_LAYOUTS_TABLE = "CREATE TABLE layouts (id INTEGER PRIMARY KEY, columns BLOB NOT NULL)"
-_SCHEMA = (_ROWS_TABLE, _FAILED_INDEX, _LAYOUTS_TABLE)
 _INSERT = (
-    "INSERT INTO rows (source, row_number, layout, cells, lead_id, body, identity, fingerprint, trace,"
-    " outcome, error_field, error, attempts, doubt) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "INSERT INTO rows (source, row_number, layout, cells, lead_id, body, row_key, fingerprint, trace_hash,"
+    " outcome, error_field, error, attempts, state) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _IS_CONTROL = (
     f"body IS NOT NULL AND outcome IN ('{Outcome.DELIVERED}', '{Outcome.ALREADY_DELIVERED}') AND error IS NULL"
 )
 _BATCH = 500
-_IN_HAND = 2  # of the column "doubt"; 1 is a row in doubt
 
 
 class SpoolRow(NamedTuple):
@@ -58,7 +49,7 @@ class SpoolRow(NamedTuple):
     source: int
     row_number: int
     columns: tuple[str, ...]
-    cells: Sequence[Any]
+    cells: Sequence[object]
     lead_id: int | None = None
     body: bytes | None = None
     row_key: bytes | None = None
@@ -68,7 +59,7 @@ class SpoolRow(NamedTuple):
     error_field: str | None = None
     error: str | None = None
     attempts: int = 0
-    doubt: bool = False
+    state: int = RowState.WAITING.value  # an enum's member would cost the database 1 µs a row
 
 
 class PendingRow(NamedTuple):
@@ -84,7 +75,7 @@ class PendingRow(NamedTuple):
     attempts: int = 0
 
 
-_PENDING = "n, row_number, lead_id, body, identity, fingerprint, trace, attempts"
+_PENDING = "n, row_number, lead_id, body, row_key, fingerprint, trace_hash, attempts"
 
 
 class Result(NamedTuple):
@@ -99,44 +90,12 @@ class Result(NamedTuple):
     sent_at: str | None = None
 
 
-class ReportRow(NamedTuple):
-    """One row with its outcome, as a report shows it."""
-
-    columns: tuple[str, ...]
-    cells: list[Any]
-    source: int
-    row_number: int
-    outcome: str
-    lead_id: int | None
-    http_status: int | None
-    error_code: int | None
-    error_field: str | None
-    error: str | None
-    attempts: int
-    sent_at: str | None
-    fingerprint: str | None
-
-
-class ErrorGroup(NamedTuple):
-    """Failed rows that failed alike, with the first of them as the example."""
-
-    rows: int
-    outcome: str
-    http_status: int | None
-    error_code: int | None
-    error_field: str | None
-    error: str | None
-    source: int
-    row_number: int
-    lead_id: int | None
-
-
 class Spool:
     """
     Rows and outcomes of one run.
 
     :param keep_cells: keep each row's own columns too; only a report needs them
-    :param folder: where the file lives for a moment; the system's temporary folder unless told
+    :param folder: where the file lives for a moment; by default the system's temporary folder
     """
 
     def __init__(self, *, keep_cells: bool, folder: str | None = None) -> None:
@@ -145,11 +104,12 @@ class Spool:
         self.keeps_cells = keep_cells
         self._layout_ids: dict[tuple[str, ...], int] = {}
         self._next_layout = 0
-        self._batch: list[tuple[Any, ...]] = []
+        self._batch: list[tuple[object, ...]] = []
         self._db = _open_unlinked(folder)
-        for statement in _SCHEMA:
+        for statement in SCHEMA:
             self._db.execute(statement)
         self.history = History(self._db)
+        self.books = Books(self._db)
 
     def close(self) -> None:
         """Free the disk space."""
@@ -193,11 +153,11 @@ class Spool:
 
         :param identity_name: what to call the identity where it is at fault
         """
-        self._db.execute("CREATE INDEX rows_identity ON rows (identity) WHERE identity IS NOT NULL")
+        self._db.execute(INDEX_ROW_KEYS)
         repeated = self._db.execute(
-            "SELECT n, source, row_number, identity, fingerprint, outcome FROM rows WHERE identity IN"
-            " (SELECT identity FROM rows WHERE identity IS NOT NULL GROUP BY identity HAVING COUNT(*) > 1)"
-            " ORDER BY identity, outcome IS NULL, NOT doubt, n"
+            "SELECT n, source, row_number, row_key, fingerprint, outcome FROM rows WHERE row_key IN"
+            " (SELECT row_key FROM rows WHERE row_key IS NOT NULL GROUP BY row_key HAVING COUNT(*) > 1)"
+            f" ORDER BY row_key, outcome IS NULL, state = {RowState.WAITING:d}, n"
         )
         marks: list[tuple[Any, ...]] = []
         first: tuple[Any, ...] = (None,) * 6
@@ -238,14 +198,14 @@ class Spool:
 
     def pending(self, after: int = 0, limit: int = _BATCH) -> list[PendingRow]:
         """The next rows that wait to be sent, in the order they were read."""
-        return list(self._checked("n > ? AND outcome IS NULL AND NOT doubt ORDER BY n LIMIT ?", after, limit))
+        return list(self._checked(f"n > ? AND {IS_WAITING} ORDER BY n LIMIT ?", after, limit))
 
-    def _checked(self, which: str, *values: Any) -> Iterator[PendingRow]:
+    def _checked(self, which: str, *values: int | bytes) -> Iterator[PendingRow]:
         return (PendingRow(*row) for row in self._db.execute(f"SELECT {_PENDING} FROM rows WHERE {which}", values))
 
     def spread(self, count: int) -> list[PendingRow]:
         """A few of the rows that wait to be sent, spread over all of them."""
-        (low, high) = self._db.execute("SELECT MIN(n), MAX(n) FROM rows WHERE outcome IS NULL AND NOT doubt").fetchone()
+        (low, high) = self._db.execute(f"SELECT MIN(n), MAX(n) FROM rows WHERE {IS_WAITING}").fetchone()
         if low is None:
             return []
         steps = [low + (high - low) * step // max(count - 1, 1) for step in range(count)]
@@ -255,7 +215,7 @@ class Spool:
     def waiting_of_lead(self, lead_id: int) -> Iterator[PendingRow]:
         """The rows of a lead that wait to be sent; nothing may be written until the last one was taken."""
         self._index_leads()
-        return self._checked("lead_id = ? AND outcome IS NULL AND NOT doubt ORDER BY n", lead_id)
+        return self._checked(f"lead_id = ? AND {IS_WAITING} ORDER BY n", lead_id)
 
     def delivered_example(self, kind: str) -> PendingRow | None:
         """A row of this type that was delivered just as it is now."""
@@ -275,47 +235,49 @@ class Spool:
 
         :param attempts: how often it was sent
         """
-        self._db.execute("CREATE INDEX IF NOT EXISTS rows_trace ON rows (trace) WHERE trace IS NOT NULL")
-        row = next(self._checked("trace = ? AND outcome IS NULL AND NOT doubt ORDER BY n LIMIT 1", trace_hash), None)
+        self._db.execute(INDEX_ROW_TRACES)
+        row = next(self._checked(f"trace_hash = ? AND {IS_WAITING} ORDER BY n LIMIT 1", trace_hash), None)
         if row is None:
             return None
         self.doubt(Result(row.n, Outcome.UNKNOWN, attempts=attempts))
         return row._replace(attempts=attempts)
 
     def doubtful(self) -> list[PendingRow]:
-        """The rows that were sent before, nobody knows with what success."""
-        return list(self._checked("outcome IS NULL AND doubt = 1 ORDER BY n"))
+        """The rows that were sent before and may be stored."""
+        return list(self._checked(f"{IS_IN_DOUBT} ORDER BY n"))
 
     def count_pending(self) -> int:
         """How many rows wait to be sent."""
-        (count,) = self._db.execute("SELECT COUNT(*) FROM rows WHERE outcome IS NULL AND NOT doubt").fetchone()
+        (count,) = self._db.execute(f"SELECT COUNT(*) FROM rows WHERE {IS_WAITING}").fetchone()
         return int(count)
 
     def row_keys(self) -> Iterator[bytes]:
         """Every different row, whatever its outcome."""
-        found = self._db.execute("SELECT DISTINCT identity FROM rows WHERE identity IS NOT NULL")
+        found = self._db.execute("SELECT DISTINCT row_key FROM rows WHERE row_key IS NOT NULL")
         return (row_key for (row_key,) in found)
 
     def input_sample(self) -> InputSample:
         """Sum up which rows the input has; invalid ones and repeats are not counted."""
         left_out = f"('{Outcome.INVALID}', '{Outcome.DUPLICATE}')"
-        which = f"FROM rows WHERE identity IS NOT NULL AND coalesce(outcome, '') NOT IN {left_out}"
+        which = f"FROM rows WHERE row_key IS NOT NULL AND coalesce(outcome, '') NOT IN {left_out}"
         (count,) = self._db.execute(f"SELECT COUNT(*) {which}").fetchone()
-        lowest = self._db.execute(f"SELECT identity {which} ORDER BY identity LIMIT {SAMPLE_ROWS}")
-        return InputSample(int(count), b"".join(row_key[:IDENTITY_BYTES] for (row_key,) in lowest))
+        lowest = self._db.execute(f"SELECT row_key {which} ORDER BY row_key LIMIT {SAMPLE_ROWS}")
+        return InputSample(int(count), b"".join(row_key[:ROW_KEY_BYTES] for (row_key,) in lowest))
 
     def doubt(self, result: Result) -> None:
         """Write down that a row was sent and that no trustworthy answer came, unless its outcome is known."""
         self._db.execute(
-            "UPDATE rows SET doubt = 1, http_status = ?, error_code = ?, error = ?, attempts = ?, sent_at = ?"
-            " WHERE n = ? AND outcome IS NULL",
+            f"UPDATE rows SET state = {RowState.IN_DOUBT:d}, http_status = ?, error_code = ?, error = ?,"
+            " attempts = ?, sent_at = ? WHERE n = ? AND outcome IS NULL",
             (*result[2:], result.n),
         )
 
     def undoubt(self, n: int) -> None:
         """Take the doubt from a row: it proved not to be stored, and the caller has it in hand to send it again."""
         self._db.execute(
-            f"UPDATE rows SET doubt = {_IN_HAND}, http_status = NULL, error_code = NULL, error = NULL WHERE n = ?", (n,)
+            f"UPDATE rows SET state = {RowState.RESENDING:d}, http_status = NULL, error_code = NULL, error = NULL"
+            " WHERE n = ?",
+            (n,),
         )
 
     def record(self, result: Result) -> None:
@@ -328,91 +290,26 @@ class Spool:
 
     def delivered_to_lead(self, lead_id: int) -> Iterator[PendingRow]:
         """The rows of a lead that were delivered just as they are now."""
-        self._db.execute("CREATE INDEX IF NOT EXISTS rows_of_lead ON rows (lead_id)")
+        self._db.execute(INDEX_LEADS)
         return self._checked(f"lead_id = ? AND {_IS_CONTROL} ORDER BY n", lead_id)
 
     def reject_lead(
         self, lead_id: int, http_status: int | None, code: int | None, error: str, on_their_way: Collection[int]
     ) -> int:
         """
-        Reject, unsent, the rows of a lead that does not exist; tell how many.
+        Reject, unsent, the rows of a lead that does not exist; return how many.
 
         :param on_their_way: rows that are being sent at this moment, and get an answer of their own
         """
         self._index_leads()
         return self._db.execute(
             f"UPDATE rows SET outcome = '{Outcome.REJECTED}', http_status = ?, error_code = ?, error = ?"
-            f" WHERE lead_id = ? AND outcome IS NULL AND NOT doubt AND n NOT IN ({','.join(map(str, on_their_way))})",
+            f" WHERE lead_id = ? AND {IS_WAITING} AND n NOT IN ({','.join(map(str, on_their_way))})",
             (http_status, code, error, lead_id),
         ).rowcount
 
     def _index_leads(self) -> None:
-        self._db.execute("CREATE INDEX IF NOT EXISTS rows_lead ON rows (lead_id) WHERE outcome IS NULL")
-
-    def close_books(self, outcome: str, error: str | None = None) -> None:
-        """Give every row that still waits this outcome; what is in doubt stays ``unknown``."""
-        self._db.execute(f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = coalesce(error, ?)"
-                         " WHERE outcome IS NULL AND doubt = 1", (error,))  # fmt: skip
-        self._db.execute("UPDATE rows SET outcome = ?, error = ? WHERE outcome IS NULL", (outcome, error))
-
-    def counts(self) -> dict[str, int]:
-        """Rows by outcome, all eight of them; rows without one are left out."""
-        found = dict(self._db.execute("SELECT outcome, COUNT(*) FROM rows GROUP BY outcome"))
-        return {outcome.value: found.get(outcome, 0) for outcome in OUTCOMES}
-
-    def count_failed(self) -> int:
-        """How many rows count as failed, duplicates of failed rows included."""
-        return int(self._db.execute(f"SELECT COUNT(*) FROM rows r WHERE {_IS_FAILED}").fetchone()[0])
-
-    def error_groups(self, limit: int) -> list[ErrorGroup]:
-        """
-        Failed rows grouped by what went wrong, the largest group first.
-
-        Rows that Lofty refused are alike when status and code are; its texts may name single leads.
-        """
-        found = self._db.execute(
-            "SELECT COUNT(*) AS count, r.outcome, r.http_status, r.error_code, r.error_field, r.error, r.source,"
-            f" r.row_number, r.lead_id, MIN(r.n) FROM rows r WHERE {_IS_FAILED}"
-            " GROUP BY r.outcome, r.http_status, r.error_code, r.error_field,"
-            f" CASE WHEN r.error_code IS NOT NULL OR r.outcome = '{Outcome.DUPLICATE}' THEN '' ELSE r.error END"
-            " ORDER BY count DESC, MIN(r.n) LIMIT ?",
-            (limit,),
-        )
-        return [ErrorGroup(*row[:9]) for row in found]
-
-    def failed_rows(self, limit: int) -> Iterator[ReportRow]:
-        """The first failed rows that were tried or checked, in input order."""
-        return self._report_rows(
-            f"WHERE {_IS_FAILED} AND r.outcome != '{Outcome.NOT_ATTEMPTED}' ORDER BY r.n LIMIT {limit}"
-        )
-
-    def report_rows(self) -> Iterator[ReportRow]:
-        """Every row in input order."""
-        return self._report_rows("ORDER BY r.n")
-
-    def _report_rows(self, which: str) -> Iterator[ReportRow]:
-        found = self._db.execute(
-            "SELECT r.layout, r.cells, r.source, r.row_number, r.outcome, r.lead_id, r.http_status, r.error_code,"
-            f" r.error_field, r.error, r.attempts, r.sent_at, nullif(lower(hex(r.fingerprint)), '') FROM rows r {which}"
-        )
-        layout_id: int | None = None
-        columns: tuple[str, ...] = ()
-        for row in found:
-            if row[0] != layout_id:
-                layout_id, columns = row[0], self._columns(row[0])
-            cells = [] if row[1] is None else decode_cells(row[1])
-            yield ReportRow(columns, cells, *row[2:])
-
-    def _columns(self, layout_id: int | None) -> tuple[str, ...]:
-        found = self._db.execute("SELECT columns FROM layouts WHERE id = ?", (layout_id,)).fetchone()
-        return tuple(json.loads(found[0])) if found else ()
-
-    def columns(self) -> list[str]:
-        """Every column of the input, in the order they first came."""
-        names: dict[str, None] = {}
-        for (encoded,) in self._db.execute("SELECT columns FROM layouts ORDER BY id"):
-            names.update(dict.fromkeys(json.loads(encoded)))
-        return list(names)
+        self._db.execute(INDEX_OPEN_LEADS)
 
 
 def _open_unlinked(folder: str | None) -> sqlite3.Connection:

@@ -19,13 +19,13 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, 
 from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
-from airflow_provider_lofty.ui.queries import TaskId, tries_of
+from airflow_provider_lofty.task_key import NOT_MAPPED, TaskKey
+from airflow_provider_lofty.ui.queries import tries_of
 from airflow_provider_lofty.ui.reports import FAILED, OutOfReachError, ReportFile, page_of
 from airflow_provider_lofty.ui.status import status_of
 
 _STATIC = Path(__file__).parent / "static"
 _CHUNK = 2**16
-_NOT_MAPPED = -1
 _MOST_DIGITS = 9
 _HEADERS = {
     # The page may hold people's data, and words of other systems: nothing of it is kept, run or framed elsewhere.
@@ -42,18 +42,18 @@ router = APIRouter(
 )
 
 
-def _task(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskId:
+def _task(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskKey:
     """Airflow's page leaves ``{MAP_INDEX}`` as it is where a task is not mapped."""
     is_mapped = map_index.isascii() and map_index.isdigit()
     if is_mapped and len(map_index) > _MOST_DIGITS:
         raise HTTPException(404, "there is no such task")
-    task = TaskId(dag_id, run_id, task_id, int(map_index) if is_mapped else _NOT_MAPPED)
-    if not task.is_possible:
+    task = TaskKey(dag_id, run_id, task_id, int(map_index) if is_mapped else NOT_MAPPED)
+    if any("\0" in name for name in (dag_id, run_id, task_id)):  # PostgreSQL takes no NUL in a text
         raise HTTPException(404, "there is no such task")
     return task
 
 
-Task = Annotated[TaskId, Depends(_task)]
+Task = Annotated[TaskKey, Depends(_task)]
 TryNumber = Annotated[int, Query(alias="try", ge=0, le=10**_MOST_DIGITS)]
 
 
@@ -62,7 +62,7 @@ def _report(session: SessionDep, task: Task, try_number: TryNumber = 0) -> Repor
     numbers = [one.number for one in tries_of(session, task)]
     if not numbers or (try_number and try_number not in numbers):
         raise HTTPException(404, "there is no such try of this task")
-    return ReportFile(*task, try_number or numbers[-1])
+    return ReportFile(task._replace(try_number=try_number or numbers[-1]))
 
 
 @router.get("")

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.taskinstancehistory import TaskInstanceHistory
 from airflow.models.xcom import XComModel
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from airflow_provider_lofty.run.publisher import XCOM_KEY
-from airflow_provider_lofty.ui.structs import cleaned
+from airflow_provider_lofty.report.status import XCOM_KEY, Status
+from airflow_provider_lofty.task_key import TaskKey
+from airflow_provider_lofty.ui.structs import status_from
 
 RUNNING = "running"
+_Model = type[TaskInstance] | type[TaskInstanceHistory] | type[XComModel]
 _OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
-
-
-class TaskId(NamedTuple):
-    """The ids of a task instance; a task that is not mapped has the map index -1."""
-
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int
-
-    @property
-    def is_possible(self) -> bool:
-        """Whether a database can be asked for it: PostgreSQL takes no NUL in a text."""
-        return not any("\0" in name for name in self[:3])
 
 
 class Try(NamedTuple):
@@ -45,7 +33,7 @@ class Try(NamedTuple):
         return self.state in _OVER
 
 
-def tries_of(session: Session, task: TaskId) -> list[Try]:
+def tries_of(session: Session, task: TaskKey) -> list[Try]:
     """The tries of a task instance, first to last; none where Airflow does not know it."""
     found = {}
     for model in (TaskInstanceHistory, TaskInstance):
@@ -56,37 +44,40 @@ def tries_of(session: Session, task: TaskId) -> list[Try]:
     return [found[number] for number in sorted(found)]
 
 
-def mapped_of(session: Session, task: TaskId) -> list[dict[str, Any]]:
-    """The instances of a mapped task: ``map_index``, ``state`` and ``progress`` of each."""
+class Instance(NamedTuple):
+    """One instance of a mapped task, and what it has shown of itself."""
+
+    map_index: int
+    state: str | None
+    status: Status | None
+
+
+def mapped_of(session: Session, task: TaskKey) -> list[Instance]:
+    """The instances of a mapped task."""
     instances = select(TaskInstance.map_index, TaskInstance.state).where(*_is_mapped(TaskInstance, task))
     values = select(XComModel.map_index, XComModel.value).where(*_is_mapped(XComModel, task), _IS_PROGRESS)
-    shown: dict[int, Any] = dict(map(tuple, session.execute(values)))
+    pushed: dict[int, object] = dict(map(tuple, session.execute(values)))
     return [
-        {"map_index": index, "state": state and str(state), "progress": _object(shown.get(index))}
+        Instance(index, state and str(state), status_from(pushed.get(index)))
         for index, state in session.execute(instances.order_by(TaskInstance.map_index))
     ]
 
 
-def progress_of(session: Session, task: TaskId) -> dict[str, Any] | None:
+def pushed_status(session: Session, task: TaskKey) -> Status | None:
     """What the last try that ran has shown of itself."""
     query = select(XComModel.value).where(*_is(XComModel, task), _IS_PROGRESS)
-    return _object(session.scalar(query.limit(1)))
+    return status_from(session.scalar(query.limit(1)))
 
 
 _IS_PROGRESS = XComModel.key == XCOM_KEY
 
 
-def _is_mapped(model: Any, task: TaskId) -> list[Any]:
+def _is_mapped(model: _Model, task: TaskKey) -> list[ColumnElement[bool]]:
     return [*_is(model, task)[:3], model.map_index >= 0]
 
 
-def _is(model: Any, task: TaskId) -> list[Any]:
-    return [getattr(model, name) == value for name, value in task._asdict().items()]
-
-
-def _object(value: Any) -> dict[str, Any] | None:
-    """What the task pushed, as far as it is what a task pushes; a store of XComs may keep a reference in its place."""
-    return cleaned(value) if isinstance(value, dict) else None
+def _is(model: _Model, task: TaskKey) -> list[ColumnElement[bool]]:
+    return [getattr(model, name) == value for name, value in zip(TaskKey._fields, task.instance, strict=False)]
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:

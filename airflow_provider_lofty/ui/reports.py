@@ -15,13 +15,15 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, NamedTuple
 
 from airflow_provider_lofty import config
 from airflow_provider_lofty.exceptions import LoftyError
 from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES
-from airflow_provider_lofty.report.writer import REPORT_COLUMNS, report_file
-from airflow_provider_lofty.rows.report_format import restored
+from airflow_provider_lofty.report.paths import report_file
+from airflow_provider_lofty.report.summary import ErrorGroup
+from airflow_provider_lofty.rows.report_format import REPORT_COLUMNS, restored
+from airflow_provider_lofty.task_key import TaskKey
 
 PAGE_ROWS = 50
 FAILED = "failed"
@@ -35,7 +37,19 @@ _OUTCOME, _STATUS, _CODE, _FIELD, _ERROR = (
 )  # counted from the end, for a report's own columns come last
 
 _reading = threading.Semaphore()
-_tallies: dict[tuple[str | None, tuple[int, int] | None], tuple[dict[str, int], list[dict[str, Any]]]] = {}
+_tallies: dict[tuple[str | None, tuple[int, int] | None], Tally] = {}
+
+
+class Tally(NamedTuple):
+    """
+    What a report's rows add up to.
+
+    :param outcomes: rows by outcome
+    :param groups: those that failed, by what went wrong, the largest group first
+    """
+
+    outcomes: dict[str, int]
+    groups: list[ErrorGroup]
 
 
 class OutOfReachError(Exception):
@@ -46,12 +60,12 @@ class ReportFile:
     """
     The report of one try of a task instance, in the report folder.
 
-    :param dag_id, run_id, task_id, map_index, try_number: of the task instance
+    :param key: that try
     """
 
-    def __init__(self, dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> None:
+    def __init__(self, key: TaskKey) -> None:
         folder = config.report_folder()
-        self.path = None if folder is None else report_file(folder, dag_id, run_id, task_id, map_index, try_number)
+        self.path = None if folder is None else report_file(folder, key)
 
     @property
     def name(self) -> str:
@@ -67,7 +81,7 @@ class ReportFile:
         """
         if self.path is None:
             raise OutOfReachError("no report folder is configured")
-        with _told(), _open_url(self.path) if "://" in self.path else _open_inside(self.path) as stream:
+        with _failure_text(), _open_url(self.path) if "://" in self.path else _open_inside(self.path) as stream:
             yield stream
 
     @contextmanager
@@ -88,7 +102,7 @@ class ReportFile:
 
     @property
     def version(self) -> tuple[int, int] | None:
-        """What changes when a local report does; None where nobody knows."""
+        """What changes when a local report does; None where that is unknown."""
         try:
             found = Path(self.path or "").stat()
         except (OSError, ValueError):
@@ -97,7 +111,7 @@ class ReportFile:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _failure_text() -> Iterator[None]:
     """Say of any error why there are no rows. Others' words are left out: they may hold a path or a key."""
     try:
         yield
@@ -144,7 +158,7 @@ def _open_url(url: str) -> IO[bytes]:
     return stream
 
 
-def page_of(report: ReportFile, outcome: str, text: str, page: int, code: str = "") -> dict[str, Any]:
+def page_of(report: ReportFile, outcome: str, text: str, page: int, code: str = "") -> dict[str, object]:
     """
     Give one page of a report's rows.
 
@@ -171,18 +185,25 @@ def page_of(report: ReportFile, outcome: str, text: str, page: int, code: str = 
     return {"total": total, "page": page, "pages": max(-(-total // PAGE_ROWS), 1), "rows": rows}
 
 
-def _shown(header: list[str], cells: list[str]) -> dict[str, Any]:
-    cells = [cell if len(cell) <= _LONGEST_SHOWN else f"{cell[:_LONGEST_SHOWN]}…" for cell in cells]
-    fate = dict(zip(_NAMES, cells[-len(_NAMES) :], strict=True))
-    own = len(header) - len(_NAMES)
+def _shown(header: list[str], cells: list[str]) -> dict[str, object]:
+    cells = [_cut(cell) for cell in cells]
+    fate, own = _fate(cells), len(header) - len(_NAMES)
     return {**fate, "error": restored(fate["error"]), "columns": list(zip(header[:own], cells, strict=False))}
 
 
-def tally(report: ReportFile) -> tuple[dict[str, int], list[dict[str, Any]]]:
+def _cut(cell: str) -> str:
+    return cell if len(cell) <= _LONGEST_SHOWN else f"{cell[:_LONGEST_SHOWN]}…"
+
+
+def _fate(cells: list[str]) -> dict[str, str]:
+    return dict(zip(_NAMES, cells[-len(_NAMES) :], strict=True))
+
+
+def tally(report: ReportFile) -> Tally:
     """
     Count a report's rows by outcome, and those that failed by what went wrong, the largest group first.
 
-    :return: the counts, and groups as a run's summary has them
+    :return: the counts, and groups as in a run's summary
     :raises OutOfReachError: as :meth:`ReportFile.table`
     """
     version = report.version
@@ -196,33 +217,33 @@ def tally(report: ReportFile) -> tuple[dict[str, int], list[dict[str, Any]]]:
     return found
 
 
-def _tally(report: ReportFile) -> tuple[dict[str, int], list[dict[str, Any]]]:
+def _tally(report: ReportFile) -> Tally:
     outcomes: Counter[str] = Counter()
     counts: Counter[tuple[str, ...]] = Counter()
-    examples: dict[tuple[str, ...], dict[str, Any]] = {}
-    with report.table() as (header, table):
+    examples: dict[tuple[str, ...], dict[str, str]] = {}
+    with report.table() as (_, table):
         for cells in table:
             outcomes[cells[_OUTCOME]] += 1
             if cells[_OUTCOME] in FAILED_OUTCOMES:
                 alike = (cells[_OUTCOME], cells[_STATUS], cells[_CODE], cells[_FIELD], cells[_CODE] or cells[_ERROR])
                 counts[alike] += 1
                 if alike not in examples:
-                    examples[alike] = _shown(header, cells)
-    return dict(outcomes), [_group(count, examples[alike]) for alike, count in counts.most_common(_MOST_GROUPS)]
+                    examples[alike] = _fate([_cut(cell) for cell in cells])
+    return Tally(dict(outcomes), [_group(count, examples[alike]) for alike, count in counts.most_common(_MOST_GROUPS)])
 
 
-def _group(count: int, example: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "count": count,
-        "outcome": example["outcome"],
-        "http_status": _number(example["http_status"]),
-        "error_code": _number(example["error_code"]),
-        "error_field": example["error_field"] or None,
-        "error": example["error"],
-        "example_source": restored(example["source"]),
-        "example_row": _number(example["row_number"]),
-        "example_lead_id": example["lead_id"] or None,
-    }
+def _group(count: int, example: dict[str, str]) -> ErrorGroup:
+    return ErrorGroup(
+        count=count,
+        outcome=example["outcome"],
+        http_status=_number(example["http_status"]),
+        error_code=_number(example["error_code"]),
+        error_field=example["error_field"] or None,
+        error=restored(example["error"]),
+        example_source=restored(example["source"]),
+        example_row=_number(example["row_number"]),
+        example_lead_id=_number(example["lead_id"]),
+    )
 
 
 def _number(cell: str) -> int | None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
+import msgspec
 from sqlalchemy.orm import Session
 
 from airflow_provider_lofty import config
-from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES
+from airflow_provider_lofty.outcomes import FAILED_OUTCOMES
 from airflow_provider_lofty.report.advice import advice_on
-from airflow_provider_lofty.run.publisher import ENDED
-from airflow_provider_lofty.ui.queries import RUNNING, TaskId, Try, mapped_of, progress_of, tries_of
+from airflow_provider_lofty.report.status import Status
+from airflow_provider_lofty.report.summary import ErrorGroup, Summary
+from airflow_provider_lofty.task_key import TaskKey
+from airflow_provider_lofty.ui.queries import RUNNING, Instance, Try, mapped_of, pushed_status, tries_of
 from airflow_provider_lofty.ui.reports import OutOfReachError, ReportFile, tally
 
 
-def status_of(session: Session, task: TaskId, try_number: int) -> dict[str, Any] | None:
+def status_of(session: Session, task: TaskKey, try_number: int) -> dict[str, object] | None:
     """
     Describe one try of a task instance.
 
@@ -27,68 +27,87 @@ def status_of(session: Session, task: TaskId, try_number: int) -> dict[str, Any]
     tries = tries_of(session, task)
     if not tries:
         mapped = mapped_of(session, task) if task.map_index < 0 else []
-        return {**task._asdict(), "mapped": [_instance(one) for one in mapped]} if mapped else None
+        return {**_ids(task), "mapped": [_instance(one) for one in mapped]} if mapped else None
     chosen = next((one for one in tries if one.number == try_number), None) if try_number else tries[-1]
     if chosen is None:
         return None
-    shown = progress_of(session, task)
-    progress = shown if shown is not None and shown.get("try_number") == chosen.number else None
+    pushed = pushed_status(session, task)
+    status = pushed if pushed is not None and pushed.try_number == chosen.number else None
     return {
-        **task._asdict(),
+        **_ids(task),
         "tries": [one._asdict() for one in tries],
         "try": chosen.number,
         "state": chosen.state,
         "seconds": chosen.seconds,
         "is_over": chosen.is_over or chosen.number != tries[-1].number,
-        "progress": progress,
-        **_result(task, chosen, progress or {}),
+        "progress": None if status is None else msgspec.to_builtins(status),
+        **_result(task, chosen, status or Status()),
     }
 
 
-def _instance(mapped: dict[str, Any]) -> dict[str, Any]:
-    progress = mapped.pop("progress") or {}
-    outcomes = _outcomes_of(progress)
+def _ids(task: TaskKey) -> dict[str, object]:
+    return dict(zip(TaskKey._fields, task.instance, strict=False))
+
+
+def _instance(one: Instance) -> dict[str, object]:
+    status = one.status or Status()
+    outcomes = _outcomes_of(status)
     failed = sum(outcomes.get(outcome, 0) for outcome in FAILED_OUTCOMES)
-    return {**mapped, "read": progress.get("read"), "outcomes": outcomes, "failed": failed}
+    read = None if status.read is msgspec.UNSET else status.read
+    return {"map_index": one.map_index, "state": one.state, "read": read, "outcomes": outcomes, "failed": failed}
 
 
-def _outcomes_of(progress: dict[str, Any]) -> dict[str, int]:
-    found = progress.get("summary") or progress.get("outcomes") or {}
-    return {outcome: found[outcome] for outcome in OUTCOMES if found.get(outcome)}
+def _outcomes_of(status: Status) -> dict[str, int]:
+    summary = _summary_of(status)
+    found = summary.outcomes if summary else status.outcomes or {}
+    return {outcome: count for outcome, count in found.items() if count}
 
 
-def _result(task: TaskId, chosen: Try, progress: dict[str, Any]) -> dict[str, Any]:
+def _summary_of(status: Status) -> Summary | None:
+    return status.summary if status.summary and status.summary.is_readable else None
+
+
+def _result(task: TaskKey, chosen: Try, status: Status) -> dict[str, object]:
     """What came of the rows: from the summary while there is one, else from the report of that try."""
-    file = ReportFile(*task, chosen.number)
-    summary: dict[str, Any] | None = progress.get("summary")
-    outcomes, groups = _outcomes_of(progress), (summary or {}).get("errors", [])
-    knows_limit = progress.get("phase") == ENDED and summary is not None
-    report = _report(file, chosen, progress)
-    if report["is_here"] and not knows_limit:
+    file = ReportFile(task._replace(try_number=chosen.number))
+    summary = _summary_of(status)
+    outcomes, groups = _outcomes_of(status), summary.errors if summary else []
+    report = _report(file, chosen, status)
+    if report["is_here"] and not (status.phase == "ended" and summary):
         try:
             outcomes, groups = tally(file)
         except OutOfReachError as error:
             report = {**report, "is_here": False, "why": str(error)}
-    return {"outcomes": outcomes, "summary": summary, "groups": _advised(groups), "report": report}
+    return {
+        "outcomes": outcomes,
+        "summary": None if summary is None else msgspec.to_builtins(summary),
+        "groups": [_advised(group) for group in groups],
+        "report": report,
+    }
 
 
-def _advised(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    advised = []
-    for group in groups:
-        advice = advice_on(group["outcome"], group["http_status"], group["error_code"])
-        advised.append({**group, **advice._asdict()})
-    return advised
+def _advised(group: ErrorGroup) -> dict[str, object]:
+    lead_id = group.example_lead_id
+    return {
+        **msgspec.to_builtins(group),
+        "example_lead_id": lead_id and str(lead_id),  # a browser's numbers are not as long
+        **advice_on(group.outcome, group.http_status, group.error_code)._asdict(),
+    }
 
 
-def _report(file: ReportFile, chosen: Try, progress: dict[str, Any]) -> dict[str, Any]:
+def _report(file: ReportFile, chosen: Try, status: Status) -> dict[str, object]:
     """
     Say whether the report can be opened from here.
 
     :return: ``is_here``; ``path`` where it lies, as text; ``why`` not; ``is_configured``, whether there is a folder
     """
-    has_ended = progress.get("phase") == ENDED
-    path = (progress.get("summary") or {}).get("report_path") if has_ended else progress.get("report_path") or file.path
-    found: dict[str, Any] = {"is_here": False, "path": path, "is_configured": config.report_folder() is not None}
+    has_ended = status.phase == "ended"
+    summary = status.summary or None
+    if has_ended and (summary is None or summary.is_readable):
+        path = summary and summary.report_path
+    else:
+        path = status.report_path or file.path
+    found: dict[str, object] = {"is_here": False, "path": path, "is_configured": config.report_folder() is not None}
     if chosen.state == RUNNING and not has_ended:  # what lies there is of a run that had the same ids and is deleted
         return {**found, "why": "it is written when the run ends"}
     if path is None:
@@ -101,6 +120,6 @@ def _report(file: ReportFile, chosen: Try, progress: dict[str, Any]) -> dict[str
         with file.opened():
             return {**found, "is_here": True, "path": file.path, "why": None}
     except OutOfReachError as error:
-        if progress and not has_ended:
+        if status.try_number and not has_ended:
             return {**found, "path": None, "why": "the task ended before it could write one"}
         return {**found, "why": str(error)}

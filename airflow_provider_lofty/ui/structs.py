@@ -1,74 +1,79 @@
-"""What a task has pushed for its page, made fit for it: an XCom can be written by anybody who may write XComs."""
+"""
+What a run has pushed for the page, read back with distrust: whoever may write XComs may write anything there.
+
+What does not fit its type is left out, and the rest is kept.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import msgspec
 
 from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES, Outcome
+from airflow_provider_lofty.report.status import Failure, Status
+from airflow_provider_lofty.report.summary import Count, ErrorGroup, Summary
 
 _MOST_GROUPS = 20
 
-
-def cleaned(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what a task pushes, and only where it has the type that it has then."""
-    return _kept(given, _PROGRESS)
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
-def _kept(given: Any, known: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
-    if not isinstance(given, Mapping):
-        return {}
-    found = {name: fit(given[name]) for name, fit in known.items() if name in given}
-    return {name: value for name, value in found.items() if value is not None}
+def status_from(pushed: object) -> Status | None:
+    """Read a status; None where it is none at all, such as the reference that some stores of XComs leave."""
+    # A lone surrogate in a text could not be sent to a browser.
+    return _fitting(Status, json.loads(json.dumps(pushed, ensure_ascii=False).encode("utf-8", "replace")))
 
 
-def _number(value: Any) -> float | int | None:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15 else None
+def _fitting(struct: type[_Struct], given: object) -> _Struct | None:
+    """Keep of an object what fits the struct, whose fields all have defaults."""
+    if not isinstance(given, dict):
+        return None
+    kept: dict[str, object] = {}
+    for field in msgspec.structs.fields(struct):
+        if field.name in given:
+            value, reader = given[field.name], _READERS.get((struct, field.name))
+            with suppress(msgspec.ValidationError):
+                kept[field.name] = msgspec.convert(value, field.type) if reader is None else reader(value)
+    return struct(**kept)
 
 
-def _id(value: Any) -> str | None:
-    """An id as text: a browser's numbers are not as long."""
-    return str(value) if type(value) is int and abs(value) < 2**63 else _text(value)
+def _summary(value: object) -> Summary | msgspec.UnsetType:
+    found = _fitting(Summary, value)
+    if found is None or not value:
+        return msgspec.UNSET
+    return found if found.is_readable else Summary(format=found.format)
 
 
-def _text(value: Any) -> str | None:
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
+def _failure(value: object) -> Failure | msgspec.UnsetType:
+    return (_fitting(Failure, value) or msgspec.UNSET) if value else msgspec.UNSET
 
 
-def _switch(value: Any) -> bool | None:
-    return value if isinstance(value, bool) else None
+def _outcomes(value: object) -> dict[str, int]:
+    given = value if isinstance(value, dict) else {}
+    return {name.value: given[name] for name in OUTCOMES if _is_count(given.get(name))}
 
 
-def _outcomes(value: Any) -> dict[str, Any]:
-    return _kept(value, dict.fromkeys(OUTCOMES, _number))
+def _is_count(value: object) -> bool:
+    try:
+        msgspec.convert(value, Count)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
-def _groups(value: Any) -> list[dict[str, Any]]:
-    found = [_kept(group, _GROUP) for group in value[:_MOST_GROUPS]] if isinstance(value, list) else []
-    return [
-        {**dict.fromkeys(_GROUP), **group}
-        for group in found
-        if group.get("outcome") in (*FAILED_OUTCOMES, Outcome.DUPLICATE)
-    ]
+def _groups(value: object) -> list[ErrorGroup]:
+    found = [_fitting(ErrorGroup, group) for group in value[:_MOST_GROUPS]] if isinstance(value, list) else []
+    return [group for group in found if group and group.outcome in (*FAILED_OUTCOMES, Outcome.DUPLICATE)]
 
 
-_GROUP: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("count", "http_status", "error_code", "example_row"), _number),
-    "example_lead_id": _id,
-    **dict.fromkeys(("outcome", "error_field", "error", "example_source"), _text),
-}
-_COUNTS = ("read", *OUTCOMES, "carried_over", "seconds", "requests", "throttled", "read_backs")
-_SUMMARY: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(_COUNTS, _number),
-    "errors": _groups,
-    "report_path": _text,
-}
-_PROGRESS: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("try_number", "read", "left", "rows_per_minute", "seconds_left"), _number),
-    **dict.fromkeys(("requests", "throttled", "limit", "cap", "in_doubt"), _number),
-    **dict.fromkeys(("phase", "at", "report_path"), _text),
-    "preview": _switch,
-    "outcomes": _outcomes,
-    "summary": lambda value: {**dict.fromkeys(_COUNTS, 0), **_kept(value, _SUMMARY)} if value else None,
-    "error": lambda value: {"type": "", "text": "", **_kept(value, {"type": _text, "text": _text})} if value else None,
+# Where one part that does not fit must not take the others with it.
+_READERS: dict[tuple[type[msgspec.Struct], str], Callable[[object], object]] = {
+    (Status, "summary"): _summary,
+    (Status, "error"): _failure,
+    (Status, "outcomes"): _outcomes,
+    (Summary, "errors"): _groups,
 }

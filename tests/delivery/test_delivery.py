@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from support.practice import Log, no_publisher, row
 
-from airflow_provider_lofty.delivery import delivery, progress, workers
-from airflow_provider_lofty.delivery.delivery import Conduct, Delivery, Stop, StopKind
-from airflow_provider_lofty.delivery.precheck import Precheck
+from airflow_provider_lofty.delivery import delivery, progress
+from airflow_provider_lofty.delivery.delivery import Delivery
+from airflow_provider_lofty.delivery.stop import Stop, StopKind
+from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.journal import NoJournal
@@ -21,38 +22,39 @@ from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.run.ingest import Ingest
 from airflow_provider_lofty.sandbox import Answer, Sandbox, SandboxSettings
-from airflow_provider_lofty.spool.spool import ReportRow, Spool
-
-_CONDUCT: dict[str, Any] = {
-    "max_in_flight": 4, "stop_after_rejections": 20, "settle_seconds": 0.2, "resumed_settle_seconds": 0.2, "intent_ttl_seconds": 10.0,
-}  # fmt: skip
+from airflow_provider_lofty.spool.books import ReportRow
+from airflow_provider_lofty.spool.spool import Spool
 
 
 class Sent:
     """Rows, a client and a delivery that may be run."""
 
-    def __init__(self, lead_ids: list[int], **settings: Any) -> None:
+    def __init__(
+        self,
+        lead_ids: list[int],
+        clock: Callable[[], float] = time.monotonic,
+        workers: Callable[[int], Workers[Came]] = Workers,
+    ) -> None:
         self.log, self.stop = Log(), threading.Event()
         self.spool, self.client = Spool(keep_cells=False), LoftyHook().client
         rows = [row(lead_id, text=f"row {n}") for n, lead_id in enumerate(lead_ids, 1)]
         ingest = Ingest(RowMapping(), self.spool, self.log, no_publisher(self.log))
         ingest.take(Source("rows", None, (SourceRow(n, tuple(r), tuple(r.values())) for n, r in enumerate(rows, 1))))
         ingest.finish()
-        clock = settings.pop("clock", time.monotonic)
-        conduct = Conduct(**{**_CONDUCT, **settings})
-        precheck = Precheck("never", has_lost_journal=False, not_before=0)
         self.delivery = Delivery(
-            self.spool, self.client, NoJournal(), precheck, conduct, self.log, self.stop, clock=clock
-        )
+            self.spool, self.client, NoJournal(), self.log, self.stop,
+            check_existing="never", on_unknown="verify", stop_after_rejections=20, has_lost_journal=False,
+            began=clock(), deadline=math.inf, show=lambda progress: None, clock=clock, now=time.time, workers=workers,
+        )  # fmt: skip
 
     def run(self) -> Stop | None:
         stop = self.delivery.run()
-        self.spool.close_books("not_attempted")
+        self.spool.books.close("not_attempted")
         return stop
 
     @property
     def rows(self) -> list[ReportRow]:
-        return list(self.spool.report_rows())
+        return list(self.spool.books.rows())
 
     @property
     def outcomes(self) -> list[str | None]:
@@ -64,12 +66,18 @@ Prepare = Callable[..., Sent]
 
 @pytest.fixture
 def prepare(lofty: Sandbox, connect: Any) -> Iterator[Prepare]:
-    """Give a function that puts rows for these leads into a spool, ready to be sent."""
-    connect(lofty)
+    """
+    Give a function that puts rows for these leads into a spool, ready to be sent.
+
+    ``server`` takes the place of the practice Lofty; ``max_in_flight`` and ``settle_seconds`` are the connection's.
+    """
     made: list[Sent] = []
 
-    def prepare(lead_ids: Any, **settings: Any) -> Sent:
-        made.append(Sent(list(lead_ids), **settings))
+    def prepare(
+        lead_ids: Any, *, server: Any = lofty, max_in_flight: int = 4, settle_seconds: float = 0.2, **machine: Any
+    ) -> Sent:
+        connect(server, extra={"max_in_flight": max_in_flight, "settle_seconds": settle_seconds})
+        made.append(Sent(list(lead_ids), **machine))
         return made[-1]
 
     yield prepare
@@ -200,11 +208,10 @@ def test_what_concerns_every_row_stops_at_the_first(
     assert sent.delivery.sent == 0
 
 
-def test_a_server_that_is_not_there_yet_loses_no_row(prepare: Prepare, connect: Any) -> None:
+def test_a_server_that_is_not_there_yet_loses_no_row(prepare: Prepare) -> None:
     with Sandbox(SandboxSettings(requests_per_minute=600_000)) as found:
         port = int(found.url.rpartition(":")[2])
-    connect(found.url)  # nobody listens there now
-    sent = prepare([1, 2, 3], clock=hurried(5))
+    sent = prepare([1, 2, 3], server=found.url, clock=hurried(5))  # nobody listens there now
     later = Sandbox(SandboxSettings(requests_per_minute=600_000), port=port)
     starts = threading.Timer(0.1, later.start)
     starts.start()
@@ -218,9 +225,8 @@ def test_a_server_that_is_not_there_yet_loses_no_row(prepare: Prepare, connect: 
         later.stop()
 
 
-def test_a_server_that_stays_away_is_an_outage_and_nothing_counts_as_sent(prepare: Prepare, connect: Any) -> None:
-    connect("http://127.0.0.1:9")
-    sent = prepare([1, 2], clock=hurried())
+def test_a_server_that_stays_away_is_an_outage_and_nothing_counts_as_sent(prepare: Prepare) -> None:
+    sent = prepare([1, 2], server="http://127.0.0.1:9", clock=hurried())
     stop = sent.run()
     assert stop is not None
     assert stop.kind is StopKind.OUTAGE
@@ -269,12 +275,9 @@ def test_a_stop_sends_nothing_new_and_waits_for_what_is_on_its_way(lofty: Sandbo
     assert sent.outcomes == ["delivered"] * arrived + ["not_attempted"] * (499 - arrived)
 
 
-def test_a_row_that_no_thread_had_taken_up_when_the_stop_came_was_not_sent(
-    lofty: Sandbox, prepare: Prepare, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "ThreadPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+def test_a_row_that_no_thread_had_taken_up_when_the_stop_came_was_not_sent(lofty: Sandbox, prepare: Prepare) -> None:
     lofty.change(latency_seconds=0.1)
-    sent = prepare(range(1, 41), max_in_flight=4)
+    sent = prepare(range(1, 41), max_in_flight=4, workers=lambda most: Workers(1))
     watcher = threading.Thread(target=lambda: (_wait_for(lambda: len(lofty.activities) == 2), sent.stop.set()))
     watcher.start()
     sent.run()
@@ -284,9 +287,9 @@ def test_a_row_that_no_thread_had_taken_up_when_the_stop_came_was_not_sent(
     assert sent.outcomes == ["delivered"] * arrived + ["not_attempted"] * (40 - arrived)
 
 
-def _wait_for(record_failure: Callable[[], bool]) -> None:
+def _wait_for(happened: Callable[[], bool]) -> None:
     for _ in range(1000):
-        if record_failure():
+        if happened():
             return
         time.sleep(0.01)
     raise AssertionError("it never happened")
@@ -315,20 +318,7 @@ def test_a_stop_before_the_first_row_sends_nothing(lofty: Sandbox, prepare: Prep
     assert lofty.requests == []
 
 
-def test_rows_in_doubt_are_no_matter_of_the_rate() -> None:
-    log, now = Log(), [0.0]
-    told = progress.Progress(10, log, lambda: now[0])
-    told.count("delivered", 6)
-    now[0] = 31.0
-    told.in_doubt = 2
-    assert told.seconds_left == pytest.approx(2 * 31 / 6, rel=0.01)
-    told.count("delivered", 2)
-    assert told.seconds_left is None
-    told.tell()
-    assert log.lines == ["8 of 10 rows done (8 delivered), 15 rows/min, 2 in doubt, being read back"]
-
-
-def test_progress_tells_counts_rate_and_time_left(
+def test_counts_rate_and_time_left_are_logged(
     lofty: Sandbox, prepare: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "PROGRESS_SECONDS", 0.0)

@@ -13,9 +13,8 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import closing, suppress
 from functools import partial
 from importlib.util import find_spec
@@ -32,9 +31,15 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.pool import QueuePool
 from support.practice import Log, Store, no_publisher, row
 
-from airflow_provider_lofty.delivery import delivery, workers
 from airflow_provider_lofty.delivery.precheck import MODES
-from airflow_provider_lofty.exceptions import LoftyAnswerLost, LoftyError, LoftyUnreachable
+from airflow_provider_lofty.delivery.workers import Came, Workers
+from airflow_provider_lofty.exceptions import (
+    LoftyAnswerLost,
+    LoftyDeliveryIncomplete,
+    LoftyError,
+    LoftyRowsFailed,
+    LoftyUnreachable,
+)
 from airflow_provider_lofty.journal.database import SqlJournal, TaskPlace
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
 from airflow_provider_lofty.journal.tables import JOURNAL, RUNS
@@ -42,12 +47,10 @@ from airflow_provider_lofty.journal.task_state import KEY, TaskStateJournal
 from airflow_provider_lofty.lofty.answers import Meaning, Verdict
 from airflow_provider_lofty.lofty.pacing import Pacer
 from airflow_provider_lofty.lofty.trace import trace_in_entry
-from airflow_provider_lofty.outcomes import OUTCOMES
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Source, SourceRow
-from airflow_provider_lofty.run.ingest import Ingest
-from airflow_provider_lofty.run.policy import Limit
-from airflow_provider_lofty.run.run import Policy, Run
+from airflow_provider_lofty.run.policy import Limit, Policy
+from airflow_provider_lofty.run.run import Run
 from airflow_provider_lofty.spool.spool import Spool
 
 pytestmark = pytest.mark.skipif(
@@ -69,6 +72,18 @@ FAULTS: dict[str | None, tuple[bool, Verdict]] = {
     "rate": (False, Verdict(Meaning.RATE_LIMITED, 429)),
     "refused": (False, Verdict(Meaning.REJECTED, 400, 20012, "INVALID_PARAMETER")),
 }
+
+
+class Kept:
+    """A report that keeps the rows' outcomes, in input order."""
+
+    path = "kept"
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] | None = None
+
+    def write(self, spool: Spool) -> None:
+        self.outcomes = [item.outcome for item in spool.books.rows()]
 
 
 class Crash(BaseException):
@@ -104,7 +119,7 @@ class World:
 
 
 class ModelLofty:
-    """What Lofty stores and shows; it stands in for the hook."""
+    """What Lofty stores and shows; it stands in for the client."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -150,18 +165,19 @@ class ModelLofty:
     def close(self) -> None: ...
 
 
-class InlinePool:
-    """Makes each request at once, in the calling thread."""
+class InlineWorkers(Workers[Came]):
+    """Makes each request at once, in the calling thread, and waits for nothing."""
 
-    def __init__(self, *_: Any, **__: Any) -> None: ...
+    def __init__(self, most: int) -> None:
+        self._results: deque[Came] = deque()
 
-    def submit(self, call: Callable[..., None], *args: Any) -> Future[None]:
-        call(*args)
-        request: Future[None] = Future()
-        request.set_result(None)
-        return request
+    def start(self, job: Callable[[], Came], cancelled: Callable[[], object] = lambda: None) -> None:
+        self._results.append(job())
 
-    def shutdown(self, **_: Any) -> None: ...
+    def result(self, seconds: float) -> Came | None:
+        return self._results.popleft() if self._results else None
+
+    def end(self) -> None: ...
 
 
 class MortalStore(Store):
@@ -304,37 +320,26 @@ class Tries(RuleBasedStateMachine):
         policy = Policy(
             Limit("a", None), Limit("b", None), Limit("c", None), 1000, self.check_existing, "verify", False
         )
+        kept = Kept()
         run = Run(
-            policy, self.lofty, journal, None, log, no_publisher(log),  # type: ignore[arg-type]
-            is_later_try=self.tries > 1, clock=self.world.clock,
+            policy, self.lofty, journal, kept, log, no_publisher(log),  # type: ignore[arg-type]
+            is_later_try=self.tries > 1, clock=self.world.clock, workers=InlineWorkers,
         )  # fmt: skip
         self.counts = {}
+        rows = (SourceRow(n, tuple(r), tuple(r.values())) for n, r in enumerate(self.given, 1))
+        mapping = RowMapping(unique_key="key" if self.keyed else None)
         try:
-            run.begin()
-            with closing(Spool(keep_cells=False)) as run.spool:
-                with run.closing_books():
-                    ingest = Ingest(
-                        RowMapping(unique_key="key" if self.keyed else None), run.spool, log, no_publisher(log)
-                    )
-                    ingest.take(
-                        Source(
-                            "rows",
-                            None,
-                            (SourceRow(n, tuple(r), tuple(r.values())) for n, r in enumerate(self.given, 1)),
-                        )
-                    )
-                    ingest.finish()
-                    run.send(threading.Event())
-                self.counts = {name: run.summary[name] for name in OUTCOMES}
-                assert run.summary["read"] == len(self.given) == sum(self.counts.values())
-                self.outcomes = [item.outcome for item in run.spool.report_rows()]
+            with suppress(LoftyRowsFailed, LoftyDeliveryIncomplete):
+                run.execute(lambda take: take(Source("rows", None, rows)), mapping, threading.Event())
+            if run.summary is not None and kept.outcomes is not None:
+                self.counts = run.summary.outcomes
+                assert run.summary.read == len(self.given) == sum(self.counts.values())
+                self.outcomes = kept.outcomes
                 self.nothing_is_said_to_be_there_that_is_not()
-                with suppress(LoftyError):
-                    run.raise_for_outcome()
         except Crash:
             pass
         except LoftyError as error:
-            assert len(self.given) < len(self.rows) or "not in the input" not in str(error)
+            assert len(self.given) < len(self.rows) or "no longer in the input" not in str(error)
             assert "damaged" not in str(error), error
         finally:
             journal.close()
@@ -383,21 +388,13 @@ class Tries(RuleBasedStateMachine):
             assert set(self.outcomes) <= (ends if self.keyed else {*ends, "duplicate"})
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "ThreadPoolExecutor", InlinePool)
-    monkeypatch.setattr(delivery, "_SLICE_SECONDS", 0.0)
-
-
 TestTries = Tries.TestCase
 TestTries.settings = settings(max_examples=300, stateful_step_count=8, suppress_health_check=list(HealthCheck))
-TestTries = pytest.mark.usefixtures("quick")(TestTries)
 
 
 CALM: dict[str, Any] = {"faults": [], "crash": None, "lag": 0.0, "reads_fail": 0, "check_existing": "never"}
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("kind", ["task", "sql", "none"])
 def test_a_part_of_the_rows_vouches_for_that_part_only(kind: str) -> None:
     tries = Tries()
@@ -413,7 +410,6 @@ def test_a_part_of_the_rows_vouches_for_that_part_only(kind: str) -> None:
         assert sum(tries.stored().values()) == 12
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("how", ["trims", "truncates", "hides"])
 def test_a_run_ends_whatever_proof_it_lacks(how: str) -> None:
     for faults in product([None, "lost", "stored"], repeat=3):
@@ -425,7 +421,6 @@ def test_a_run_ends_whatever_proof_it_lacks(how: str) -> None:
             assert sum(tries.counts.values()) == 3
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("keyed", [False, True])
 def test_a_doubt_under_another_key_is_one_doubt_whenever_the_process_dies(keyed: bool) -> None:
     for first, second in product(range(15, 24, 2), range(12)):

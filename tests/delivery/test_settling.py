@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_lofty.delivery.controls import Controls
+from airflow_provider_lofty.delivery.doubt import PATIENCE, Doubt, Page, Proof, Settled
 from airflow_provider_lofty.delivery.matching import Match, match
-from airflow_provider_lofty.delivery.settling import PATIENCE, Doubt, Page, Proof, Settled, Settling
+from airflow_provider_lofty.delivery.settling import Settling
 from airflow_provider_lofty.journal.journal import Intent
 from airflow_provider_lofty.lofty.trace import Trace, trace_in_entry
 
@@ -37,7 +39,8 @@ class Desk:
     def __init__(self, *, is_proving: bool = True, **older: Trace) -> None:
         self.now = 0.0
         self.is_idle = True
-        self.settling = Settling(older.get, is_proving=is_proving, clock=lambda: self.now)
+        self.controls = Controls(older.get)
+        self.settling = Settling(self.controls, is_proving=is_proving, clock=lambda: self.now)
 
     def doubt(self, wanted: Trace = SENT, *, sent: float = 0.0, since: float = 1.0) -> Doubt:
         doubt = Doubt(Intent(wanted.trace_hash, b"f", wanted), None, sent, since, SETTLE)
@@ -99,7 +102,7 @@ class TestShown:
 class TestAbsent:
     def test_before_the_settle_time_it_proves_nothing(self, desk: Desk) -> None:
         desk.doubt(since=1)
-        desk.settling.delivered(CONTROL, 5)
+        desk.controls.delivered(CONTROL, 5)
         desk.show(6, CONTROL, at=8)
         for at in (10, 30, 60.9):
             assert desk.show(5, at=at) == []
@@ -107,7 +110,7 @@ class TestAbsent:
 
     def test_with_a_control_that_is_shown_it_proves_not_stored(self, desk: Desk) -> None:
         desk.doubt()
-        desk.settling.delivered(CONTROL, 5)
+        desk.controls.delivered(CONTROL, 5)
         assert desk.wants(61) == CONTROL
         assert desk.show(6, CONTROL, at=61) == []
         assert desk.wants(63) == SENT
@@ -117,12 +120,12 @@ class TestAbsent:
     def test_the_control_may_be_on_the_very_page(self, desk: Desk) -> None:
         control = activity(2, 5)
         desk.doubt()
-        desk.settling.delivered(control, 5)
+        desk.controls.delivered(control, 5)
         assert [end.proof for end in desk.take(desk.page(5, control, at=61), (control,))] == [Proof.NOT_STORED]
 
     def test_a_control_seen_on_a_page_asked_for_later_proves_nothing(self, desk: Desk) -> None:
         desk.doubt()
-        desk.settling.delivered(CONTROL, 5)
+        desk.controls.delivered(CONTROL, 5)
         slow = desk.page(5, at=61, took=10)
         assert desk.show(6, CONTROL, at=62) == []
         assert desk.take(slow) == []
@@ -131,21 +134,21 @@ class TestAbsent:
 
     def test_nor_does_one_whose_page_came_after_this_one_was_asked_for(self, desk: Desk) -> None:
         desk.doubt()
-        desk.settling.delivered(CONTROL, 5)
+        desk.controls.delivered(CONTROL, 5)
         slow = desk.page(5, at=61, took=10)
         assert desk.show(6, CONTROL, at=60.5) == []
         assert desk.take(slow) == []
 
     @pytest.mark.parametrize("sent", [-5.0, 0.0])
     def test_what_was_delivered_before_is_no_control_for_a_long_time(self, desk: Desk, sent: float) -> None:
-        desk.settling.delivered(CONTROL, sent)
+        desk.controls.delivered(CONTROL, sent)
         desk.doubt(sent=0, since=1)
         assert desk.show(6, CONTROL, at=61) == []
         assert desk.show(5, at=63) == []
 
     def test_nor_is_an_activity_of_another_type(self, desk: Desk) -> None:
         desk.doubt()
-        desk.settling.delivered(activity(2, 6, "Search"), 5)
+        desk.controls.delivered(activity(2, 6, "Search"), 5)
         assert desk.show(6, activity(2, 6, "Search"), at=61) == []
         ((proof, reason),) = desk.show(5, at=63)
         assert proof is Proof.NONE
@@ -154,7 +157,7 @@ class TestAbsent:
     def test_a_control_serves_all_doubts_that_were_sent_before_it(self, desk: Desk) -> None:
         for lead_id in (11, 12):
             desk.doubt(activity(lead_id, lead_id), sent=lead_id - 11)
-        desk.settling.delivered(CONTROL, 5)
+        desk.controls.delivered(CONTROL, 5)
         desk.doubt(activity(13, 13), sent=6, since=7)
         desk.show(6, CONTROL, at=70)
         assert [desk.show(lead_id, at=80) for lead_id in (11, 12)] == [NOT_STORED, NOT_STORED]
@@ -164,24 +167,24 @@ class TestAbsent:
     def test_any_control_serves_a_doubt_of_an_earlier_try(self, desk: Desk) -> None:
         doubt = desk.doubt(sent=-math.inf)
         assert doubt.is_from_before
-        desk.settling.delivered(CONTROL, doubt.since)
+        desk.controls.delivered(CONTROL, doubt.since)
         desk.show(6, CONTROL, at=61)
         assert desk.show(5, at=63) == NOT_STORED
 
     def test_a_doubt_may_come_after_its_control(self, desk: Desk) -> None:
-        desk.settling.delivered(CONTROL, 30)
+        desk.controls.delivered(CONTROL, 30)
         desk.doubt(sent=0, since=30)
         desk.show(6, CONTROL, at=91)
         assert desk.show(5, at=93) == NOT_STORED
 
     def test_what_was_sent_while_its_request_was_on_its_way_is_no_control(self, desk: Desk) -> None:
-        desk.settling.delivered(CONTROL, 29)
+        desk.controls.delivered(CONTROL, 29)
         desk.doubt(sent=0, since=30)
         desk.show(6, CONTROL, at=91)
         assert desk.show(5, at=93) == []
 
     def test_a_page_that_was_asked_for_before_the_doubt_says_nothing(self, desk: Desk) -> None:
-        desk.settling.delivered(CONTROL, 5)
+        desk.controls.delivered(CONTROL, 5)
         desk.doubt(since=100)
         assert desk.show(5, SENT, at=99) == []
         assert len(desk.settling) == 1
@@ -190,7 +193,7 @@ class TestAbsent:
 class TestControlsThatFail:
     def test_one_that_is_not_shown_yet_is_waited_for(self, desk: Desk) -> None:
         desk.doubt()
-        desk.settling.delivered(CONTROL, 5)
+        desk.controls.delivered(CONTROL, 5)
         assert desk.show(6, at=61) == []
         assert desk.wants(62) is None
         assert desk.wants(62 + SETTLE / 2) == CONTROL
@@ -200,7 +203,7 @@ class TestControlsThatFail:
 
     def test_one_that_is_never_shown_proves_nothing(self, desk: Desk) -> None:
         desk.doubt(since=1)
-        desk.settling.delivered(CONTROL, 5)
+        desk.controls.delivered(CONTROL, 5)
         at = 61.0
         while at < 1 + LATE + SETTLE:
             assert desk.show(6, at=at) == []
@@ -211,7 +214,7 @@ class TestControlsThatFail:
 
     def test_one_that_is_shown_otherwise_than_it_was_sent_proves_nothing(self, desk: Desk) -> None:
         desk.doubt()
-        desk.settling.delivered(CONTROL, 5)
+        desk.controls.delivered(CONTROL, 5)
         assert desk.show(6, CONTROL_ALTERED, at=61) == []
         assert desk.wants(63) == SENT
         assert desk.show(5, at=63) == [(Proof.NONE, "Lofty does not show activities as they were sent")]
@@ -228,14 +231,14 @@ class TestControlsThatFail:
         desk.doubt()
         assert desk.wants(100) is None
         assert desk.show(5, at=101) == []
-        desk.settling.delivered(CONTROL, 110)
+        desk.controls.delivered(CONTROL, 110)
         assert desk.wants(200) == CONTROL
 
     @pytest.mark.parametrize("how", ["by the journal", "by this run"])
     def test_an_older_one_will_do_after_ten_settle_times(self, how: str) -> None:
         desk = Desk(Browse=CONTROL) if how == "by the journal" else Desk()
         if how == "by this run":
-            desk.settling.delivered(CONTROL, -5)
+            desk.controls.delivered(CONTROL, -5)
         desk.doubt(since=1)
         assert desk.wants(61) == SENT
         for at in (61, 300, LATE):
@@ -256,7 +259,7 @@ class TestControlsThatFail:
 class TestNear:
     def test_three_looks_at_one_nearly_the_same_end_it(self, desk: Desk) -> None:
         desk.doubt()
-        desk.settling.delivered(CONTROL, 5)
+        desk.controls.delivered(CONTROL, 5)
         desk.show(6, CONTROL, at=61)
         assert desk.show(5, ALTERED, at=63) == []
         assert desk.wants(65) is None
@@ -277,7 +280,7 @@ class TestNear:
 
 def test_a_page_that_is_not_whole_proves_nothing(desk: Desk) -> None:
     desk.doubt()
-    desk.settling.delivered(CONTROL, 5)
+    desk.controls.delivered(CONTROL, 5)
     desk.show(6, CONTROL, at=10)
     assert desk.show(5, at=30, is_complete=False) == []
     assert desk.show(5, at=63, is_complete=False) == [(Proof.NONE, "its lead has too many activities to look for it")]
@@ -288,7 +291,7 @@ def test_when_absence_is_not_to_be_proved_it_never_is(entries: tuple[Trace, ...]
     desk = Desk(is_proving=False)
     desk.is_idle = False
     desk.doubt()
-    desk.settling.delivered(CONTROL, 5)
+    desk.controls.delivered(CONTROL, 5)
     desk.show(6, CONTROL, at=10)
     assert desk.show(5, *entries, at=30) == []
     assert desk.wants(61) == SENT
@@ -321,8 +324,8 @@ class TestReadsThatFail:
 
     def test_a_control_whose_lead_is_refused_is_replaced_by_another(self, desk: Desk) -> None:
         desk.doubt()
-        desk.settling.delivered(CONTROL, 5)
-        desk.settling.delivered(activity(3, 7), 6)
+        desk.controls.delivered(CONTROL, 5)
+        desk.controls.delivered(activity(3, 7), 6)
         assert desk.wants(61) == CONTROL
         assert self.failed(desk, 6, 61, is_refused=True) == []
         assert desk.wants(62) == activity(3, 7)
@@ -331,7 +334,7 @@ class TestReadsThatFail:
 
     def test_where_no_control_can_be_read_it_stays_unknown_at_once(self, desk: Desk) -> None:
         desk.doubt()
-        desk.settling.delivered(CONTROL, 5)
+        desk.controls.delivered(CONTROL, 5)
         assert self.failed(desk, 6, 61, is_refused=True) == []
         assert desk.wants(62) == SENT
         assert desk.show(5, at=62) == [(Proof.NONE, "what was delivered after it cannot be read: no")]
@@ -339,16 +342,16 @@ class TestReadsThatFail:
     def test_while_rows_are_sent_another_control_is_waited_for(self, desk: Desk) -> None:
         desk.is_idle = False
         desk.doubt()
-        desk.settling.delivered(CONTROL, 5)
+        desk.controls.delivered(CONTROL, 5)
         self.failed(desk, 6, 61, is_refused=True)
         assert desk.wants(62) is None
-        desk.settling.delivered(activity(3, 7), 63)
+        desk.controls.delivered(activity(3, 7), 63)
         assert desk.wants(64) == activity(3, 7)
 
     def test_not_every_control_there_is_gets_tried(self, desk: Desk) -> None:
         desk.doubt()
         for n in range(10):
-            desk.settling.delivered(activity(20 + n, 20 + n), 5 + n)
+            desk.controls.delivered(activity(20 + n, 20 + n), 5 + n)
         for n in (0, 9, 8):
             assert desk.wants(62) == activity(20 + n, 20 + n)
             self.failed(desk, 20 + n, 62, is_refused=True)
@@ -404,7 +407,7 @@ class TestReading:
 
     def test_what_was_judged_is_judged_once(self, desk: Desk) -> None:
         doubt = desk.doubt()
-        desk.settling.delivered(CONTROL, 5)
+        desk.controls.delivered(CONTROL, 5)
         desk.show(6, CONTROL, at=61)
         page = desk.page(5, at=63)
         assert desk.settling.take(page, {doubt: Match.ABSENT}, is_idle=True) == [Settled(doubt, Proof.NOT_STORED)]

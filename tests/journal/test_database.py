@@ -570,7 +570,7 @@ class TestSharedKeys:
             journal.begin(is_later_try=False)
             journal.load(spool)
             spool.history.apply()
-            (row,) = spool.report_rows()
+            (row,) = spool.books.rows()
         expected = (
             (Outcome.ALREADY_DELIVERED, None, None) if is_same_lead else (Outcome.INVALID, "unique_key", KEY_OF_ANOTHER)
         )

@@ -99,7 +99,7 @@ class Memory:
         self.rows: dict[bytes, PastRow] = {}
 
     def read(self) -> None:
-        self.rows = {row[0]: PastRow(*row) for row in self._db.execute("SELECT * FROM known")}
+        self.rows = {row[0]: PastRow(*row) for row in self._db.execute("SELECT * FROM past_rows")}
 
     def close(self) -> None:
         self._db.close()

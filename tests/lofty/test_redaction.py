@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import date
-from typing import Any
 
 import pytest
 from hypothesis import assume, given, strategies as st
 
-from airflow_provider_lofty.lofty.redaction import redact, texts_of, unlisted
+from airflow_provider_lofty.lofty.redaction import redact, texts_of
 
 KEY = "eyJ" + "MadeUpKey0123456789" * 8
 
@@ -74,12 +72,3 @@ def test_no_part_of_six_characters_is_left(before: str, value: str, after: str) 
     cleaned = redact(f"{before} {value} {after}", [value])
     parts = {value[start : start + 6] for start in range(len(value) - 5)}
     assert not any(part in cleaned for part in parts)
-
-
-@pytest.mark.parametrize("parameters", [{"since": date(2026, 3, 1)}, [date(2026, 3, 1)]], ids=["by name", "in order"])
-def test_parameters_are_no_json_but_for_airflows_pages(parameters: Any) -> None:
-    kept = unlisted(parameters)
-    assert kept == parameters
-    with pytest.raises(TypeError):
-        json.dumps(kept)
-    assert json.dumps(kept.serialize()) == json.dumps(parameters, default=str)

@@ -12,9 +12,15 @@ from typing import Any
 import pytest
 from support.practice import Run, Store, read_report, row, run, run_operator, task_instance, write_csv
 
-from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyError, LoftyUnreachable
+from airflow_provider_lofty.exceptions import (
+    LoftyConfigurationError,
+    LoftyError,
+    LoftyRequestRejected,
+    LoftyUnreachable,
+)
 from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
+from airflow_provider_lofty.report.format import FORMAT_MARK
 from airflow_provider_lofty.sandbox import Sandbox
 
 ROWS = [row(1 + n, text=f"event {n}", created=1763290000000 + n) for n in range(20)]
@@ -90,6 +96,14 @@ class TestReadingThatFails:
         assert ended.counts == {"delivered": 20}
         assert any("the sample cannot be read" in line for line in ended.log)
 
+    def test_a_lead_of_the_sample_that_is_refused_does_not_hold_the_run_up(
+        self, lofty: Sandbox, reads_fail: Callable[..., None]
+    ) -> None:
+        run(rows=ROWS)
+        reads_fail(LoftyRequestRejected, 2)
+        assert self.again().counts == {"already_delivered": 19, "unknown": 1}
+        assert set(arrived(lofty).values()) == {1}
+
     @pytest.mark.parametrize("status", [400, 404])
     def test_without_a_journal_a_lead_that_is_refused_gets_nothing(self, lofty: Sandbox, status: int) -> None:
         run(rows=ROWS, durable=False)
@@ -148,7 +162,7 @@ class TestLostJournals:
         run(store=store, rows=ROWS)
         moved = [*ROWS[:5], *({**each, "created": each["created"] + 10_000} for each in ROWS[5:])]
         ended = run(task_instance(**LATER), store=store, rows=moved)
-        assert "another input" in str(ended.error)
+        assert "different input" in str(ended.error)
         assert ended.counts == {"already_delivered": 5, "not_attempted": 15}
 
     def test_another_input_is_seen_also_when_it_has_fewer_rows(self, lofty: Sandbox) -> None:
@@ -159,7 +173,7 @@ class TestLostJournals:
         store.fails_after = 10**9
         moved = [{**each, "created": each["created"] + 10_000} for each in ROWS[:12]]
         ended = run(task_instance(**LATER), store=store, rows=moved)
-        assert "another input" in str(ended.error)
+        assert "different input" in str(ended.error)
 
     def test_a_key_that_is_named_later_does_not_hide_what_is_in_doubt(self, lofty: Sandbox) -> None:
         store, rows = Store(), [{**each, "key": n} for n, each in enumerate(ROWS)]
@@ -194,7 +208,8 @@ class TestLookalikes:
     def test_reports_of_two_tries_given_back_together_send_nothing_twice(self, lofty: Sandbox, tmp_path: Path) -> None:
         paths = []
         for number, outcome in enumerate(("unknown", "already_delivered"), 1):
-            told = [{**ROWS[0], "lofty_outcome": outcome}, {**ROWS[number], "lofty_outcome": "delivered"}]
+            fates = ((ROWS[0], outcome), (ROWS[number], "delivered"))
+            told = [{**each, "lofty_outcome": fate, "lofty_fingerprint": FORMAT_MARK} for each, fate in fates]
             paths.append(write_csv(tmp_path / f"try_{number}.csv", told))
         run(rows=ROWS[:3])
         ended = run(task_instance(run_id="back"), path=paths)

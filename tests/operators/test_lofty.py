@@ -753,6 +753,7 @@ class TestTelling:
         assert set(ended.returned or ()) == {
             "read", "delivered", "already_delivered", "duplicate", "invalid", "rejected", "unknown", "not_attempted",
             "would_send", "carried_over", "seconds", "requests", "throttled", "read_backs", "errors", "report_path",
+            "format",
         }  # fmt: skip
         assert "return_value" not in ended.xcom
 
@@ -838,7 +839,7 @@ class TestTelling:
         ended = run(ti, rows=[row(1)])
         assert ended.returned is not None
         assert ended.counts == {"delivered": 1}
-        assert len([line for line in ended.log if "cannot be told" in line]) == 1
+        assert len([line for line in ended.log if "cannot be shown" in line]) == 1
 
     def test_it_is_small_whatever_the_rows_and_paths(self, lofty: Sandbox, tmp_path: Path) -> None:
         long = tmp_path / ("🏡" * 60)

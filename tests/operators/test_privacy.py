@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from support.practice import row, run, task_instance, write_csv
 
+from airflow_provider_lofty.report.format import FORMAT_MARK
+
 KEY = "eyJ0b3BTZWNyZXRLZXk" + "Q2h1cnJv" * 16
 MARKS = {
     "text": "Marigold Quillfeather asked for a viewing at Tumbledown Cottage " * 8,
@@ -161,7 +163,8 @@ def test_no_value_of_an_invalid_row_is_told(
     if kind == "csv":
         source = {"path": write_csv(tmp_path / "a.csv", [bad])}
     elif kind == "report":
-        source = {"path": write_csv(tmp_path / "a.csv", [{**bad, "lofty_outcome": "Marigold"}])}
+        fate = {"lofty_outcome": "Marigold", "lofty_fingerprint": FORMAT_MARK}
+        source = {"path": write_csv(tmp_path / "a.csv", [{**bad, **fate}])}
     text = told(**source)
     assert "1 invalid" in text
     assert private_in(text) == []

@@ -121,7 +121,7 @@ def test_another_input_in_the_place_of_the_first_is_refused(lofty: Sandbox) -> N
     moved = [{**each, "created": each["created"] + 1} for each in ROWS[:20]]
     ended = again(store, rows=moved)
     assert isinstance(ended.error, LoftyConfigurationError)
-    assert "another input" in str(ended.error)
+    assert "different input" in str(ended.error)
     assert ended.counts == {"not_attempted": 20}
     assert len(lofty.requests) == before
     assert again(store, 3, rows=ROWS[:20]).counts == {"already_delivered": 20}

@@ -23,7 +23,10 @@ pytestmark = pytest.mark.skipif(
 
 ROWS = [row(1 + n % 4, text=f"event {n}", created=1763290000000 + n) for n in range(10)]
 FAULTS = [None, None, "drop_after_storing", None, "refused", None, "drop_before_storing"]
-FILES = {"delivery.py", "ledger.py", "progress.py", "readback.py", "settling.py", "spool.py", "trouble.py"}
+FILES = {
+    "backlog.py", "breaker.py", "controls.py", "delivery.py", "precheck.py", "progress.py", "reconcile.py", "recorder.py",
+    "settling.py", "spool.py", "verdicts.py", "workers.py",
+}  # fmt: skip
 STRIKES = 40
 
 

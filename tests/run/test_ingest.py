@@ -9,11 +9,13 @@ import pytest
 from support.practice import Log, no_publisher, row
 
 from airflow_provider_lofty.outcomes import OUTCOMES
+from airflow_provider_lofty.report.format import FORMAT_MARK
 from airflow_provider_lofty.rows.columns import MappingError
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.run.ingest import Ingest
-from airflow_provider_lofty.spool.spool import ReportRow, Spool
+from airflow_provider_lofty.spool.books import ReportRow
+from airflow_provider_lofty.spool.spool import Spool
 
 
 class Taken:
@@ -33,7 +35,7 @@ class Taken:
 
     @property
     def rows(self) -> list[ReportRow]:
-        return list(self.spool.report_rows())
+        return list(self.spool.books.rows())
 
     @property
     def outcomes(self) -> list[str | None]:
@@ -163,7 +165,7 @@ def test_a_missing_part_of_the_unique_key_is_invalid(take: Take) -> None:
 
 def report_row(outcome: Any, lead_id: Any = 1, **values: Any) -> dict[str, Any]:
     """Give a row as a report holds it."""
-    return {**row(lead_id), "lofty_outcome": outcome, "lofty_fingerprint": None, **values}
+    return {**row(lead_id), "lofty_outcome": outcome, "lofty_fingerprint": FORMAT_MARK, **values}
 
 
 @pytest.mark.parametrize(
@@ -204,7 +206,9 @@ def test_a_delivered_row_is_not_sent_again_even_if_it_would_be_invalid_now(take:
 def test_a_delivered_row_whose_content_has_changed_says_so(take: Take) -> None:
     first = take(objects(row(1)))
     fingerprint = first.rows[0].fingerprint
-    same, changed = (take(table(report_row("delivered", lofty_fingerprint=f))) for f in (fingerprint, "0" * 32))
+    same, changed = (
+        take(table(report_row("delivered", lofty_fingerprint=f"{FORMAT_MARK}{f}"))) for f in (fingerprint, "0" * 32)
+    )
     assert same.rows[0].error is None
     assert "content has changed" in str(changed.rows[0].error)
 
@@ -257,13 +261,13 @@ def test_objects_with_and_without_an_outcome_may_be_mixed(take: Take) -> None:
 
 @pytest.mark.parametrize("outcome", [["delivered"], {"a": 1}, 7, True])
 def test_an_outcome_that_is_no_text_is_invalid_and_sent_to_nobody(take: Take, outcome: object) -> None:
-    taken = take(objects({**row(1), "lofty_outcome": outcome}))
+    taken = take(objects(report_row(outcome)))
     assert [(item.outcome, item.error_field) for item in taken.rows] == [("invalid", "lofty_outcome")]
     assert taken.waiting == []
 
 
 def test_a_report_that_comes_back_in_capitals_is_still_one(take: Take) -> None:
-    given = {name.upper(): value for name, value in {**row(1), "lofty_outcome": "delivered"}.items()}
+    given = {name.upper(): value for name, value in report_row("delivered").items()}
     taken = take(table(given, name="table REPORTS"))
     assert taken.outcomes == ["already_delivered"]
     assert taken.waiting == []

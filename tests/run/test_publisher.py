@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from support.practice import Log
 
-from airflow_provider_lofty.run.publisher import SHOW_SECONDS, XCOM_KEY, StatusPublisher
+from airflow_provider_lofty.report.status import XCOM_KEY, Status
+from airflow_provider_lofty.run.publisher import SHOW_SECONDS, StatusPublisher
 
 
 class Airflow:
@@ -41,12 +42,12 @@ def log() -> Log:
 
 @pytest.fixture
 def publisher(airflow: Airflow, log: Log) -> StatusPublisher:
-    return StatusPublisher(airflow.push, log, {"try_number": 2}, clock=airflow.clock)
+    return StatusPublisher(airflow.push, log, Status(try_number=2), clock=airflow.clock)
 
 
 def test_facts_are_laid_over_the_earlier_ones(publisher: StatusPublisher, airflow: Airflow) -> None:
-    publisher.publish(phase="reading", read=1)
-    publisher.publish(read=2)
+    publisher.publish(Status(phase="reading", read=1))
+    publisher.publish(Status(read=2))
     (_, first), (key, second) = airflow.pushed
     assert key == XCOM_KEY
     assert (first["try_number"], first["phase"], first["read"]) == (2, "reading", 1)
@@ -56,7 +57,7 @@ def test_facts_are_laid_over_the_earlier_ones(publisher: StatusPublisher, airflo
 
 def test_it_is_due_every_two_seconds(publisher: StatusPublisher, airflow: Airflow) -> None:
     assert publisher.is_due
-    publisher.publish()
+    publisher.publish(Status())
     airflow.now += SHOW_SECONDS - 0.1
     assert not publisher.is_due
     airflow.now += 0.2
@@ -65,7 +66,7 @@ def test_it_is_due_every_two_seconds(publisher: StatusPublisher, airflow: Airflo
 
 def test_a_slow_airflow_is_told_less_often(publisher: StatusPublisher, airflow: Airflow) -> None:
     airflow.takes_seconds = 1.0
-    publisher.publish()
+    publisher.publish(Status())
     airflow.now += 49
     assert not publisher.is_due
     airflow.now += 2
@@ -75,14 +76,14 @@ def test_a_slow_airflow_is_told_less_often(publisher: StatusPublisher, airflow: 
 def test_a_failure_stops_nothing_and_is_told_once(publisher: StatusPublisher, airflow: Airflow, log: Log) -> None:
     airflow.fails = RuntimeError
     for _ in range(3):
-        publisher.publish(phase="sending")
-    assert log.lines == ["the task's page cannot be told how far the run is (RuntimeError)"]
+        publisher.publish(Status(phase="sending"))
+    assert log.lines == ["the task's page cannot be shown how far the run is (RuntimeError)"]
     airflow.now += 59
     assert not publisher.is_due
     airflow.now += 2
     airflow.fails = None
     assert publisher.is_due
-    publisher.publish(read=7)
+    publisher.publish(Status(read=7))
     assert airflow.pushed[-1][1]["phase"] == "sending"
 
 
@@ -92,11 +93,11 @@ def test_a_time_out_is_no_failure_of_the_board(publisher: StatusPublisher, airfl
 
     airflow.fails = TaskTimeout
     with pytest.raises(TaskTimeout):
-        publisher.publish()
+        publisher.publish(Status())
 
 
 def test_where_nothing_is_live_nothing_is_due(airflow: Airflow, log: Log) -> None:
-    publisher = StatusPublisher(airflow.push, log, {}, is_live=False, clock=airflow.clock)
+    publisher = StatusPublisher(airflow.push, log, Status(), is_live=False, clock=airflow.clock)
     airflow.now += 3600
     assert not publisher.is_due
 
@@ -106,7 +107,7 @@ def test_a_task_whose_watcher_is_gone_is_told(
     airflow: Airflow, log: Log, error: type[Exception], is_lost: bool
 ) -> None:
     lost: list[bool] = []
-    publisher = StatusPublisher(airflow.push, log, {}, on_lost=lambda: lost.append(True), clock=airflow.clock)
+    publisher = StatusPublisher(airflow.push, log, Status(), on_lost=lambda: lost.append(True), clock=airflow.clock)
     airflow.fails = error
-    publisher.publish()
+    publisher.publish(Status())
     assert bool(lost) is is_lost

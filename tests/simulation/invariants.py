@@ -110,29 +110,28 @@ class Judge:
     def _unsaid(self, one: Try) -> Iterator[str]:
         """What is called not stored is not."""
         originals = {said["picture"] for said in one.outcomes if said["lofty_outcome"] != "duplicate"}
-        unknown = Counter(
-            _look(self._rows[_mark(said["picture"])]) for said in one.outcomes if said["lofty_outcome"] == "unknown"
-        )
+        refused: dict[Look, set[str]] = defaultdict(set)
         for said in one.outcomes:
             row, outcome = self._rows[_mark(said["picture"])], said["lofty_outcome"]
-            look = _look(row)
             if outcome == "duplicate" and said["picture"] not in originals:
                 yield f"lost: {one.name} calls {row.key} a duplicate of a row that is not there"
-            if look in self._open or len(self._users[look]) > 1:  # somebody else may have sent it later
-                continue
-            explained = len(self._claimed[look]) + unknown[look]  # a twin in doubt may be what is there
-            if outcome in ("rejected", "not_attempted") and self._stored[look] > explained:
-                yield f"unsaid: {one.name} calls {row.key} {outcome}, and Lofty has it"
-            if outcome == "invalid" and row.mark in self._marks and not self._claimed[look]:
+            if outcome in ("rejected", "not_attempted"):
+                refused[_look(row)].add(_identity(row, one.task.task))
+            if outcome == "invalid" and row.mark in self._marks and not self._claimed[_look(row)]:
                 yield f"unsaid: {one.name} calls {row.key} invalid, and Lofty has it"
+        for look, keys in refused.items():
+            is_of_others = look in self._open or len(self._users[look]) > 1  # who may have sent it later
+            if self._stored[look] > len(self._keys[look] - keys) and not is_of_others:
+                yield f"unsaid: {one.name} calls {_names(keys)} not stored, and Lofty has {self._stored[look]} of these"
 
     def _green(self, one: Try) -> Iterator[str]:
+        changed = {_mark(said["picture"]) for said in one.outcomes if said["lofty_error"] == CONTENT_HAS_CHANGED}
         keys: dict[Look, set[str]] = defaultdict(set)
         for row in one.rows:
-            keys[_look(row)].add(_identity(row, one.task.task))
-        changed = {_mark(said["picture"]) for said in one.outcomes if said["lofty_error"] == CONTENT_HAS_CHANGED}
+            if row.mark not in changed:
+                keys[_look(row)].add(_identity(row, one.task.task))
         for look, names in keys.items():
-            if len(names - changed) > self._stored[look] and look not in self._open:
+            if len(names) > self._stored[look] and look not in self._open:
                 yield f"lost: {one.name} is green, and of {_names(names)} Lofty has {self._stored[look]}"
 
     def _of_the_journal(self) -> Iterator[str]:

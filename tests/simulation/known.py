@@ -17,6 +17,7 @@ KNOWN: dict[str, str] = {
     "slow lead": "a control of another lead is believed for a lead whose page lags longer",
     "late store": "what is stored later than a settle time after its request ended is sent again",
     "created as text": "an entry that cannot be read is left out, and the page still counts as complete",
+    "type altered at one lead": "an activity whose type is shown otherwise is not nearly the same, and goes again",
     "altered without journal": "a later try without a journal does not know its rows in what Lofty shows altered",
     "blind and lagging": "a later try without a journal believes a page that lags longer than a settle time",
     "suspended machine": "an intent stays authorised while the machine sleeps, because its clock does",

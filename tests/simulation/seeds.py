@@ -62,7 +62,7 @@ def _task(
     wiped_after = rng.choice((1, 2)) if journal == "state" and _happens(rng, 0.15) else 0
     strikes = _strikes(rng, may_wake=journal != "none" and not wiped_after)
     is_beside_itself = any(strike is not None and strike.given_up < strike.seconds for strike in strikes)
-    has_twins = _happens(rng, 0.3, "twins across runs" if is_shared or is_beside_itself else "")
+    has_twins = _happens(rng, 0.5, "twins across runs" if is_shared or is_beside_itself else "")
     own = _rows(rng, name, 100 if _happens(rng, 0.5) else lead_id, keyed, has_twins=has_twins)
     rows = (*own[: len(own) // 2], *(row for row in common if rng.random() < 0.7), *own[len(own) // 2 :])
     return Task(
@@ -92,7 +92,7 @@ def _rows(rng: Random, name: str, lead_id: int, is_keyed: bool, *, has_twins: bo
             "https://homes.example.com/7" if has_alike else f"https://homes.example.com/{name}/{n}",
             _DAY * (n + 1) + rng.randrange(3600) if not has_alike else _DAY + n * 0.7,
         )  # fmt: skip
-        if is_keyed and has_twins and rows and rng.random() < 0.4:
+        if is_keyed and has_twins and rows and rng.random() < 0.6:
             one = replace(rng.choice(rows), key=one.key)
         rows.append(one)
     if _happens(rng, 0.25):
@@ -115,15 +115,16 @@ def _strikes(rng: Random, *, may_wake: bool) -> tuple[Strike | None, ...]:
 
 
 def _strike(rng: Random, *, may_wake: bool) -> Strike | None:
-    step = int(2 ** rng.uniform(0, 9.5))
+    noted = rng.choice(("", "", "commits", "connects", "POST leaves"))
+    step = rng.randint(1, 12) if noted else int(2 ** rng.uniform(0, 9.5))
     kind = rng.choices(("kill", "term", "timeout", "freeze", "suspend", ""), (45, 10, 10, 25, 5, 5))[0]
     if kind == "suspend" and "suspended machine" in KNOWN:
         kind = "kill"
     if kind == "freeze":
         seconds = rng.choice((0.5, 5.0, 20.0, 100.0))
         given_up = seconds * rng.uniform(0.05, 1.5)
-        return Strike(kind, step, seconds, given_up if may_wake else 1e9)
-    return Strike(kind, step, rng.choice((5.0, 60.0))) if kind else None
+        return Strike(kind, step, seconds, given_up if may_wake else 1e9, noted)
+    return Strike(kind, step, rng.choice((5.0, 60.0)), noted=noted) if kind else None
 
 
 def _after(rng: Random, rows: tuple[Row, ...]) -> tuple[str, ...]:
@@ -165,7 +166,7 @@ def _lofty(rng: Random, tasks: tuple[Task, ...]) -> LoftySettings:
 def _delays(rng: Random, leads: list[int], *, may_be_blind: bool) -> dict[str, Any]:
     """When an activity is stored and shown: within a settle time, each in its own, or all after the same long time."""
     room = SETTLE_SECONDS * _SAFE_SHARE
-    kind = rng.choices(("none", "each", "constant"), (40, 40, 20))[0]
+    kind = rng.choices(("none", "each", "constant"), (30, 40, 30))[0]
     if kind == "each":
         lag = rng.uniform(0, room)
         late = rng.uniform(0, 3 * SETTLE_SECONDS if _happens(rng, 0.2, "late store") else room - lag)
@@ -181,7 +182,10 @@ def _alterations(rng: Random, leads: list[int], *, may_be_blind: bool) -> tuple[
     how = rng.choice(ALTERATIONS)
     kinds = {"created as text"} if how == "created as text" else set()
     kinds |= {"altered without journal"} if may_be_blind else set()
-    return tuple((lead, how) for lead in leads) if _happens(rng, 0.08) and not kinds & set(KNOWN) else ()
+    if not _happens(rng, 0.1) or kinds & set(KNOWN):
+        return ()
+    is_everywhere = _happens(rng, 0.5) or (how == "type in lower case" and "type altered at one lead" in KNOWN)
+    return tuple((lead, how) for lead in leads if is_everywhere or rng.random() < 0.5)
 
 
 def _outages(rng: Random) -> tuple[tuple[float, float], ...]:

@@ -4,53 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from simulation.invariants import STORED, violations
+from simulation.directed import FILLER, LOST, NORMAL, SWALLOWED, row, task, twin, unsettled, world
+from simulation.invariants import violations
 from simulation.known import KNOWN
-from simulation.lofty import ALTERATIONS, CONTRADICTIONS, Fate, LoftySettings, contradiction, error
+from simulation.lofty import ALTERATIONS, CONTRADICTIONS, LoftySettings, contradiction, error
 from simulation.processes import EPOCH
 from simulation.stores import StoreFaults
-from simulation.worlds import Ending, Row, Strike, Task, World, play
-
-LOST = Fate("lost", answer=None)
-SWALLOWED = Fate("swallowed", stores=False, answer=None)
-NORMAL = Fate()
-
-
-def row(n: int, lead_id: int, **values: Any) -> Row:
-    return Row(
-        f"k{n}",
-        lead_id,
-        **{"text": f"home {n}", "link": f"https://homes.example.com/{n}", "created": 86_400.0 * (n + 1), **values},
-    )
-
-
-def task(*rows: Row, **values: Any) -> Task:
-    return Task("t", rows, **{"check_existing": "never", **values})
-
-
-def world(*tasks: Task, script: tuple[Fate, ...] = (), lofty: LoftySettings | None = None, **values: Any) -> World:
-    return World(0, tasks, lofty or LoftySettings(), script=script, **{"max_in_flight": 1, **values})
-
-
-def unsettled(ending: Ending) -> list[str]:
-    """Rows that could have been settled, and were not."""
-    return [
-        f"{life.task.name}: {said['key']} stays {said['lofty_outcome']}"
-        for life in ending.lives for said in (life.last_word.outcomes if life.last_word else ())
-        if said["lofty_outcome"] not in STORED
-    ]  # fmt: skip
+from simulation.worlds import Ending, Strike, World, play
 
 
 def tried_again(ending: Ending) -> list[str]:
     return [one.name for one in ending.tries[1:]]
 
 
-FILLER = (row(6, 106), row(7, 107), row(8, 108))  # controls, and what keeps a run going
-CONTENT_OF_0 = {"text": "home 0", "link": "https://homes.example.com/0", "created": 86_400.0}
 BLIND = {"journal": "none", "strikes": (Strike("kill", 2, noted="POST leaves"),)}
 
 
@@ -70,7 +39,7 @@ def worlds() -> Iterator[tuple[str, World, Callable[[Ending], list[str]]]]:
         violations,
     )
     yield "page shift", world(
-        task(row(0, 100, **CONTENT_OF_0), row(1, 100, **CONTENT_OF_0), is_keyed=True), script=(NORMAL, SWALLOWED),
+        task(row(0, 100), twin(1, row(0, 100)), is_keyed=True), script=(NORMAL, SWALLOWED),
         lofty=LoftySettings(newer=((100, 99),), shifts=1),
     ), violations  # fmt: skip
     yield "phantom near", world(
@@ -78,8 +47,8 @@ def worlds() -> Iterator[tuple[str, World, Callable[[Ending], list[str]]]]:
         lofty=LoftySettings(newer=((100, 95),), shifts=20),
     ), unsettled  # fmt: skip
     yield "twins across runs", world(
-        task(row(0, 100, **CONTENT_OF_0), *FILLER, journal="sql", is_keyed=True),
-        replace(task(row(1, 100, **CONTENT_OF_0), journal="sql", is_keyed=True), name="u", starts=17.0),
+        task(row(0, 100), *FILLER, journal="sql", is_keyed=True),
+        replace(task(twin(1, row(0, 100)), journal="sql", is_keyed=True), name="u", starts=17.0),
         script=(LOST,), lofty=LoftySettings(constant_lag=18.0),
     ), violations  # fmt: skip
     yield (
@@ -91,6 +60,11 @@ def worlds() -> Iterator[tuple[str, World, Callable[[Ending], list[str]]]]:
     yield (
         "created as text",
         world(task(row(0, 100), *FILLER), script=(LOST,), lofty=LoftySettings(alters=((100, "created as text"),))),
+        violations,
+    )
+    yield (
+        "type altered at one lead",
+        world(task(row(0, 100), *FILLER), script=(LOST,), lofty=LoftySettings(alters=((100, "type in lower case"),))),
         violations,
     )
     for how in ALTERATIONS:

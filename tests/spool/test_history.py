@@ -17,6 +17,7 @@ from airflow_provider_lofty.spool.history import (
     KEY_OF_ANOTHER,
     PastRow,
 )
+from airflow_provider_lofty.spool.schema import RowState
 from airflow_provider_lofty.spool.spool import Result, Spool, SpoolRow
 
 REMARK = CONTENT_HAS_CHANGED
@@ -43,7 +44,7 @@ def known(n: int, state: str = "delivered", **others: Any) -> PastRow:
 
 
 def outcomes(spool: Spool) -> list[tuple[Any, ...]]:
-    return [(row.outcome, row.http_status, row.error_code, row.error, row.attempts) for row in spool.report_rows()]
+    return [(row.outcome, row.http_status, row.error_code, row.error, row.attempts) for row in spool.books.rows()]
 
 
 class TestApplying:
@@ -93,18 +94,18 @@ class TestApplying:
         assert outcomes(spool) == [(Outcome.INVALID, None, None, "bad", 0)]
 
     def test_a_row_in_doubt_that_was_delivered_is_in_doubt_no_more(self, spool: Spool) -> None:
-        fill(spool, 1, doubt=True)
+        fill(spool, 1, state=RowState.IN_DOUBT.value)
         spool.history.add([known(1)])
         spool.history.apply()
         assert spool.doubtful() == []
-        spool.close_books(Outcome.UNKNOWN)
-        assert spool.counts()[Outcome.ALREADY_DELIVERED] == 1
+        spool.books.close(Outcome.UNKNOWN)
+        assert spool.books.counts()[Outcome.ALREADY_DELIVERED] == 1
 
     def test_every_repeat_of_a_row_gets_the_same(self, spool: Spool) -> None:
         fill(spool, 1, 1, 2)
         spool.history.add([known(1)])
         spool.history.apply()
-        assert spool.counts()[Outcome.ALREADY_DELIVERED] == 2
+        assert spool.books.counts()[Outcome.ALREADY_DELIVERED] == 2
 
 
 class TestForeignKeys:
@@ -114,16 +115,16 @@ class TestForeignKeys:
         fill(spool, 1, 2)
         spool.history.add([known(1, foreign_lead=9), known(2, foreign_lead=2)])
         spool.history.apply()
-        spool.close_books(Outcome.UNKNOWN)
-        found = [(row.outcome, row.error_field, row.error) for row in spool.report_rows()]
+        spool.books.close(Outcome.UNKNOWN)
+        found = [(row.outcome, row.error_field, row.error) for row in spool.books.rows()]
         assert found == [(Outcome.INVALID, "unique_key", KEY_OF_ANOTHER), (Outcome.ALREADY_DELIVERED, None, None)]
 
     def test_a_row_in_doubt_for_another_lead_is_invalid_too(self, spool: Spool) -> None:
-        fill(spool, 1, doubt=True)
+        fill(spool, 1, state=RowState.IN_DOUBT.value)
         spool.history.add([known(1, foreign_lead=9)])
         spool.history.apply()
         assert spool.doubtful() == []
-        assert (spool.counts()[Outcome.INVALID], spool.count_failed()) == (1, 1)
+        assert (spool.books.counts()[Outcome.INVALID], spool.books.count_failed()) == (1, 1)
 
     def test_a_row_with_an_outcome_keeps_it(self, spool: Spool) -> None:
         fill(spool, 1, outcome=Outcome.ALREADY_DELIVERED)
@@ -152,7 +153,7 @@ class TestCounting:
         assert len(asked) == 2
         for statement in asked:
             plan = spool.history._db.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
-            assert "known_held" in plan[0][3]
+            assert "past_rows_claimed" in plan[0][3]
 
     def test_delivered_rows_that_the_input_has_no_more_are_gone(self, spool: Spool) -> None:
         fill(spool, 1, 2)

@@ -7,12 +7,12 @@ from hashlib import blake2b
 import pytest
 from hypothesis import given, strategies as st
 
-from airflow_provider_lofty.spool.sample import IDENTITY_BYTES, SAMPLE_ROWS, InputSample
+from airflow_provider_lofty.spool.sample import ROW_KEY_BYTES, SAMPLE_ROWS, InputSample
 
 
 def sketched(rows: range | set[int], salt: str = "") -> InputSample:
     """Sum up an input whose rows have these numbers."""
-    row_keys = sorted(blake2b(f"{salt}{n}".encode(), digest_size=12).digest()[:IDENTITY_BYTES] for n in rows)
+    row_keys = sorted(blake2b(f"{salt}{n}".encode(), digest_size=12).digest()[:ROW_KEY_BYTES] for n in rows)
     return InputSample(len(rows), b"".join(row_keys[:SAMPLE_ROWS]))
 
 

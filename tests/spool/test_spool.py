@@ -23,7 +23,8 @@ from hypothesis import given, strategies as st
 from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES, Outcome
 from airflow_provider_lofty.rows.builder import InvalidRow
 from airflow_provider_lofty.rows.mapping import RowMapping
-from airflow_provider_lofty.spool.sample import IDENTITY_BYTES, SAMPLE_ROWS, InputSample
+from airflow_provider_lofty.spool.sample import ROW_KEY_BYTES, SAMPLE_ROWS, InputSample
+from airflow_provider_lofty.spool.schema import RowState
 from airflow_provider_lofty.spool.spool import Result, Spool, SpoolRow
 
 
@@ -49,7 +50,7 @@ def fill(spool: Spool, *rows: SpoolRow) -> Spool:
 
 
 def outcomes(spool: Spool) -> list[tuple[str, str | None]]:
-    return [(found.outcome, found.error) for found in spool.report_rows()]
+    return [(found.outcome, found.error) for found in spool.books.rows()]
 
 
 class TestFile:
@@ -116,7 +117,7 @@ class TestReading:
 class TestDuplicates:
     def test_the_same_content_again_is_a_duplicate_that_names_the_first_row(self, spool: Spool) -> None:
         fill(spool, row(1, b"same"), row(2), row(3, b"same"), row(4, b"same")).find_duplicates("identity")
-        spool.close_books(Outcome.DELIVERED)
+        spool.books.close(Outcome.DELIVERED)
         assert outcomes(spool) == [
             (Outcome.DELIVERED, None),
             (Outcome.DELIVERED, None),
@@ -126,7 +127,7 @@ class TestDuplicates:
 
     def test_other_content_with_the_same_identity_is_invalid(self, spool: Spool) -> None:
         fill(spool, row(1, b"same", b"one"), row(2, b"same", b"two")).find_duplicates("event")
-        assert [(found.outcome, found.error_field, found.error) for found in spool.failed_rows(9)] == [
+        assert [(found.outcome, found.error_field, found.error) for found in spool.books.failed_rows(9)] == [
             (Outcome.INVALID, "event", "event is the same as of row 1, but the content is another")
         ]
         assert spool.count_pending() == 1
@@ -134,7 +135,7 @@ class TestDuplicates:
     def test_it_is_found_across_files_and_names_the_file(self, spool: Spool) -> None:
         spool.add_source("more.csv")
         fill(spool, row(1, b"same"), row(1, b"same", source=1)).find_duplicates("identity")
-        spool.close_books(Outcome.DELIVERED)
+        spool.books.close(Outcome.DELIVERED)
         assert outcomes(spool)[1] == (Outcome.DUPLICATE, "same as row 1 of leads.csv")
 
     def test_a_row_whose_outcome_is_known_stands_before_those_that_wait(self, spool: Spool) -> None:
@@ -143,8 +144,10 @@ class TestDuplicates:
         assert outcomes(spool)[0] == (Outcome.DUPLICATE, "same as row 2")
 
     def test_a_row_in_doubt_stands_before_those_that_wait(self, spool: Spool) -> None:
-        fill(spool, row(1, b"same"), row(2, b"same", doubt=True), row(3, b"same")).find_duplicates("identity")
-        spool.close_books(Outcome.UNKNOWN)
+        fill(spool, row(1, b"same"), row(2, b"same", state=RowState.IN_DOUBT.value), row(3, b"same")).find_duplicates(
+            "identity"
+        )
+        spool.books.close(Outcome.UNKNOWN)
         assert outcomes(spool) == [
             (Outcome.DUPLICATE, "same as row 2"),
             (Outcome.UNKNOWN, None),
@@ -160,11 +163,11 @@ class TestDuplicates:
     def test_a_duplicate_fails_when_the_row_it_repeats_does(self, spool: Spool, outcome: str) -> None:
         fill(spool, row(1, b"same"), row(2, b"same")).find_duplicates("identity")
         spool.record(Result(1, outcome))
-        assert spool.count_failed() == (2 if outcome in FAILED_OUTCOMES else 0)
+        assert spool.books.count_failed() == (2 if outcome in FAILED_OUTCOMES else 0)
 
     def test_many_duplicates_are_all_marked(self, spool: Spool) -> None:
         fill(spool, *(row(number, b"same") for number in range(1, 1502))).find_duplicates("identity")
-        assert (spool.counts()[Outcome.DUPLICATE], spool.count_pending()) == (1500, 1)
+        assert (spool.books.counts()[Outcome.DUPLICATE], spool.count_pending()) == (1500, 1)
 
 
 class TestOutcomes:
@@ -172,15 +175,15 @@ class TestOutcomes:
         fill(spool, *(row(number) for number in range(1, len(OUTCOMES) + 3)))
         for number, outcome in enumerate(OUTCOMES, start=1):
             spool.record(Result(number, outcome))
-        assert spool.counts() == dict.fromkeys(OUTCOMES, 1)
-        spool.close_books(Outcome.NOT_ATTEMPTED, "the run stopped first")
-        assert spool.counts()[Outcome.NOT_ATTEMPTED] == 3
-        assert sum(spool.counts().values()) == spool.read
+        assert spool.books.counts() == dict.fromkeys(OUTCOMES, 1)
+        spool.books.close(Outcome.NOT_ATTEMPTED, "the run stopped first")
+        assert spool.books.counts()[Outcome.NOT_ATTEMPTED] == 3
+        assert sum(spool.books.counts().values()) == spool.read
 
     def test_what_came_of_a_row_is_kept(self, spool: Spool) -> None:
         fill(spool, row(1))
         spool.record(Result(1, Outcome.REJECTED, 400, 20012, "Lofty refused it", 2, "2024-05-01T10:00:00Z"))
-        (found,) = spool.report_rows()
+        (found,) = spool.books.rows()
         kept = (found.outcome, found.http_status, found.error_code, found.error, found.attempts, found.sent_at)
         assert kept == (Outcome.REJECTED, 400, 20012, "Lofty refused it", 2, "2024-05-01T10:00:00Z")
         assert (found.lead_id, found.fingerprint) == (1, b"i1".hex())
@@ -202,8 +205,8 @@ class TestOutcomes:
         for number in (2, 4, 5):
             spool.record(Result(number, Outcome.REJECTED, 400, 20012, f"Lofty refused lead {number}"))
         spool.record(Result(1, Outcome.UNKNOWN, 500, None, "no answer"))
-        spool.close_books(Outcome.NOT_ATTEMPTED, "stopped")
-        groups = spool.error_groups(2)
+        spool.books.close(Outcome.NOT_ATTEMPTED, "stopped")
+        groups = spool.books.failure_groups(2)
         assert [(group.rows, group.outcome, group.row_number, group.error) for group in groups] == [
             (3, Outcome.REJECTED, 2, "Lofty refused lead 2"),
             (2, Outcome.NOT_ATTEMPTED, 3, "stopped"),
@@ -213,9 +216,9 @@ class TestOutcomes:
         fill(spool, *(row(number) for number in range(1, 6)))
         for number, outcome in ((4, Outcome.UNKNOWN), (2, Outcome.REJECTED), (3, Outcome.DELIVERED)):
             spool.record(Result(number, outcome))
-        spool.close_books(Outcome.NOT_ATTEMPTED)
-        assert [found.row_number for found in spool.failed_rows(10)] == [2, 4]
-        assert [found.row_number for found in spool.failed_rows(1)] == [2]
+        spool.books.close(Outcome.NOT_ATTEMPTED)
+        assert [found.row_number for found in spool.books.failed_rows(10)] == [2, 4]
+        assert [found.row_number for found in spool.books.failed_rows(1)] == [2]
 
 
 class TestDoubt:
@@ -225,15 +228,15 @@ class TestDoubt:
         fill(spool, row(1), row(2)).doubt(self.SENT)
         assert [(found.n, found.attempts) for found in spool.doubtful()] == [(1, 2)]
         assert [waiting.n for waiting in spool.pending()] == [2]
-        spool.close_books(Outcome.NOT_ATTEMPTED, "the run stopped first")
+        spool.books.close(Outcome.NOT_ATTEMPTED, "the run stopped first")
         assert outcomes(spool) == [(Outcome.UNKNOWN, "no answer"), (Outcome.NOT_ATTEMPTED, "the run stopped first")]
-        assert [found.attempts for found in spool.report_rows()] == [2, 0]
+        assert [found.attempts for found in spool.books.rows()] == [2, 0]
 
     @pytest.mark.parametrize("outcome", [Outcome.DELIVERED, Outcome.REJECTED])
     def test_a_row_whose_outcome_is_known_is_never_in_doubt(self, spool: Spool, outcome: str) -> None:
         fill(spool, row(1)).record(Result(1, outcome, 200, error="as Lofty said", attempts=1))
         spool.doubt(self.SENT)
-        spool.close_books(Outcome.NOT_ATTEMPTED)
+        spool.books.close(Outcome.NOT_ATTEMPTED)
         assert outcomes(spool) == [(outcome, "as Lofty said")]
         assert spool.doubtful() == []
 
@@ -241,8 +244,8 @@ class TestDoubt:
         fill(spool, row(1)).doubt(self.SENT)
         spool.undoubt(1)
         assert (spool.doubtful(), spool.pending()) == ([], [])
-        spool.close_books(Outcome.NOT_ATTEMPTED, "the run stopped first")
-        (found,) = spool.report_rows()
+        spool.books.close(Outcome.NOT_ATTEMPTED, "the run stopped first")
+        (found,) = spool.books.rows()
         assert (found.outcome, found.error, found.http_status) == (Outcome.NOT_ATTEMPTED, "the run stopped first", None)
         assert found.attempts == 2
 
@@ -280,7 +283,7 @@ class TestSketch:
     def test_it_counts_the_rows_and_keeps_the_lowest_identities(self, spool: Spool) -> None:
         row_keys = [b"%012d" % (n * 7919 % 1009) for n in range(1000)]
         fill(spool, *(row(number, row_key) for number, row_key in enumerate(row_keys, 1)))
-        lowest = b"".join(row_key[:IDENTITY_BYTES] for row_key in sorted(row_keys)[:SAMPLE_ROWS])
+        lowest = b"".join(row_key[:ROW_KEY_BYTES] for row_key in sorted(row_keys)[:SAMPLE_ROWS])
         assert spool.input_sample() == InputSample(1000, lowest)
 
     def test_the_order_of_the_rows_and_what_came_of_them_does_not_matter(self, spool: Spool, tmp_path: Path) -> None:
@@ -331,25 +334,25 @@ ENDLESS.append(ENDLESS)
 class TestCells:
     def test_columns_are_kept_with_each_row_whatever_its_shape(self, spool: Spool) -> None:
         fill(spool, row(1), row(2, columns=("b", "a"), cells=(1, 2)), row(3))
-        spool.close_books(Outcome.DELIVERED)
-        assert [(found.columns, found.cells) for found in spool.report_rows()] == [
+        spool.books.close(Outcome.DELIVERED)
+        assert [(found.columns, found.cells) for found in spool.books.rows()] == [
             (("a",), [1]),
             (("b", "a"), [1, 2]),
             (("a",), [3]),
         ]
-        assert spool.columns() == ["a", "b"]
+        assert spool.books.columns() == ["a", "b"]
 
     def test_shapes_without_end_are_not_all_remembered(self, spool: Spool) -> None:
         fill(spool, *(row(number, columns=(f"c{number}",)) for number in range(1, 1300)))
-        spool.close_books(Outcome.DELIVERED)
+        spool.books.close(Outcome.DELIVERED)
         assert len(spool._layout_ids) <= 501
-        assert [found.columns for found in spool.report_rows()] == [(f"c{number}",) for number in range(1, 1300)]
+        assert [found.columns for found in spool.books.rows()] == [(f"c{number}",) for number in range(1, 1300)]
 
     def test_without_a_report_they_are_not_kept(self, tmp_path: Path) -> None:
         spool = Spool(keep_cells=False, folder=str(tmp_path))
         spool.add_source("x")
-        fill(spool, row(1)).close_books(Outcome.DELIVERED)
-        assert [(found.columns, found.cells) for found in spool.report_rows()] == [((), [])]
+        fill(spool, row(1)).books.close(Outcome.DELIVERED)
+        assert [(found.columns, found.cells) for found in spool.books.rows()] == [((), [])]
         spool.close()
 
     @pytest.mark.parametrize(
@@ -379,8 +382,8 @@ class TestCells:
         ],
     )
     def test_a_cell_is_kept_as_it_is(self, spool: Spool, cell: Any, kept: Any) -> None:
-        fill(spool, row(1, cells=(cell,))).close_books(Outcome.DELIVERED)
-        (found,) = spool.report_rows()
+        fill(spool, row(1, cells=(cell,))).books.close(Outcome.DELIVERED)
+        (found,) = spool.books.rows()
         assert (found.cells, type(found.cells[0])) == ([kept], type(kept))
 
     @pytest.mark.parametrize(
@@ -390,8 +393,8 @@ class TestCells:
         ids=lambda cell: type(cell).__name__,
     )  # fmt: skip
     def test_a_cell_that_json_cannot_hold_harms_nobody(self, spool: Spool, cell: Any) -> None:
-        fill(spool, row(1, columns=("a", "b"), cells=(cell, "02134"))).close_books(Outcome.INVALID)
-        (found,) = spool.report_rows()
+        fill(spool, row(1, columns=("a", "b"), cells=(cell, "02134"))).books.close(Outcome.INVALID)
+        (found,) = spool.books.rows()
         assert found.cells[1] == "02134"
         json.dumps(found.cells)
 
@@ -410,8 +413,8 @@ def test_what_a_report_keeps_leads_to_the_same_activity_again(cells: dict[str, A
     builder = RowMapping(now=datetime(2024, 6, 1, tzinfo=timezone.utc)).builder(tuple(cells), table=True)
     spool = Spool(keep_cells=True)
     spool.add_source("x")
-    fill(spool, row(1, columns=builder.columns, cells=tuple(cells.values()))).close_books(Outcome.DELIVERED)
-    (found,) = spool.report_rows()
+    fill(spool, row(1, columns=builder.columns, cells=tuple(cells.values()))).books.close(Outcome.DELIVERED)
+    (found,) = spool.books.rows()
     spool.close()
     again = json.loads(json.dumps(found.cells))
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
+from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.run.publisher import StatusPublisher
 
@@ -136,7 +137,7 @@ class Log:
 
 def no_publisher(log: Log) -> StatusPublisher:
     """Make a publisher whose status nobody reads."""
-    return StatusPublisher(lambda key, value: None, log, {})
+    return StatusPublisher(lambda key, value: None, log, Status())
 
 
 class Store:

@@ -106,7 +106,7 @@ class Memory:
         self._db.close()
 
     def read(self) -> dict[bytes, PastRow]:
-        return {row[0]: PastRow(*row) for row in self._db.execute("SELECT * FROM known")}
+        return {row[0]: PastRow(*row) for row in self._db.execute("SELECT * FROM past_rows")}
 
 
 class Learned(NamedTuple):

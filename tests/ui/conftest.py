@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
+import io
 import json
 import sys
 import warnings
@@ -13,6 +15,7 @@ from urllib.parse import quote
 
 import pytest
 
+from airflow_provider_lofty.rows.report_format import REPORT_COLUMNS
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
 if TYPE_CHECKING:
@@ -98,3 +101,33 @@ def ran(airflow_database: None, report_folder: Path) -> Ran:
         run = importlib.import_module("lofty_from_task").lofty_from_task().test()
     (report,) = report_folder.iterdir()
     return Ran("lofty_from_task", run.run_id, "send_to_lofty", report)
+
+
+@pytest.fixture
+def report_at(ran: Ran) -> Any:
+    """Put something else in the place of the task's report, and the report back in the end."""
+    kept = ran.report.read_bytes()
+
+    def put(content: bytes | None) -> Path:
+        ran.report.unlink(missing_ok=True)
+        if content is not None:
+            ran.report.write_bytes(content)
+        return ran.report
+
+    yield put
+    if ran.report.is_dir():
+        ran.report.rmdir()
+    ran.report.unlink(missing_ok=True)
+    ran.report.write_bytes(kept)
+
+
+def report_of(rows: list[dict[str, Any]], own: tuple[str, ...] = ("lead", "note")) -> bytes:
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, [*own, *REPORT_COLUMNS], restval="")
+    writer.writeheader()
+    writer.writerows({**row, **{name: row.get(name, "") for name in own}} for row in rows)
+    return stream.getvalue().encode("utf-8", "surrogatepass")
+
+
+def fate(number: int, outcome: str = "invalid", error: str = "text must be text", **more: Any) -> dict[str, Any]:
+    return {"lofty_source": "rows", "lofty_row_number": number, "lofty_outcome": outcome, "lofty_error": error, **more}

@@ -53,7 +53,7 @@ async function ask(path, parameters, signal) {
   const answer = await fetch(`${base}/${path}?${new URLSearchParams(parameters)}`, { credentials: "same-origin", signal });
   const body = await answer.json().catch(() => ({}));
   if (answer.ok) return body;
-  const why = { 401: "You are not logged in any more. Load Airflow's page again.",
+  const why = { 401: "You are no longer logged in. Reload Airflow's page.",
     403: "You may not read this Dag's XComs, of which this page is made." }[answer.status];
   throw Object.assign(new Error(why || String(body.detail || `HTTP ${answer.status}`)), { status: answer.status });
 }
@@ -209,8 +209,8 @@ function drawProgress(standing) {
 
 // A task that Airflow's server does not answer at once, or one before Airflow 3.3, tells less often.
 function age(at) {
-  const told = new Date(at);
-  return Date.now() - told > STALE_MS ? `, as it was at ${told.toLocaleTimeString()}` : "";
+  const then = new Date(at);
+  return Date.now() - then > STALE_MS ? `, as it was at ${then.toLocaleTimeString()}` : "";
 }
 
 // A cap of the connection or the task, where it is the smaller one, is all that may be used.

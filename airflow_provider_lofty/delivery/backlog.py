@@ -1,0 +1,256 @@
+"""
+Rows that wait to be sent, and which of them may go next.
+
+A row is fetched from the spool; what must come before it, a doubt about its twin or a look at its lead, holds it back.
+Then the intent to send it is committed, a second ahead, and it is ready. It leaves when its request begins, and may
+come back to any of these places. Only the main thread is here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from enum import Enum
+
+from airflow_provider_lofty.delivery.recorder import Recorder
+from airflow_provider_lofty.delivery.workers import InFlight, Work
+from airflow_provider_lofty.journal.journal import Intent, intent_of
+from airflow_provider_lofty.spool.spool import PendingRow, Result, Spool
+
+MOST_AHEAD = 800  # rows in one commit: more would be a large value for Airflow's store
+_AHEAD_SECONDS = 1.0  # so much is intended ahead, and would be in doubt after a crash
+
+
+class Hold(Enum):
+    """What keeps a row from being sent."""
+
+    DOUBT = "a row that looks the same is in doubt"
+    LEAD = "its lead has to be read first"
+
+
+class Backlog:
+    """
+    Every row of a run that waits.
+
+    :param hold_on: says what keeps a row back at this moment, if anything
+    :ivar avoid_lead: the lead of the last row that got no usable answer; the next to be tried is another lead's
+    """
+
+    def __init__(
+        self, spool: Spool, recorder: Recorder, in_flight: InFlight, hold_on: Callable[[PendingRow], Hold | None]
+    ) -> None:
+        self._spool = spool
+        self._recorder = recorder
+        self._in_flight = in_flight
+        self._hold_on = hold_on
+        self._last_read = 0
+        self._fetched: deque[PendingRow] = deque()
+        self._ready: deque[Work] = deque()
+        self._expired: dict[int, Intent] = {}  # of rows that wait again, or that have an outcome by now
+        self._claimed: dict[bytes, PendingRow] = {}  # by another run, by its key
+        self._behind_doubt: list[PendingRow] = []
+        self._behind_lead: dict[int, list[PendingRow]] = {}
+        self._missing_leads: dict[int, Result] = {}
+        self.avoid_lead: int | None = None
+
+    # What waits
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing is left to send now; rows may still be claimed by another run, or be behind a doubt."""
+        return not self._ready and not self.refill() and not self._count_behind_leads()
+
+    @property
+    def holds_rows(self) -> bool:
+        """Whether rows wait for another run, for a doubt or for a lead to be read."""
+        return bool(self._claimed or self._behind_doubt or self._behind_lead)
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether a row may be sent at once."""
+        return bool(self._ready)
+
+    @property
+    def leads_to_read(self) -> Collection[int]:
+        """Leads that rows wait for."""
+        return self._behind_lead.keys()
+
+    def first_lead(self) -> int | None:
+        """The lead of a row that may be sent next."""
+        if self._fetched:
+            return self._fetched[0].lead_id
+        return self._ready[0].row.lead_id if self._ready else None
+
+    def _count_behind_leads(self) -> int:
+        """Rows behind a doubt are not counted: some doubts are settled only when nothing is left to send."""
+        return sum(map(len, self._behind_lead.values()))
+
+    # Fetching
+
+    def put(self, rows: Iterable[PendingRow]) -> None:
+        """Take in rows that may be sent, after all that wait already."""
+        self._fetched.extend(rows)
+
+    def refill(self) -> bool:
+        """Fetch rows until there is one whose turn it may be; tell whether there is."""
+        while not self._fetched and self._count_behind_leads() < MOST_AHEAD:
+            rows = self._spool.pending(after=self._last_read)
+            if not rows:
+                break
+            self._last_read = rows[-1].n
+            self._fetched.extend(row for row in rows if not self._hold_back(row))
+        return bool(self._fetched)
+
+    def _hold_back(self, row: PendingRow) -> bool:
+        hold = self._hold_on(row)
+        if hold is Hold.DOUBT:
+            self._behind_doubt.append(row)
+        elif hold is Hold.LEAD:
+            self._behind_lead.setdefault(row.lead_id, []).append(row)
+        return hold is not None
+
+    # Intending
+
+    def intend(self, count: int, start_before: float) -> None:
+        """
+        Commit the intents to send the next rows, which are ready then.
+
+        :param count: how many rows at most
+        :param start_before: by the clock; the intents allow no first byte to leave later
+        :raises JournalError: when it is unknown whether they are durable
+        """
+        rows = self._next_rows(count)
+        if not rows:
+            return
+        intents = [intent_of(row, row.attempts) for row in rows]
+        refused = self._recorder.intend(intents)
+        for row, intent in zip(rows, intents, strict=True):
+            # The new intent has taken the place of one that had expired, in one commit: the row was never without.
+            self._expired.pop(row.n, None)
+            if row.row_key in refused:
+                self._claimed[row.row_key] = row
+            else:
+                self._ready.append(Work(row, intent, start_before))
+
+    def _next_rows(self, count: int) -> list[PendingRow]:
+        rows: list[PendingRow] = []
+        later: list[PendingRow] = []
+        going = {*self._in_flight.trace_hashes(), *(work.row.trace_hash for work in self._ready)}
+        while len(rows) < count and len(later) < MOST_AHEAD and self.refill():
+            row = self._fetched.popleft()
+            # Two that look alike at once could not be told apart when an answer is lost.
+            if row.trace_hash in going or row.lead_id == self.avoid_lead:
+                later.append(row)
+            elif row.lead_id in self._missing_leads:
+                self._recorder.record_local(self._missing_leads[row.lead_id]._replace(n=row.n))
+            elif not self._hold_back(row):
+                rows.append(row)
+                going.add(row.trace_hash)
+        self._fetched.extend(later)
+        if not rows:
+            self.avoid_lead = None
+        return rows
+
+    # Ready
+
+    def pop_ready(self) -> Work:
+        """Take the row that is sent next."""
+        return self._ready.popleft()
+
+    def retry(self, work: Work) -> None:
+        """A row was certainly not stored: it is sent next, while its intent allows it."""
+        self._ready.appendleft(work)
+
+    def take_back(self, work: Work) -> None:
+        """A row was not taken up before the run ended: nothing was sent."""
+        self._ready.append(work)
+
+    def return_expired(self, now: float) -> None:
+        """What was intended too long ago is intended anew."""
+        while self._ready and self._ready[0].start_before <= now:
+            work = self._ready.popleft()
+            self._expired[work.row.n] = work.intent
+            self._fetched.appendleft(work.row)
+
+    def withdraw(self) -> None:
+        """The run ends: what was intended and never sent is withdrawn."""
+        for intent in (*self._expired.values(), *(work.intent for work in self._ready)):
+            if not intent.attempts:  # what was sent before may be stored, so that its intent stays open
+                self._recorder.withdraw(intent)
+        self._expired.clear()
+        self._ready.clear()
+
+    # Held back
+
+    def pop_claimed(self, row_key: bytes) -> PendingRow | None:
+        """Take a row that another run had claimed, if there is one; the caller decides what becomes of it."""
+        return self._claimed.pop(row_key, None)
+
+    def release_twins(self) -> None:
+        """Doubts are over: rows that waited for them may be sent."""
+        waiting, self._behind_doubt = self._behind_doubt, []
+        for row in waiting:
+            if self._hold_on(row) is Hold.DOUBT:
+                self._behind_doubt.append(row)
+            else:
+                self._fetched.append(row)
+
+    def release_lead(self, lead_id: int, settled: Collection[int] = ()) -> None:
+        """
+        A lead was read: rows that waited for that may be sent.
+
+        :param settled: numbers of rows that have their outcome now
+        """
+        self._behind_doubt = [row for row in self._behind_doubt if row.n not in settled]
+        self._fetched.extend(row for row in self._behind_lead.pop(lead_id, ()) if row.n not in settled)
+
+    def drop_lead(self, lead_id: int) -> None:
+        """The rows that waited for a lead have their outcome."""
+        self._behind_lead.pop(lead_id, None)
+
+    def release_leads(self) -> None:
+        """Leads are not read any more: all rows that waited for that may be sent."""
+        for lead_id in list(self._behind_lead):
+            self.release_lead(lead_id)
+
+    def reject_lead(self, lead_id: int, result: Result) -> None:
+        """
+        A lead does not exist: its rows are rejected unsent.
+
+        :param result: what is written down for each of them
+        """
+        self._recorder.reject_lead(lead_id, result, list(self._in_flight.posts))
+        self._missing_leads[lead_id] = result
+        for work in [work for work in self._ready if work.row.lead_id == lead_id]:
+            self._expired[work.row.n] = work.intent  # is withdrawn in the end
+            self._ready.remove(work)
+            self._fetched.append(work.row)
+
+
+class Lookahead:
+    """
+    How many rows to intend at once: as many as are sent in about a second, by the pace allowed and the pace seen.
+
+    :param rows: to begin with
+    :param clock: monotonic seconds
+    """
+
+    def __init__(self, rows: int, clock: Callable[[], float]) -> None:
+        self._rows = rows
+        self._clock = clock
+        self._last = -math.inf
+
+    def next(self, requests_per_minute: float) -> int:
+        """
+        Count the rows of the next commit.
+
+        :param requests_per_minute: the pace allowed
+        """
+        now = self._clock()
+        if now - self._last < _AHEAD_SECONDS / 2:
+            self._rows = min(self._rows * 2, MOST_AHEAD)
+        elif now - self._last > _AHEAD_SECONDS:
+            self._rows = max(self._rows // 2, 1)
+        self._last = now
+        return min(self._rows, max(int(requests_per_minute / 60 * _AHEAD_SECONDS), 1))

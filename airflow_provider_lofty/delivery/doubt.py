@@ -1,0 +1,134 @@
+"""What there is to say of rows in doubt: the row, what was read of its lead, what that proved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from airflow_provider_lofty.journal.journal import Intent
+from airflow_provider_lofty.lofty.trace import Trace
+from airflow_provider_lofty.spool.spool import PendingRow, Result
+
+PATIENCE = 10  # so many settle times are the longest wait for any proof
+MOST_FLAWS = 3  # controls that are tried
+MOST_SENDS = 3  # the first, and two more after it proved not to be stored
+ASSUMED = "in doubt, and taken for delivered as on_unknown says"
+_PAUSE = 0.5  # of a settle time, between two looks at the same
+
+
+class Proof(Enum):
+    """What reading back proved about a doubtful row."""
+
+    STORED = "stored"
+    NOT_STORED = "not stored"
+    NONE = "nothing"
+
+
+@dataclass(frozen=True)
+class Settled:
+    """
+    The end of a doubt.
+
+    :param reason: why nothing could be proved
+    :param may_settle_later: whether another try could prove more
+    """
+
+    doubt: Doubt
+    proof: Proof
+    reason: str = ""
+    may_settle_later: bool = False
+
+
+@dataclass(eq=False)
+class Control:
+    """An activity that was delivered, and whether Lofty shows it as it was sent."""
+
+    wanted: Trace
+    sent: float
+    verified_at: float = math.inf
+    flaw: str = ""  # why it proves nothing
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether it was seen as it was sent."""
+        return self.verified_at < math.inf
+
+
+@dataclass(eq=False)
+class Doubt:
+    """
+    A row that was sent; whether Lofty stored it is unknown.
+
+    :param row: None when the input no longer has it
+    :param sent: when its request began; ``-inf`` when that was in another process
+    :param since: when its request ended, or when this process learned of it
+    :param settle_seconds: how long after ``since`` its absence begins to count
+    :param result: what is to be reported of it as long as nothing is proved
+    """
+
+    intent: Intent
+    row: PendingRow | None
+    sent: float
+    since: float
+    settle_seconds: float
+    result: Result | None = None
+    control: Control | None = None
+    flaws: int = 0  # controls that proved useless, and
+    flaw: str = ""  # why
+    was_read: bool = False
+    times_near: int = 0
+    refusals: int = 0
+    next_read: float = field(default=-math.inf)
+
+    @property
+    def is_from_before(self) -> bool:
+        """Whether an earlier try sent it."""
+        return self.sent == -math.inf
+
+    @property
+    def wanted(self) -> Trace:
+        """What to look for."""
+        return self.intent.trace
+
+    @property
+    def lead_id(self) -> int:
+        """The lead that it was sent to."""
+        return self.intent.trace.lead_id
+
+    @property
+    def settles_at(self) -> float:
+        """When its absence begins to count."""
+        return self.since + self.settle_seconds
+
+    @property
+    def expires_at(self) -> float:
+        """When to give up."""
+        return self.since + PATIENCE * self.settle_seconds
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long to wait between two looks at the same."""
+        return self.settle_seconds * _PAUSE
+
+    @property
+    def has_used_up_controls(self) -> bool:
+        """Whether so many controls proved useless that no other is tried."""
+        return self.flaws >= MOST_FLAWS
+
+
+class Page(NamedTuple):
+    """
+    What Lofty showed of a lead.
+
+    :param started: when it was asked for
+    :param ended: when it was there
+    """
+
+    lead_id: int
+    entries: Sequence[Trace]
+    is_complete: bool
+    started: float
+    ended: float

@@ -1,0 +1,78 @@
+"""What earlier tries and runs left behind: the journal is opened and read, and its doubts find their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete
+from airflow_provider_lofty.journal.journal import Intent, Journal, JournalError, JournalUnusable, Loaded, intent_of
+from airflow_provider_lofty.spool.spool import PendingRow, Spool
+
+_MOST_GONE = 0.1  # of the delivered rows; more of them gone, and others in their place, is a different input
+
+Doubts = list[tuple[Intent, PendingRow | None]]
+
+
+@contextmanager
+def journal_errors() -> Iterator[None]:
+    """
+    Say what a journal that fails before the first row means.
+
+    :raises LoftyConfigurationError: when it is damaged, or of another version
+    :raises LoftyDeliveryIncomplete: when it cannot be reached
+    """
+    try:
+        yield
+    except JournalUnusable as error:
+        raise LoftyConfigurationError(f"the journal cannot be used: {error}. Nothing was sent") from None
+    except JournalError as error:
+        raise LoftyDeliveryIncomplete(
+            f"the journal cannot be used: {error}. Nothing was sent; a retry is safe"
+        ) from None
+
+
+def load_history(journal: Journal, spool: Spool) -> Loaded:
+    """Give the rows what earlier tries and runs know of them; raises as :func:`journal_errors`."""
+    with journal_errors():
+        loaded = journal.load(spool)
+    spool.history.apply()
+    return loaded
+
+
+def refuse_different_input(loaded: Loaded, spool: Spool) -> None:
+    """
+    Stop before a source that gives other rows on every try makes the same rows look new.
+
+    :raises LoftyConfigurationError: when too many delivered rows are gone and as many unseen ones have come
+    """
+    delivered, gone = loaded.delivered, loaded.gone
+    if loaded.before is None or gone <= _MOST_GONE * delivered:
+        return
+    unseen = spool.input_sample().unseen_since(loaded.before)
+    if unseen >= gone / 2:
+        raise LoftyConfigurationError(
+            f"{gone} of the {delivered} rows that earlier tries delivered are no longer in the input, and about "
+            f"{unseen} that were not there before are: this is a different input (a query with now(), a changed "
+            "mapping or unique_key), and rows would be sent twice. Nothing was sent. Make the source give the same "
+            "rows on every try, or start a new Dag run"
+        )
+
+
+def doubts_of(loaded: Loaded, spool: Spool, *, knows_all: bool) -> Doubts:
+    """
+    Find what was left in doubt, each with its row where the input has it.
+
+    :param knows_all: whether the journal has all that earlier tries sent
+    """
+    rows = {row.row_key: row for row in spool.doubtful()}
+    found: Doubts = []
+    for intent in loaded.doubtful:
+        row = rows.pop(intent.row_key, None)
+        if row is None and spool.history.has_row(intent.row_key):
+            continue
+        if row is None and not knows_all:
+            # It was another source, and so perhaps another unique_key: the same activity under another row key.
+            row = spool.take_twin(intent.trace.trace_hash, intent.attempts)
+        found.append((intent, row))
+    return found + [(intent_of(row, row.attempts), row) for row in rows.values()]

@@ -1,0 +1,93 @@
+"""Red or green: what a run that has ended raises, and what the error says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from airflow_provider_lofty.delivery.stop import Stop, StopKind
+from airflow_provider_lofty.exceptions import LoftyDeliveryIncomplete, LoftyError, LoftyRowsFailed, LoftySourceNotReady
+from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.report.summary import Summary
+from airflow_provider_lofty.run.policy import Limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """
+    How a run ended, its books closed.
+
+    :param failed: rows that count as failed
+    :param gate: why nothing was sent, where a gate was closed
+    :param stop: why it stopped early
+    :param may_settle_later: whether a retry may settle rows that are in doubt
+    :param report_error: why there is no report
+    """
+
+    summary: Summary
+    failed: int
+    gate: str | None = None
+    stop: Stop | None = None
+    may_settle_later: bool = False
+    report_error: str | None = None
+
+
+def failure_of(ending: Ending, max_failed: Limit) -> LoftyError | None:
+    """
+    Decide whether the task is green.
+
+    :return: what to raise when it is not
+    """
+    summary, text = ending.summary, status_text(ending.summary)
+    read, outcomes = summary.read, summary.outcomes
+    if read != sum(outcomes.values()):
+        return LoftyRowsFailed(f"the books do not balance: {read} rows read, {counts_text(outcomes)}")
+    if ending.gate is not None:
+        return LoftyRowsFailed(f"nothing was sent: {ending.gate}. {text}")
+    if ending.stop is not None:
+        return _failure_of_stop(ending.stop, text)
+    if max_failed.is_exceeded_by(ending.failed, read):
+        if ending.may_settle_later and outcomes[Outcome.UNKNOWN]:
+            return LoftyDeliveryIncomplete(f"rows are in doubt that a retry may settle. {text}")
+        allowed = f"more than max_failed_rows={max_failed} allows"
+        return LoftyRowsFailed(f"{ending.failed} of {read} rows failed, {allowed}. {text}")
+    if ending.report_error is not None:
+        return LoftyRowsFailed(f"{ending.report_error}. {text}")
+    return None
+
+
+def _failure_of_stop(stop: Stop, text: str) -> LoftyError:
+    message = f"stopped: {stop.reason}. {text}"
+    if stop.error is not None:
+        return type(stop.error)(message)
+    if stop.kind is StopKind.REJECTIONS:
+        return LoftyRowsFailed(message)
+    return LoftyDeliveryIncomplete(f"{message} A retry goes on from here")
+
+
+def failure_of_disk(error: Exception, sent: int) -> LoftyError:
+    """
+    Say that the spool on local disk failed, most likely because the disk is full.
+
+    :param sent: rows that had been sent by then
+    """
+    what = f"the spool on local disk failed ({error}); free space, or point TMPDIR to another disk"
+    if sent:
+        return LoftyDeliveryIncomplete(f"{what}. {sent} rows had been sent; a retry goes on from there")
+    return LoftySourceNotReady(f"{what}. Nothing was sent")
+
+
+def status_text(summary: Summary) -> str:
+    """Counts and the largest errors, each with an example row."""
+    errors = "; ".join(
+        f"{group.count} × {group.outcome} such as row {group.example_row} of {group.example_source}: {group.error}"
+        for group in summary.errors
+        if group.outcome != Outcome.NOT_ATTEMPTED
+    )
+    report = f" Report: {summary.report_path}." if summary.report_path else ""
+    return f"{counts_text(summary.outcomes)}. {errors}{'.' if errors else ''}{report}"
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Name what occurred, and how often."""
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "none"

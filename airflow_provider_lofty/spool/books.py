@@ -1,0 +1,129 @@
+"""
+What came of the rows: counts, failures alike, and every row with its outcome, as reports and summaries need them.
+
+Closing the books gives every row that has no outcome its last one, so that they add up to the rows read.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
+from airflow_provider_lofty.spool.codec import decode_cells
+from airflow_provider_lofty.spool.schema import FAILED_SQL, IS_IN_DOUBT, MAY_FAIL
+
+# A duplicate shares the fate of the row it repeats.
+_IS_FAILED = (
+    f"r.{MAY_FAIL} AND (r.outcome != '{Outcome.DUPLICATE}' OR EXISTS"
+    f" (SELECT 1 FROM rows o WHERE o.n = r.duplicate_of AND o.outcome IN ({FAILED_SQL})))"
+)
+
+
+class ReportRow(NamedTuple):
+    """One row with its outcome, as a report shows it."""
+
+    columns: tuple[str, ...]
+    cells: list[object]
+    source: int
+    row_number: int
+    outcome: str
+    lead_id: int | None
+    http_status: int | None
+    error_code: int | None
+    error_field: str | None
+    error: str | None
+    attempts: int
+    sent_at: str | None
+    fingerprint: str | None
+
+
+class FailureGroup(NamedTuple):
+    """Failed rows that failed alike, with the first of them as the example."""
+
+    rows: int
+    outcome: str
+    http_status: int | None
+    error_code: int | None
+    error_field: str | None
+    error: str | None
+    source: int
+    row_number: int
+    lead_id: int | None
+
+
+class Books:
+    """
+    The outcomes of a spool's rows.
+
+    :param db: the spool's database
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def close(self, outcome: str, error: str | None = None) -> None:
+        """Give every row that still waits this outcome; what is in doubt stays ``unknown``."""
+        self._db.execute(
+            f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = coalesce(error, ?) WHERE {IS_IN_DOUBT}", (error,)
+        )
+        self._db.execute("UPDATE rows SET outcome = ?, error = ? WHERE outcome IS NULL", (outcome, error))
+
+    def counts(self) -> dict[str, int]:
+        """Rows by outcome, all of them; rows without one are left out."""
+        found = dict(self._db.execute("SELECT outcome, COUNT(*) FROM rows GROUP BY outcome"))
+        return {outcome.value: found.get(outcome, 0) for outcome in OUTCOMES}
+
+    def count_failed(self) -> int:
+        """How many rows count as failed, duplicates of failed rows included."""
+        return int(self._db.execute(f"SELECT COUNT(*) FROM rows r WHERE {_IS_FAILED}").fetchone()[0])
+
+    def failure_groups(self, limit: int) -> list[FailureGroup]:
+        """
+        Failed rows grouped by what went wrong, the largest group first.
+
+        Rows that Lofty refused are alike when status and code are; its texts may name single leads.
+        """
+        found = self._db.execute(
+            "SELECT COUNT(*) AS count, r.outcome, r.http_status, r.error_code, r.error_field, r.error, r.source,"
+            f" r.row_number, r.lead_id, MIN(r.n) FROM rows r WHERE {_IS_FAILED}"
+            " GROUP BY r.outcome, r.http_status, r.error_code, r.error_field,"
+            f" CASE WHEN r.error_code IS NOT NULL OR r.outcome = '{Outcome.DUPLICATE}' THEN '' ELSE r.error END"
+            " ORDER BY count DESC, MIN(r.n) LIMIT ?",
+            (limit,),
+        )
+        return [FailureGroup(*row[:9]) for row in found]
+
+    def failed_rows(self, limit: int) -> Iterator[ReportRow]:
+        """The first failed rows that were tried or checked, in input order."""
+        return self._rows(f"WHERE {_IS_FAILED} AND r.outcome != '{Outcome.NOT_ATTEMPTED}' ORDER BY r.n LIMIT {limit}")
+
+    def rows(self) -> Iterator[ReportRow]:
+        """Every row in input order."""
+        return self._rows("ORDER BY r.n")
+
+    def _rows(self, which: str) -> Iterator[ReportRow]:
+        found = self._db.execute(
+            "SELECT r.layout, r.cells, r.source, r.row_number, r.outcome, r.lead_id, r.http_status, r.error_code,"
+            f" r.error_field, r.error, r.attempts, r.sent_at, nullif(lower(hex(r.fingerprint)), '') FROM rows r {which}"
+        )
+        layout_id: int | None = None
+        columns: tuple[str, ...] = ()
+        for row in found:
+            if row[0] != layout_id:
+                layout_id, columns = row[0], self._columns(row[0])
+            cells = [] if row[1] is None else decode_cells(row[1])
+            yield ReportRow(columns, cells, *row[2:])
+
+    def _columns(self, layout_id: int | None) -> tuple[str, ...]:
+        found = self._db.execute("SELECT columns FROM layouts WHERE id = ?", (layout_id,)).fetchone()
+        return tuple(json.loads(found[0])) if found else ()
+
+    def columns(self) -> list[str]:
+        """Every column of the input, in the order they first came."""
+        names: dict[str, None] = {}
+        for (encoded,) in self._db.execute("SELECT columns FROM layouts ORDER BY id"):
+            names.update(dict.fromkeys(json.loads(encoded)))
+        return list(names)

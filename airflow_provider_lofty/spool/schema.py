@@ -1,0 +1,45 @@
+"""
+The table of rows.
+
+It lives as long as one run, so no format is owed to anybody: columns may change from one version to the next.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, Outcome
+
+
+class RowState(IntEnum):
+    """Where a row without an outcome stands."""
+
+    WAITING = 0  # to be sent
+    IN_DOUBT = 1  # sent, and it is unknown whether it is stored
+    RESENDING = 2  # proved not to be stored, and in the sender's hands again
+
+
+IS_WAITING = f"outcome IS NULL AND state = {RowState.WAITING:d}"
+IS_IN_DOUBT = f"outcome IS NULL AND state = {RowState.IN_DOUBT:d}"
+FAILED_SQL = ", ".join(f"'{outcome}'" for outcome in FAILED_OUTCOMES)
+MAY_FAIL = f"outcome IN ({FAILED_SQL}, '{Outcome.DUPLICATE}')"
+
+_ROWS = (
+    "CREATE TABLE rows ("
+    " n INTEGER PRIMARY KEY, source INTEGER NOT NULL, row_number INTEGER NOT NULL, layout INTEGER, cells BLOB,"
+    " lead_id INTEGER, body BLOB, row_key BLOB, fingerprint BLOB, trace_hash BLOB,"
+    " outcome TEXT, http_status INTEGER, error_code INTEGER, error_field TEXT, error TEXT,"
+    " attempts INTEGER NOT NULL DEFAULT 0, sent_at TEXT, duplicate_of INTEGER,"
+    f" state INTEGER NOT NULL DEFAULT {RowState.WAITING:d})"
+)
+# Failed rows are asked for several times; they are few, and without an index each time reads the whole file.
+_ROWS_FAILED = f"CREATE INDEX rows_failed ON rows (outcome, n) WHERE {MAY_FAIL}"
+_LAYOUTS = "CREATE TABLE layouts (id INTEGER PRIMARY KEY, columns BLOB NOT NULL)"
+
+SCHEMA = (_ROWS, _ROWS_FAILED, _LAYOUTS)
+
+# Made when they are first needed: keeping an index while rows are read would cost each of them.
+INDEX_ROW_KEYS = "CREATE INDEX rows_by_key ON rows (row_key) WHERE row_key IS NOT NULL"
+INDEX_ROW_TRACES = "CREATE INDEX IF NOT EXISTS rows_by_trace ON rows (trace_hash) WHERE trace_hash IS NOT NULL"
+INDEX_OPEN_LEADS = "CREATE INDEX IF NOT EXISTS rows_open_by_lead ON rows (lead_id) WHERE outcome IS NULL"
+INDEX_LEADS = "CREATE INDEX IF NOT EXISTS rows_by_lead ON rows (lead_id)"

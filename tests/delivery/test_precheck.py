@@ -1,0 +1,169 @@
+"""Before a lead is sent to: which leads are read, and what their pages and failures mean for the rows that wait."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.desk import SETTLE, Desk, MakeDesk
+
+from airflow_provider_lofty.exceptions import LoftyRequestRejected, LoftyUnreachable
+from airflow_provider_lofty.journal.journal import DELIVERED
+from airflow_provider_lofty.lofty.answers import LEAD_NOT_FOUND
+
+
+def to_read(desk: Desk, *busy: int) -> int | None:
+    """The lead that is read next, once rows were fetched."""
+    if not desk.precheck.is_sampling:
+        desk.backlog.refill()
+    return desk.precheck.next_lead(busy)
+
+
+def fail(desk: Desk, lead_id: int, error: type[Any] = LoftyUnreachable, code: int | None = None) -> None:
+    failure = error("no")
+    failure.code = code
+    assert desk.reconciler.failed(lead_id, failure) is None
+
+
+class TestModes:
+    def test_never_reads_nothing(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(1, 2)
+        assert (to_read(desk), desk.make_ready(2)) == (None, [1, 2])
+
+    def test_always_reads_each_lead_in_the_order_of_the_rows(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(3, 1, 3, 2, check_existing="always")
+        assert [to_read(desk), to_read(desk, 3), to_read(desk, 3, 1), to_read(desk, 3, 1, 2)] == [3, 1, 2, None]
+        assert desk.make_ready(4) == []
+        desk.show(3)
+        assert desk.make_ready(4) == [1, 3]
+        assert to_read(desk) == 1
+
+    def test_the_sample_is_spread_over_the_rows(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(*range(1, 42), check_existing="sample")
+        read: list[int] = []
+        while (lead_id := to_read(desk, *read)) is not None:
+            read.append(lead_id)
+        assert read == [1, 11, 21, 31, 41]
+        for lead_id in read:
+            assert desk.precheck.is_sampling
+            desk.show(lead_id)
+        assert not desk.precheck.is_sampling
+        assert (to_read(desk), desk.make_ready(2)) == (None, [1, 2])
+
+    @pytest.mark.parametrize("mode", ["sample", "always", "never"])
+    def test_without_a_journal_every_lead_is_read_when_it_had_time_to_show(
+        self, make_desk: MakeDesk, mode: str
+    ) -> None:
+        desk = make_desk(1, 2, check_existing=mode, has_lost_journal=True)
+        assert desk.precheck.is_strict
+        assert to_read(desk) is None
+        desk.clock.now += SETTLE
+        assert to_read(desk) == 1
+
+
+class TestFound:
+    def test_what_is_there_is_already_delivered_and_the_rest_is_sent(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 7, check_existing="always")
+        to_read(desk)
+        desk.show(7, 1)
+        assert desk.outcomes == ["already_delivered", None]
+        assert desk.make_ready(2) == [2]
+        assert desk.journal.closed == [(desk.rows[0].row_key, DELIVERED)]
+
+    def test_one_entry_is_one_row(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, check_existing="always")
+        to_read(desk)
+        desk.show(7, 1, 1)
+        assert desk.outcomes == ["already_delivered"]
+
+    def test_one_found_in_the_sample_has_every_lead_read(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(*range(1, 7), check_existing="sample")
+        to_read(desk)
+        desk.show(1, 1)
+        assert desk.precheck.has_found
+        assert any("every lead is read" in line for line in desk.log.lines)
+        for lead_id in (2, 3, 4, 6):
+            assert to_read(desk) == lead_id
+            desk.show(lead_id)
+        assert to_read(desk) == 5
+        assert desk.make_ready(6) == [2, 3, 4, 6]
+
+    def test_what_only_looks_like_a_row_stops_it_only_where_earlier_tries_are_unknown(
+        self, make_desk: MakeDesk
+    ) -> None:
+        for is_strict, outcomes in ((False, [None]), (True, ["unknown"])):
+            desk = make_desk(7, check_existing="always", has_lost_journal=is_strict)
+            desk.clock.now += SETTLE
+            to_read(desk)
+            desk.show(7, desk.trace(1)._replace(trace_hash=b"another", text_mark=b"cut"))
+            assert desk.outcomes == outcomes
+
+    def test_where_earlier_tries_are_unknown_a_page_must_be_whole(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 7, has_lost_journal=True)
+        desk.clock.now += SETTLE
+        to_read(desk)
+        desk.show(7, 1, is_complete=False)
+        assert desk.outcomes == ["already_delivered", "unknown"]
+        assert "too many activities" in str(desk.results[1].error)
+
+
+class TestFailures:
+    def test_a_lead_is_tried_again_after_a_while(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, check_existing="always")
+        to_read(desk)
+        fail(desk, 7)
+        assert to_read(desk) is None
+        desk.clock.now += 5
+        assert to_read(desk) == 7
+        assert desk.make_ready() == []
+
+    def test_a_sample_that_cannot_be_read_is_given_up(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, check_existing="sample")
+        to_read(desk)
+        for _ in range(3):
+            assert desk.precheck.is_sampling
+            desk.clock.now += 1
+            fail(desk, 7)
+        assert not desk.precheck.is_sampling
+        assert any("the sample cannot be read" in line for line in desk.log.lines)
+        assert desk.make_ready() == [1]
+
+    def test_a_page_between_begins_the_count_anew(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 8, check_existing="sample")
+        to_read(desk)
+        fail(desk, 7)
+        fail(desk, 7)
+        desk.show(8)
+        fail(desk, 7)
+        assert desk.precheck.is_sampling
+
+    def test_a_missing_lead_is_sent_to_since_lofty_will_refuse(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, check_existing="always")
+        to_read(desk)
+        fail(desk, 7, LoftyRequestRejected, LEAD_NOT_FOUND)
+        assert desk.make_ready() == [1]
+
+    def test_a_lead_that_lofty_refuses_to_show_gets_nothing(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 8, check_existing="always")
+        to_read(desk)
+        fail(desk, 7, LoftyRequestRejected, 20012)
+        assert desk.outcomes == ["unknown", None]
+        assert "cannot be read" in str(desk.results[0].error)
+        assert to_read(desk) == 8
+
+    def test_where_earlier_tries_are_unknown_a_missing_lead_gets_nothing_either(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, has_lost_journal=True)
+        desk.clock.now += SETTLE
+        to_read(desk)
+        fail(desk, 7, LoftyRequestRejected, LEAD_NOT_FOUND)
+        assert desk.outcomes == ["unknown"]
+
+    def test_a_refused_lead_of_a_sample_that_found_a_row_does_not_keep_the_sample_open(
+        self, make_desk: MakeDesk
+    ) -> None:
+        desk = make_desk(7, 8, check_existing="sample")
+        to_read(desk)
+        desk.show(7, 1)
+        fail(desk, 8, LoftyRequestRejected, 20012)
+        assert not desk.precheck.is_sampling
+        assert desk.outcomes == ["already_delivered", "unknown"]

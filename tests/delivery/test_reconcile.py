@@ -1,0 +1,282 @@
+"""What a lead's page means for rows in doubt, and what becomes of them where nothing can be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.desk import SETTLE, Desk, MakeDesk
+
+from airflow_provider_lofty.delivery.matching import NEAR_MILLISECONDS
+from airflow_provider_lofty.delivery.stop import Stop, StopKind
+from airflow_provider_lofty.exceptions import (
+    LoftyConfigurationError,
+    LoftyCredentialRefused,
+    LoftyRequestRejected,
+    LoftyUnreachable,
+)
+from airflow_provider_lofty.journal.journal import (
+    ABANDONED,
+    DELIVERED,
+    DOUBTED,
+    KEY_CONFLICT,
+    REJECTED,
+    WITHDRAWN,
+    Released,
+    intent_of,
+)
+from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Meaning, Verdict
+from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.spool.spool import Result
+
+LOST = Verdict(Meaning.DOUBT, 502, message="an HTML page")
+
+
+def doubt(desk: Desk) -> None:
+    """Send the next row; its answer is lost."""
+    work = desk.post()
+    desk.verdicts.take(work, LOST)
+    desk.in_flight.settle(work)
+
+
+def deliver(desk: Desk) -> None:
+    work = desk.post()
+    desk.verdicts.take(work, Verdict(Meaning.DELIVERED, 200, lead_id=work.row.lead_id))
+    desk.in_flight.settle(work)
+
+
+def fail(desk: Desk, lead_id: int, error: type[Any] = LoftyUnreachable, code: int | None = None) -> Stop | None:
+    failure = error("no")
+    failure.code = code
+    return desk.reconciler.failed(lead_id, failure)
+
+
+def closed(desk: Desk) -> list[str]:
+    """What the journal was told last of each row, in input order."""
+    desk.recorder.finish()
+    states = dict(desk.journal.closed)
+    return [states.get(row.row_key, "") for row in desk.rows]
+
+
+class TestPages:
+    def test_what_is_shown_is_delivered(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7)
+        doubt(desk)
+        desk.show(7, 1)
+        assert (desk.outcomes, closed(desk)) == (["delivered"], [DELIVERED])
+        assert (desk.results[0].error, desk.results[0].http_status) == ("found by reading back", 502)
+
+    def test_what_is_proved_not_to_be_stored_is_sent_again_twice_at_most(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 8, 8, 8)
+        for attempts in (1, 2, 3):
+            doubt(desk)
+            desk.clock.now += 1
+            deliver(desk)
+            desk.clock.now += SETTLE
+            desk.show(8, *range(2, 2 + attempts))
+            desk.clock.now += 1
+            desk.show(7)
+            desk.backlog.avoid_lead = 8  # so that lead 7 is next again
+        assert desk.outcomes[0] == "rejected"
+        assert desk.results[0].error == "sent 3 times, and each time proved not to be stored; not stored"
+        assert closed(desk)[0] == REJECTED
+
+    def test_an_entry_of_a_delivered_row_proves_nothing_about_its_twin(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7)
+        deliver(desk)
+        desk.backlog.put([desk.rows[0]._replace(n=99, row_key=b"twin")])
+        doubt(desk)
+        desk.show(7, 1)
+        assert len(desk.settling) == 1
+        desk.show(7, 1, 1)
+        assert len(desk.settling) == 0
+
+    def test_nor_does_one_that_may_be_of_a_row_on_its_way(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7)
+        doubt(desk)
+        page_shows_it = [desk.rows[0].trace_hash]
+        desk.in_flight.trace_hashes = lambda: page_shows_it  # type: ignore[method-assign]
+        desk.show(7, 1)
+        assert len(desk.settling) == 1
+
+    def test_nor_does_one_that_may_be_a_delivered_row_altered(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 8)
+        deliver(desk)
+        desk.backlog.put([desk.rows[0]._replace(n=99, row_key=b"other")])
+        doubt(desk)
+        desk.show(7, desk.trace(1)._replace(trace_hash=b"altered"))
+        assert len(desk.settling) == 1
+
+    def test_a_twin_waits_for_the_doubt_and_then_goes(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7)
+        doubt(desk)
+        desk.backlog.put([desk.rows[0]._replace(n=99, row_key=b"twin")])
+        assert desk.make_ready() == []
+        desk.show(7, 1)
+        assert desk.make_ready() == [99]
+
+
+class TestReading:
+    def test_a_lead_is_read_down_to_the_oldest_that_is_sought(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 7)
+        doubt(desk)
+        desk.clock.now += 1
+        doubt(desk)
+        desk.clock.now += SETTLE
+        oldest = desk.trace(1).created
+        assert desk.reconciler.next_read((), is_idle=True) == (7, oldest - NEAR_MILLISECONDS)
+        assert desk.reconciler.next_read((7,), is_idle=True) is None
+
+    def test_a_sign_of_life_is_sought_where_a_doubt_is(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 8)
+        assert desk.reconciler.probe() == (7, 0)
+        doubt(desk)
+        assert desk.reconciler.probe() == (7, desk.trace(1).created - NEAR_MILLISECONDS)
+
+    def test_or_else_where_a_lead_is_to_be_read_anyway(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, check_existing="always")
+        assert desk.reconciler.probe() == (7, desk.trace(1).created - NEAR_MILLISECONDS)
+
+
+class TestEarlierTries:
+    def test_they_are_looked_for(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7)
+        desk.reconciler.take_earlier(intent_of(desk.rows[0], 1), desk.rows[0])
+        desk.show(7, 1)
+        assert (desk.outcomes, desk.results[0].attempts) == (["already_delivered"], 1)
+
+    def test_one_that_the_input_no_longer_has_is_never_sent_again(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(8)
+        gone = intent_of(desk.rows[0], 1)
+        gone = gone._replace(row_key=b"gone", trace=gone.trace._replace(lead_id=7, trace_hash=b"gone"))
+        desk.reconciler.take_earlier(gone, None)
+        desk.clock.now += 1
+        deliver(desk)
+        desk.clock.now += SETTLE
+        desk.show(8, 1)
+        desk.clock.now += 1
+        desk.show(7)
+        desk.recorder.finish()
+        assert (b"gone", WITHDRAWN) in desk.journal.closed
+        assert any("the input no longer has it" in line for line in desk.log.lines)
+        assert desk.make_ready() == []
+
+    def test_one_under_another_key_is_renamed_in_one_commit(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7)
+        old = intent_of(desk.rows[0], 1)._replace(row_key=b"old key")
+        desk.reconciler.take_earlier(old, desk.rows[0])
+        ((intents, closings),) = desk.journal.commits
+        assert [intent.row_key for intent in intents] == [desk.rows[0].row_key]
+        assert [(closing.intent.row_key, closing.state) for closing in closings] == [(b"old key", WITHDRAWN)]
+
+    @pytest.mark.parametrize(
+        ("on_unknown", "outcome", "ready"),
+        [("report", None, []), ("resend", None, [1]), ("assume_delivered", "already_delivered", [])],
+    )
+    def test_the_author_may_decide_about_them(
+        self, make_desk: MakeDesk, on_unknown: str, outcome: str | None, ready: list[int]
+    ) -> None:
+        desk = make_desk(7, on_unknown=on_unknown)
+        desk.spool.doubt(Result(1, Outcome.UNKNOWN, attempts=1))
+        desk.reconciler.take_earlier(intent_of(desk.rows[0], 1), desk.rows[0])
+        assert (desk.outcomes, desk.make_ready()) == ([outcome], ready)
+        assert len(desk.settling) == (on_unknown == "report")
+
+
+class TestClaimedRows:
+    def claimed(self, make_desk: MakeDesk) -> Desk:
+        desk = make_desk(7)
+        desk.journal.claims.add(desk.rows[0].row_key)
+        assert desk.make_ready() == []
+        desk.journal.claims.clear()
+        return desk
+
+    @pytest.mark.parametrize(
+        ("state", "outcome", "error"),
+        [(DELIVERED, "already_delivered", "delivered by another run"), (KEY_CONFLICT, "invalid", "unique_key")],
+    )
+    def test_some_have_their_outcome(self, make_desk: MakeDesk, state: str, outcome: str, error: str) -> None:
+        desk = self.claimed(make_desk)
+        desk.reconciler.take_released(Released(desk.rows[0].row_key, state))
+        assert desk.outcomes == [outcome]
+        assert error in str(desk.results[0].error)
+
+    def test_what_was_withdrawn_is_sent_here(self, make_desk: MakeDesk) -> None:
+        desk = self.claimed(make_desk)
+        desk.reconciler.take_released(Released(desk.rows[0].row_key, WITHDRAWN))
+        assert desk.make_ready() == [1]
+
+    def test_what_its_owner_left_in_doubt_is_in_doubt_here(self, make_desk: MakeDesk) -> None:
+        desk = self.claimed(make_desk)
+        desk.reconciler.take_released(Released(desk.rows[0].row_key, DOUBTED, intent_of(desk.rows[0], 1)))
+        assert (desk.make_ready(), len(desk.settling)) == ([], 1)
+        desk.show(7, 1)
+        assert desk.outcomes == ["already_delivered"]
+
+    def test_a_row_that_nobody_claimed_is_no_matter(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7)
+        desk.reconciler.take_released(Released(desk.rows[0].row_key, DELIVERED))
+        assert desk.outcomes == [None]
+
+
+class TestWithoutReading:
+    @pytest.mark.parametrize(
+        ("error", "code"), [(LoftyCredentialRefused, None), (LoftyConfigurationError, PERMISSION_MISSING)]
+    )
+    def test_where_it_is_not_permitted_doubts_stay_unknown(
+        self, make_desk: MakeDesk, error: type[Any], code: int | None
+    ) -> None:
+        desk = make_desk(7, 8)
+        doubt(desk)
+        assert fail(desk, 7, error, code) is None
+        doubt(desk)
+        assert (desk.outcomes, closed(desk)) == (["unknown", "unknown"], [ABANDONED, ABANDONED])
+        assert len([line for line in desk.log.lines if "reading back does not work" in line]) == 1
+        assert not desk.reconciler.may_settle_later
+
+    def test_three_odd_answers_in_a_row_are_as_good_as_that(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7)
+        doubt(desk)
+        fail(desk, 7, LoftyConfigurationError)
+        fail(desk, 7, LoftyConfigurationError)
+        desk.show(9)
+        for _ in range(2):
+            fail(desk, 7, LoftyConfigurationError)
+        assert desk.outcomes == [None]
+        fail(desk, 7, LoftyConfigurationError)
+        assert desk.outcomes == ["unknown"]
+
+    def test_what_a_later_try_may_settle_is_said_so(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7)
+        doubt(desk)
+        desk.clock.now += 10 * SETTLE
+        fail(desk, 7)
+        assert (desk.outcomes, desk.reconciler.may_settle_later) == (["unknown"], True)
+
+    def test_without_a_journal_nothing_is_sent(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, has_lost_journal=True)
+        desk.backlog.refill()
+        stop = fail(desk, 7, LoftyCredentialRefused)
+        assert stop is not None
+        assert (stop.kind, type(stop.error)) == (StopKind.CREDENTIAL, LoftyCredentialRefused)
+        assert "no journal says which" in stop.reason
+        assert desk.make_ready() == []
+
+    def test_after_rows_were_found_nothing_more_is_sent(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 8, check_existing="always")
+        desk.backlog.refill()
+        desk.show(7, 1)
+        stop = fail(desk, 8, LoftyConfigurationError, PERMISSION_MISSING)
+        assert stop is not None
+        assert stop.kind is StopKind.CONFIGURATION
+        assert desk.outcomes == ["already_delivered", None]
+        assert desk.make_ready() == []
+
+    def test_a_refusal_of_one_lead_is_no_such_thing(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7)
+        doubt(desk)
+        for _ in range(2):
+            assert fail(desk, 7, LoftyRequestRejected) is None
+        assert desk.outcomes == [None]
+        fail(desk, 7, LoftyRequestRejected)
+        assert desk.outcomes == ["unknown"]

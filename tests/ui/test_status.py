@@ -1,0 +1,123 @@
+"""What came of a try, and what its task has pushed about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from airflow_provider_lofty.ui.structs import status_from
+
+from .conftest import Ran
+
+if TYPE_CHECKING:
+    from fastapi.testclient import TestClient
+
+ASKED = ("", "/standing", "/list", "/report")
+
+pytestmark = [
+    # Airflow's own code, which these tests run whole, warns about itself.
+    pytest.mark.filterwarnings("default"),
+]
+
+
+class TestStanding:
+    """What came of a try."""
+
+    def test_it_tells_tries_outcomes_and_errors(self, viewer: TestClient, ran: Ran) -> None:
+        told = viewer.get(ran.url("/standing")).json()
+        assert [(one["number"], one["state"]) for one in told["tries"]] == [(1, "success")]
+        assert (told["try"], told["state"], told["is_over"]) == (1, "success", True)
+        assert told["outcomes"] == {"delivered": 2, "invalid": 1}
+        assert told["summary"]["read"] == 3
+        assert told["progress"]["phase"] == "ended"
+        assert told["report"] == {"is_here": True, "path": str(ran.report), "why": None, "is_configured": True}
+        (group,) = told["groups"]
+        assert (group["count"], group["outcome"], group["error_field"]) == (1, "invalid", "leadId")
+        assert group["meaning"]
+        assert group["action"]
+
+    def test_without_a_summary_the_report_tells(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As for a try whose XComs Airflow has removed when the next one began."""
+        with_summary = viewer.get(ran.url("/standing")).json()
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.pushed_status", lambda session, task: None)
+        redact = viewer.get(ran.url("/standing")).json()
+        assert redact["progress"] is None
+        assert redact["outcomes"] == with_summary["outcomes"]
+        (group,), (expected,) = redact["groups"], with_summary["groups"]
+        assert group == {**expected, "example_lead_id": group["example_lead_id"]}
+
+    def test_a_task_without_a_map_index_comes_as_airflow_leaves_it(self, viewer: TestClient, ran: Ran) -> None:
+        assert viewer.get(ran.url("/standing", map_index="{MAP_INDEX}")).json()["try"] == 1
+
+    def test_the_task_of_another_operator_has_nothing(self, viewer: TestClient, ran: Ran) -> None:
+        told = viewer.get(ran.url("/standing", task_id="read_visits")).json()
+        assert (told["progress"], told["outcomes"], told["groups"]) == (None, {}, [])
+        assert told["report"]["is_here"] is False
+
+
+class TestWhatTasksPush:
+    """An XCom may hold anything: whoever may write XComs may write this one."""
+
+    @pytest.mark.parametrize(
+        "pushed",
+        [
+            {"outcomes": "text"}, {"outcomes": [1]}, {"outcomes": {"delivered": {"a": 1}}}, {"summary": 5},
+            {"summary": "x"}, {"summary": {"errors": None}}, {"summary": {"errors": [1, {}, {"outcome": []}]}},
+            {"summary": {"errors": [{"outcome": "delivered"}, {"outcome": "rejected", "error_code": [1]}]}},
+            {"error": 5}, {"error": {"text": "\ud800"}}, {"report_path": {}}, {"limit": float("nan")}, {"left": 10**400},
+            {"phase": ["ended"]}, {"phase": "ended", "summary": {"report_path": 7}}, {"at": {"<script>": 1}},
+        ],
+        ids=repr,
+    )  # fmt: skip
+    def test_the_page_takes_of_it_what_it_knows(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch, pushed: dict[str, Any]
+    ) -> None:
+        monkeypatch.setattr(
+            "airflow_provider_lofty.ui.status.pushed_status",
+            lambda session, task: status_from({"try_number": 1, **pushed}),
+        )
+        answer = viewer.get(ran.url("/standing"))
+        assert answer.status_code == 200
+        told = answer.json()
+        assert all(isinstance(count, int) for count in told["outcomes"].values())
+        assert all(group["action"] for group in told["groups"])
+
+    def test_a_summary_of_another_format_is_left_alone_and_the_report_tells(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pushed = {"try_number": 1, "phase": "ended", "summary": {"format": 2, "read": 99, "delivered": 99}}
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.pushed_status", lambda session, task: status_from(pushed))
+        told = viewer.get(ran.url("/standing")).json()
+        assert told["summary"] is None
+        assert told["outcomes"] == {"delivered": 2, "invalid": 1}
+        assert told["report"]["is_here"] is True
+
+    def test_a_long_lead_id_comes_to_the_browser_as_text(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        group = {"count": 1, "outcome": "rejected", "example_lead_id": 9007199254740995}
+        pushed = {"try_number": 1, "phase": "ended", "summary": {"read": 1, "rejected": 1, "errors": [group]}}
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.pushed_status", lambda session, task: status_from(pushed))
+        (told,) = viewer.get(ran.url("/standing")).json()["groups"]
+        assert told["example_lead_id"] == "9007199254740995"
+
+    def test_what_a_task_pushes_passes_whole(self) -> None:
+        summary = {"read": 3, "delivered": 2, "invalid": 1, "seconds": 1.5, "report_path": "/r/x.csv", "errors": [
+            {"count": 1, "outcome": "invalid", "http_status": None, "error_code": None, "error_field": "leadId",
+             "error": "must be an id", "example_source": "rows", "example_row": 3, "example_lead_id": 9007199254740995},
+        ]}  # fmt: skip
+        given = {"try_number": 1, "phase": "ended", "read": 3, "preview": False, "limit": 500.0, "summary": summary,
+                 "error": {"type": "LoftyRowsFailed", "text": "1 of 3"}, "outcomes": {"delivered": 2}}  # fmt: skip
+        found = msgspec.to_builtins(status_from(given))
+        assert {name: found[name] for name in given if name != "summary"} == {
+            name: value for name, value in given.items() if name != "summary"
+        }
+        assert {name: found["summary"][name] for name in summary if name != "errors"} == {
+            name: value for name, value in summary.items() if name != "errors"
+        }
+        (group,) = found["summary"]["errors"]
+        assert group == summary["errors"][0]
