@@ -16,7 +16,7 @@ from support.documents import CHAPTERS, DOCUMENTS, INDEX, README, ROOT, Block, D
 
 from airflow_provider_lofty.hooks.form import FORM_FIELDS
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.journal.database import _COLUMNS, TABLE
+from airflow_provider_lofty.journal.tables import JOURNAL
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.provider_info import get_provider_info
 from airflow_provider_lofty.sandbox import Sandbox
@@ -101,8 +101,8 @@ def test_every_block_of_airflow_cfg_sets_options_that_exist(block: Block) -> Non
 @pytest.mark.parametrize("block", blocks_of("sql"), ids=lambda block: block.place)
 def test_every_query_fits_the_table_of_the_journal(block: Block) -> None:
     with closing(sqlite3.connect(":memory:")) as database:
-        database.execute(f"CREATE TABLE {TABLE} ({', '.join(_COLUMNS)})")
-        database.executemany(f"INSERT INTO {TABLE} (state) VALUES (?)", [("delivered",), ("rejected",)])
+        database.execute(f"CREATE TABLE {JOURNAL} ({', '.join(JOURNAL.c.keys())})")
+        database.executemany(f"INSERT INTO {JOURNAL} (state) VALUES (?)", [("delivered",), ("rejected",)])
         assert database.execute(block.text).fetchall()
 
 

@@ -34,7 +34,7 @@ class JournalError(Exception):
 
 
 class JournalUnusable(JournalError):
-    """What the journal holds cannot be trusted; reading it again will not help."""
+    """What the journal holds cannot be used, and a later try cannot mend that; the message says what to do."""
 
 
 class Intent(NamedTuple):

@@ -1,53 +1,105 @@
-"""The making of a shared journal's tables on first use, and the proof that their keys are enforced."""
+"""
+The making of a shared journal's tables on first use, and the proof that this version may use them.
+
+Tables carry the number of their format and of the rules by which their keys were formed. Rows that another version
+wrote would not be recognised, and would be sent again; so a run that meets another number, or none, sends nothing.
+Several runs may make the tables at once, of different versions too: the row that holds the numbers has a primary key,
+and whoever comes second reads what the first one wrote.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, inspect, literal, select
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
 
 from airflow_provider_lofty.journal.journal import JournalError, JournalUnusable
-from airflow_provider_lofty.journal.tables import METADATA, RUNS, ConnectionLost, Tables, Values
+from airflow_provider_lofty.journal.tables import FORMAT, JOURNAL, RUNS, ConnectionLost, Tables, Values
+from airflow_provider_lofty.rows.builder import KEY_RULES
+
+_ALL = (FORMAT, JOURNAL, RUNS)
+
+
+class Format(NamedTuple):
+    """By which format tables were made, and by which rules their keys."""
+
+    format: int
+    key_rules: int
+
+    def __str__(self) -> str:
+        return f"format {self.format} and key rules {self.key_rules}"
+
+
+CURRENT = Format(1, KEY_RULES)
 
 
 def prepare(tables: Tables, run: Values) -> None:
     """
-    Make what is missing, and refuse a database in which a row could be claimed twice.
+    Make what is missing, and refuse tables in which a row could be sent twice.
 
     :param run: values of a task that may be inserted, and are removed again
-    :raises JournalUnusable: when the database does not enforce primary keys
+    :raises JournalUnusable: when another version made them, or the database does not enforce primary keys
     :raises JournalError: when it cannot be reached
     """
-    if not _are_there(tables):
-        for statement in _statements():
-            with suppress(JournalError), tables.transaction() as connection:  # another run may have just made it
-                connection.execute(statement)
-        _look(tables)
+    is_in_use, found = _look(tables)
+    if found is None and not is_in_use:
+        found = _make(tables)
+    if found != CURRENT:
+        raise JournalUnusable(_made_by_another_version(found))
     if not _enforces_keys(tables, {**run, "task_key": uuid4().hex[:16]}):
-        raise JournalUnusable("its database does not enforce primary keys, so that two runs could send the same row")
+        raise JournalUnusable(
+            "its database does not enforce primary keys, so that two runs could send the same row. Let journal_conn_id "
+            "name a PostgreSQL, MySQL, MariaDB or SQLite database"
+        )
+
+
+def _look(tables: Tables) -> tuple[bool, Format | None]:
+    """Tell whether the tables are in use, and their format; in this order, see :data:`FORMAT`."""
+    with tables.transaction() as connection:
+        inspector = inspect(connection)
+        there = [table for table in (JOURNAL, RUNS) if inspector.has_table(table.name)]
+        has_rows = any(
+            connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None for table in there
+        )
+    with tables.transaction() as connection:  # another one, which sees what was written since
+        if not inspect(connection).has_table(FORMAT.name):
+            return bool(there), None
+        found = connection.execute(select(FORMAT.c.format, FORMAT.c.key_rules)).first()
+        return has_rows, None if found is None else Format(*found)
+
+
+def _make(tables: Tables) -> Format | None:
+    for statement in _statements():
+        with suppress(JournalError), tables.transaction() as connection:  # it is there, or another run has just made it
+            connection.execute(statement)
+    with suppress(JournalError):  # another run was faster
+        tables.insert([{"id": 1, **CURRENT._asdict()}], FORMAT)
+    with tables.transaction() as connection:
+        for table in _ALL:
+            connection.execute(select(table).limit(1)).all()
+    _, found = _look(tables)
+    if found is None:
+        raise JournalError(f"its table {FORMAT} has no row and takes none from this account")
+    return found
 
 
 def _statements() -> list[DDLElement]:
     statements: list[DDLElement] = []
-    for table in METADATA.sorted_tables:
+    for table in _ALL:
         statements += [CreateTable(table), *map(CreateIndex, sorted(table.indexes, key=lambda index: str(index.name)))]
     return statements
 
 
-def _are_there(tables: Tables) -> bool:
-    try:
-        _look(tables)
-    except JournalError:
-        return False
-    return True
-
-
-def _look(tables: Tables) -> None:
-    with tables.transaction() as connection:
-        for table in METADATA.sorted_tables:
-            connection.execute(select(table).limit(1)).all()
+def _made_by_another_version(found: Format | None) -> str:
+    return (
+        f"its tables {JOURNAL} and {RUNS} were made by another version of this provider, with {found or 'no format'}; "
+        f"this version needs {CURRENT}, and would not recognise their rows. Let the Dag runs that use them end with "
+        f"the version that made them. Then drop {JOURNAL}, {RUNS} and {FORMAT}, or let journal_conn_id name another "
+        'database or schema, and run with check_existing="always" at first: it finds at Lofty what was delivered before'
+    )
 
 
 def _enforces_keys(tables: Tables, run: Values) -> bool:

@@ -70,6 +70,14 @@ RUNS = Table(
     Column("has_claimed", Integer, nullable=False),  # 1: its rows must be in the other table
     Column("started_at", String(32), nullable=False),
 )
+# Made before the others and filled before them, so that whoever meets their rows meets their format.
+FORMAT = Table(
+    "lofty_journal_format",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # 1: there is one row
+    Column("format", Integer, nullable=False),  # of the tables
+    Column("key_rules", Integer, nullable=False),  # by which row_key, fingerprint and trace were formed
+)
 
 Values = Mapping[str, str | int | None]
 _ERROR_LENGTH = 500

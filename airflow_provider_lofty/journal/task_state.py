@@ -40,12 +40,13 @@ from airflow_provider_lofty.journal.journal import (
     Loaded,
     Released,
 )
+from airflow_provider_lofty.rows.builder import KEY_RULES
 from airflow_provider_lofty.spool.history import PastRow
 from airflow_provider_lofty.spool.sample import InputSample
 from airflow_provider_lofty.spool.spool import Spool
 
 KEY = "lofty_journal"
-VERSION = 1
+VERSION = 2
 CHUNK_CHARACTERS = 48_000  # Airflow warns of values above 64 KB
 MOST_CLOSED = 13_000  # sealed together: what is open is written anew each time
 MOST_TAIL_KEYS = 1500  # each is read by itself when the journal is loaded
@@ -86,6 +87,7 @@ class _Header(msgspec.Struct):
     """
 
     version: int
+    key_rules: int
     id: str
     source: str
     is_blind: bool
@@ -123,7 +125,7 @@ class TaskStateJournal:
         self._now = now
         expires = now() + KEPT_SECONDS
         self._header = _Header(
-            VERSION, token_hex(3), source, False, keyed, max_tries, 0, "", expires, 0, 0, "", 0, []
+            VERSION, KEY_RULES, token_hex(3), source, False, keyed, max_tries, 0, "", expires, 0, 0, "", 0, []
         )  # fmt: skip
         self._is_resumed = self._is_cleared = self._is_sealing = False
         self._next_commit = 0
@@ -221,14 +223,13 @@ class TaskStateJournal:
             found = next((header for _ in range(_LOOKS) if (header := self._get(KEY)) is not None), None)
         if found is None:
             return None
+        _refuse_another_version(found)
         try:
             header = msgspec.convert(found, _Header)
         except msgspec.ValidationError as error:
-            raise JournalUnusable(f"its header is damaged: {error}") from None
+            raise _unusable(f"its header is damaged: {error}") from None
         if found.get("check") != _header_check(header):
-            raise JournalUnusable("its header is damaged: its check is wrong")
-        if header.version != VERSION:
-            raise JournalUnusable(f"it has version {header.version}; this provider reads version {VERSION}")
+            raise _unusable("its header is damaged: its check is wrong")
         return header
 
     def _write_header(self) -> None:
@@ -248,7 +249,7 @@ class TaskStateJournal:
         text = self._get_surely(f"chunk.{number}")
         if not isinstance(text, str) or _digest(text) != digest:
             state = "is missing" if text is None else "is damaged"
-            raise JournalUnusable(f"its chunk {number} of {len(self._header.chunks)} {state}")
+            raise _unusable(f"its chunk {number} of {len(self._header.chunks)} {state}")
         return text
 
     def _known_in(self, chunk: str, number: int) -> Iterator[PastRow]:
@@ -268,12 +269,12 @@ class TaskStateJournal:
                     raise ValueError("its check is wrong")
                 self._tail.apply(line)
             except ValueError as error:
-                raise JournalUnusable(f"its commit {self._next_commit} is damaged: {error}") from None
+                raise _unusable(f"its commit {self._next_commit} is damaged: {error}") from None
             self._chain = chain
             self._next_commit += 1
         for later in range(self._next_commit + 1, self._next_commit + _LOOK_AHEAD):
             if self._get(self._key(f"tail.{later}")) is not None:
-                raise JournalUnusable(f"its commit {self._next_commit} is missing")
+                raise _unusable(f"its commit {self._next_commit} is missing")
 
     def _write_commit(self, line: str) -> None:
         chain = _next_link(self._chain, line)
@@ -342,6 +343,26 @@ class TaskStateJournal:
             return call(*args, **kwargs)
         except Exception as error:
             raise JournalError(f"Airflow's task state store failed: {type(error).__name__}") from error
+
+
+def _refuse_another_version(header: object) -> None:
+    """Before anything else of it is read: its form may be another, too, and its rows would not be recognised."""
+    if not isinstance(header, dict) or type(header.get("version")) is not int:
+        return  # it is damaged, and that is said later
+    version, key_rules = header["version"], header.get("key_rules")
+    if version != VERSION or key_rules not in (None, KEY_RULES):
+        raise _unusable(
+            f"it was written by another version of this provider, in format {version} with key rules "
+            f"{key_rules or 'none'}, and this version needs format {VERSION} with key rules {KEY_RULES}. Let the task "
+            "end with the version that wrote it"
+        )
+
+
+def _unusable(why: str) -> JournalUnusable:
+    return JournalUnusable(
+        f"{why}. When the task's state is removed from Airflow's store, the next try reads every lead before anything "
+        "is sent to it"
+    )
 
 
 def _digest(text: str) -> str:

@@ -253,6 +253,13 @@ def _fill(steps: Iterable[_Step], values: Sequence[object], problems: Problems) 
     return filled
 
 
+# Raise it whenever the same row would get another row key, fingerprint or trace than before: by a change here or in
+# ``lofty.trace`` (a digest's size, the order or the spelling of what is hashed), in the checks (a value that is sent
+# otherwise changes its trace), or in what the operator's scope names. Journals carry the number. One that was written
+# by other rules is refused: its rows would not be recognised, and all of them would be sent again.
+KEY_RULES = 1
+
+
 def _activity(lead_id: int, body: dict[str, Any], key: list[str]) -> Activity:
     trace_hash = trace_of(lead_id, body["type"], body["created"], body["text"], body["link"])
     encoded = encode_json(body)

@@ -19,16 +19,13 @@ def journal_errors() -> Iterator[None]:
     """
     Say what a journal that fails before the first row means.
 
-    :raises LoftyConfigurationError: when it is damaged
+    :raises LoftyConfigurationError: when it is damaged, or of another version
     :raises LoftyDeliveryIncomplete: when it cannot be reached
     """
     try:
         yield
     except JournalUnusable as error:
-        raise LoftyConfigurationError(
-            f"the journal cannot be used: {error}. Nothing was sent. When it is removed (the task's state in Airflow's "
-            "store, or the task's rows in the table), the next try reads every lead before anything is sent to it"
-        ) from None
+        raise LoftyConfigurationError(f"the journal cannot be used: {error}. Nothing was sent") from None
     except JournalError as error:
         raise LoftyDeliveryIncomplete(
             f"the journal cannot be used: {error}. Nothing was sent; a retry is safe"

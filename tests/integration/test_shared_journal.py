@@ -34,7 +34,7 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
         uri = request.getfixturevalue("postgres_uri")
         with psycopg2.connect(uri) as database, database.cursor() as cursor:
-            cursor.execute("DROP TABLE IF EXISTS lofty_journal; DROP TABLE IF EXISTS lofty_journal_runs")
+            cursor.execute("DROP TABLE IF EXISTS lofty_journal, lofty_journal_runs, lofty_journal_format")
         database.close()
         host = uri.partition("host=")[2]
         connection = {"conn_type": "postgres", "login": "postgres", "schema": "postgres", "host": host}

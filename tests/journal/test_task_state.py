@@ -27,7 +27,7 @@ from airflow_provider_lofty.journal.journal import (
     JournalUnusable,
     Loaded,
 )
-from airflow_provider_lofty.journal.task_state import KEPT_SECONDS, KEY, TaskStateJournal
+from airflow_provider_lofty.journal.task_state import KEPT_SECONDS, KEY, VERSION, TaskStateJournal
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.spool.history import History, PastRow
@@ -523,7 +523,7 @@ class TestDamage:
     @pytest.mark.parametrize(
         "change",
         [
-            {"version": 2}, {"version": 0}, {"version": "1"}, {"source": None}, {"keyed": 1}, {"tail": "0"},
+            {"version": VERSION + 1}, {"version": 0}, {"version": "1"}, {"key_rules": 0}, {"source": None}, {"keyed": 1}, {"tail": "0"},
             {"tail": 1.5}, {"chunks": None}, {"chunks": [1]}, {"rows": None}, {"expires": "soon"}, {"max_tries": "1"},
             {"id": None}, {"id": "another"}, {"is_blind": None}, {"is_blind": True}, {"lowest": None}, {"chain": ""},
         ],
@@ -533,7 +533,7 @@ class TestDamage:
         with pytest.raises(JournalUnusable):
             task.journal().begin(is_later_try=True)
 
-    @pytest.mark.parametrize("value", [7, "text", [], {}, {"version": 1}, False])
+    @pytest.mark.parametrize("value", [7, "text", [], {}, {"version": VERSION}, False])
     def test_a_header_that_is_something_else(self, task: Task, value: Any) -> None:
         task.store.set(KEY, value)
         with pytest.raises(JournalUnusable, match="header"):

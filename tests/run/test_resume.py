@@ -47,7 +47,7 @@ def sample(*numbers: int) -> InputSample:
 @pytest.mark.parametrize(
     ("raised", "expected", "advice"),
     [
-        (JournalUnusable("a segment is missing"), LoftyConfigurationError, "the next try reads every lead"),
+        (JournalUnusable("a segment is missing. Remove it"), LoftyConfigurationError, "Remove it"),
         (JournalError("no connection"), LoftyDeliveryIncomplete, "a retry is safe"),
     ],
 )
