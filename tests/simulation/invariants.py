@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
-
-from simulation.worlds import Ending, Row, Task, Try
+from simulation.known import KNOWN
+from simulation.worlds import Ending, Row, Task, Try, may_be_blind
 
 OUTCOMES = (
     "delivered", "already_delivered", "duplicate", "invalid", "rejected", "unknown", "not_attempted", "would_send",
@@ -48,10 +48,8 @@ class Judge:
         self._marks = {one.row for one in ending.lofty.ours()}
         self._keys: dict[Look, set[str]] = defaultdict(set)
         self._open: set[Look] = set()
-        self._users: dict[Look, set[str]] = defaultdict(set)
         for life in ending.lives:
             for row in life.task.all_rows:
-                self._users[_look(row)].add(life.task.name)
                 self._keys[_look(row)].add(_identity(row, life.task))
                 if life.task.on_unknown in OPEN:
                     self._open.add(_look(row))
@@ -109,21 +107,29 @@ class Judge:
                 yield from self._green(life.last_word)
 
     def _unsaid(self, one: Try) -> Iterator[str]:
-        """What is called not stored is not."""
+        """What is called not stored was not, as far as this try could know."""
         originals = {said["picture"] for said in one.outcomes if said["lofty_outcome"] != "duplicate"}
         refused: dict[Look, set[str]] = defaultdict(set)
+        is_blind = may_be_blind(one.task.task) and "stopped while blind" in KNOWN
         for said in one.outcomes:
             row, outcome = self._rows[_mark(said["picture"])], said["lofty_outcome"]
             if outcome == "duplicate" and said["picture"] not in originals:
                 yield f"lost: {one.name} calls {row.key} a duplicate of a row that is not there"
-            if outcome in ("rejected", "not_attempted"):
+            if outcome == "rejected" or (outcome == "not_attempted" and not is_blind):
                 refused[_look(row)].add(_identity(row, one.task.task))
             if outcome == "invalid" and row.mark in self._marks and not self._claimed[_look(row)]:
                 yield f"unsaid: {one.name} calls {row.key} invalid, and Lofty has it"
         for look, keys in refused.items():
-            is_of_others = look in self._open or len(self._users[look]) > 1  # who may have sent it later
-            if self._stored[look] > len(self._keys[look] - keys) and not is_of_others:
+            if self._known_to(one)[look] > len(self._keys[look] - keys) and look not in self._open:
                 yield f"unsaid: {one.name} calls {_names(keys)} not stored, and Lofty has {self._stored[look]} of these"
+
+    def _known_to(self, one: Try) -> Counter[Look]:
+        """What is at Lofty by this try's doing, or was when it began; what others do beside it, it cannot know."""
+        return Counter(
+            _look_of_entry(entry.asked, entry.entry)
+            for entry in self._ending.lofty.ours()
+            if entry.sender == one.name or entry.arrived < one.began
+        )
 
     def _green(self, one: Try) -> Iterator[str]:
         changed = {_mark(said["picture"]) for said in one.outcomes if said["lofty_error"] == CONTENT_HAS_CHANGED}

@@ -20,6 +20,7 @@ KNOWN: dict[str, str] = {
     "type altered at one lead": "an activity whose type is shown otherwise is not nearly the same, and goes again",
     "altered without journal": "a later try without a journal does not know its rows in what Lofty shows altered",
     "blind and lagging": "a later try without a journal believes a page that lags longer than a settle time",
+    "stopped while blind": "a later try without a journal that stops first calls not_attempted what may have been sent",
     "suspended machine": "an intent stays authorised while the machine sleeps, because its clock does",
     "purged": "a part of a journal's rows was deleted, and check_existing='never' sends them again",
     "two contents": "another run delivers other content under the same key, and no remark says so",

@@ -114,6 +114,8 @@ class Stored:
 
     :param row: whose it is; None for one of somebody else
     :param asked: the lead it was sent to
+    :param sender: the process that sent it, and
+    :param arrived: when that came here
     :param shown_at: from when on each replica shows it
     """
 
@@ -121,6 +123,8 @@ class Stored:
     row: str | None
     asked: int
     shown_at: tuple[float, ...]
+    sender: str = ""
+    arrived: float = 0.0
 
 
 @dataclass
@@ -161,13 +165,13 @@ class Lofty:
         """What rows of this world have become."""
         return (one for found in self._leads.values() for one in found if one.row is not None)
 
-    def _store(self, lead_id: int, body: dict[str, Any]) -> None:
+    def _store(self, lead_id: int, body: dict[str, Any], sender: str, arrived: float) -> None:
         row = body["picture"].rpartition("/")[2]
         entry = {name: body[name] for name in _SHOWN}
         now, settings, rng = self._scheduler.now, self.settings, self._rng
         lag = settings.constant_lag + dict(settings.slow_leads).get(lead_id, 0.0)
         shown_at = tuple(now + lag + rng.random() * settings.lag for _ in range(settings.replicas))
-        self._leads.setdefault(self._lead(lead_id), []).append(Stored(entry, row, lead_id, shown_at))
+        self._leads.setdefault(self._lead(lead_id), []).append(Stored(entry, row, lead_id, shown_at, sender, arrived))
         self._note("stores %s at lead %d, shown %s", row, lead_id, ", ".join(f"{at:.1f}" for at in shown_at))
 
     def _store_foreign(self, lead_id: int, **entry: Any) -> None:
@@ -208,7 +212,7 @@ class Lofty:
         self._note("POST of %s: %s", row, fate.name or "as it should be")
         self.faults[fate.name] += 1
         if fate.stores:
-            self._scheduler.after(fate.late, self._store, lead_id, body)
+            self._scheduler.after(fate.late, self._store, lead_id, body, link.process.name, self._scheduler.now)
         if fate.is_reset:
             link.close(0, is_reset=True)
         elif fate.answer is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from simulation.known import KNOWN
 from simulation.lofty import ALTERATIONS, LoftySettings
 from simulation.stores import StoreFaults
-from simulation.worlds import Row, Strike, Task, World
+from simulation.worlds import Row, Strike, Task, World, may_be_blind
 
 SETTLE_SECONDS = 6.0
 _SAFE_SHARE = 0.85  # of a settle time: what is later than that is another kind of fault
@@ -69,7 +69,7 @@ def _task(
         name, rows, journal, is_keyed=keyed, starts=rng.choice((0.0, rng.uniform(0, 40))),
         check_existing=rng.choices(("sample", "always", "never"), (60, 20, 20))[0],
         on_unknown=rng.choices(("verify", "report", "resend", "assume_delivered"), (82, 8, 5, 5))[0],
-        strikes=strikes, wiped_after=wiped_after, retry_delay=rng.choice((1.0, 10.0, 60.0)), after=_after(rng, rows),
+        strikes=strikes, wiped_after=wiped_after, retry_delay=rng.choice((1.0, 10.0, 60.0)), after=_after(rng, rows, is_blind=journal == "none" or wiped_after > 0),
         start_seconds=rng.choice((0.002, 0.002, 0.002, 3.0)), report=rng.choice(("csv", "jsonl")),
         later=_later(rng, rows) if _happens(rng, 0.15) else None,
         timeout_seconds=rng.uniform(5, 120) if _happens(rng, 0.1) else None,
@@ -127,9 +127,9 @@ def _strike(rng: Random, *, may_wake: bool) -> Strike | None:
     return Strike(kind, step, rng.choice((5.0, 60.0)), noted=noted) if kind else None
 
 
-def _after(rng: Random, rows: tuple[Row, ...]) -> tuple[str, ...]:
+def _after(rng: Random, rows: tuple[Row, ...], *, is_blind: bool) -> tuple[str, ...]:
     has_duplicates = len({row.key for row in rows}) < len(rows) or len({row.text for row in rows}) < len(rows)
-    feeds = "duplicates fed back" if has_duplicates else ""
+    feeds = "duplicates fed back" if has_duplicates else "stopped while blind" if is_blind else ""
     return tuple(
         what for what in ("clear", "feed", "feed", "clear")
         if _happens(rng, 0.2, feeds if what == "feed" else "")
@@ -141,13 +141,13 @@ def _after(rng: Random, rows: tuple[Row, ...]) -> tuple[str, ...]:
 
 def _lofty(rng: Random, tasks: tuple[Task, ...]) -> LoftySettings:
     rows = [row for task in tasks for row in task.rows]
-    may_be_blind = any(task.journal == "none" or task.wiped_after for task in tasks)
+    is_blind = any(map(may_be_blind, tasks))
     leads = sorted({row.lead_id for row in rows if isinstance(row.lead_id, int)})
     keys = sorted({row.key for row in rows})
     share = rng.choice((0.0, 0.05, 0.15, 0.4))
     shifts = _happens(rng, 0.08, "page shift")
     return LoftySettings(
-        latency=rng.choice((0.01, 0.05, 0.5)), **_delays(rng, leads, may_be_blind=may_be_blind),
+        latency=rng.choice((0.01, 0.05, 0.5)), **_delays(rng, leads, is_blind=is_blind),
         lost=rng.random() * share, swallowed=rng.random() * share, errors=rng.random() * share,
         nonsense=rng.random() * share / 3, refused=rng.random() * share, unreadable=rng.random() * share,
         contradictions=0.1 if _happens(rng, 0.1, "contradictions") else 0.0,
@@ -159,11 +159,11 @@ def _lofty(rng: Random, tasks: tuple[Task, ...]) -> LoftySettings:
         merged=((rng.choice(leads), 900),) if leads and _happens(rng, 0.08) else (),
         others=tuple((lead, rng.choice((5, 60, 130))) for lead in leads if rng.random() < 0.2),
         newer=tuple((lead, rng.randint(90, 105)) for lead in leads) if shifts else (), shifts=10 if shifts else 0,
-        alters=_alterations(rng, leads, may_be_blind=may_be_blind),
+        alters=_alterations(rng, leads, is_blind=is_blind),
     )  # fmt: skip
 
 
-def _delays(rng: Random, leads: list[int], *, may_be_blind: bool) -> dict[str, Any]:
+def _delays(rng: Random, leads: list[int], *, is_blind: bool) -> dict[str, Any]:
     """When an activity is stored and shown: within a settle time, each in its own, or all after the same long time."""
     room = SETTLE_SECONDS * _SAFE_SHARE
     kind = rng.choices(("none", "each", "constant"), (30, 40, 30))[0]
@@ -171,17 +171,17 @@ def _delays(rng: Random, leads: list[int], *, may_be_blind: bool) -> dict[str, A
         lag = rng.uniform(0, room)
         late = rng.uniform(0, 3 * SETTLE_SECONDS if _happens(rng, 0.2, "late store") else room - lag)
         return {"lag": lag, "late": late, "replicas": rng.choice((1, 2, 3))}
-    if kind == "constant" and not (may_be_blind and "blind and lagging" in KNOWN):
+    if kind == "constant" and not (is_blind and "blind and lagging" in KNOWN):
         slow = ((rng.choice(leads), rng.uniform(0, 20)),) if leads and _happens(rng, 0.3, "slow lead") else ()
         return {"constant_lag": rng.uniform(0.5, 3) * SETTLE_SECONDS, "slow_leads": slow}
     return {}
 
 
-def _alterations(rng: Random, leads: list[int], *, may_be_blind: bool) -> tuple[tuple[int, str], ...]:
+def _alterations(rng: Random, leads: list[int], *, is_blind: bool) -> tuple[tuple[int, str], ...]:
     """Lofty may show everything otherwise than it was sent; nothing can be proved then."""
     how = rng.choice(ALTERATIONS)
     kinds = {"created as text"} if how == "created as text" else set()
-    kinds |= {"altered without journal"} if may_be_blind else set()
+    kinds |= {"altered without journal"} if is_blind else set()
     if not _happens(rng, 0.1) or kinds & set(KNOWN):
         return ()
     is_everywhere = _happens(rng, 0.5) or (how == "type in lower case" and "type altered at one lead" in KNOWN)

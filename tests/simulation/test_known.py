@@ -80,6 +80,14 @@ def worlds() -> Iterator[tuple[str, World, Callable[[Ending], list[str]]]]:
         violations,
     )
     yield (
+        "stopped while blind",
+        world(
+            task(row(0, 100), *FILLER, **BLIND, retries=1, after=("feed",)),
+            lofty=LoftySettings(outages=((1.0, 60.0),)),
+        ),
+        violations,
+    )
+    yield (
         "suspended machine",
         world(task(row(0, 100), *FILLER, journal="sql", strikes=(Strike("suspend", 1, 100.0, 1.0, noted="connects"),))),
         violations,

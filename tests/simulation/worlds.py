@@ -121,6 +121,11 @@ class Task:
         return (*self.rows, *(self.later or ()))
 
 
+def may_be_blind(task: Task) -> bool:
+    """Whether a later try may not know what earlier ones sent."""
+    return task.journal == "none" or task.wiped_after > 0
+
+
 @dataclass(frozen=True)
 class World:
     """All that a world is made of."""
@@ -147,6 +152,7 @@ class Try:
     operator: SimulatedOperator
     report_path: Path
     rows: tuple[Row, ...]
+    began: float
     is_superseded: bool = False
     has_ended: bool = False
     error: BaseException | None = None
@@ -263,7 +269,9 @@ class Stage:
         process = Process(name, self.scheduler, self.history, self.rng)
         operator = self._operator(life, self.folder / f"{name}.{task.report}")
         operator.on(process, task.start_seconds)
-        one = Try(life, life.try_number, process, operator, Path(str(operator.report_path)), life.rows)
+        one = Try(
+            life, life.try_number, process, operator, Path(str(operator.report_path)), life.rows, self.scheduler.now
+        )
         if strike is not None:
             process.befalls = partial(self._strike, one, strike)
         life.tries.append(one)
