@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from typing import NamedTuple, Protocol
 
 from airflow_provider_lofty.answers import Meaning, Verdict, names_missing_lead
@@ -205,7 +205,7 @@ class Delivery:
         self._in_flight: dict[int, _Work] = {}
         self._reading: set[int] = set()
         self._is_probing = self._has_read = self._has_open_doubt = self._has_planned = False
-        self._results: SimpleQueue[_Done] = SimpleQueue()
+        self._results: Queue[_Done] = Queue()
         self._stop: Stop | None = None
         self.sent = 0
         self.read_backs = 0

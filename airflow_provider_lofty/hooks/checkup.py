@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from typing import Any
 
 from requests import Response
@@ -99,7 +99,7 @@ def check_up(settings: LoftySettings, send: Send, clock: Callable[[], float]) ->
     """
     limit = min(settings.timeout_seconds, LONGEST_SECONDS)
     checkup = _Checkup(settings, send, clock, clock() + limit)
-    outcome: SimpleQueue[Result] = SimpleQueue()
+    outcome: Queue[Result] = Queue()
     threading.Thread(target=lambda: outcome.put(told(checkup.result)), daemon=True).start()
     try:
         return outcome.get(timeout=limit + _GRACE_SECONDS)
