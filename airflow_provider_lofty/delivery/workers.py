@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from airflow_provider_lofty.delivery.doubt import Page
@@ -28,7 +28,7 @@ class Workers(Generic[T]):
 
     def __init__(self, most: int) -> None:
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="lofty")
-        self._results: SimpleQueue[T] = SimpleQueue()
+        self._results: Queue[T] = Queue()
 
     def start(self, job: Callable[[], T], cancelled: Callable[[], object] = lambda: None) -> None:
         """

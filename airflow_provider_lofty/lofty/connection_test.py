@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 
 from requests import Request, Response
 from requests.auth import AuthBase
@@ -101,7 +101,7 @@ def check_connection(session: LoftySession) -> Result:
     settings = session.settings
     limit = min(settings.timeout_seconds, LONGEST_SECONDS)
     test = _ConnectionTest(session, session.clock() + limit)
-    outcome: SimpleQueue[Result] = SimpleQueue()
+    outcome: Queue[Result] = Queue()
     threading.Thread(target=lambda: outcome.put(as_result(test.result)), daemon=True).start()
     try:
         return outcome.get(timeout=limit + _GRACE_SECONDS)
