@@ -52,7 +52,7 @@ class Delivery:
     :param check_existing: ``sample``, ``always`` or ``never``: which leads to read before they are sent to
     :param on_unknown: ``verify``, ``report``, ``resend`` or ``assume_delivered``: what to do about a row in doubt
     :param stop_after_rejections: so many different leads refused alike, before any success, end the run
-    :param has_lost_journal: this is a later try, and nothing says what the earlier ones sent
+    :param has_gaps: the journal has gaps: earlier tries may have sent rows that are not in it
     :param began: by the clock; when the run began, so that earlier tries had ended
     :param deadline: by the clock; when to stop
     :param show: given the progress, often
@@ -72,7 +72,7 @@ class Delivery:
         check_existing: str,
         on_unknown: str,
         stop_after_rejections: int,
-        has_lost_journal: bool,
+        has_gaps: bool,
         began: float,
         deadline: float,
         show: Callable[[Progress], None],
@@ -96,7 +96,7 @@ class Delivery:
         self._settling = Settling(controls, is_proving=on_unknown in ("verify", "resend"), clock=clock)
         self._precheck = Precheck(
             check_existing, spool, self._recorder, self._backlog, log,
-            has_lost_journal=has_lost_journal, not_before=began + settings.resumed_settle_seconds, clock=clock,
+            has_gaps=has_gaps, not_before=began + settings.resumed_settle_seconds, clock=clock,
         )  # fmt: skip
         self._reconciler = Reconciler(
             spool, journal, self._recorder, self._settling, self._precheck, self._backlog, log,

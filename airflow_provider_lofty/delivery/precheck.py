@@ -16,11 +16,12 @@ from airflow_provider_lofty.delivery.backlog import Backlog
 from airflow_provider_lofty.delivery.doubt import Page
 from airflow_provider_lofty.delivery.matching import looks_like_any
 from airflow_provider_lofty.delivery.recorder import Recorder
-from airflow_provider_lofty.journal.journal import DELIVERED, intent_of
+from airflow_provider_lofty.journal.journal import intent_of
 from airflow_provider_lofty.lofty.answers import LEAD_NOT_FOUND
 from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.spool.history import JournalState
 from airflow_provider_lofty.spool.spool import PendingRow, Result, Spool
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Reason(Enum):
 
     CHOSEN = "check_existing"
     FOUND = "rows were found there"
-    NO_JOURNAL = "an earlier try left no journal"
+    GAPS = "an earlier try left no journal"
 
 
 class Precheck:
@@ -45,7 +46,7 @@ class Precheck:
     Which leads are read before their rows are sent, and what their pages mean for these rows.
 
     :param mode: ``sample``, ``always`` or ``never``
-    :param has_lost_journal: this is a later try, and nothing says what the earlier ones sent
+    :param has_gaps: the journal has gaps: earlier tries may have sent rows that are not in it
     :param not_before: by the clock; what an earlier try sent last has had time to show
     :param clock: monotonic seconds
     """
@@ -58,7 +59,7 @@ class Precheck:
         backlog: Backlog,
         log: Log,
         *,
-        has_lost_journal: bool,
+        has_gaps: bool,
         not_before: float,
         clock: Callable[[], float],
     ) -> None:
@@ -67,9 +68,9 @@ class Precheck:
         self._backlog = backlog
         self._log = log
         self._clock = clock
-        self._reason = Reason.NO_JOURNAL if has_lost_journal else Reason.CHOSEN if mode == "always" else None
-        self._not_before = not_before if has_lost_journal else 0.0
-        self._sample_is_due = mode == "sample" and not has_lost_journal
+        self._reason = Reason.GAPS if has_gaps else Reason.CHOSEN if mode == "always" else None
+        self._not_before = not_before if has_gaps else 0.0
+        self._sample_is_due = mode == "sample" and not has_gaps
         self._sample: list[int] = []  # leads of it that are still to be read
         self._retry_at: dict[int, float] = {}
 
@@ -79,9 +80,9 @@ class Precheck:
         return self._reason is not None
 
     @property
-    def is_strict(self) -> bool:
+    def has_gaps(self) -> bool:
         """Whether rows may have been sent of which nothing is known."""
-        return self._reason is Reason.NO_JOURNAL
+        return self._reason is Reason.GAPS
 
     @property
     def has_found(self) -> bool:
@@ -145,7 +146,7 @@ class Precheck:
         settled = {row.n for row in there}
         for row in there:
             self._take_shown(row, is_unclear=row.trace_hash in unclear)
-        if self.is_strict:
+        if self.has_gaps:
             settled |= self._refuse_doubtful(page, surplus)
         if there and self._reason is None:
             self._reason = Reason.FOUND
@@ -160,7 +161,7 @@ class Precheck:
             self._refuse([row], "Lofty shows it, or one that is nearly the same")
             return
         result = Result(row.n, Outcome.ALREADY_DELIVERED, error="Lofty has it already")
-        self._recorder.record(intent_of(row, row.attempts), DELIVERED, result)
+        self._recorder.record(intent_of(row, row.attempts), JournalState.DELIVERED, result)
 
     def _refuse_doubtful(self, page: Page, surplus: list[Trace]) -> set[int]:
         rows = [
@@ -206,7 +207,7 @@ class Precheck:
                 self._log.warning("the sample cannot be read (%s): going on without", error)
                 self.give_up()
         elif is_refused:  # whatever else it was may be over later
-            if is_missing and not self.is_strict:
+            if is_missing and not self.has_gaps:
                 self._release(lead_id)
             else:
                 self._give_up_lead(lead_id, error)

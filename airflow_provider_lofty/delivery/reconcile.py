@@ -25,21 +25,12 @@ from airflow_provider_lofty.exceptions import (
     LoftyError,
     LoftyRequestRejected,
 )
-from airflow_provider_lofty.journal.journal import (
-    ABANDONED,
-    DELIVERED,
-    KEY_CONFLICT,
-    REJECTED,
-    Intent,
-    Journal,
-    Released,
-    intent_of,
-)
+from airflow_provider_lofty.journal.journal import Intent, Journal, Released, intent_of
 from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING
 from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.spool.history import KEY_OF_ANOTHER, PastRow
+from airflow_provider_lofty.spool.history import KEY_OF_ANOTHER, JournalState, PastRow
 from airflow_provider_lofty.spool.spool import PendingRow, Result, Spool
 
 _MOST_FAILURES = 3  # in a row, of reading
@@ -133,7 +124,7 @@ class Reconciler:
         else:
             sends = max(intent.attempts, 1)
             result = Result(row.n, Outcome.ALREADY_DELIVERED, error=ASSUMED, attempts=sends)
-            self._recorder.record(intent, DELIVERED, result)
+            self._recorder.record(intent, JournalState.DELIVERED, result)
 
     def _renamed(self, old: Intent, row: PendingRow) -> Intent:
         intent = intent_of(row, old.attempts)
@@ -146,9 +137,9 @@ class Reconciler:
         row = self._backlog.pop_claimed(released.row_key)
         if row is None:
             return
-        if released.state == DELIVERED:
+        if released.state == JournalState.DELIVERED:
             self._recorder.record_local(Result(row.n, Outcome.ALREADY_DELIVERED, error="delivered by another run"))
-        elif released.state == KEY_CONFLICT:
+        elif released.state == JournalState.KEY_CONFLICT:
             self._recorder.record_local(Result(row.n, Outcome.INVALID, error=KEY_OF_ANOTHER))
         elif released.intent is None:
             self._backlog.put([row])
@@ -261,7 +252,7 @@ class Reconciler:
         return self._odd_answers >= _MOST_ODD_ANSWERS
 
     def _deny(self, error: LoftyError) -> Stop | None:
-        if self._precheck.is_strict:
+        if self._precheck.has_gaps:
             return stop_for(type(error)(
                 f"{error} An earlier try may have sent rows, no journal says which, and Lofty's activities cannot be "
                 "read: nothing was sent. Give the report of the earlier try back as the source"
@@ -302,8 +293,10 @@ class Reconciler:
             outcome = Outcome.ALREADY_DELIVERED if doubt.is_from_before else Outcome.DELIVERED
             result = _result(doubt, doubt.row, outcome, "found by reading back")
         intent = doubt.intent
-        self._spool.history.add([PastRow(intent.row_key, DELIVERED, intent.fingerprint, intent.trace.trace_hash)])
-        self._recorder.record(intent, DELIVERED, result)
+        self._spool.history.add(
+            [PastRow(intent.row_key, JournalState.DELIVERED, intent.fingerprint, intent.trace.trace_hash)]
+        )
+        self._recorder.record(intent, JournalState.DELIVERED, result)
 
     def _end_unknown(self, end: Settled) -> None:
         self.may_settle_later |= end.may_settle_later
@@ -311,10 +304,12 @@ class Reconciler:
         self._given_up[doubt.wanted.trace_hash] += 1
         error = f"sent, but no trustworthy answer came, and {end.reason}: it may be stored; look at the lead"
         if doubt.row is None:
-            self._recorder.record(doubt.intent, ABANDONED)
+            self._recorder.record(doubt.intent, JournalState.ABANDONED)
             self._log.warning("%s: %s", _place(doubt), error)
         else:
-            self._recorder.record(doubt.intent, ABANDONED, _result(doubt, doubt.row, Outcome.UNKNOWN, error))
+            self._recorder.record(
+                doubt.intent, JournalState.ABANDONED, _result(doubt, doubt.row, Outcome.UNKNOWN, error)
+            )
 
     def _end_carried(self, doubt: Doubt) -> None:
         self._log.warning("%s: proved not to be stored; the input no longer has it, so it is not sent", _place(doubt))
@@ -322,7 +317,7 @@ class Reconciler:
 
     def _end_rejected(self, doubt: Doubt, row: PendingRow) -> None:
         error = f"sent {doubt.intent.attempts} times, and each time proved not to be stored; not stored"
-        self._recorder.record(doubt.intent, REJECTED, _result(doubt, row, Outcome.REJECTED, error))
+        self._recorder.record(doubt.intent, JournalState.REJECTED, _result(doubt, row, Outcome.REJECTED, error))
 
 
 def _result(doubt: Doubt, row: PendingRow, outcome: Outcome, error: str) -> Result:

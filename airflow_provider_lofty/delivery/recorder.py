@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from airflow_provider_lofty.delivery.progress import Progress
-from airflow_provider_lofty.journal.journal import DOUBTED, WITHDRAWN, Closing, Intent, Journal, Released
+from airflow_provider_lofty.journal.journal import Closing, Intent, Journal, Released
+from airflow_provider_lofty.spool.history import JournalState
 from airflow_provider_lofty.spool.spool import Result, Spool
 
 COMMIT_SECONDS = 1.0  # what may be in doubt after a crash is what was sent for so long
@@ -38,7 +39,7 @@ class Recorder:
         self._commit_due = self._clock() + COMMIT_SECONDS
         return refused
 
-    def record(self, intent: Intent, state: str, result: Result | None = None) -> None:
+    def record(self, intent: Intent, state: JournalState, result: Result | None = None) -> None:
         """
         Write down what came of a row.
 
@@ -65,12 +66,12 @@ class Recorder:
 
     def doubt(self, intent: Intent, result: Result) -> None:
         """Write down that a row was sent and that no trustworthy answer came."""
-        self._closings.append(_closing(intent, DOUBTED, result))
+        self._closings.append(_closing(intent, JournalState.DOUBTED, result))
         self._spool.doubt(result)
 
     def withdraw(self, intent: Intent) -> None:
         """Write down that a row was not sent after all."""
-        self._closings.append(Closing(intent, WITHDRAWN))
+        self._closings.append(Closing(intent, JournalState.WITHDRAWN))
 
     def finish(self) -> None:
         """
@@ -96,7 +97,7 @@ class Recorder:
         return self._journal.heartbeat()
 
 
-def _closing(intent: Intent, state: str, result: Result | None) -> Closing:
+def _closing(intent: Intent, state: JournalState, result: Result | None) -> Closing:
     if result is None:
         return Closing(intent, state, attempts=intent.attempts)
     return Closing(intent, state, result.http_status, result.error_code, result.error, result.attempts)

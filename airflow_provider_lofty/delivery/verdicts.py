@@ -12,12 +12,12 @@ from airflow_provider_lofty.delivery.reconcile import Reconciler
 from airflow_provider_lofty.delivery.recorder import Recorder
 from airflow_provider_lofty.delivery.stop import Stop, StopKind, stop_for
 from airflow_provider_lofty.delivery.workers import Work
-from airflow_provider_lofty.journal.journal import DELIVERED, REJECTED
 from airflow_provider_lofty.lofty.answers import Meaning, Verdict, names_missing_lead
 from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.lofty.errors import failure_text, status_text
 from airflow_provider_lofty.lofty.redaction import redact, texts_of
 from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.spool.history import JournalState
 from airflow_provider_lofty.spool.spool import Result
 
 
@@ -93,7 +93,7 @@ class Verdicts:
         self._rejection_limit.record_success()
         is_other = verdict.lead_id != work.row.lead_id
         remark = f"Lofty answered with lead {verdict.lead_id}: the lead was merged" if is_other else None
-        self._recorder.record(work.intent, DELIVERED, _result(work, Outcome.DELIVERED, verdict, remark))
+        self._recorder.record(work.intent, JournalState.DELIVERED, _result(work, Outcome.DELIVERED, verdict, remark))
         self._controls.delivered(work.intent.trace, work.began)
 
     def _take_doubt(self, work: Work, verdict: Verdict) -> None:
@@ -105,7 +105,7 @@ class Verdicts:
         result = _result(work, Outcome.UNKNOWN, verdict, error)
         if self._on_unknown == "assume_delivered":
             assumed = result._replace(outcome=Outcome.DELIVERED, error=ASSUMED)
-            self._recorder.record(work.intent, DELIVERED, assumed)
+            self._recorder.record(work.intent, JournalState.DELIVERED, assumed)
             return
         self._recorder.doubt(work.intent, result)
         if self._on_unknown != "resend":
@@ -120,7 +120,7 @@ class Verdicts:
         row = work.row
         message = redact(verdict.message, texts_of(row.body)) or "no reason given"
         error = f"Lofty refused it: {message}; not stored"
-        self._recorder.record(work.intent, REJECTED, _result(work, Outcome.REJECTED, verdict, error))
+        self._recorder.record(work.intent, JournalState.REJECTED, _result(work, Outcome.REJECTED, verdict, error))
         if names_missing_lead(verdict):
             error = f"the lead does not exist, as Lofty said of row {row.row_number}; not sent"
             result = Result(0, Outcome.REJECTED, verdict.status, verdict.code, error)

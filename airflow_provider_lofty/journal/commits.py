@@ -18,10 +18,10 @@ import struct
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
 
-from airflow_provider_lofty.journal.journal import ABANDONED, DELIVERED, DOUBTED, REJECTED, WITHDRAWN, Closing, Intent
+from airflow_provider_lofty.journal.journal import Closing, Intent
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import MARK_BYTES, TRACE_BYTES, Trace
-from airflow_provider_lofty.spool.history import FINGERPRINT_BYTES, PastRow
+from airflow_provider_lofty.spool.history import FINGERPRINT_BYTES, JournalState, PastRow
 
 _MOST_ATTEMPTS = 15
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
@@ -85,7 +85,7 @@ class Records:
         :raises ValueError: when it is something else
         """
         for row_key, fingerprint, trace_hash in self._delivered.iter_unpack(_bytes_of(text)):
-            yield PastRow(row_key, DELIVERED, fingerprint, trace_hash if self._keyed else row_key)
+            yield PastRow(row_key, JournalState.DELIVERED, fingerprint, trace_hash if self._keyed else row_key)
 
 
 class CommitLog:
@@ -114,7 +114,7 @@ class CommitLog:
         new = {
             c.intent.row_key: c.intent
             for c in closings
-            if c.intent.row_key not in self._numbers and c.state != ABANDONED
+            if c.intent.row_key not in self._numbers and c.state != JournalState.ABANDONED
         }
         for intent in intents:
             number = self._numbers.get(intent.row_key)
@@ -122,13 +122,16 @@ class CommitLog:
                 new[intent.row_key] = intent
         numbers = {row_key: self._next + place for place, row_key in enumerate(new)}
         # A row that is intended anew, or closed by now, says itself how often it was sent.
-        closings = [c for c in closings if c.state != ABANDONED]
-        said = {*new, *(c.intent.row_key for c in closings if c.state != DOUBTED)}
-        closings = [c for c in closings if c.state != DOUBTED or c.intent.row_key not in said]
+        closings = [c for c in closings if c.state != JournalState.ABANDONED]
+        said = {*new, *(c.intent.row_key for c in closings if c.state != JournalState.DOUBTED)}
+        closings = [c for c in closings if c.state != JournalState.DOUBTED or c.intent.row_key not in said]
         of = [numbers.get(c.intent.row_key, self._numbers.get(c.intent.row_key, -1)) for c in closings]
         pairs = list(zip(of, closings, strict=True))
-        ended = [_ranges(n for n, c in pairs if c.state == state) for state in (DELIVERED, DOUBTED, WITHDRAWN)]
-        rejected = [[n, c.status, c.code, c.error] for n, c in pairs if c.state == REJECTED]
+        ended = [
+            _ranges(n for n, c in pairs if c.state == state)
+            for state in (JournalState.DELIVERED, JournalState.DOUBTED, JournalState.WITHDRAWN)
+        ]
+        rejected = [[n, c.http_status, c.error_code, c.error] for n, c in pairs if c.state == JournalState.REJECTED]
         refused = json.dumps(rejected, separators=(",", ":"), ensure_ascii=False) if rejected else ""
         return ";".join((self._records.pack(new.values()), *ended, refused)).rstrip(";")
 
@@ -151,14 +154,14 @@ class CommitLog:
             self._open[self._next] = intent
             self._next += 1
         for number in _numbers_in(delivered):
-            self._close(number, DELIVERED)
+            self._close(number, JournalState.DELIVERED)
         for number in _numbers_in(doubted):
             intent = self._opened(number)
             self._open[number] = intent._replace(attempts=min(intent.attempts + 1, _MOST_ATTEMPTS))
         for number in _numbers_in(withdrawn):
             del self._numbers[self._opened(number).row_key], self._open[number]
         for number, status, code, error in json.loads(rejected or "[]"):
-            self._close(number, REJECTED, status, code, error)
+            self._close(number, JournalState.REJECTED, status, code, error)
 
     def _opened(self, number: int) -> Intent:
         if number not in self._open:
@@ -166,12 +169,17 @@ class CommitLog:
         return self._open[number]
 
     def _close(
-        self, number: int, state: str, status: int | None = None, code: int | None = None, error: str | None = None
+        self,
+        number: int,
+        state: JournalState,
+        http_status: int | None = None,
+        error_code: int | None = None,
+        error: str | None = None,
     ) -> None:
         intent = self._opened(number)
         del self._numbers[intent.row_key], self._open[number]
         trace_hash, attempts = intent.trace.trace_hash, intent.attempts + 1
-        past = PastRow(intent.row_key, state, intent.fingerprint, trace_hash, status, code, error, attempts)
+        past = PastRow(intent.row_key, state, intent.fingerprint, trace_hash, http_status, error_code, error, attempts)
         self.closed.append(past)
 
 

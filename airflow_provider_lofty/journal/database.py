@@ -19,21 +19,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
-from airflow_provider_lofty.journal.journal import (
-    ABANDONED,
-    DELIVERED,
-    DOUBTED,
-    INTENDED,
-    KEY_CONFLICT,
-    REJECTED,
-    WITHDRAWN,
-    Closing,
-    Intent,
-    JournalError,
-    Loaded,
-    Released,
-    utc_now,
-)
+from airflow_provider_lofty.journal.journal import Closing, Intent, JournalError, Loaded, Released, utc_now
 from airflow_provider_lofty.journal.schema import prepare
 from airflow_provider_lofty.journal.tables import (
     JOURNAL,
@@ -46,7 +32,7 @@ from airflow_provider_lofty.journal.tables import (
     has_key,
     storable,
 )
-from airflow_provider_lofty.spool.history import CLAIMED, PastRow
+from airflow_provider_lofty.spool.history import JournalState, PastRow
 from airflow_provider_lofty.spool.sample import InputSample
 from airflow_provider_lofty.spool.spool import Spool
 
@@ -54,8 +40,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
     from sqlalchemy.sql.elements import ColumnElement
 
-_REOPENED = "reopened"  # was rejected, and the task was cleared since
-_CLAIMABLE = (REJECTED, _REOPENED)
+_CLAIMABLE = (JournalState.REJECTED, JournalState.REOPENED)
 _LIFE_SECONDS = 10.0
 
 
@@ -118,7 +103,7 @@ class SqlJournal:
         self._now = now
         self._owner = uuid4().hex
         self._before: InputSample | None = None
-        self._is_resumed = self._is_cleared = self._is_blind = self._has_claimed = False
+        self._is_resumed = self._is_cleared = self._has_gaps = self._has_claimed = False
         self._mine: set[bytes] = set()
         self._held: dict[bytes, _Held] = {}
         self._next_life = 0.0
@@ -128,27 +113,27 @@ class SqlJournal:
         prepare(self._tables, self._run_values())
         found = self._tables.find_run(self._place.key)
         if found is None:
-            self._is_blind = is_later_try
+            self._has_gaps = is_later_try
             self._tables.insert([self._run_values()], RUNS)
-            return not self._is_blind
+            return self._has_gaps
         self._is_resumed = found.source == self._source
         self._is_cleared = found.max_tries != self._max_tries
         if self._is_resumed and found.row_count:
             self._before = InputSample(found.row_count, bytes.fromhex(found.lowest))
         is_purged = bool(found.has_claimed) and not self._tables.count(self._of_this_task)
-        self._is_blind = bool(found.is_blind) or is_purged or not self._is_resumed
-        return not self._is_blind
+        self._has_gaps = bool(found.is_blind) or is_purged or not self._is_resumed
+        return self._has_gaps
 
     def load(self, spool: Spool) -> Loaded:
         """Take over what earlier tries of this task left open; look up every row of the input."""
         self._take_back()
         doubtful = [row.intent for row in self._tables.find(JOURNAL.c.owner == self._owner)]
         self._mine.update(intent.row_key for intent in doubtful)
-        delivered = self._tables.count(self._of_this_task, JOURNAL.c.state == DELIVERED)
+        delivered = self._tables.count(self._of_this_task, JOURNAL.c.state == JournalState.DELIVERED)
         key, there = self._place.key, 0
         for row_keys in batches(spool.row_keys()):
             found = self._tables.find_keys(row_keys)
-            there += sum(row.state == DELIVERED and row.task_key == key for row in found)
+            there += sum(row.state == JournalState.DELIVERED and row.task_key == key for row in found)
             spool.history.add(self._past(row) for row in found if self._is_known(row))
         if self._before is None:
             return Loaded(doubtful)
@@ -157,10 +142,10 @@ class SqlJournal:
     def _take_back(self) -> None:
         """Claim what earlier tries of this task left open; after a clear, let go of what was rejected."""
         with self._tables.transaction() as connection:
-            self._tables.update(connection, self._sign(), self._of_this_task, JOURNAL.c.state == INTENDED)
+            self._tables.update(connection, self._sign(), self._of_this_task, JOURNAL.c.state == JournalState.INTENDED)
             if self._is_cleared:
-                reopened = {"state": _REOPENED}
-                self._tables.update(connection, reopened, self._of_this_task, JOURNAL.c.state == REJECTED)
+                reopened = {"state": JournalState.REOPENED}
+                self._tables.update(connection, reopened, self._of_this_task, JOURNAL.c.state == JournalState.REJECTED)
 
     def _past(self, row: JournalRow) -> PastRow:
         return row.past._replace(foreign_lead=row.lead_id if self._is_foreign(row) else None)
@@ -169,9 +154,11 @@ class SqlJournal:
         return (row.dag_id, row.task_id) != (self._place.dag_id, self._place.task_id)
 
     def _is_known(self, row: JournalRow) -> bool:
-        if row.state == REJECTED:  # by this task, which was not cleared since; others may have mended their rows
+        if (
+            row.state == JournalState.REJECTED
+        ):  # by this task, which was not cleared since; others may have mended their rows
             return row.task_key == self._place.key and self._is_resumed
-        return row.state == DELIVERED or row.owner == self._owner
+        return row.state == JournalState.DELIVERED or row.owner == self._owner
 
     def start(self, rows: InputSample) -> None:
         """Write down that sending begins."""
@@ -182,7 +169,7 @@ class SqlJournal:
                 "max_tries": self._max_tries,
                 "row_count": rows.rows,
                 "lowest": rows.lowest.hex(),
-                "is_blind": int(self._is_blind),
+                "is_blind": int(self._has_gaps),
                 "started_at": utc_now(self._now),
             },
         )
@@ -192,15 +179,18 @@ class SqlJournal:
         spool.history.forget_held()
         rows = self._tables.find(
             JOURNAL.c.lead_id == lead_id,
-            JOURNAL.c.state.in_([DELIVERED, INTENDED]),
+            JOURNAL.c.state.in_([JournalState.DELIVERED, JournalState.INTENDED]),
             JOURNAL.c.owner != self._owner,
         )
-        spool.history.add(row.past if row.state == DELIVERED else row.past._replace(state=CLAIMED) for row in rows)
+        spool.history.add(
+            row.past if row.state == JournalState.DELIVERED else row.past._replace(state=JournalState.CLAIMED)
+            for row in rows
+        )
 
     def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
         """Close rows, claim others, then give claims up; each in a transaction of its own."""
-        withdrawn = [closing for closing in closings if closing.state == WITHDRAWN]
-        others = [closing for closing in closings if closing.state != WITHDRAWN]
+        withdrawn = [closing for closing in closings if closing.state == JournalState.WITHDRAWN]
+        others = [closing for closing in closings if closing.state != JournalState.WITHDRAWN]
         if others:
             self._close_rows(others)
         refused = self._claim(intents) if intents else ()
@@ -240,7 +230,7 @@ class SqlJournal:
     @property
     def _claimed(self) -> tuple[ColumnElement[bool], ...]:
         """What holds for a row as long as nobody else has taken it over."""
-        return JOURNAL.c.owner == self._owner, JOURNAL.c.state == INTENDED
+        return JOURNAL.c.owner == self._owner, JOURNAL.c.state == JournalState.INTENDED
 
     # Claims
 
@@ -253,7 +243,7 @@ class SqlJournal:
         refused = self._renew(known) if known else set()
         if new:
             try:
-                self._tables.insert(self._values(new, INTENDED))
+                self._tables.insert(self._values(new, JournalState.INTENDED))
             except ConnectionLost:  # it may have been the commit's answer that was lost
                 raise
             except JournalError:  # one of them is there already
@@ -266,7 +256,7 @@ class SqlJournal:
         """Intend anew what is claimed already, perhaps with another content, unless somebody took it over."""
         lost = {}
         with self._tables.transaction() as connection:
-            for intent, values in zip(intents, self._values(intents, INTENDED), strict=True):
+            for intent, values in zip(intents, self._values(intents, JournalState.INTENDED), strict=True):
                 values = _without(values, "scope", "row_key", "intended_at")
                 if not self._tables.update(connection, values, *self._claimed, has_key([intent.row_key])):
                     lost[intent.row_key] = intent.trace.lead_id
@@ -277,16 +267,18 @@ class SqlJournal:
 
     def _claim_one(self, intent: Intent) -> bool:
         """Claim one row that may be there already."""
-        found = self._insert_unless_there(intent, INTENDED)
+        found = self._insert_unless_there(intent, JournalState.INTENDED)
         # The answer to an earlier insert may have been lost.
-        is_mine = found is None or (found.owner == self._owner and found.state == INTENDED)
+        is_mine = found is None or (found.owner == self._owner and found.state == JournalState.INTENDED)
         if is_mine or found is None or (found.state in _CLAIMABLE and self._take_over(found, intent)):
             self._mine.add(intent.row_key)
             return True
         self._held[intent.row_key] = _Held(found.owner, found.sign_of_life, self._clock(), intent.trace.lead_id)
         return False
 
-    def _insert_unless_there(self, intent: Intent, state: str, said: Closing | None = None) -> JournalRow | None:
+    def _insert_unless_there(
+        self, intent: Intent, state: JournalState, said: Closing | None = None
+    ) -> JournalRow | None:
         """Insert a row; give the one that is there already instead."""
         found = self._tables.find_keys([intent.row_key])
         if not found:
@@ -300,7 +292,9 @@ class SqlJournal:
                     raise
         return found[0] if found else None
 
-    def _take_over(self, row: JournalRow, intent: Intent, state: str = INTENDED, said: Closing | None = None) -> bool:
+    def _take_over(
+        self, row: JournalRow, intent: Intent, state: JournalState = JournalState.INTENDED, said: Closing | None = None
+    ) -> bool:
         """Make another owner's row this one's, unless it has changed meanwhile."""
         (values,) = self._values([intent], state, said)
         values = _without(values, "scope", "row_key")
@@ -314,32 +308,35 @@ class SqlJournal:
 
     def _freed(self, key: bytes, row: JournalRow | None) -> Released | None:
         if row is None or row.state in _CLAIMABLE:
-            return Released(key, WITHDRAWN)
+            return Released(key, JournalState.WITHDRAWN)
         held = self._held[key]
         if self._is_foreign(row) and row.lead_id != held.lead_id:
-            return Released(key, KEY_CONFLICT)
-        if row.state == DELIVERED:
-            return Released(key, DELIVERED)
+            return Released(key, JournalState.KEY_CONFLICT)
+        if row.state == JournalState.DELIVERED:
+            return Released(key, JournalState.DELIVERED)
         if (row.owner, row.sign_of_life) != (held.owner, held.sign_of_life):
             self._held[key] = _Held(row.owner, row.sign_of_life, self._clock(), held.lead_id)
         elif self._clock() - held.since >= max(self._stale_seconds, row.stale_seconds) and self._take_over(
             row, row.intent
         ):
             self._mine.add(key)
-            return Released(key, DOUBTED, row.intent)
+            return Released(key, JournalState.DOUBTED, row.intent)
         return None
 
     # Results
 
     def _close_rows(self, closings: Sequence[Closing]) -> None:
-        final = [closing for closing in closings if closing.state in (DELIVERED, REJECTED)]
+        final = [closing for closing in closings if closing.state in (JournalState.DELIVERED, JournalState.REJECTED)]
         with self._tables.transaction() as connection:
-            self._tell(connection, [closing for closing in closings if closing.state in (DOUBTED, ABANDONED)])
+            self._tell(
+                connection,
+                [closing for closing in closings if closing.state in (JournalState.DOUBTED, JournalState.ABANDONED)],
+            )
             lost = self._tell(connection, [closing for closing in final if closing.intent.row_key in self._mine])
         for closing in final:
-            if closing.intent.row_key not in self._mine or (closing.state == DELIVERED and lost):
+            if closing.intent.row_key not in self._mine or (closing.state == JournalState.DELIVERED and lost):
                 self._keep_found(closing)
-        self._mine.difference_update(c.intent.row_key for c in closings if c.state != DOUBTED)
+        self._mine.difference_update(c.intent.row_key for c in closings if c.state != JournalState.DOUBTED)
 
     def _withdraw(self, row_keys: Sequence[bytes]) -> None:
         with self._tables.transaction() as connection:
@@ -361,17 +358,17 @@ class SqlJournal:
             groups.setdefault(closing[1:], []).append(closing)
         for members in groups.values():
             alike = members[0]
-            is_final = alike.state in (DELIVERED, REJECTED)
+            is_final = alike.state in (JournalState.DELIVERED, JournalState.REJECTED)
             values: Values = {
-                "state": alike.state if is_final else INTENDED,
+                "state": alike.state if is_final else JournalState.INTENDED,
                 "attempts": alike.attempts,
                 "closed_at": utc_now(self._now) if is_final else None,
-                "http_status": alike.status,
-                "error_code": alike.code,
+                "http_status": alike.http_status,
+                "error_code": alike.error_code,
                 "error": storable(alike.error),
             }
             # A certain delivery counts even when the claim was taken over by somebody who thought this run dead.
-            conditions = () if alike.state == DELIVERED else self._claimed
+            conditions = () if alike.state == JournalState.DELIVERED else self._claimed
             for keys in batches(member.intent.row_key for member in members):
                 lost |= self._tables.update(connection, values, *conditions, has_key(keys)) != len(keys)
         return lost
@@ -382,7 +379,7 @@ class SqlJournal:
         if found is not None and found.state in _CLAIMABLE:
             self._take_over(found, closing.intent, closing.state, closing)
 
-    def _values(self, intents: Iterable[Intent], state: str, said: Closing | None = None) -> list[Values]:
+    def _values(self, intents: Iterable[Intent], state: JournalState, said: Closing | None = None) -> list[Values]:
         """What a row says when it is claimed here, or closed without a claim; made for hundreds of rows at once."""
         shared = {
             "scope": self._tables.scope,
@@ -391,8 +388,8 @@ class SqlJournal:
             "state": state,
             "intended_at": utc_now(self._now),
             "closed_at": utc_now(self._now) if said else None,
-            "http_status": said.status if said else None,
-            "error_code": said.code if said else None,
+            "http_status": said.http_status if said else None,
+            "error_code": said.error_code if said else None,
             "error": storable(said.error) if said else None,
         }
         return [
@@ -422,7 +419,7 @@ class SqlJournal:
             "max_tries": self._max_tries,
             "row_count": 0,
             "lowest": "",
-            "is_blind": int(self._is_blind),
+            "is_blind": int(self._has_gaps),
             "has_claimed": 0,
             "started_at": utc_now(self._now),
         }

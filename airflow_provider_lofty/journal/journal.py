@@ -16,17 +16,9 @@ from datetime import datetime, timezone
 from typing import NamedTuple, Protocol
 
 from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
-from airflow_provider_lofty.spool.history import FINGERPRINT_BYTES
+from airflow_provider_lofty.spool.history import FINGERPRINT_BYTES, JournalState
 from airflow_provider_lofty.spool.sample import InputSample
 from airflow_provider_lofty.spool.spool import PendingRow, Spool
-
-INTENDED = "intended"
-DELIVERED = "delivered"
-REJECTED = "rejected"
-DOUBTED = "doubted"  # sent, and no trustworthy answer came
-ABANDONED = "abandoned"  # in doubt, and this run has given up settling it
-WITHDRAWN = "withdrawn"  # intended, and certainly not stored
-KEY_CONFLICT = "foreign"  # another Dag or task uses this key for a row of another lead
 
 
 class JournalError(Exception):
@@ -64,14 +56,14 @@ class Closing(NamedTuple):
     """
     What came of a row.
 
-    :param state: :data:`DELIVERED`, :data:`REJECTED`, :data:`DOUBTED`, :data:`ABANDONED` or :data:`WITHDRAWN`
+    :param state: delivered, rejected, doubted, abandoned or withdrawn
     :param attempts: how often it was sent by now
     """
 
     intent: Intent
-    state: str
-    status: int | None = None
-    code: int | None = None
+    state: JournalState
+    http_status: int | None = None
+    error_code: int | None = None
     error: str | None = None
     attempts: int = 0
 
@@ -80,13 +72,13 @@ class Released(NamedTuple):
     """
     A row that another run held, and what became of it.
 
-    :param state: :data:`DELIVERED`; :data:`WITHDRAWN`, so that it may be sent here; :data:`DOUBTED`: its owner died,
-        and it is this run's now to settle; or :data:`KEY_CONFLICT`: it is another row
+    :param state: delivered; withdrawn, so that it may be sent here; doubted: its owner died, and it is this run's now
+        to settle; or a key conflict: it is another row
     :param intent: what its owner had intended, when it is in doubt
     """
 
     row_key: bytes
-    state: str
+    state: JournalState
     intent: Intent | None = None
 
 
@@ -115,7 +107,7 @@ class Journal(Protocol):
         Get ready.
 
         :param is_later_try: this task ran before, in a try or before a clear
-        :return: whether all that earlier tries sent is known: there were none, or they kept this very journal
+        :return: whether it has gaps: earlier tries may have sent rows that are not in it
         :raises JournalError: when it is damaged or cannot be reached
         """
         ...
@@ -171,8 +163,8 @@ class NoJournal:
     """Keeps nothing: a later try has to ask Lofty what it has."""
 
     def begin(self, *, is_later_try: bool) -> bool:
-        """Remember no earlier try."""
-        return not is_later_try
+        """Whatever an earlier try sent is missing."""
+        return is_later_try
 
     def load(self, spool: Spool) -> Loaded:
         """Know nothing."""

@@ -44,11 +44,12 @@ def prepare(tables: Tables, run: Values) -> None:
     :raises JournalUnusable: when another version made them, or the database does not enforce primary keys
     :raises JournalError: when it cannot be reached
     """
-    is_in_use, found = _look(tables)
-    if found is None and not is_in_use:
+    found = _look(tables)
+    is_ours = found.format == CURRENT or (found.format is None and not found.is_bound)
+    if is_ours and not found.is_complete:
         found = _make(tables)
-    if found != CURRENT:
-        raise JournalUnusable(_made_by_another_version(found))
+    if found.format != CURRENT:
+        raise JournalUnusable(_made_by_another_version(found.format))
     if not _enforces_keys(tables, {**run, "task_key": uuid4().hex[:16]}):
         raise JournalUnusable(
             "its database does not enforce primary keys, so that two runs could send the same row. Let journal_conn_id "
@@ -56,8 +57,21 @@ def prepare(tables: Tables, run: Values) -> None:
         )
 
 
-def _look(tables: Tables) -> tuple[bool, Format | None]:
-    """Tell whether the tables are in use, and their format; in this order, see :data:`FORMAT`."""
+class _Found(NamedTuple):
+    """
+    What there is of the tables.
+
+    :param is_complete: nothing has to be made
+    :param is_bound: they must have a format: they hold rows, or were made when there were no formats
+    """
+
+    is_complete: bool
+    is_bound: bool
+    format: Format | None
+
+
+def _look(tables: Tables) -> _Found:
+    """Look for the format last: whoever wrote a row that is seen here has written the format before it."""
     with tables.transaction() as connection:
         inspector = inspect(connection)
         there = [table for table in (JOURNAL, RUNS) if inspector.has_table(table.name)]
@@ -66,12 +80,12 @@ def _look(tables: Tables) -> tuple[bool, Format | None]:
         )
     with tables.transaction() as connection:  # another one, which sees what was written since
         if not inspect(connection).has_table(FORMAT.name):
-            return bool(there), None
+            return _Found(False, bool(there), None)
         found = connection.execute(select(FORMAT.c.format, FORMAT.c.key_rules)).first()
-        return has_rows, None if found is None else Format(*found)
+        return _Found(len(there) == 2 and found is not None, has_rows, None if found is None else Format(*found))
 
 
-def _make(tables: Tables) -> Format | None:
+def _make(tables: Tables) -> _Found:
     for statement in _statements():
         with suppress(JournalError), tables.transaction() as connection:  # it is there, or another run has just made it
             connection.execute(statement)
@@ -80,8 +94,8 @@ def _make(tables: Tables) -> Format | None:
     with tables.transaction() as connection:
         for table in _ALL:
             connection.execute(select(table).limit(1)).all()
-    _, found = _look(tables)
-    if found is None:
+    found = _look(tables)
+    if found.format is None:
         raise JournalError(f"its table {FORMAT} has no row and takes none from this account")
     return found
 

@@ -12,16 +12,44 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, delete, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.types import TypeDecorator
 
 from airflow_provider_lofty.journal.journal import Intent, JournalError
 from airflow_provider_lofty.lofty.trace import Trace
-from airflow_provider_lofty.spool.history import PastRow
+from airflow_provider_lofty.spool.history import JournalState, PastRow
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
     from sqlalchemy.sql.elements import ColumnElement
+
+
+class _State(TypeDecorator[JournalState]):
+    """A state as its bare value: some drivers write the name of an Enum's member."""
+
+    impl = String(16)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: object) -> str | None:
+        return None if value is None else JournalState(value).value
+
+    def process_result_value(self, value: str | None, dialect: object) -> JournalState | None:
+        return None if value is None else JournalState(value)
+
 
 METADATA = MetaData()
 JOURNAL = Table(
@@ -36,7 +64,7 @@ JOURNAL = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("text_mark", String(8), nullable=False),
     Column("link_mark", String(8), nullable=False),
-    Column("state", String(16), nullable=False),  # intended, delivered, rejected, reopened
+    Column("state", _State, nullable=False),  # intended, delivered, rejected, reopened
     Column("attempts", Integer, nullable=False),
     Column("dag_id", String(250), nullable=False),
     Column("run_id", String(250), nullable=False),
@@ -99,7 +127,7 @@ class JournalRow(NamedTuple):
     created_ms: int
     text_mark: str
     link_mark: str
-    state: str
+    state: JournalState
     attempts: int
     task_key: str
     dag_id: str

@@ -29,19 +29,9 @@ from typing import Any, Protocol
 import msgspec
 
 from airflow_provider_lofty.journal.commits import CommitLog, Records
-from airflow_provider_lofty.journal.journal import (
-    DELIVERED,
-    INTENDED,
-    REJECTED,
-    Closing,
-    Intent,
-    JournalError,
-    JournalUnusable,
-    Loaded,
-    Released,
-)
+from airflow_provider_lofty.journal.journal import Closing, Intent, JournalError, JournalUnusable, Loaded, Released
 from airflow_provider_lofty.rows.builder import KEY_RULES
-from airflow_provider_lofty.spool.history import PastRow
+from airflow_provider_lofty.spool.history import JournalState, PastRow
 from airflow_provider_lofty.spool.sample import InputSample
 from airflow_provider_lofty.spool.spool import Spool
 
@@ -138,14 +128,14 @@ class TaskStateJournal:
         if found is None:
             self._header.is_blind = is_later_try
             self._write_header()
-            return not is_later_try
+            return is_later_try
         self._header = found
         self._next_commit = found.tail
         self._chain = found.chain
         self._is_resumed = found.source == self._source and found.keyed == self._keyed
         self._is_cleared = found.max_tries != self._max_tries
         self._tail = CommitLog(Records(found.keyed))
-        return self._is_resumed and not found.is_blind
+        return found.is_blind or not self._is_resumed
 
     def load(self, spool: Spool) -> Loaded:
         """Load chunks and tail; of another source's journal only what is in doubt."""
@@ -161,7 +151,7 @@ class TaskStateJournal:
                 self._set(f"chunk.{number}", text)
         self._load_tail()
         if self._is_cleared:
-            self._tail.closed = [row for row in self._tail.closed if row.state != REJECTED]
+            self._tail.closed = [row for row in self._tail.closed if row.state != JournalState.REJECTED]
         if not self._is_resumed:
             self._tail.closed.clear()
         if header.keyed != self._keyed:
@@ -169,9 +159,10 @@ class TaskStateJournal:
         spool.history.add(self._tail.closed)
         doubtful = self._tail.open
         spool.history.add(
-            PastRow(i.row_key, INTENDED, i.fingerprint, i.trace.trace_hash, attempts=i.attempts) for i in doubtful
+            PastRow(i.row_key, JournalState.INTENDED, i.fingerprint, i.trace.trace_hash, attempts=i.attempts)
+            for i in doubtful
         )
-        return Loaded(doubtful, before, spool.history.count(DELIVERED), spool.history.count_gone())
+        return Loaded(doubtful, before, spool.history.count(JournalState.DELIVERED), spool.history.count_gone())
 
     def start(self, rows: InputSample) -> None:
         """Seal what earlier tries left; write this try's header."""
@@ -193,11 +184,11 @@ class TaskStateJournal:
         """Write one key of the tail; seal when it is time."""
         if self._is_sealing:
             raise JournalError("sealing a chunk failed before, nobody knows how far it got")
-        rejected = [_shortened(closing) for closing in closings if closing.state == REJECTED]
+        rejected = [_shortened(closing) for closing in closings if closing.state == JournalState.REJECTED]
         while len(rejected) > _MOST_REJECTED:
             self._write_commit(self._tail.line((), rejected[:_MOST_REJECTED]))
             del rejected[:_MOST_REJECTED]
-        others = [closing for closing in closings if closing.state != REJECTED]
+        others = [closing for closing in closings if closing.state != JournalState.REJECTED]
         self._write_commit(self._tail.line(intents, [*others, *rejected]))
         if len(self._tail.closed) >= MOST_CLOSED or self._next_commit - self._header.tail >= MOST_TAIL_KEYS:
             self._seal()
@@ -258,7 +249,7 @@ class TaskStateJournal:
         if number < self._header.forgotten or self._is_cleared:
             return
         for row_key, status, code, error, attempts in json.loads(rejected or "[]"):
-            yield PastRow(b64decode(row_key), REJECTED, b"", b"", status, code, error, attempts)
+            yield PastRow(b64decode(row_key), JournalState.REJECTED, b"", b"", status, code, error, attempts)
 
     def _load_tail(self) -> None:
         while (text := self._get_surely(f"tail.{self._next_commit}")) is not None:
@@ -307,14 +298,14 @@ class TaskStateJournal:
 
     def _chunk_texts(self, rows: Sequence[PastRow]) -> Iterator[str]:
         """Write closed rows, in texts that are not too large for one key."""
-        delivered = [row for row in rows if row.state != REJECTED]
+        delivered = [row for row in rows if row.state != JournalState.REJECTED]
         at_once = CHUNK_CHARACTERS * 3 // (4 * self._records.delivered_bytes)
         for start in range(0, len(delivered), at_once):
             yield self._records.pack_delivered(delivered[start : start + at_once])
         rejected = [
-            json.dumps([b64encode(row.row_key).decode(), row.status, row.code, row.error, row.attempts],
+            json.dumps([b64encode(row.row_key).decode(), row.http_status, row.error_code, row.error, row.attempts],
                        separators=(",", ":"), ensure_ascii=False)
-            for row in rows if row.state == REJECTED
+            for row in rows if row.state == JournalState.REJECTED
         ]  # fmt: skip
         longest = max((len(json.dumps(row)) for row in rejected), default=1)  # the store writes it as JSON once more
         at_once = max(CHUNK_CHARACTERS // longest, 1)

@@ -59,11 +59,11 @@ def refuse_different_input(loaded: Loaded, spool: Spool) -> None:
         )
 
 
-def doubts_of(loaded: Loaded, spool: Spool, *, knows_all: bool) -> Doubts:
+def doubts_of(loaded: Loaded, spool: Spool, *, has_gaps: bool) -> Doubts:
     """
     Find what was left in doubt, each with its row where the input has it.
 
-    :param knows_all: whether the journal has all that earlier tries sent
+    :param has_gaps: whether earlier tries may have sent rows that are not in the journal
     """
     rows = {row.row_key: row for row in spool.doubtful()}
     found: Doubts = []
@@ -71,7 +71,7 @@ def doubts_of(loaded: Loaded, spool: Spool, *, knows_all: bool) -> Doubts:
         row = rows.pop(intent.row_key, None)
         if row is None and spool.history.has_row(intent.row_key):
             continue
-        if row is None and not knows_all:
+        if row is None and has_gaps:
             # It was another source, and so perhaps another unique_key: the same activity under another row key.
             row = spool.take_twin(intent.trace.trace_hash, intent.attempts)
         found.append((intent, row))

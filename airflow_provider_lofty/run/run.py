@@ -90,7 +90,7 @@ class Run:
         self._now = now
         self._workers = workers
         self._started = clock()
-        self._knows_all = True
+        self._has_gaps = False
         self._has_history = policy.preview or not is_later_try
         self._carried_over = 0
         self._delivery: Delivery | None = None
@@ -141,7 +141,7 @@ class Run:
         """Try the connection's settings and open the journal: what cannot work fails before anything is read."""
         self._client.prepare()
         with journal_errors():
-            self._knows_all = self._journal.begin(is_later_try=self._is_later_try)
+            self._has_gaps = self._journal.begin(is_later_try=self._is_later_try)
 
     def _read_and_send(self, read: Callable[[Take], None], mapping: RowMapping, stop: threading.Event) -> None:
         ingest = Ingest(mapping, self._spool, self._log, self._publisher, self._clock)
@@ -163,7 +163,7 @@ class Run:
             show_preview(spool, self._client, self._log, self._clock, self._deadline)
             spool.books.close(Outcome.WOULD_SEND)
         else:
-            doubts = doubts_of(loaded, spool, knows_all=self._knows_all)
+            doubts = doubts_of(loaded, spool, has_gaps=self._has_gaps)
             self._carried_over = sum(row is None for _, row in doubts)
             if waiting or doubts:
                 with journal_errors():
@@ -175,12 +175,12 @@ class Run:
         self._has_history = True
         refuse_different_input(loaded, self._spool)
         delivered = self._spool.books.counts()[Outcome.ALREADY_DELIVERED]
-        if not self._knows_all:
+        if self._has_gaps:
             self._log.warning(
                 "this task ran before and left no journal of all that it sent: every lead is read before anything is "
                 "sent to it"
             )
-        if (self._is_later_try and self._knows_all) or delivered or loaded.doubtful:
+        if (self._is_later_try and not self._has_gaps) or delivered or loaded.doubtful:
             self._log.info(
                 "resuming: %s delivered, %s in doubt, %s to send",
                 *map(_grouped, (delivered, len(loaded.doubtful), self._spool.count_pending())),
@@ -205,7 +205,7 @@ class Run:
         return Delivery(
             self._spool, self._client, self._journal, self._log, stop,
             check_existing=policy.check_existing, on_unknown=policy.on_unknown,
-            stop_after_rejections=policy.stop_after_rejections, has_lost_journal=not self._knows_all,
+            stop_after_rejections=policy.stop_after_rejections, has_gaps=self._has_gaps,
             began=self._started, deadline=self._deadline, show=partial(self._publish_progress, known),
             clock=self._clock, now=self._now, workers=self._workers,
         )  # fmt: skip

@@ -9,8 +9,10 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable
+from enum import Enum
 from typing import NamedTuple
 
+from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.schema import INDEX_ROW_TRACES, RowState
 
 CONTENT_HAS_CHANGED = "its content has changed since it was delivered"
@@ -18,9 +20,27 @@ KEY_OF_ANOTHER = (
     "the journal says that another Dag or task uses this key for another lead: where a journal is shared, unique_key "
     "must tell their rows apart; not sent"
 )
-CLAIMED = "held"  # intended by another run that is alive
 FINGERPRINT_BYTES = 4  # enough to see that a content has changed
 _MOST_IN_A_QUERY = 500
+
+
+class JournalState(str, Enum):
+    """What a journal says of a row, as it is stored; it stands here because every journal fills the history."""
+
+    INTENDED = "intended"  # about to be sent; when its run is gone, in doubt
+    DELIVERED = "delivered"
+    REJECTED = "rejected"
+    REOPENED = "reopened"  # was rejected, and the task was cleared since
+    DOUBTED = "doubted"  # sent, and no trustworthy answer came
+    ABANDONED = "abandoned"  # in doubt, and this run has given up settling it
+    WITHDRAWN = "withdrawn"  # intended, and certainly not stored
+    CLAIMED = "held"  # intended by another run that is alive
+    KEY_CONFLICT = "foreign"  # another Dag or task uses this key for a row of another lead
+
+    __str__ = str.__str__  # the value, in f-strings too: Pythons differ in what they make of a str that is an Enum
+
+
+_IS_DELIVERED = f"state = '{JournalState.DELIVERED}'"
 _PAST_ROWS_TABLE = (
     "CREATE TABLE past_rows (row_key BLOB PRIMARY KEY, state TEXT NOT NULL, fingerprint BLOB NOT NULL,"
     " trace_hash BLOB NOT NULL, http_status INTEGER, error_code INTEGER, error TEXT, attempts INTEGER NOT NULL,"
@@ -28,7 +48,7 @@ _PAST_ROWS_TABLE = (
 )
 _SCHEMA = (
     _PAST_ROWS_TABLE,
-    f"CREATE INDEX past_rows_claimed ON past_rows (trace_hash) WHERE state = '{CLAIMED}'",
+    f"CREATE INDEX past_rows_claimed ON past_rows (trace_hash) WHERE state = '{JournalState.CLAIMED}'",
     "CREATE TABLE leads_read (lead_id INTEGER PRIMARY KEY)",
 )
 _INDEX_PAST_TRACES = "CREATE INDEX IF NOT EXISTS past_rows_by_trace ON past_rows (trace_hash)"
@@ -38,18 +58,18 @@ class PastRow(NamedTuple):
     """
     What a journal says about one row.
 
-    :param state: ``delivered``, ``rejected``, ``intended`` or :data:`CLAIMED`
+    :param state: delivered, rejected, intended or claimed
     :param fingerprint: the first bytes of the content's; empty when the journal has none
     :param attempts: how often it was sent, as far as is known
     :param foreign_lead: the lead it was delivered to, when another Dag or task did that
     """
 
     row_key: bytes
-    state: str
+    state: JournalState
     fingerprint: bytes = b""
     trace_hash: bytes = b""
-    status: int | None = None
-    code: int | None = None
+    http_status: int | None = None
+    error_code: int | None = None
     error: str | None = None
     attempts: int = 0
     foreign_lead: int | None = None
@@ -73,16 +93,16 @@ class History:
 
     def forget_held(self) -> None:
         """Drop what other runs were sending."""
-        self._db.execute(f"DELETE FROM past_rows WHERE state = '{CLAIMED}'")
+        self._db.execute(f"DELETE FROM past_rows WHERE state = '{JournalState.CLAIMED}'")
 
-    def count(self, state: str) -> int:
+    def count(self, state: JournalState) -> int:
         """How many rows are in this state."""
         return int(self._db.execute("SELECT COUNT(*) FROM past_rows WHERE state = ?", (state,)).fetchone()[0])
 
     def count_gone(self) -> int:
         """How many delivered rows are no longer in the input."""
         (count,) = self._db.execute(
-            "SELECT COUNT(*) FROM past_rows WHERE state = 'delivered'"
+            f"SELECT COUNT(*) FROM past_rows WHERE {_IS_DELIVERED}"
             " AND row_key NOT IN (SELECT row_key FROM rows WHERE row_key IS NOT NULL)"
         ).fetchone()
         return int(count)
@@ -104,10 +124,13 @@ class History:
             f"UPDATE rows SET outcome = 'already_delivered', state = {RowState.WAITING:d}, error = "
             f"(SELECT CASE WHEN p.fingerprint IN (x'', substr(rows.fingerprint, 1, {FINGERPRINT_BYTES}))"
             f" THEN NULL ELSE ? END {past_row})"
-            " WHERE outcome IS NULL AND row_key IN (SELECT row_key FROM past_rows WHERE state = 'delivered')",
+            f" WHERE outcome IS NULL AND row_key IN (SELECT row_key FROM past_rows WHERE {_IS_DELIVERED})",
             (CONTENT_HAS_CHANGED,),
         )
-        for outcome, state in (("outcome = 'rejected'", "rejected"), (f"state = {RowState.IN_DOUBT:d}", "intended")):
+        for outcome, state in (
+            (f"outcome = '{Outcome.REJECTED}'", JournalState.REJECTED),
+            (f"state = {RowState.IN_DOUBT:d}", JournalState.INTENDED),
+        ):
             self._db.execute(
                 f"UPDATE rows SET {outcome}, (http_status, error_code, error, attempts) ="
                 f" (SELECT p.http_status, p.error_code, p.error, max(p.attempts, rows.attempts) {past_row})"
@@ -134,14 +157,14 @@ class History:
             places = ",".join("?" * len(part))
             # What the journal says counts as it was delivered; the row may have another content now.
             found.update(dict(self._db.execute(
-                f"SELECT trace_hash, COUNT(*) FROM past_rows WHERE trace_hash IN ({places}) AND state = 'delivered'"
+                f"SELECT trace_hash, COUNT(*) FROM past_rows WHERE trace_hash IN ({places}) AND {_IS_DELIVERED}"
                 " GROUP BY trace_hash",
                 part,
             ).fetchall()))  # fmt: skip
             found.update(dict(self._db.execute(
                 f"SELECT trace_hash, COUNT(DISTINCT row_key) FROM rows WHERE trace_hash IN ({places})"
                 " AND outcome IN ('delivered', 'already_delivered') AND coalesce(error, '') <> ? AND NOT EXISTS"
-                " (SELECT 1 FROM past_rows WHERE past_rows.row_key = rows.row_key AND past_rows.state = 'delivered')"
+                f" (SELECT 1 FROM past_rows p WHERE p.row_key = rows.row_key AND p.{_IS_DELIVERED})"
                 " GROUP BY trace_hash", (*part, CONTENT_HAS_CHANGED),
             ).fetchall()))  # fmt: skip
         return found
@@ -149,7 +172,7 @@ class History:
     def claimed_traces(self) -> Counter[bytes]:
         """Count what other runs are sending, by its trace."""
         found = self._db.execute(
-            f"SELECT trace_hash, COUNT(*) FROM past_rows WHERE state = '{CLAIMED}' GROUP BY trace_hash"
+            f"SELECT trace_hash, COUNT(*) FROM past_rows WHERE state = '{JournalState.CLAIMED}' GROUP BY trace_hash"
         )
         return Counter(dict(found))
 

@@ -6,8 +6,9 @@ import pytest
 from support.desk import Clock, MakeDesk
 
 from airflow_provider_lofty.delivery.backlog import MOST_AHEAD, Hold, Lookahead
-from airflow_provider_lofty.journal.journal import WITHDRAWN, JournalError
+from airflow_provider_lofty.journal.journal import JournalError
 from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.spool.history import JournalState
 from airflow_provider_lofty.spool.spool import PendingRow, Result
 
 
@@ -98,7 +99,7 @@ class TestTheEnd:
         desk.make_ready(1)
         desk.backlog.withdraw()
         desk.recorder.finish()
-        assert sorted(desk.journal.closed) == sorted((row.row_key, WITHDRAWN) for row in desk.rows[:2])
+        assert sorted(desk.journal.closed) == sorted((row.row_key, JournalState.WITHDRAWN) for row in desk.rows[:2])
 
     def test_what_was_sent_before_stays_intended_since_it_may_be_stored(self, make_desk: MakeDesk) -> None:
         desk = make_desk(1)
@@ -117,7 +118,7 @@ class TestTheEnd:
         assert (desk.in_flight.posts, desk.backlog.has_ready) == ({}, True)
         desk.backlog.withdraw()
         desk.recorder.finish()
-        assert desk.journal.closed == [(desk.rows[0].row_key, WITHDRAWN)]
+        assert desk.journal.closed == [(desk.rows[0].row_key, JournalState.WITHDRAWN)]
 
 
 class TestHeldBack:
@@ -177,7 +178,7 @@ class TestHeldBack:
         assert list(desk.in_flight.posts) == [sent.row.n]
         desk.backlog.withdraw()
         desk.recorder.finish()
-        assert (desk.rows[1].row_key, WITHDRAWN) in desk.journal.closed
+        assert (desk.rows[1].row_key, JournalState.WITHDRAWN) in desk.journal.closed
 
 
 class TestLookahead:

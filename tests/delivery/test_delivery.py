@@ -43,7 +43,7 @@ class Sent:
         ingest.finish()
         self.delivery = Delivery(
             self.spool, self.client, NoJournal(), self.log, self.stop,
-            check_existing="never", on_unknown="verify", stop_after_rejections=20, has_lost_journal=False,
+            check_existing="never", on_unknown="verify", stop_after_rejections=20, has_gaps=False,
             began=clock(), deadline=math.inf, show=lambda progress: None, clock=clock, now=time.time, workers=workers,
         )  # fmt: skip
 

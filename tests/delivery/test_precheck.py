@@ -8,8 +8,8 @@ import pytest
 from support.desk import SETTLE, Desk, MakeDesk
 
 from airflow_provider_lofty.exceptions import LoftyRequestRejected, LoftyUnreachable
-from airflow_provider_lofty.journal.journal import DELIVERED
 from airflow_provider_lofty.lofty.answers import LEAD_NOT_FOUND
+from airflow_provider_lofty.spool.history import JournalState
 
 
 def to_read(desk: Desk, *busy: int) -> int | None:
@@ -54,8 +54,8 @@ class TestModes:
     def test_without_a_journal_every_lead_is_read_when_it_had_time_to_show(
         self, make_desk: MakeDesk, mode: str
     ) -> None:
-        desk = make_desk(1, 2, check_existing=mode, has_lost_journal=True)
-        assert desk.precheck.is_strict
+        desk = make_desk(1, 2, check_existing=mode, has_gaps=True)
+        assert desk.precheck.has_gaps
         assert to_read(desk) is None
         desk.clock.now += SETTLE
         assert to_read(desk) == 1
@@ -68,7 +68,7 @@ class TestFound:
         desk.show(7, 1)
         assert desk.outcomes == ["already_delivered", None]
         assert desk.make_ready(2) == [2]
-        assert desk.journal.closed == [(desk.rows[0].row_key, DELIVERED)]
+        assert desk.journal.closed == [(desk.rows[0].row_key, JournalState.DELIVERED)]
 
     def test_one_entry_is_one_row(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7, check_existing="always")
@@ -91,15 +91,15 @@ class TestFound:
     def test_what_only_looks_like_a_row_stops_it_only_where_earlier_tries_are_unknown(
         self, make_desk: MakeDesk
     ) -> None:
-        for is_strict, outcomes in ((False, [None]), (True, ["unknown"])):
-            desk = make_desk(7, check_existing="always", has_lost_journal=is_strict)
+        for has_gaps, outcomes in ((False, [None]), (True, ["unknown"])):
+            desk = make_desk(7, check_existing="always", has_gaps=has_gaps)
             desk.clock.now += SETTLE
             to_read(desk)
             desk.show(7, desk.trace(1)._replace(trace_hash=b"another", text_mark=b"cut"))
             assert desk.outcomes == outcomes
 
     def test_where_earlier_tries_are_unknown_a_page_must_be_whole(self, make_desk: MakeDesk) -> None:
-        desk = make_desk(7, 7, has_lost_journal=True)
+        desk = make_desk(7, 7, has_gaps=True)
         desk.clock.now += SETTLE
         to_read(desk)
         desk.show(7, 1, is_complete=False)
@@ -152,7 +152,7 @@ class TestFailures:
         assert to_read(desk) == 8
 
     def test_where_earlier_tries_are_unknown_a_missing_lead_gets_nothing_either(self, make_desk: MakeDesk) -> None:
-        desk = make_desk(7, has_lost_journal=True)
+        desk = make_desk(7, has_gaps=True)
         desk.clock.now += SETTLE
         to_read(desk)
         fail(desk, 7, LoftyRequestRejected, LEAD_NOT_FOUND)

@@ -15,18 +15,10 @@ from airflow_provider_lofty.exceptions import (
     LoftyRequestRejected,
     LoftyUnreachable,
 )
-from airflow_provider_lofty.journal.journal import (
-    ABANDONED,
-    DELIVERED,
-    DOUBTED,
-    KEY_CONFLICT,
-    REJECTED,
-    WITHDRAWN,
-    Released,
-    intent_of,
-)
+from airflow_provider_lofty.journal.journal import Released, intent_of
 from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Meaning, Verdict
 from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.spool.history import JournalState
 from airflow_provider_lofty.spool.spool import Result
 
 LOST = Verdict(Meaning.DOUBT, 502, message="an HTML page")
@@ -63,7 +55,7 @@ class TestPages:
         desk = make_desk(7)
         doubt(desk)
         desk.show(7, 1)
-        assert (desk.outcomes, closed(desk)) == (["delivered"], [DELIVERED])
+        assert (desk.outcomes, closed(desk)) == (["delivered"], [JournalState.DELIVERED])
         assert (desk.results[0].error, desk.results[0].http_status) == ("found by reading back", 502)
 
     def test_what_is_proved_not_to_be_stored_is_sent_again_twice_at_most(self, make_desk: MakeDesk) -> None:
@@ -79,7 +71,7 @@ class TestPages:
             desk.backlog.avoid_lead = 8  # so that lead 7 is next again
         assert desk.outcomes[0] == "rejected"
         assert desk.results[0].error == "sent 3 times, and each time proved not to be stored; not stored"
-        assert closed(desk)[0] == REJECTED
+        assert closed(desk)[0] == JournalState.REJECTED
 
     def test_an_entry_of_a_delivered_row_proves_nothing_about_its_twin(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7)
@@ -157,7 +149,7 @@ class TestEarlierTries:
         desk.clock.now += 1
         desk.show(7)
         desk.recorder.finish()
-        assert (b"gone", WITHDRAWN) in desk.journal.closed
+        assert (b"gone", JournalState.WITHDRAWN) in desk.journal.closed
         assert any("the input no longer has it" in line for line in desk.log.lines)
         assert desk.make_ready() == []
 
@@ -167,7 +159,9 @@ class TestEarlierTries:
         desk.reconciler.take_earlier(old, desk.rows[0])
         ((intents, closings),) = desk.journal.commits
         assert [intent.row_key for intent in intents] == [desk.rows[0].row_key]
-        assert [(closing.intent.row_key, closing.state) for closing in closings] == [(b"old key", WITHDRAWN)]
+        assert [(closing.intent.row_key, closing.state) for closing in closings] == [
+            (b"old key", JournalState.WITHDRAWN)
+        ]
 
     @pytest.mark.parametrize(
         ("on_unknown", "outcome", "ready"),
@@ -193,7 +187,10 @@ class TestClaimedRows:
 
     @pytest.mark.parametrize(
         ("state", "outcome", "error"),
-        [(DELIVERED, "already_delivered", "delivered by another run"), (KEY_CONFLICT, "invalid", "unique_key")],
+        [
+            (JournalState.DELIVERED, "already_delivered", "delivered by another run"),
+            (JournalState.KEY_CONFLICT, "invalid", "unique_key"),
+        ],
     )
     def test_some_have_their_outcome(self, make_desk: MakeDesk, state: str, outcome: str, error: str) -> None:
         desk = self.claimed(make_desk)
@@ -203,19 +200,19 @@ class TestClaimedRows:
 
     def test_what_was_withdrawn_is_sent_here(self, make_desk: MakeDesk) -> None:
         desk = self.claimed(make_desk)
-        desk.reconciler.take_released(Released(desk.rows[0].row_key, WITHDRAWN))
+        desk.reconciler.take_released(Released(desk.rows[0].row_key, JournalState.WITHDRAWN))
         assert desk.make_ready() == [1]
 
     def test_what_its_owner_left_in_doubt_is_in_doubt_here(self, make_desk: MakeDesk) -> None:
         desk = self.claimed(make_desk)
-        desk.reconciler.take_released(Released(desk.rows[0].row_key, DOUBTED, intent_of(desk.rows[0], 1)))
+        desk.reconciler.take_released(Released(desk.rows[0].row_key, JournalState.DOUBTED, intent_of(desk.rows[0], 1)))
         assert (desk.make_ready(), len(desk.settling)) == ([], 1)
         desk.show(7, 1)
         assert desk.outcomes == ["already_delivered"]
 
     def test_a_row_that_nobody_claimed_is_no_matter(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7)
-        desk.reconciler.take_released(Released(desk.rows[0].row_key, DELIVERED))
+        desk.reconciler.take_released(Released(desk.rows[0].row_key, JournalState.DELIVERED))
         assert desk.outcomes == [None]
 
 
@@ -230,7 +227,10 @@ class TestWithoutReading:
         doubt(desk)
         assert fail(desk, 7, error, code) is None
         doubt(desk)
-        assert (desk.outcomes, closed(desk)) == (["unknown", "unknown"], [ABANDONED, ABANDONED])
+        assert (desk.outcomes, closed(desk)) == (
+            ["unknown", "unknown"],
+            [JournalState.ABANDONED, JournalState.ABANDONED],
+        )
         assert len([line for line in desk.log.lines if "reading back does not work" in line]) == 1
         assert not desk.reconciler.may_settle_later
 
@@ -254,7 +254,7 @@ class TestWithoutReading:
         assert (desk.outcomes, desk.reconciler.may_settle_later) == (["unknown"], True)
 
     def test_without_a_journal_nothing_is_sent(self, make_desk: MakeDesk) -> None:
-        desk = make_desk(7, has_lost_journal=True)
+        desk = make_desk(7, has_gaps=True)
         desk.backlog.refill()
         stop = fail(desk, 7, LoftyCredentialRefused)
         assert stop is not None

@@ -11,22 +11,14 @@ from support.practice import Log
 
 from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.delivery.recorder import COMMIT_SECONDS, Recorder
-from airflow_provider_lofty.journal.journal import (
-    ABANDONED,
-    DELIVERED,
-    DOUBTED,
-    WITHDRAWN,
-    Closing,
-    Intent,
-    JournalError,
-    Released,
-)
+from airflow_provider_lofty.journal.journal import Closing, Intent, JournalError, Released
 from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.spool.history import JournalState
 from airflow_provider_lofty.spool.spool import Result, Spool, SpoolRow
 
 INTENT = Intent(b"identity", b"fing", Trace(5, b"trace", "Browse", 1_772_359_200_000, b"txt", b"lnk"), 1)
-RESULT = Result(1, DELIVERED, 200, None, "merged", 2)
+RESULT = Result(1, JournalState.DELIVERED, 200, None, "merged", 2)
 
 
 @pytest.fixture
@@ -63,7 +55,7 @@ class TestHeartbeat:
         while clock.now < end:
             clock.now += pause
             recorder.intend([INTENT])
-            recorder.record(INTENT, WITHDRAWN)
+            recorder.record(INTENT, JournalState.WITHDRAWN)
             recorder.heartbeat()
         pauses = [after - before for before, after in zip(journal.heartbeats, journal.heartbeats[1:], strict=False)]
         assert max(pauses) < COMMIT_SECONDS + pause + 0.01
@@ -82,32 +74,32 @@ class TestHeartbeat:
     def test_what_became_of_rows_that_others_had_claimed_is_handed_on(
         self, recorder: Recorder, journal: KeptJournal, clock: Clock
     ) -> None:
-        journal.released = [Released(b"other", DELIVERED)]
+        journal.released = [Released(b"other", JournalState.DELIVERED)]
         assert recorder.heartbeat() == ()
         clock.now += COMMIT_SECONDS
-        assert recorder.heartbeat() == [Released(b"other", DELIVERED)]
+        assert recorder.heartbeat() == [Released(b"other", JournalState.DELIVERED)]
         assert recorder.heartbeat() == ()
 
 
 class TestCommitting:
     def test_results_wait_no_longer_than_a_second(self, recorder: Recorder, journal: KeptJournal, clock: Clock) -> None:
-        recorder.record(INTENT, DELIVERED, RESULT)
+        recorder.record(INTENT, JournalState.DELIVERED, RESULT)
         recorder.heartbeat()
         assert journal.commits == []
         clock.now += COMMIT_SECONDS
         recorder.heartbeat()
         recorder.heartbeat()
-        assert journal.commits == [((), [Closing(INTENT, DELIVERED, 200, None, "merged", 2)])]
+        assert journal.commits == [((), [Closing(INTENT, JournalState.DELIVERED, 200, None, "merged", 2)])]
 
     def test_they_go_with_the_next_intent_and_only_once(self, recorder: Recorder, journal: KeptJournal) -> None:
-        recorder.record(INTENT, DELIVERED, RESULT)
+        recorder.record(INTENT, JournalState.DELIVERED, RESULT)
         recorder.intend([INTENT])
         recorder.intend([INTENT])
         recorder.finish()
         assert [(len(intents), len(closings)) for intents, closings in journal.commits] == [(1, 1), (1, 0)]
 
     def test_what_the_journal_did_not_take_is_told_again(self, recorder: Recorder, journal: KeptJournal) -> None:
-        recorder.record(INTENT, DELIVERED, RESULT)
+        recorder.record(INTENT, JournalState.DELIVERED, RESULT)
         journal.is_down = True
         with pytest.raises(JournalError):
             recorder.intend([INTENT])
@@ -118,16 +110,16 @@ class TestCommitting:
     @pytest.mark.parametrize(
         ("closing", "outcome"),
         [
-            (Closing(INTENT, DELIVERED, 200, None, "merged", 2), DELIVERED),
-            (Closing(INTENT, DOUBTED, 200, None, "merged", 2), None),
-            (Closing(INTENT, ABANDONED, 200, None, "merged", 2), Outcome.UNKNOWN),
+            (Closing(INTENT, JournalState.DELIVERED, 200, None, "merged", 2), JournalState.DELIVERED),
+            (Closing(INTENT, JournalState.DOUBTED, 200, None, "merged", 2), None),
+            (Closing(INTENT, JournalState.ABANDONED, 200, None, "merged", 2), Outcome.UNKNOWN),
         ],
     )
     def test_journal_and_spool_are_told_the_same(
         self, recorder: Recorder, journal: KeptJournal, spool: Spool, closing: Closing, outcome: str | None
     ) -> None:
         result: Any = RESULT._replace(outcome=outcome or Outcome.UNKNOWN)
-        if closing.state == DOUBTED:
+        if closing.state == JournalState.DOUBTED:
             recorder.doubt(INTENT, result)
         else:
             recorder.record(INTENT, closing.state, result)
@@ -138,7 +130,7 @@ class TestCommitting:
         assert (row.outcome, row.http_status, row.error, row.attempts) == (outcome or Outcome.UNKNOWN, 200, "merged", 2)
         assert journal.commits == [((), [closing])]
 
-    @pytest.mark.parametrize("state", [DELIVERED, ABANDONED])
+    @pytest.mark.parametrize("state", [JournalState.DELIVERED, JournalState.ABANDONED])
     def test_of_a_row_that_the_input_has_no_more_only_the_journal_is_told(
         self, recorder: Recorder, journal: KeptJournal, spool: Spool, state: str
     ) -> None:

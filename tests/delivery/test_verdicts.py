@@ -8,8 +8,8 @@ from support.desk import SETTLE, Desk, MakeDesk
 from airflow_provider_lofty.delivery.breaker import TROUBLE_IN_A_ROW
 from airflow_provider_lofty.delivery.stop import Stop, StopKind
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused
-from airflow_provider_lofty.journal.journal import DELIVERED, DOUBTED, REJECTED
 from airflow_provider_lofty.lofty.answers import Meaning, Verdict
+from airflow_provider_lofty.spool.history import JournalState
 
 REFUSED = Verdict(Meaning.REJECTED, 400, 20012, "INVALID_PARAMETER")
 LOST = Verdict(Meaning.DOUBT, 502, message="an HTML page")
@@ -32,7 +32,7 @@ class TestDelivered:
     def test_journal_spool_and_breaker_learn_of_it(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7)
         assert take(desk, delivered(7)) is None
-        assert desk.journal.closed == [(desk.rows[0].row_key, DELIVERED)]
+        assert desk.journal.closed == [(desk.rows[0].row_key, JournalState.DELIVERED)]
         (result,) = desk.results
         assert (result.outcome, result.http_status, result.attempts, result.error) == ("delivered", 200, 1, None)
         assert (desk.verdicts.sent, desk.breaker.is_proven) == (1, True)
@@ -62,7 +62,7 @@ class TestDoubt:
         assert (doubt.sent, doubt.since, doubt.settle_seconds) == (work.began, work.began + 30, SETTLE)
         assert (doubt.intent.attempts, doubt.row) == (1, work.row)
         desk.recorder.finish()
-        assert desk.journal.closed == [(work.row.row_key, DOUBTED)]
+        assert desk.journal.closed == [(work.row.row_key, JournalState.DOUBTED)]
         assert desk.verdicts.sent == 1
 
     def test_the_next_to_be_tried_is_another_leads(self, make_desk: MakeDesk) -> None:
@@ -82,7 +82,7 @@ class TestDoubt:
     def test_it_may_be_taken_for_delivered(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7, on_unknown="assume_delivered")
         take(desk, LOST)
-        assert desk.journal.closed == [(desk.rows[0].row_key, DELIVERED)]
+        assert desk.journal.closed == [(desk.rows[0].row_key, JournalState.DELIVERED)]
         assert (desk.outcomes, len(desk.settling)) == (["delivered"], 0)
 
     def test_without_an_answer_it_is_left_to_the_next_try(self, make_desk: MakeDesk) -> None:
@@ -90,7 +90,7 @@ class TestDoubt:
         work = desk.post()
         desk.verdicts.take_unanswered(work, "the run ended before the answer came")
         desk.recorder.finish()
-        assert desk.journal.closed == [(work.row.row_key, DOUBTED)]
+        assert desk.journal.closed == [(work.row.row_key, JournalState.DOUBTED)]
         assert (desk.verdicts.sent, desk.verdicts.has_unanswered, len(desk.settling)) == (1, True, 0)
         desk.spool.books.close("not_attempted")
         assert desk.outcomes == ["unknown"]
@@ -136,7 +136,7 @@ class TestRejected:
         assert (result.outcome, result.http_status, result.error_code) == ("rejected", 400, 20012)
         assert str(result.error).startswith("Lofty refused it: ")
         assert "row 1" not in str(result.error)
-        assert (desk.journal.closed, desk.verdicts.sent) == ([(desk.rows[0].row_key, REJECTED)], 0)
+        assert (desk.journal.closed, desk.verdicts.sent) == ([(desk.rows[0].row_key, JournalState.REJECTED)], 0)
 
     def test_a_missing_lead_takes_its_other_rows_along(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7, 7, 8)

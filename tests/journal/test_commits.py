@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.journal.commits import CommitLog, Records
-from airflow_provider_lofty.journal.journal import DELIVERED, DOUBTED, REJECTED, WITHDRAWN, Closing, Intent
+from airflow_provider_lofty.journal.journal import Closing, Intent
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import Trace
-from airflow_provider_lofty.spool.history import PastRow
+from airflow_provider_lofty.spool.history import JournalState, PastRow
 
 MOST_ATTEMPTS = 15
 
@@ -27,7 +27,7 @@ def made(n: int, attempts: int = 0, *, keyed: bool = False) -> Intent:
     return Intent(row_key, b"f%03d" % (n % 1000), wanted, attempts)
 
 
-def closed(intent: Intent, state: str = DELIVERED, *said: Any) -> PastRow:
+def closed(intent: Intent, state: str = JournalState.DELIVERED, *said: Any) -> PastRow:
     status, code, error = [*said, None, None, None][:3]
     return PastRow(
         intent.row_key, state, intent.fingerprint, intent.trace.trace_hash, status, code, error, intent.attempts + 1
@@ -82,7 +82,7 @@ class TestLine:
     def test_neighbours_that_end_alike_are_one_range(self) -> None:
         written = Written()
         written.commit([made(n) for n in range(9)])
-        written.commit((), [Closing(made(n), DELIVERED) for n in (0, 1, 2, 3, 5, 7, 8)])
+        written.commit((), [Closing(made(n), JournalState.DELIVERED) for n in (0, 1, 2, 3, 5, 7, 8)])
         assert written.lines[1] == ";0-3,5,7-8"
         assert written.read_again.open == [made(4), made(6)]
 
@@ -90,8 +90,8 @@ class TestLine:
         said = (400, 20012, 'a; "b", [c]];;\n\ud800 é')
         written = Written()
         written.commit([made(1)])
-        written.commit((), [Closing(made(1), REJECTED, *said)])
-        assert written.read_again.closed == [closed(made(1), REJECTED, *said)]
+        written.commit((), [Closing(made(1), JournalState.REJECTED, *said)])
+        assert written.read_again.closed == [closed(made(1), JournalState.REJECTED, *said)]
 
 
 class TestStates:
@@ -99,10 +99,10 @@ class TestStates:
     @pytest.mark.parametrize(
         ("state", "said", "is_open", "is_closed"),
         [
-            (DELIVERED, (), False, True),
-            (REJECTED, (404, 20006, "no such lead"), False, True),
-            (WITHDRAWN, (), False, False),
-            (DOUBTED, (), True, False),
+            (JournalState.DELIVERED, (), False, True),
+            (JournalState.REJECTED, (404, 20006, "no such lead"), False, True),
+            (JournalState.WITHDRAWN, (), False, False),
+            (JournalState.DOUBTED, (), True, False),
         ],
     )
     def test_each_end_leaves_what_it_should(
@@ -122,28 +122,35 @@ class TestStates:
         written.commit(
             [made(9)],
             [
-                Closing(made(0), DELIVERED),
-                Closing(made(1), DOUBTED),
-                Closing(made(2), WITHDRAWN),
-                Closing(made(3), REJECTED, 400, None, "no"),
+                Closing(made(0), JournalState.DELIVERED),
+                Closing(made(1), JournalState.DOUBTED),
+                Closing(made(2), JournalState.WITHDRAWN),
+                Closing(made(3), JournalState.REJECTED, 400, None, "no"),
             ],
         )
         again = written.read_again
         assert again.open == [made(1, 1), made(9)]
-        assert again.closed == [closed(made(0)), closed(made(3), REJECTED, 400, None, "no")]
+        assert again.closed == [closed(made(0)), closed(made(3), JournalState.REJECTED, 400, None, "no")]
 
     def test_a_row_that_was_never_intended_can_be_closed(self) -> None:
         written = Written()
-        written.commit((), [Closing(made(1), DELIVERED), Closing(made(2), REJECTED, 400), Closing(made(3), WITHDRAWN)])
-        assert written.read_again.closed == [closed(made(1)), closed(made(2), REJECTED, 400)]
+        written.commit(
+            (),
+            [
+                Closing(made(1), JournalState.DELIVERED),
+                Closing(made(2), JournalState.REJECTED, 400),
+                Closing(made(3), JournalState.WITHDRAWN),
+            ],
+        )
+        assert written.read_again.closed == [closed(made(1)), closed(made(2), JournalState.REJECTED, 400)]
         assert written.read_again.open == []
 
     def test_a_withdrawn_row_can_be_intended_again(self) -> None:
         written = Written()
         written.commit([made(1)])
-        written.commit((), [Closing(made(1), WITHDRAWN)])
+        written.commit((), [Closing(made(1), JournalState.WITHDRAWN)])
         written.commit([made(1)])
-        written.commit((), [Closing(made(1), DELIVERED)])
+        written.commit((), [Closing(made(1), JournalState.DELIVERED)])
         assert (written.read_again.open, written.read_again.closed) == ([], [closed(made(1))])
 
 
@@ -160,26 +167,26 @@ class TestIntendedAnew:
         written.commit([made(1), made(2)])
         written.commit([made(1, 2)])
         assert written.read_again.open == [made(2), made(1, 2)]
-        written.commit((), [Closing(made(1, 2), DELIVERED)])
+        written.commit((), [Closing(made(1, 2), JournalState.DELIVERED)])
         assert (written.read_again.open, written.read_again.closed) == ([made(2)], [closed(made(1, 2))])
 
     def test_doubt_and_another_attempt_in_one_commit_count_one_attempt(self) -> None:
         written = Written()
         written.commit([made(1)])
-        written.commit([made(1, 1)], [Closing(made(1), DOUBTED)])
+        written.commit([made(1, 1)], [Closing(made(1), JournalState.DOUBTED)])
         assert written.read_again.open == [made(1, 1)]
 
     def test_doubt_that_was_settled_in_the_same_commit_is_settled(self) -> None:
         written = Written()
         written.commit([made(1)])
-        written.commit((), [Closing(made(1), DOUBTED), Closing(made(1, 1), DELIVERED)])
+        written.commit((), [Closing(made(1), JournalState.DOUBTED), Closing(made(1, 1), JournalState.DELIVERED)])
         assert written.read_again.open == []
-        assert [row.state for row in written.read_again.closed] == [DELIVERED]
+        assert [row.state for row in written.read_again.closed] == [JournalState.DELIVERED]
 
     def test_attempts_beyond_what_is_kept_stay_at_the_most(self) -> None:
         written = Written()
         written.commit([made(1, MOST_ATTEMPTS + 5)])
-        written.commit((), [Closing(made(1), DOUBTED)])
+        written.commit((), [Closing(made(1), JournalState.DOUBTED)])
         assert written.read_again.open == [made(1, MOST_ATTEMPTS)]
 
 
@@ -188,7 +195,7 @@ def test_carried_rows_are_closed_like_others(keyed: bool) -> None:
     carried = [made(n, n, keyed=keyed) for n in range(3)]
     written = Written(keyed, carried)
     assert written.tail.open == carried
-    written.commit([made(7, keyed=keyed)], [Closing(carried[1], DELIVERED)])
+    written.commit([made(7, keyed=keyed)], [Closing(carried[1], JournalState.DELIVERED)])
     again = written.read_again
     assert again.open == [carried[0], carried[2], made(7, keyed=keyed)]
     assert again.closed == [closed(carried[1])]
@@ -236,7 +243,7 @@ def test_a_damaged_line_is_refused(line: str) -> None:
 
 
 ROWS = 6
-ENDS = [DELIVERED, DOUBTED, WITHDRAWN, REJECTED]
+ENDS = [JournalState.DELIVERED, JournalState.DOUBTED, JournalState.WITHDRAWN, JournalState.REJECTED]
 COMMITS = st.lists(
     st.tuples(
         st.lists(st.tuples(st.integers(0, ROWS), st.integers(0, MOST_ATTEMPTS)), max_size=5, unique_by=lambda i: i[0]),
@@ -258,16 +265,18 @@ def test_lines_read_again_lead_to_what_was_committed(commits: Any, keyed: bool, 
         for n, state in ends:
             intent = made(n, keyed=keyed)
             intent = still_open.get(intent.row_key, intent)
-            if intent.row_key in anew and (state != DOUBTED or anew[intent.row_key] == intent.attempts):
+            if intent.row_key in anew and (state != JournalState.DOUBTED or anew[intent.row_key] == intent.attempts):
                 continue  # a row is intended anew after doubt only, and then as sent once more
-            closings.append(Closing(intent, state, 400, None, "no") if state == REJECTED else Closing(intent, state))
-            if state == DOUBTED:
+            closings.append(
+                Closing(intent, state, 400, None, "no") if state == JournalState.REJECTED else Closing(intent, state)
+            )
+            if state == JournalState.DOUBTED:
                 is_open = intent.row_key in still_open
                 attempts = min(intent.attempts + is_open, MOST_ATTEMPTS)
                 still_open[intent.row_key] = intent._replace(attempts=attempts)
                 continue
             still_open.pop(intent.row_key, None)
-            if state != WITHDRAWN:
+            if state != JournalState.WITHDRAWN:
                 ended.append(closed(intent, state, *closings[-1][2:]))
         written.commit(intents, closings)
         still_open.update((intent.row_key, intent) for intent in intents)

@@ -37,12 +37,6 @@ from airflow_provider_lofty.delivery.recorder import Recorder
 from airflow_provider_lofty.journal import engine as journal_engines
 from airflow_provider_lofty.journal.database import SqlJournal
 from airflow_provider_lofty.journal.journal import (
-    ABANDONED,
-    DELIVERED,
-    DOUBTED,
-    INTENDED,
-    REJECTED,
-    WITHDRAWN,
     Closing,
     Intent,
     JournalError,
@@ -51,9 +45,9 @@ from airflow_provider_lofty.journal.journal import (
     Released,
     intent_of,
 )
-from airflow_provider_lofty.journal.tables import JOURNAL, RUNS
+from airflow_provider_lofty.journal.tables import FORMAT, JOURNAL, RUNS
 from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.spool.history import CLAIMED, KEY_OF_ANOTHER, PastRow
+from airflow_provider_lofty.spool.history import KEY_OF_ANOTHER, JournalState, PastRow
 from airflow_provider_lofty.spool.spool import PendingRow, Spool, SpoolRow
 
 
@@ -72,9 +66,9 @@ def parties(database: Database) -> Parties:
 
 class TestTables:
     def test_they_are_made_on_first_use_and_used_from_then_on(self, parties: Parties) -> None:
-        assert parties.learn(parties.journal(), [1]) == Learned(True, Loaded([]), {})
+        assert parties.learn(parties.journal(), [1]) == Learned(False, Loaded([]), {})
         assert parties.database.rows("row_key") == []
-        assert parties.learn(parties.journal(), [1], is_later_try=True).knows_all is True
+        assert parties.learn(parties.journal(), [1], is_later_try=True).has_gaps is False
         assert parties.database.do(f"SELECT COUNT(*) FROM {RUNS}") == [(1,)]
 
     def test_several_runs_may_make_them_at_once(self, parties: Parties) -> None:
@@ -86,19 +80,28 @@ class TestTables:
 
         with ThreadPoolExecutor(4) as pool:
             begun = list(pool.map(begin, [parties.journal(f"r{n}") for n in range(4)]))
-        assert begun == [True] * 4
+        assert begun == [False] * 4
         assert parties.database.do(f"SELECT COUNT(*) FROM {RUNS}") == [(4,)]
         assert parties.started("other").commit([ONE], ()) == set()
 
-    @pytest.mark.parametrize("made_before", [1, 2, 3])
+    @pytest.mark.parametrize("made_before", range(5))
     def test_a_run_that_died_while_making_them_does_no_harm(self, parties: Parties, made_before: int) -> None:
         parties.started()
-        statements = [f"DROP TABLE {RUNS}", f"DROP INDEX {JOURNAL}_task", f"DROP INDEX {JOURNAL}_lead"]
-        for statement in statements[: 4 - made_before]:
+        statements = [
+            f"DELETE FROM {RUNS}", f"DELETE FROM {FORMAT}", f"DROP TABLE {RUNS}", f"DROP INDEX {JOURNAL}_task",
+            f"DROP INDEX {JOURNAL}_lead", f"DROP TABLE {JOURNAL}",
+        ]  # fmt: skip
+        for statement in statements[: 6 - made_before]:
             parties.database.do(statement)
         journal = parties.started()
         journal.commit([ONE], ())
-        assert parties.database.rows("state") == [(INTENDED,)]
+        assert parties.database.rows("state") == [(JournalState.INTENDED,)]
+
+    def test_a_table_that_was_dropped_is_made_again(self, parties: Parties) -> None:
+        parties.started()
+        parties.database.do(f"DROP TABLE {RUNS}")
+        parties.started().commit([ONE], ())
+        assert parties.database.rows("state") == [(JournalState.INTENDED,)]
 
     def test_a_database_that_does_not_enforce_keys_is_refused(self, tmp_path: Path) -> None:
         database = lite(tmp_path)
@@ -126,26 +129,26 @@ class TestTables:
         a, b = parties.started("a"), parties.started("b")
         a.commit([ONE, made(2)], ())
         assert set(b.commit([ONE, made(3)], ())) == {ONE.row_key}
-        a.commit((), [*closed(DELIVERED, ONE), *closed(REJECTED, made(2))])
-        assert list(b.heartbeat()) == [Released(ONE.row_key, DELIVERED)]
+        a.commit((), [*closed(JournalState.DELIVERED, ONE), *closed(JournalState.REJECTED, made(2))])
+        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DELIVERED)]
         assert parties.learn(parties.journal("a"), range(4)).states == {
-            ONE.row_key: DELIVERED,
-            made(2).row_key: REJECTED,
+            ONE.row_key: JournalState.DELIVERED,
+            made(2).row_key: JournalState.REJECTED,
         }
 
 
 class TestBlindness:
     def later(self, parties: Parties, **settings: Any) -> SqlJournal:
         journal = parties.journal("a", **settings)
-        assert journal.begin(is_later_try=True) is False
+        assert journal.begin(is_later_try=True) is True
         return journal
 
-    def knows_all(self, parties: Parties, **settings: Any) -> bool:
-        return parties.learn(parties.journal("a", **settings), is_later_try=True).knows_all
+    def has_gaps(self, parties: Parties, **settings: Any) -> bool:
+        return parties.learn(parties.journal("a", **settings), is_later_try=True).has_gaps
 
     def test_a_later_try_without_a_journal_does_not_know_what_was_sent(self, parties: Parties) -> None:
         self.later(parties)
-        assert not self.knows_all(parties)
+        assert self.has_gaps(parties)
 
     def test_it_stays_so_over_all_later_tries(self, parties: Parties) -> None:
         self.later(parties)
@@ -153,33 +156,33 @@ class TestBlindness:
             self.later(parties)
             journal = parties.started("a", max_tries=n)
             journal.start(input_sample(10))
-            journal.commit([made(n)], closed(DELIVERED, *map(made, range(n))))
-            assert not self.knows_all(parties, max_tries=n)
+            journal.commit([made(n)], closed(JournalState.DELIVERED, *map(made, range(n))))
+            assert self.has_gaps(parties, max_tries=n)
 
     def test_another_source_knows_nothing_of_what_the_first_one_sent(self, parties: Parties) -> None:
         parties.started("a").commit([ONE], ())
         self.later(parties, source="another")
-        assert self.knows_all(parties)  # nothing was sent from the other one yet
+        assert not self.has_gaps(parties)  # nothing was sent from the other one yet
         parties.started("a", source="another")
         self.later(parties, source="another")
         self.later(parties)
         parties.started("a", source="another")
-        assert not self.knows_all(parties, source="another")
-        assert not self.knows_all(parties)
+        assert self.has_gaps(parties, source="another")
+        assert self.has_gaps(parties)
 
     def test_other_runs_are_not_concerned(self, parties: Parties) -> None:
         parties.started("b")
         self.later(parties)
-        assert parties.learn(parties.journal("b"), is_later_try=True).knows_all
-        assert not self.knows_all(parties)
+        assert not parties.learn(parties.journal("b"), is_later_try=True).has_gaps
+        assert self.has_gaps(parties)
 
     def test_rows_that_were_purged_are_not_known(self, parties: Parties) -> None:
         journal = parties.started("a")
         journal.start(input_sample(10))
         journal.commit([ONE], ())
-        journal.commit([], closed(DELIVERED, ONE))
+        journal.commit([], closed(JournalState.DELIVERED, ONE))
         parties.started("b").commit([made(2)], ())
-        assert self.knows_all(parties)
+        assert not self.has_gaps(parties)
         parties.database.do(f"DELETE FROM {JOURNAL} WHERE run_id = 'a'")
         for _ in range(2):
             self.later(parties)
@@ -193,18 +196,18 @@ class TestBlindness:
         journal.start(input_sample(10))
         journal.commit([ONE], ())
         parties.database.do(f"DELETE FROM {JOURNAL} WHERE run_id = 'a'")
-        assert not self.knows_all(parties)
+        assert self.has_gaps(parties)
 
     def test_a_try_that_was_stopped_before_its_first_row_left_nothing_to_purge(self, parties: Parties) -> None:
         journal = parties.started("a")
         journal.start(input_sample(10))
         journal.commit([ONE], ())
-        journal.commit((), [Closing(ONE, WITHDRAWN)])
-        assert self.knows_all(parties)
+        journal.commit((), [Closing(ONE, JournalState.WITHDRAWN)])
+        assert not self.has_gaps(parties)
 
     def test_a_try_that_ended_before_it_sent_left_nothing_to_purge(self, parties: Parties) -> None:
         parties.journal("a").begin(is_later_try=False)
-        assert self.knows_all(parties)
+        assert not self.has_gaps(parties)
 
     @pytest.mark.parametrize("stays_down", [True, False])
     def test_no_interruption_makes_it_see(self, parties: Parties, stays_down: bool) -> None:
@@ -216,9 +219,9 @@ class TestBlindness:
                 parties.learn(journal, [1], is_later_try=True)
                 journal.start(input_sample(1))
                 journal.commit([ONE], ())
-                journal.commit((), closed(DELIVERED, ONE))
+                journal.commit((), closed(JournalState.DELIVERED, ONE))
             parties.database.on_engine = lambda engine: None
-            assert not self.knows_all(parties, task=task)
+            assert self.has_gaps(parties, task=task)
 
 
 class TestClaims:
@@ -227,35 +230,35 @@ class TestClaims:
         assert set(a.commit([ONE], ())) == set()
         assert set(b.commit([ONE, made(2)], ())) == {ONE.row_key}
         assert list(b.heartbeat()) == []
-        a.commit((), closed(DELIVERED, ONE))
-        assert list(b.heartbeat()) == [Released(ONE.row_key, DELIVERED)]
+        a.commit((), closed(JournalState.DELIVERED, ONE))
+        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DELIVERED)]
         assert list(b.heartbeat()) == []
 
-    @pytest.mark.parametrize("state", [WITHDRAWN, REJECTED])
+    @pytest.mark.parametrize("state", [JournalState.WITHDRAWN, JournalState.REJECTED])
     def test_what_is_certainly_not_stored_is_free_for_others(self, parties: Parties, state: str) -> None:
         a, b = parties.started("a"), parties.started("b")
         a.commit([ONE], ())
         b.commit([ONE], ())
         a.commit((), closed(state, ONE))
-        assert list(b.heartbeat()) == [Released(ONE.row_key, WITHDRAWN)]
+        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.WITHDRAWN)]
         assert set(b.commit([ONE], ())) == set()
         assert set(a.commit([ONE], ())) == {ONE.row_key}
-        assert parties.database.rows("run_id, state") == [("b", INTENDED)]
+        assert parties.database.rows("run_id, state") == [("b", JournalState.INTENDED)]
 
     def test_a_row_in_doubt_stays_its_owners(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
         a.commit([ONE], ())
-        a.commit((), closed(DOUBTED, ONE))
+        a.commit((), closed(JournalState.DOUBTED, ONE))
         assert set(b.commit([ONE], ())) == {ONE.row_key}
         assert list(b.heartbeat()) == []
-        assert parties.database.rows("run_id, state, attempts") == [("a", INTENDED, 1)]
+        assert parties.database.rows("run_id, state, attempts") == [("a", JournalState.INTENDED, 1)]
 
     def test_a_delivered_row_is_refused_and_told_at_once(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
         a.commit([ONE], ())
-        a.commit((), closed(DELIVERED, ONE))
+        a.commit((), closed(JournalState.DELIVERED, ONE))
         assert set(b.commit([ONE], ())) == {ONE.row_key}
-        assert list(b.heartbeat()) == [Released(ONE.row_key, DELIVERED)]
+        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DELIVERED)]
 
     def test_of_many_rows_only_those_that_are_held_are_refused(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
@@ -267,15 +270,15 @@ class TestClaims:
             ("a", 10),
             ("b", 890),
         ]
-        b.commit((), closed(DELIVERED, *(intent for intent in everything if intent not in held)))
-        a.commit((), closed(DELIVERED, *held))
+        b.commit((), closed(JournalState.DELIVERED, *(intent for intent in everything if intent not in held)))
+        a.commit((), closed(JournalState.DELIVERED, *held))
         assert len(b.heartbeat()) == 10
-        assert parties.database.rows("DISTINCT state") == [(DELIVERED,)]
+        assert parties.database.rows("DISTINCT state") == [(JournalState.DELIVERED,)]
 
     def test_its_owner_may_intend_a_row_again(self, parties: Parties) -> None:
         a = parties.started("a")
         a.commit([ONE], ())
-        a.commit([made(1, 2), made(2)], closed(DOUBTED, ONE))
+        a.commit([made(1, 2), made(2)], closed(JournalState.DOUBTED, ONE))
         assert parties.database.rows("row_key, attempts") == [(ONE.row_key.hex(), 2), (made(2).row_key.hex(), 0)]
 
     def test_two_tasks_of_one_run_are_two_parties(self, parties: Parties) -> None:
@@ -286,16 +289,16 @@ class TestClaims:
     def test_scopes_do_not_see_each_other(self, parties: Parties) -> None:
         a = parties.started("a")
         a.commit([ONE, made(2)], ())
-        a.commit((), closed(DELIVERED, ONE))
+        a.commit((), closed(JournalState.DELIVERED, ONE))
         other = parties.journal("b", scope="another")
         assert parties.learn(other, [1, 2]).rows == {}
         assert set(other.commit([ONE, made(2)], ())) == set()
-        other.commit((), closed(REJECTED, ONE))
+        other.commit((), closed(JournalState.REJECTED, ONE))
         with closing(Memory()) as memory:
             other.load_lead(ONE.trace.lead_id, memory)
             assert memory.read() == {}
         assert [(scope.strip(), state) for scope, state in parties.database.rows("scope, state")] == [
-            ("another", INTENDED), ("another", REJECTED), ("lofty", DELIVERED), ("lofty", INTENDED),
+            ("another", JournalState.INTENDED), ("another", JournalState.REJECTED), ("lofty", JournalState.DELIVERED), ("lofty", JournalState.INTENDED),
         ]  # fmt: skip
 
 
@@ -307,11 +310,11 @@ class TestDeadOwners:
         parties.now += STALE_SECONDS - 1
         assert list(b.heartbeat()) == []
         parties.now += 1
-        assert list(b.heartbeat()) == [Released(ONE.row_key, DOUBTED, made(1, 3))]
+        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DOUBTED, made(1, 3))]
         assert list(b.heartbeat()) == []
-        assert parties.database.rows("run_id, state, attempts") == [("b", INTENDED, 3)]
-        b.commit((), closed(DELIVERED, made(1, 3)))
-        assert parties.database.rows("run_id, state") == [("b", DELIVERED)]
+        assert parties.database.rows("run_id, state, attempts") == [("b", JournalState.INTENDED, 3)]
+        b.commit((), closed(JournalState.DELIVERED, made(1, 3)))
+        assert parties.database.rows("run_id, state") == [("b", JournalState.DELIVERED)]
 
     def test_an_owner_that_comes_back_has_lost_its_claim(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
@@ -320,9 +323,9 @@ class TestDeadOwners:
         parties.now += STALE_SECONDS
         b.heartbeat()
         assert set(a.commit([ONE], ())) == {ONE.row_key}
-        for state in (DOUBTED, WITHDRAWN, DELIVERED, REJECTED):
+        for state in (JournalState.DOUBTED, JournalState.WITHDRAWN, JournalState.DELIVERED, JournalState.REJECTED):
             a.commit((), closed(state, ONE))
-            assert parties.database.rows("run_id, state, attempts") == [("b", INTENDED, 0)]
+            assert parties.database.rows("run_id, state, attempts") == [("b", JournalState.INTENDED, 0)]
 
     def robbed(self, parties: Parties, *rows: Intent) -> tuple[SqlJournal, SqlJournal]:
         """A run whose claims were taken over, unnoticed, by another one."""
@@ -330,41 +333,50 @@ class TestDeadOwners:
         a.commit(rows, ())
         b.commit(rows, ())
         parties.now += STALE_SECONDS
-        assert [released.state for released in b.heartbeat()] == [DOUBTED] * len(rows)
+        assert [released.state for released in b.heartbeat()] == [JournalState.DOUBTED] * len(rows)
         return a, b
 
-    @pytest.mark.parametrize("state", [DOUBTED, ABANDONED, WITHDRAWN, REJECTED])
+    @pytest.mark.parametrize(
+        "state", [JournalState.DOUBTED, JournalState.ABANDONED, JournalState.WITHDRAWN, JournalState.REJECTED]
+    )
     def test_an_owner_that_closes_late_changes_nothing(self, parties: Parties, state: str) -> None:
         a, _ = self.robbed(parties, ONE)
         a.commit((), closed(state, ONE))
-        assert parties.database.rows("run_id, state, attempts") == [("b", INTENDED, 0)]
+        assert parties.database.rows("run_id, state, attempts") == [("b", JournalState.INTENDED, 0)]
 
     def test_a_certain_delivery_counts_though_its_claim_was_taken_over(self, parties: Parties) -> None:
         a, b = self.robbed(parties, ONE, made(2), made(3))
-        a.commit((), [*closed(DELIVERED, ONE), *closed(REJECTED, made(2)), *closed(DELIVERED, made(3))])
+        a.commit(
+            (),
+            [
+                *closed(JournalState.DELIVERED, ONE),
+                *closed(JournalState.REJECTED, made(2)),
+                *closed(JournalState.DELIVERED, made(3)),
+            ],
+        )
         assert parties.database.rows("row_key, state, http_status") == [
-            (ONE.row_key.hex(), DELIVERED, 200),
-            (made(2).row_key.hex(), INTENDED, None),
-            (made(3).row_key.hex(), DELIVERED, 200),
+            (ONE.row_key.hex(), JournalState.DELIVERED, 200),
+            (made(2).row_key.hex(), JournalState.INTENDED, None),
+            (made(3).row_key.hex(), JournalState.DELIVERED, 200),
         ]
-        for state in (DOUBTED, ABANDONED, WITHDRAWN, REJECTED):
+        for state in (JournalState.DOUBTED, JournalState.ABANDONED, JournalState.WITHDRAWN, JournalState.REJECTED):
             b.commit((), closed(state, ONE))
         assert set(b.commit([made(3, 1)], ())) == {made(3).row_key}
-        assert list(b.heartbeat()) == [Released(made(3).row_key, DELIVERED)]
+        assert list(b.heartbeat()) == [Released(made(3).row_key, JournalState.DELIVERED)]
         assert parties.learn(parties.journal("c"), range(4)).states == {
-            ONE.row_key: DELIVERED,
-            made(3).row_key: DELIVERED,
+            ONE.row_key: JournalState.DELIVERED,
+            made(3).row_key: JournalState.DELIVERED,
         }
 
-    @pytest.mark.parametrize("state", [WITHDRAWN, REJECTED, DELIVERED])
+    @pytest.mark.parametrize("state", [JournalState.WITHDRAWN, JournalState.REJECTED, JournalState.DELIVERED])
     def test_it_counts_too_when_the_other_one_has_ended_it_before(self, parties: Parties, state: str) -> None:
         a, b = self.robbed(parties, ONE, made(2))
         b.commit((), closed(state, ONE, made(2)))
-        a.commit((), closed(DELIVERED, ONE))
+        a.commit((), closed(JournalState.DELIVERED, ONE))
         (found,) = [row[1:] for row in parties.database.rows("row_key, state, error") if row[0] == ONE.row_key.hex()]
-        assert found == (DELIVERED, None)
-        assert parties.learn(parties.journal("c"), [1]).states == {ONE.row_key: DELIVERED}
-        assert len(parties.database.rows("row_key")) == (1 if state == WITHDRAWN else 2)
+        assert found == (JournalState.DELIVERED, None)
+        assert parties.learn(parties.journal("c"), [1]).states == {ONE.row_key: JournalState.DELIVERED}
+        assert len(parties.database.rows("row_key")) == (1 if state == JournalState.WITHDRAWN else 2)
 
     @pytest.mark.parametrize(("owners", "mine"), [(90, 20), (20, 90)])
     def test_an_owner_is_given_the_time_it_asked_for_and_at_least_ones_own(
@@ -376,7 +388,7 @@ class TestDeadOwners:
         parties.now += 89
         assert list(b.heartbeat()) == []
         parties.now += 1
-        assert [released.state for released in b.heartbeat()] == [DOUBTED]
+        assert [released.state for released in b.heartbeat()] == [JournalState.DOUBTED]
         assert parties.database.rows("run_id, stale_seconds") == [("b", mine)]
 
     def test_part_of_a_second_is_a_whole_one(self, parties: Parties) -> None:
@@ -391,7 +403,7 @@ class TestDeadOwners:
             parties.now += STALE_SECONDS / 2
             a.heartbeat()
             assert list(b.heartbeat()) == []
-        assert parties.database.rows("run_id, state") == [("a", INTENDED)]
+        assert parties.database.rows("run_id, state") == [("a", JournalState.INTENDED)]
 
     @pytest.mark.parametrize("pause", [0.1, 0.7])
     def test_nor_is_one_that_is_busy(self, parties: Parties, pause: float) -> None:
@@ -409,7 +421,7 @@ class TestDeadOwners:
                 recorder.withdraw(made(2))
                 recorder.heartbeat()
                 assert list(b.heartbeat()) == []
-        assert ("a", ONE.row_key.hex(), INTENDED) in parties.database.rows("run_id, row_key, state")
+        assert ("a", ONE.row_key.hex(), JournalState.INTENDED) in parties.database.rows("run_id, row_key, state")
 
     def test_an_owner_that_intends_anew_is_alive(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
@@ -436,23 +448,23 @@ class TestDeadOwners:
         for waiting in (b, c):
             waiting.commit([ONE], ())
         parties.now += STALE_SECONDS
-        assert [released.state for released in b.heartbeat()] == [DOUBTED]
+        assert [released.state for released in b.heartbeat()] == [JournalState.DOUBTED]
         assert list(c.heartbeat()) == []
         parties.now += STALE_SECONDS - 1
         assert list(c.heartbeat()) == []
-        b.commit((), closed(DELIVERED, ONE))
-        assert [released.state for released in c.heartbeat()] == [DELIVERED]
+        b.commit((), closed(JournalState.DELIVERED, ONE))
+        assert [released.state for released in c.heartbeat()] == [JournalState.DELIVERED]
 
     def test_a_later_try_of_the_same_task_takes_its_claims_at_once_in_doubt(self, parties: Parties) -> None:
         a = parties.started("a")
         a.commit([ONE, made(2), made(3)], ())
-        a.commit((), [*closed(DOUBTED, ONE), *closed(DELIVERED, made(3))])
+        a.commit((), [*closed(JournalState.DOUBTED, ONE), *closed(JournalState.DELIVERED, made(3))])
         parties.started("b").commit([made(4)], ())
         again = parties.journal("a")
         learned = parties.learn(again, [2])
         assert set(learned.loaded.doubtful) == {made(1, 1), made(2)}
-        assert learned.states == {made(2).row_key: INTENDED}
-        again.commit((), closed(DELIVERED, made(1, 1)))
+        assert learned.states == {made(2).row_key: JournalState.INTENDED}
+        again.commit((), closed(JournalState.DELIVERED, made(1, 1)))
         assert parties.learn(parties.journal("a")).loaded.doubtful == [made(2)]
 
 
@@ -462,59 +474,69 @@ class TestRecalling:
         rows = [made(n) for n in range(1000)]
         for start in range(0, 1000, 500):
             a.commit(rows[start : start + 500], ())
-        a.commit((), closed(DELIVERED, *rows))
+        a.commit((), closed(JournalState.DELIVERED, *rows))
         learned = parties.learn(parties.journal("b"), range(100, 1100))
-        assert learned.states == {made(n).row_key: DELIVERED for n in range(100, 1000)}
+        assert learned.states == {made(n).row_key: JournalState.DELIVERED for n in range(100, 1000)}
         assert learned.rows[made(500).row_key] == PastRow(
-            made(500).row_key, DELIVERED, made(500).fingerprint, made(500).trace.trace_hash, 200, None, None, 1
+            made(500).row_key,
+            JournalState.DELIVERED,
+            made(500).fingerprint,
+            made(500).trace.trace_hash,
+            200,
+            None,
+            None,
+            1,
         )
-        assert (learned.knows_all, learned.loaded) == (True, Loaded([]))
+        assert (learned.has_gaps, learned.loaded) == (False, Loaded([]))
 
     def test_a_later_try_knows_how_much_is_gone(self, parties: Parties) -> None:
         a = parties.started("a")
         a.start(input_sample(10))
         a.commit([made(n) for n in range(10)], ())
-        a.commit((), closed(DELIVERED, *map(made, range(10))))
+        a.commit((), closed(JournalState.DELIVERED, *map(made, range(10))))
         assert parties.learn(parties.journal("a"), range(3, 20)).loaded == Loaded([], input_sample(10), 10, 3)
 
     def test_another_source_knows_what_was_delivered_and_what_is_in_doubt(self, parties: Parties) -> None:
         a = parties.started("a")
         a.start(input_sample(10))
         a.commit([made(n) for n in range(3)], ())
-        a.commit((), [*closed(DELIVERED, made(0)), *closed(REJECTED, made(1))])
+        a.commit((), [*closed(JournalState.DELIVERED, made(0)), *closed(JournalState.REJECTED, made(1))])
         learned = parties.learn(parties.journal("a", source="another"), range(3))
-        assert (learned.knows_all, learned.loaded) == (False, Loaded([made(2)]))
-        assert learned.states == {made(0).row_key: DELIVERED, made(2).row_key: INTENDED}
+        assert (learned.has_gaps, learned.loaded) == (True, Loaded([made(2)]))
+        assert learned.states == {made(0).row_key: JournalState.DELIVERED, made(2).row_key: JournalState.INTENDED}
 
     def test_refused_rows_are_known_to_the_same_task_only(self, parties: Parties) -> None:
         a = parties.started("a")
         a.commit([ONE], ())
-        a.commit((), closed(REJECTED, ONE))
+        a.commit((), closed(JournalState.REJECTED, ONE))
         found = parties.learn(parties.journal("a"), [1]).rows[ONE.row_key]
-        assert (found.state, found.status, found.code, found.error) == (REJECTED, *SAID[REJECTED])
+        assert (found.state, found.http_status, found.error_code, found.error) == (
+            JournalState.REJECTED,
+            *SAID[JournalState.REJECTED],
+        )
         b = parties.journal("b")
         assert parties.learn(b, [1]).rows == {}
         assert set(b.commit([ONE], ())) == set()
         assert parties.database.rows("run_id, state, http_status, error_code, error, closed_at") == [
-            ("b", INTENDED, None, None, None, None)
+            ("b", JournalState.INTENDED, None, None, None, None)
         ]
 
     def test_refused_rows_are_forgotten_when_the_task_is_cleared(self, parties: Parties) -> None:
         a = parties.started("a")
         a.commit([ONE, made(2)], ())
-        a.commit((), [*closed(REJECTED, ONE), *closed(DELIVERED, made(2))])
+        a.commit((), [*closed(JournalState.REJECTED, ONE), *closed(JournalState.DELIVERED, made(2))])
         cleared = parties.journal("a", max_tries=1)
-        assert parties.learn(cleared, [1, 2]).states == {made(2).row_key: DELIVERED}
+        assert parties.learn(cleared, [1, 2]).states == {made(2).row_key: JournalState.DELIVERED}
         cleared.start(input_sample(2))
         assert set(cleared.commit([ONE], ())) == set()
-        cleared.commit((), closed(REJECTED, ONE))
-        assert parties.learn(parties.journal("a", max_tries=1), [1]).states == {ONE.row_key: REJECTED}
+        cleared.commit((), closed(JournalState.REJECTED, ONE))
+        assert parties.learn(parties.journal("a", max_tries=1), [1]).states == {ONE.row_key: JournalState.REJECTED}
         assert parties.learn(parties.journal("a", max_tries=2), [1]).states == {}
 
     def test_a_third_try_after_a_clear_does_not_remember_them_either(self, parties: Parties) -> None:
         a = parties.started("a")
         a.commit([ONE], ())
-        a.commit((), closed(REJECTED, ONE))
+        a.commit((), closed(JournalState.REJECTED, ONE))
         parties.started("a", max_tries=1)
         assert parties.learn(parties.journal("a", max_tries=1), [1]).states == {}
 
@@ -523,17 +545,17 @@ class TestRecalling:
         same_lead = [intent._replace(trace=intent.trace._replace(lead_id=lead)) for intent in map(made, range(1, 6))]
         a, b = parties.started("a"), parties.started("b")
         a.commit(same_lead[:3], ())
-        a.commit((), [*closed(DELIVERED, same_lead[0]), *closed(REJECTED, same_lead[1])])
+        a.commit((), [*closed(JournalState.DELIVERED, same_lead[0]), *closed(JournalState.REJECTED, same_lead[1])])
         b.commit([same_lead[3]], ())
         with closing(Memory()) as memory:
             b.load_lead(lead, memory)
             assert {row_key: row.state for row_key, row in memory.read().items()} == {
-                same_lead[0].row_key: DELIVERED,
-                same_lead[2].row_key: CLAIMED,
+                same_lead[0].row_key: JournalState.DELIVERED,
+                same_lead[2].row_key: JournalState.CLAIMED,
             }
-            a.commit((), closed(WITHDRAWN, same_lead[2]))
+            a.commit((), closed(JournalState.WITHDRAWN, same_lead[2]))
             b.load_lead(lead, memory)
-            assert {row.state for row in memory.read().values()} == {DELIVERED}
+            assert {row.state for row in memory.read().values()} == {JournalState.DELIVERED}
             b.load_lead(5, memory)
             assert len(memory.read()) == 1
 
@@ -544,19 +566,19 @@ class TestSharedKeys:
     def delivered(self, parties: Parties, run: str, **settings: Any) -> None:
         journal = parties.started(run, **settings)
         journal.commit([ONE], ())
-        journal.commit((), closed(DELIVERED, ONE))
+        journal.commit((), closed(JournalState.DELIVERED, ONE))
 
     @pytest.mark.parametrize("other", [{"dag": "another"}, {"task": "another"}])
     def test_what_another_dag_or_task_delivered_says_to_which_lead(self, parties: Parties, other: Any) -> None:
         self.delivered(parties, "a", **other)
         found = parties.learn(parties.journal("b"), [1]).rows[ONE.row_key]
-        assert (found.state, found.foreign_lead) == (DELIVERED, ONE.trace.lead_id)
+        assert (found.state, found.foreign_lead) == (JournalState.DELIVERED, ONE.trace.lead_id)
 
     def test_what_this_task_delivered_in_any_run_does_not(self, parties: Parties) -> None:
         self.delivered(parties, "a", index=3)
         for run in ("a", "b"):
             found = parties.learn(parties.journal(run, index=5), [1]).rows[ONE.row_key]
-            assert (found.state, found.foreign_lead) == (DELIVERED, None)
+            assert (found.state, found.foreign_lead) == (JournalState.DELIVERED, None)
 
     @pytest.mark.parametrize("is_same_lead", [True, False])
     def test_a_row_for_another_lead_is_not_taken_for_delivered(self, parties: Parties, is_same_lead: bool) -> None:
@@ -580,24 +602,24 @@ class TestSharedKeys:
 class TestClosing:
     def test_what_reading_back_found_is_written_without_a_claim(self, parties: Parties) -> None:
         a = parties.started("a")
-        a.commit((), [Closing(ONE, DELIVERED, None, None, "Lofty has it already")])
-        assert parties.database.rows("state, run_id, error") == [(DELIVERED, "a", "Lofty has it already")]
-        assert parties.learn(parties.journal("b"), [1]).states == {ONE.row_key: DELIVERED}
+        a.commit((), [Closing(ONE, JournalState.DELIVERED, None, None, "Lofty has it already")])
+        assert parties.database.rows("state, run_id, error") == [(JournalState.DELIVERED, "a", "Lofty has it already")]
+        assert parties.learn(parties.journal("b"), [1]).states == {ONE.row_key: JournalState.DELIVERED}
 
-    @pytest.mark.parametrize("state", [DELIVERED, INTENDED])
+    @pytest.mark.parametrize("state", [JournalState.DELIVERED, JournalState.INTENDED])
     def test_it_changes_nothing_of_a_row_that_others_have(self, parties: Parties, state: str) -> None:
         a, b = parties.started("a"), parties.started("b")
-        a.commit([ONE], closed(state, ONE) if state != INTENDED else ())
+        a.commit([ONE], closed(state, ONE) if state != JournalState.INTENDED else ())
         before = parties.database.rows("*")
-        b.commit((), [Closing(ONE, DELIVERED, None, None, "Lofty has it already")])
+        b.commit((), [Closing(ONE, JournalState.DELIVERED, None, None, "Lofty has it already")])
         assert parties.database.rows("*") == before
 
     def test_it_counts_more_than_that_another_run_was_refused(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
         a.commit([ONE], ())
-        a.commit((), closed(REJECTED, ONE))
-        b.commit((), [Closing(ONE, DELIVERED, None, None, "Lofty has it already")])
-        assert parties.learn(parties.journal("c"), [1]).states == {ONE.row_key: DELIVERED}
+        a.commit((), closed(JournalState.REJECTED, ONE))
+        b.commit((), [Closing(ONE, JournalState.DELIVERED, None, None, "Lofty has it already")])
+        assert parties.learn(parties.journal("c"), [1]).states == {ONE.row_key: JournalState.DELIVERED}
 
     @pytest.mark.parametrize("error", ["x" * 5000, "é" * 5000, "a\0b", "100 % of ?s and %s", ""],
         ids=["long", "long in bytes", "NUL", "placeholders", "empty"])  # fmt: skip
@@ -606,9 +628,9 @@ class TestClosing:
         a = parties.started("a")
         if is_claimed:
             a.commit([ONE], ())
-        a.commit((), [Closing(ONE, REJECTED, 400, 20012, error)])
+        a.commit((), [Closing(ONE, JournalState.REJECTED, 400, 20012, error)])
         ((state, kept),) = parties.database.rows("state, error")
-        assert state == REJECTED
+        assert state == JournalState.REJECTED
         assert len(kept or "") <= 500
         assert (kept or "").startswith(error[:1])
 
@@ -617,13 +639,13 @@ class TestClosing:
         rows = [made(n) for n in range(6)]
         a.commit(rows, ())
         a.commit((), [
-            Closing(rows[0], DELIVERED, 200), Closing(rows[1], DELIVERED, 200, None, "merged"),
-            Closing(rows[2], REJECTED, 400, 1, "no"), Closing(rows[3], REJECTED, 404, 2, "no"),
-            Closing(rows[4], DOUBTED), Closing(rows[5], WITHDRAWN),
+            Closing(rows[0], JournalState.DELIVERED, 200), Closing(rows[1], JournalState.DELIVERED, 200, None, "merged"),
+            Closing(rows[2], JournalState.REJECTED, 400, 1, "no"), Closing(rows[3], JournalState.REJECTED, 404, 2, "no"),
+            Closing(rows[4], JournalState.DOUBTED), Closing(rows[5], JournalState.WITHDRAWN),
         ])  # fmt: skip
         assert [row[1:] for row in parties.database.rows("row_key, state, http_status, error_code, error")] == [
-            (DELIVERED, 200, None, None), (DELIVERED, 200, None, "merged"), (REJECTED, 400, 1, "no"),
-            (REJECTED, 404, 2, "no"), (INTENDED, None, None, None),
+            (JournalState.DELIVERED, 200, None, None), (JournalState.DELIVERED, 200, None, "merged"), (JournalState.REJECTED, 400, 1, "no"),
+            (JournalState.REJECTED, 404, 2, "no"), (JournalState.INTENDED, None, None, None),
         ]  # fmt: skip
 
 
@@ -631,12 +653,12 @@ class TestAudit:
     def test_it_says_who_sent_which_row_when_and_what_came_of_it(self, parties: Parties) -> None:
         a = parties.started("run 1", index=3)
         a.commit([ONE, made(2, 1)], ())
-        a.commit((), closed(DOUBTED, ONE))
-        a.commit((), [*closed(DELIVERED, made(1, 1)), *closed(REJECTED, made(2, 1))])
+        a.commit((), closed(JournalState.DOUBTED, ONE))
+        a.commit((), [*closed(JournalState.DELIVERED, made(1, 1)), *closed(JournalState.REJECTED, made(2, 1))])
         columns = "row_key, dag_id, run_id, task_id, map_index, state, attempts, http_status, error_code, error"
         assert parties.database.rows(columns) == [
-            (ONE.row_key.hex(), "d", "run 1", "send", 3, DELIVERED, 2, 200, None, None),
-            (made(2).row_key.hex(), "d", "run 1", "send", 3, REJECTED, 2, *SAID[REJECTED]),
+            (ONE.row_key.hex(), "d", "run 1", "send", 3, JournalState.DELIVERED, 2, 200, None, None),
+            (made(2).row_key.hex(), "d", "run 1", "send", 3, JournalState.REJECTED, 2, *SAID[JournalState.REJECTED]),
         ]
         for intended, ended in parties.database.rows("intended_at, closed_at"):
             assert "2026" <= intended <= ended
@@ -647,32 +669,45 @@ class TestAudit:
     def test_what_reading_back_found_counts_no_further_attempt(self, parties: Parties) -> None:
         a = parties.started("a")
         a.commit([ONE], ())
-        a.commit((), closed(DOUBTED, ONE))
-        a.commit((), [Closing(made(1, 1), DELIVERED, None, None, "found by reading back", 1)])
-        assert parties.database.rows("state, attempts") == [(DELIVERED, 1)]
+        a.commit((), closed(JournalState.DOUBTED, ONE))
+        a.commit((), [Closing(made(1, 1), JournalState.DELIVERED, None, None, "found by reading back", 1)])
+        assert parties.database.rows("state, attempts") == [(JournalState.DELIVERED, 1)]
 
     def test_a_row_in_doubt_says_what_came_in_place_of_an_answer(self, parties: Parties) -> None:
         a = parties.started("a")
         columns = "run_id, state, attempts, http_status, error_code, error, closed_at"
         a.commit([ONE], ())
-        for state in (DOUBTED, DOUBTED, ABANDONED):  # told again when nobody knows whether it was written
+        for state in (
+            JournalState.DOUBTED,
+            JournalState.DOUBTED,
+            JournalState.ABANDONED,
+        ):  # told again when nobody knows whether it was written
             a.commit((), [Closing(ONE, state, 502, None, "no trustworthy answer", 1)])
-            assert parties.database.rows(columns) == [("a", INTENDED, 1, 502, None, "no trustworthy answer", None)]
+            assert parties.database.rows(columns) == [
+                ("a", JournalState.INTENDED, 1, 502, None, "no trustworthy answer", None)
+            ]
         again = parties.journal("a")
         assert parties.learn(again, [1]).loaded.doubtful == [made(1, 1)]
         again.commit([made(1, 1)], ())
-        assert parties.database.rows(columns) == [("a", INTENDED, 1, None, None, None, None)]
-        again.commit((), closed(DELIVERED, made(1, 1)))
-        assert parties.database.rows("state, attempts, http_status, error") == [(DELIVERED, 2, 200, None)]
+        assert parties.database.rows(columns) == [("a", JournalState.INTENDED, 1, None, None, None, None)]
+        again.commit((), closed(JournalState.DELIVERED, made(1, 1)))
+        assert parties.database.rows("state, attempts, http_status, error") == [(JournalState.DELIVERED, 2, 200, None)]
 
     def test_what_is_told_twice_counts_once(self, parties: Parties) -> None:
         a = parties.started("a")
         rows = [made(n, n) for n in range(3)]
         a.commit(rows, ())
         for _ in range(2):
-            a.commit((), [*closed(DELIVERED, rows[0]), *closed(REJECTED, rows[1]), *closed(DOUBTED, rows[2])])
+            a.commit(
+                (),
+                [
+                    *closed(JournalState.DELIVERED, rows[0]),
+                    *closed(JournalState.REJECTED, rows[1]),
+                    *closed(JournalState.DOUBTED, rows[2]),
+                ],
+            )
         assert [row[1:] for row in parties.database.rows("row_key, state, attempts")] == [
-            (DELIVERED, 1), (REJECTED, 2), (INTENDED, 3),
+            (JournalState.DELIVERED, 1), (JournalState.REJECTED, 2), (JournalState.INTENDED, 3),
         ]  # fmt: skip
 
     def test_runs_are_listed_with_their_rows(self, parties: Parties) -> None:
@@ -687,7 +722,7 @@ class TestAudit:
         row = PendingRow(1, 1, 5, json.dumps(body).encode(), bytes(12), bytes(16), bytes(12))
         a = parties.started("a")
         a.commit([intent_of(row, 0)], ())
-        a.commit((), [Closing(intent_of(row, 0), DELIVERED, 200)])
+        a.commit((), [Closing(intent_of(row, 0), JournalState.DELIVERED, 200)])
         kept = repr(parties.database.rows("*"))
         assert "Browse" in kept
         for secret in secrets:
@@ -730,7 +765,12 @@ class TestFailures:
 
     def run(self, journal: SqlJournal, parties: Parties, states: dict[bytes, set[str | None]]) -> bool:
         """Send some rows until the database fails, if it does; keep the books of what must be known."""
-        ends = {DELIVERED: DELIVERED, REJECTED: REJECTED, WITHDRAWN: None, DOUBTED: INTENDED}
+        ends = {
+            JournalState.DELIVERED: JournalState.DELIVERED,
+            JournalState.REJECTED: JournalState.REJECTED,
+            JournalState.WITHDRAWN: None,
+            JournalState.DOUBTED: JournalState.INTENDED,
+        }
         now: dict[bytes, str | None] = {}
         try:
             parties.learn(journal, range(self.ROWS))
@@ -740,7 +780,7 @@ class TestFailures:
                 intents = [made(n) for n in range(start, start + 4)]
                 closings = [closing for state, row in zip(ends, before, strict=False) for closing in closed(state, row)]
                 now = {closing.intent.row_key: ends[closing.state] for closing in closings}
-                now.update((intent.row_key, INTENDED) for intent in intents)
+                now.update((intent.row_key, JournalState.INTENDED) for intent in intents)
                 journal.commit(intents, closings)
                 states.update((row_key, {state}) for row_key, state in now.items())
                 now, before = {}, intents
@@ -794,7 +834,7 @@ class TestFailures:
         gone.append(True)
         calls: list[Callable[[], Any]] = [
             lambda: journal.commit([made(2)], ()),
-            lambda: journal.commit((), closed(DELIVERED, ONE)),
+            lambda: journal.commit((), closed(JournalState.DELIVERED, ONE)),
             lambda: journal.heartbeat(),
             lambda: journal.start(input_sample(1)),
             lambda: parties.learn(journal),
@@ -806,7 +846,7 @@ class TestFailures:
     @staticmethod
     def call(journal: SqlJournal, name: str, memory: Memory) -> None:
         calls: dict[str, Callable[[], Any]] = {
-            "commit": lambda: journal.commit([made(2)], closed(DOUBTED, ONE)),
+            "commit": lambda: journal.commit([made(2)], closed(JournalState.DOUBTED, ONE)),
             "tend": journal.heartbeat,
             "recall": lambda: journal.load(memory),
             "recall_lead": lambda: journal.load_lead(ONE.trace.lead_id, memory),
@@ -882,17 +922,17 @@ class TestStoppedPeers:
             b.commit([made(3)], ())
             before = time.monotonic()
             with pytest.raises(JournalError) as caught:
-                b.commit([made(2), made(4)], closed(DELIVERED, made(3)))
+                b.commit([made(2), made(4)], closed(JournalState.DELIVERED, made(3)))
             assert time.monotonic() - before < 5
             assert not isinstance(caught.value, JournalUnusable)
             assert b.commit([made(5)], ()) == set()
         assert set(b.commit([ONE, made(2), made(4)], ())) == {ONE.row_key}
         assert [(run, state) for _, run, state in parties.database.rows("row_key, run_id, state")] == [
-            ("a", INTENDED), ("b", INTENDED), ("b", DELIVERED), ("b", INTENDED), ("b", INTENDED),
+            ("a", JournalState.INTENDED), ("b", JournalState.INTENDED), ("b", JournalState.DELIVERED), ("b", JournalState.INTENDED), ("b", JournalState.INTENDED),
         ]  # fmt: skip
 
     def test_nor_is_a_result_that_it_was_writing(self, parties: Parties) -> None:
-        with self.stopped(parties, lambda journal: journal.commit((), closed(DELIVERED, ONE))):
+        with self.stopped(parties, lambda journal: journal.commit((), closed(JournalState.DELIVERED, ONE))):
             b = parties.started("b")
             assert set(b.commit([ONE], ())) == {ONE.row_key}
             parties.now += STALE_SECONDS
@@ -902,7 +942,7 @@ class TestStoppedPeers:
             with pytest.raises(JournalError):
                 parties.learn(parties.journal("a"), [1])
             assert time.monotonic() - before < 5
-        assert [released.state for released in b.heartbeat()] == [DOUBTED]
+        assert [released.state for released in b.heartbeat()] == [JournalState.DOUBTED]
 
     def test_a_lock_is_waited_for_a_few_seconds(self, postgres_uri: str) -> None:
         with closing(postgres(postgres_uri)) as database:

@@ -28,8 +28,9 @@ from sqlalchemy import event
 from support.shared_journal import ONE, STALE_SECONDS, Database, Memory, Parties, closed, input_sample, made, postgres
 
 from airflow_provider_lofty.journal.database import SqlJournal
-from airflow_provider_lofty.journal.journal import DELIVERED, DOUBTED, INTENDED, REJECTED, JournalError, JournalUnusable
+from airflow_provider_lofty.journal.journal import JournalError, JournalUnusable
 from airflow_provider_lofty.journal.tables import JOURNAL, ConnectionLost
+from airflow_provider_lofty.spool.history import JournalState
 
 # Airflow's hook uses psycopg with SQLAlchemy 2, psycopg2 with 1.4.
 DRIVERS = ["psycopg2", *(["psycopg"] if find_spec("psycopg") and sqlalchemy.__version__ >= "2" else [])]
@@ -49,7 +50,7 @@ def end(database: Database) -> None:
 
 CALLS: dict[str, Callable[[SqlJournal, Memory], object]] = {
     "claim": lambda journal, memory: journal.commit([made(2)], ()),
-    "close": lambda journal, memory: journal.commit((), closed(DOUBTED, ONE)),
+    "close": lambda journal, memory: journal.commit((), closed(JournalState.DOUBTED, ONE)),
     "heartbeat": lambda journal, memory: journal.heartbeat(),
     "load": lambda journal, memory: journal.load(memory),
     "load_lead": lambda journal, memory: journal.load_lead(ONE.trace.lead_id, memory),
@@ -67,8 +68,8 @@ def test_one_that_ended_between_transactions_is_replaced_without_a_word(parties:
     with closing(Memory([ONE.row_key])) as memory:
         CALLS[call](journal, memory)
     assert len(parties.database.connections) == sessions + 1
-    journal.commit([], closed(DELIVERED, ONE))
-    assert parties.learn(parties.journal("a"), [1]).states == {ONE.row_key: DELIVERED}
+    journal.commit([], closed(JournalState.DELIVERED, ONE))
+    assert parties.learn(parties.journal("a"), [1]).states == {ONE.row_key: JournalState.DELIVERED}
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -92,8 +93,8 @@ def test_one_that_ends_within_a_transaction_is_an_error_and_nothing_is_half_done
         assert not isinstance(caught.value, JournalUnusable)
         assert parties.database.rows("*") == before
         CALLS[call](journal, memory)
-    journal.commit([], closed(DELIVERED, ONE))
-    assert parties.learn(parties.journal("a"), [1]).states == {ONE.row_key: DELIVERED}
+    journal.commit([], closed(JournalState.DELIVERED, ONE))
+    assert parties.learn(parties.journal("a"), [1]).states == {ONE.row_key: JournalState.DELIVERED}
 
 
 SLOW_COMMIT = f"""
@@ -189,7 +190,7 @@ def line(postgres_uri: str) -> Iterator[Line]:
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-@pytest.mark.parametrize("state", [None, DELIVERED, DOUBTED, REJECTED])
+@pytest.mark.parametrize("state", [None, JournalState.DELIVERED, JournalState.DOUBTED, JournalState.REJECTED])
 def test_a_commit_whose_answer_is_lost_is_an_error_and_counts_once(
     postgres_uri: str, line: Line, driver: str, state: str | None
 ) -> None:
@@ -205,8 +206,8 @@ def test_a_commit_whose_answer_is_lost_is_an_error_and_counts_once(
         assert line.has_lost.wait(5)
         line.loses_answer_to = None
         line.has_lost.clear()
-        claimed = (ONE.row_key.hex(), INTENDED, 0), (made(2).row_key.hex(), INTENDED, 0)
-        closed_one = (ONE.row_key.hex(), INTENDED if state == DOUBTED else state, 1)
+        claimed = (ONE.row_key.hex(), JournalState.INTENDED, 0), (made(2).row_key.hex(), JournalState.INTENDED, 0)
+        closed_one = (ONE.row_key.hex(), JournalState.INTENDED if state == JournalState.DOUBTED else state, 1)
         expected = [*claimed] if state is None else [closed_one]
         assert near.database.rows("row_key, state, attempts") == expected
         # The caller, who does not know, asks again.
@@ -244,11 +245,11 @@ def test_a_session_that_is_ended_keeps_its_claims_and_leaves_no_half_of_another(
     half.close()
     assert set(b.commit([ONE, made(2)], ())) == {ONE.row_key}
     assert list(b.heartbeat()) == []
-    a.commit((), closed(DELIVERED, ONE))  # it lives, and has a new session
-    assert [released.state for released in b.heartbeat()] == [DELIVERED]
+    a.commit((), closed(JournalState.DELIVERED, ONE))  # it lives, and has a new session
+    assert [released.state for released in b.heartbeat()] == [JournalState.DELIVERED]
     assert parties.database.rows("row_key, run_id, state") == [
-        (ONE.row_key.hex(), "a", DELIVERED),
-        (made(2).row_key.hex(), "b", INTENDED),
+        (ONE.row_key.hex(), "a", JournalState.DELIVERED),
+        (made(2).row_key.hex(), "b", JournalState.INTENDED),
     ]
 
 
@@ -276,14 +277,14 @@ def test_a_server_that_restarts_knows_every_claim(server: PostgresServer, driver
         a.commit([ONE, made(3)], ())
         b.commit([made(2)], ())
         control(server, "restart")
-        assert set(b.commit([ONE], closed(DELIVERED, made(2)))) == {ONE.row_key}
+        assert set(b.commit([ONE], closed(JournalState.DELIVERED, made(2)))) == {ONE.row_key}
         assert list(b.heartbeat()) == []
-        a.commit((), closed(DELIVERED, ONE))
-        assert [released.state for released in b.heartbeat()] == [DELIVERED]
+        a.commit((), closed(JournalState.DELIVERED, ONE))
+        assert [released.state for released in b.heartbeat()] == [JournalState.DELIVERED]
         parties.now += STALE_SECONDS
         assert set(b.commit([made(3)], ())) == {made(3).row_key}
         parties.now += STALE_SECONDS
-        assert [released.state for released in b.heartbeat()] == [DOUBTED]
+        assert [released.state for released in b.heartbeat()] == [JournalState.DOUBTED]
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -298,5 +299,8 @@ def test_while_it_is_down_nothing_is_claimed(server: PostgresServer, driver: str
             assert not isinstance(caught.value, JournalUnusable)
         server.ensure_postgres_running()
         assert database.rows("row_key") == [(ONE.row_key.hex(),)]
-        assert set(journal.commit([made(2)], closed(DELIVERED, ONE))) == set()
-        assert database.rows("row_key, state") == [(ONE.row_key.hex(), DELIVERED), (made(2).row_key.hex(), INTENDED)]
+        assert set(journal.commit([made(2)], closed(JournalState.DELIVERED, ONE))) == set()
+        assert database.rows("row_key, state") == [
+            (ONE.row_key.hex(), JournalState.DELIVERED),
+            (made(2).row_key.hex(), JournalState.INTENDED),
+        ]

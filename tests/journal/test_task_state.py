@@ -15,22 +15,11 @@ import pytest
 from support.practice import Store
 
 from airflow_provider_lofty.journal import task_state
-from airflow_provider_lofty.journal.journal import (
-    DELIVERED,
-    DOUBTED,
-    INTENDED,
-    REJECTED,
-    WITHDRAWN,
-    Closing,
-    Intent,
-    JournalError,
-    JournalUnusable,
-    Loaded,
-)
+from airflow_provider_lofty.journal.journal import Closing, Intent, JournalError, JournalUnusable, Loaded
 from airflow_provider_lofty.journal.task_state import KEPT_SECONDS, KEY, VERSION, TaskStateJournal
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import Trace
-from airflow_provider_lofty.spool.history import History, PastRow
+from airflow_provider_lofty.spool.history import History, JournalState, PastRow
 from airflow_provider_lofty.spool.sample import SAMPLE_ROWS, InputSample
 
 NOW = 1_800_000_000.0
@@ -71,7 +60,7 @@ class Task:
         memory = Memory()
         with closing(memory):
             journal = self.journal(**changed)
-            memory.knows_all = journal.begin(is_later_try=True)
+            memory.has_gaps = journal.begin(is_later_try=True)
             memory.loaded = journal.load(memory)
             memory.read()
         return memory
@@ -94,7 +83,7 @@ class Memory:
         self._db = sqlite3.connect(":memory:")
         self._db.execute("CREATE TABLE rows (identity BLOB)")
         self.history = History(self._db)
-        self.knows_all: bool | None = None
+        self.has_gaps: bool | None = None
         self.loaded = Loaded()
         self.rows: dict[bytes, PastRow] = {}
 
@@ -126,9 +115,9 @@ def deliver(journal: TaskStateJournal, numbers: range, at_once: int, *, keyed: b
     before: list[Intent] = []
     for start in range(numbers.start, numbers.stop, at_once):
         intents = [made(n, keyed=keyed) for n in range(start, min(start + at_once, numbers.stop))]
-        journal.commit(intents, [Closing(intent, DELIVERED, 200) for intent in before])
+        journal.commit(intents, [Closing(intent, JournalState.DELIVERED, 200) for intent in before])
         before = intents
-    journal.commit((), [Closing(intent, DELIVERED, 200) for intent in before])
+    journal.commit((), [Closing(intent, JournalState.DELIVERED, 200) for intent in before])
 
 
 @pytest.fixture
@@ -145,9 +134,9 @@ def task() -> Task:
 
 class TestBeginning:
     def test_the_first_try_writes_a_header_before_anything_else(self, task: Task) -> None:
-        assert task.journal().begin(is_later_try=False) is True
+        assert task.journal().begin(is_later_try=False) is False
         assert list(task.store.values) == [KEY]
-        assert (task.loaded().knows_all, task.loaded().loaded.doubtful) == (True, [])
+        assert (task.loaded().has_gaps, task.loaded().loaded.doubtful) == (False, [])
 
     def test_absence_is_believed_only_after_a_probe_came_back(self, task: Task) -> None:
         task.journal().begin(is_later_try=False)
@@ -176,7 +165,7 @@ class TestBeginning:
 
         slow = Slow()
         slow.values = task.store.values
-        assert Task(slow).loaded().of(DELIVERED) == row_keys(range(3))
+        assert Task(slow).loaded().of(JournalState.DELIVERED) == row_keys(range(3))
 
     def test_a_store_that_cannot_be_read_is_an_error(self) -> None:
         class Broken(Store):
@@ -190,12 +179,12 @@ class TestBeginning:
 class TestBlindness:
     def later(self, task: Task, **changed: Any) -> TaskStateJournal:
         journal = task.journal(**changed)
-        assert journal.begin(is_later_try=True) is False
+        assert journal.begin(is_later_try=True) is True
         return journal
 
     def test_a_later_try_without_a_journal_does_not_know_what_was_sent(self, task: Task) -> None:
         self.later(task)
-        assert task.loaded().knows_all is False
+        assert task.loaded().has_gaps is True
 
     def test_it_stays_so_over_all_later_tries(self, task: Task) -> None:
         self.later(task)
@@ -204,24 +193,24 @@ class TestBlindness:
             deliver(task.started(), range(first, first + 10), 3)
             self.later(task, max_tries=first)
         found = task.loaded()
-        assert (found.knows_all, found.of(DELIVERED)) == (False, row_keys(range(40)))
+        assert (found.has_gaps, found.of(JournalState.DELIVERED)) == (True, row_keys(range(40)))
 
     def test_another_source_knows_nothing_of_what_the_first_one_sent(self, task: Task) -> None:
         deliver(task.started(rows=10), range(10), 3)
         self.later(task, source="another")
-        assert task.loaded().knows_all is True  # nothing was sent from the other one yet
+        assert task.loaded().has_gaps is False  # nothing was sent from the other one yet
         deliver(task.started(source="another"), range(20, 30), 3)
         self.later(task, source="another")
         self.later(task)
         task.started(source="another")
-        assert task.loaded(source="another").knows_all is False
-        assert task.loaded().knows_all is False
+        assert task.loaded(source="another").has_gaps is True
+        assert task.loaded().has_gaps is True
 
     def test_the_source_that_comes_back_is_another_one_too(self, task: Task) -> None:
         task.started()
         task.started(source="another")
         task.started()
-        assert task.loaded().knows_all is False
+        assert task.loaded().has_gaps is True
 
     @pytest.mark.parametrize("is_written", [False, True])
     @pytest.mark.parametrize("kind", ["Mortal", "Failing"])
@@ -234,11 +223,11 @@ class TestBlindness:
                 task.journal().begin(is_later_try=True)
             books.run(task, 0, is_later_try=True)
             store.left = math.inf
-            assert task.loaded().knows_all is False
+            assert task.loaded().has_gaps is True
             store.left = writes % 5
             books.run(task, 100, source="another")
             store.left = math.inf
-            assert task.loaded(source="another").knows_all is False
+            assert task.loaded(source="another").has_gaps is True
 
 
 class Blinking(Store):
@@ -269,7 +258,7 @@ class TestAbsence:
         journal = task.started(rows=30)
         deliver(journal, range(22), 2)
         journal.commit([made(100), made(101)], [])
-        journal.commit([made(102)], [Closing(made(100), DOUBTED, attempts=1)])
+        journal.commit([made(102)], [Closing(made(100), JournalState.DOUBTED, attempts=1)])
         return task
 
     def loaded(self, task: Task, is_absent: Callable[[int], bool]) -> tuple[Memory | None, int]:
@@ -280,7 +269,7 @@ class TestAbsence:
         found = None
         with suppress(JournalError):
             found = blinking.loaded()
-            assert (found.knows_all, found.rows, found.loaded) == (True, whole.rows, whole.loaded)
+            assert (found.has_gaps, found.rows, found.loaded) == (False, whole.rows, whole.loaded)
         gets, blinking.store = store.gets, Store()
         blinking.store.values = store.values
         later = blinking.loaded()
@@ -325,11 +314,11 @@ class TestAbsence:
         task.store.delete(KEY)
         before = set(task.store.values)
         journal = task.journal()
-        assert journal.begin(is_later_try=True) is False
+        assert journal.begin(is_later_try=True) is True
         found = task.loaded()
         assert (found.rows, found.loaded) == ({}, Loaded([], input_sample(0)))
         deliver(task.started(), range(50, 80), 3)
-        assert task.loaded().of(DELIVERED) == row_keys(range(50, 80))
+        assert task.loaded().of(JournalState.DELIVERED) == row_keys(range(50, 80))
         assert before <= set(task.store.values)
 
 
@@ -348,9 +337,9 @@ def test_what_is_left_of_a_tail_that_was_not_seen_is_no_part_of_another(hidden: 
     is_untouched = not left.keys() & task.store.values.keys()
     task.store.values = {**left, **task.store.values}
     if is_covered:
-        assert task.loaded().of(INTENDED) == row_keys([*range(6 - hidden), *range(100, 100 + commits)])
+        assert task.loaded().of(JournalState.INTENDED) == row_keys([*range(6 - hidden), *range(100, 100 + commits)])
     elif is_untouched:  # what shows up again is what was there
-        assert task.loaded().of(INTENDED) == row_keys(range(6))
+        assert task.loaded().of(JournalState.INTENDED) == row_keys(range(6))
     else:
         with pytest.raises(JournalUnusable, match="commit .* is damaged"):
             task.loaded()
@@ -370,21 +359,27 @@ class TestRecalling:
         for start in range(0, 30, 3):
             journal.commit(rows[start : start + 3], ())
             one, two, three = rows[start : start + 3]
-            journal.commit((), [Closing(one, DELIVERED, 200), Closing(two, REJECTED, 400, 20012, "Lofty refused it")])
+            journal.commit(
+                (),
+                [
+                    Closing(one, JournalState.DELIVERED, 200),
+                    Closing(two, JournalState.REJECTED, 400, 20012, "Lofty refused it"),
+                ],
+            )
             if start % 2:
-                journal.commit((), [Closing(three, WITHDRAWN)])
+                journal.commit((), [Closing(three, JournalState.WITHDRAWN)])
             else:
-                journal.commit((), [Closing(three, DOUBTED)])
+                journal.commit((), [Closing(three, JournalState.DOUBTED)])
         found = task.loaded()
-        assert found.knows_all is True
-        assert found.of(DELIVERED) == row_keys(range(0, 30, 3))
-        assert found.of(REJECTED) == row_keys(range(1, 30, 3))
-        assert found.of(INTENDED) == row_keys(range(2, 30, 6))
+        assert found.has_gaps is False
+        assert found.of(JournalState.DELIVERED) == row_keys(range(0, 30, 3))
+        assert found.of(JournalState.REJECTED) == row_keys(range(1, 30, 3))
+        assert found.of(JournalState.INTENDED) == row_keys(range(2, 30, 6))
         assert set(found.loaded.doubtful) == {made(n, 1, keyed=keyed) for n in range(2, 30, 6)}
         assert (found.loaded.before, found.loaded.delivered, found.loaded.gone) == (input_sample(40), 10, 10)
         delivered, rejected = found.rows[rows[0].row_key], found.rows[rows[1].row_key]
         assert (delivered.fingerprint, delivered.trace_hash) == (rows[0].fingerprint, rows[0].trace.trace_hash)
-        assert (rejected.status, rejected.code, rejected.error) == (400, 20012, "Lofty refused it")
+        assert (rejected.http_status, rejected.error_code, rejected.error) == (400, 20012, "Lofty refused it")
         assert bool(task.chunks()) is is_small
 
     @pytest.mark.usefixtures("small")
@@ -403,7 +398,7 @@ class TestRecalling:
             journal = task.started()
         found = task.loaded()
         assert set(found.loaded.doubtful) == set(held)
-        assert found.of(DELIVERED) == row_keys(range(90))
+        assert found.of(JournalState.DELIVERED) == row_keys(range(90))
 
     def test_more_open_rows_than_fit_in_one_commit_are_carried(self, task: Task) -> None:
         held = [made(n) for n in range(1700)]
@@ -417,13 +412,13 @@ class TestRecalling:
     def test_a_row_of_a_later_commit_stands_over_an_earlier_one(self, task: Task) -> None:
         journal = task.started()
         journal.commit([made(1)], ())
-        journal.commit((), [Closing(made(1), REJECTED, 400)])
+        journal.commit((), [Closing(made(1), JournalState.REJECTED, 400)])
         journal = task.started()
         journal.commit([made(1, 1)], ())
-        assert task.loaded().states == {made(1).row_key: INTENDED}
-        journal.commit((), [Closing(made(1, 1), DELIVERED)])
+        assert task.loaded().states == {made(1).row_key: JournalState.INTENDED}
+        journal.commit((), [Closing(made(1, 1), JournalState.DELIVERED)])
         task.started()
-        assert task.loaded().states == {made(1).row_key: DELIVERED}
+        assert task.loaded().states == {made(1).row_key: JournalState.DELIVERED}
 
     def test_nobody_else_holds_rows(self, task: Task) -> None:
         journal = task.started()
@@ -456,7 +451,7 @@ class TestDamage:
         return sorted((key for key in task.tail() if int(key.rpartition(".")[2]) >= first), key=lambda k: (len(k), k))
 
     def test_without_any_there_is_nothing_to_refuse(self, task: Task) -> None:
-        assert task.loaded().of(DELIVERED) == row_keys(range(40))
+        assert task.loaded().of(JournalState.DELIVERED) == row_keys(range(40))
         assert len(self.newest(task)) >= 3
 
     def test_an_altered_chunk(self, task: Task) -> None:
@@ -466,7 +461,7 @@ class TestDamage:
             with pytest.raises(JournalUnusable, match="chunk .* is damaged"):
                 task.loaded()
             task.store.set(key, text)
-        assert task.loaded().of(DELIVERED) == row_keys(range(40))
+        assert task.loaded().of(JournalState.DELIVERED) == row_keys(range(40))
 
     def test_a_chunk_in_the_place_of_another(self, task: Task) -> None:
         one, two = task.chunks()[:2]
@@ -548,13 +543,15 @@ class TestAnotherSource:
         keyed = task.settings["keyed"]
         refused = made(50, keyed=keyed)
         journal.commit([refused, made(60, keyed=keyed), made(61, keyed=keyed)], ())
-        journal.commit((), [Closing(refused, REJECTED, 400), Closing(made(61, keyed=keyed), DOUBTED)])
+        journal.commit(
+            (), [Closing(refused, JournalState.REJECTED, 400), Closing(made(61, keyed=keyed), JournalState.DOUBTED)]
+        )
 
     def test_of_its_journal_only_doubt_is_believed(self, task: Task) -> None:
         self.fill(task)
         found = task.loaded(source="another")
-        assert found.knows_all is False
-        assert found.states == dict.fromkeys(row_keys([60, 61]), INTENDED)
+        assert found.has_gaps is True
+        assert found.states == dict.fromkeys(row_keys([60, 61]), JournalState.INTENDED)
         assert found.loaded == Loaded([made(60), made(61, 1)])
 
     def test_its_rows_are_forgotten_for_good_once_sending_begins(self, task: Task) -> None:
@@ -562,8 +559,8 @@ class TestAnotherSource:
         journal = task.started(rows=7, source="another")
         deliver(journal, range(70, 90), 3)
         found = task.loaded(source="another")
-        assert found.of(DELIVERED) == row_keys(range(70, 90))
-        assert found.of(REJECTED) == set()
+        assert found.of(JournalState.DELIVERED) == row_keys(range(70, 90))
+        assert found.of(JournalState.REJECTED) == set()
         assert set(found.loaded.doubtful) == {made(60), made(61, 1)}
         assert found.loaded.before == input_sample(7)
 
@@ -583,7 +580,7 @@ class TestAnotherSource:
                 intent.trace for intent in doubtful
             }
         deliver(journal, range(70, 90), 3, keyed=not keyed)
-        assert task.loaded(**changed).of(DELIVERED) == row_keys(range(70, 90))
+        assert task.loaded(**changed).of(JournalState.DELIVERED) == row_keys(range(70, 90))
 
     @pytest.mark.parametrize("is_written", [False, True])
     @pytest.mark.parametrize("comes_back", [False, True])
@@ -627,7 +624,7 @@ def test_what_an_interrupted_change_of_keys_left_is_never_in_the_way(
         for n in range(100, 120):
             deliver(journal, range(n, n + 1), 1, keyed=is_keyed)
             found = task.loaded(**now)
-            assert found.of(DELIVERED) >= row_keys(range(100, n + 1))
+            assert found.of(JournalState.DELIVERED) >= row_keys(range(100, n + 1))
             lost = {made(n, keyed=keyed).trace for n in (60, 61)} - {one.trace for one in found.loaded.doubtful}
             assert not lost
 
@@ -639,41 +636,44 @@ class TestClearing:
         journal = task.started(**changed)
         for n in numbers:
             journal.commit([made(n)], ())
-            journal.commit((), [Closing(made(n), REJECTED, 400) if n % 2 else Closing(made(n), DELIVERED)])
+            journal.commit(
+                (),
+                [Closing(made(n), JournalState.REJECTED, 400) if n % 2 else Closing(made(n), JournalState.DELIVERED)],
+            )
 
     @pytest.mark.parametrize("count", [2, 3, 20, 21])
     def test_refused_rows_are_forgotten_and_delivered_ones_kept(self, task: Task, count: int) -> None:
         self.fill(task, range(count))
-        assert task.loaded().of(REJECTED) == row_keys(range(1, count, 2))
+        assert task.loaded().of(JournalState.REJECTED) == row_keys(range(1, count, 2))
         found = task.loaded(max_tries=1)
-        assert (found.knows_all, found.of(REJECTED)) == (True, set())
-        assert found.of(DELIVERED) == row_keys(range(0, count, 2))
+        assert (found.has_gaps, found.of(JournalState.REJECTED)) == (False, set())
+        assert found.of(JournalState.DELIVERED) == row_keys(range(0, count, 2))
 
     def test_a_third_try_does_not_remember_them_either(self, task: Task) -> None:
         self.fill(task, range(20))
         self.fill(task, range(100, 120), max_tries=1)
         found = task.loaded(max_tries=1)
-        assert found.of(REJECTED) == row_keys(range(101, 120, 2))
-        assert found.of(DELIVERED) == row_keys([*range(0, 20, 2), *range(100, 120, 2)])
+        assert found.of(JournalState.REJECTED) == row_keys(range(101, 120, 2))
+        assert found.of(JournalState.DELIVERED) == row_keys([*range(0, 20, 2), *range(100, 120, 2)])
 
     def test_a_try_that_ends_before_it_sends_forgets_nothing(self, task: Task) -> None:
         self.fill(task, range(20))
         task.loaded(max_tries=1)
-        assert task.loaded().of(REJECTED) == row_keys(range(1, 20, 2))
-        assert task.loaded(max_tries=1).of(REJECTED) == set()
+        assert task.loaded().of(JournalState.REJECTED) == row_keys(range(1, 20, 2))
+        assert task.loaded(max_tries=1).of(JournalState.REJECTED) == set()
 
     def test_cleared_again_what_was_refused_since_is_forgotten_too(self, task: Task) -> None:
         self.fill(task, range(20))
         self.fill(task, range(100, 120), max_tries=1)
         found = task.loaded(max_tries=2)
-        assert (found.of(REJECTED), len(found.of(DELIVERED))) == (set(), 20)
+        assert (found.of(JournalState.REJECTED), len(found.of(JournalState.DELIVERED))) == (set(), 20)
 
     def test_a_refused_row_that_was_delivered_after_the_clear_is_delivered(self, task: Task) -> None:
         self.fill(task, range(21))
         journal = task.started(max_tries=1)
         deliver(journal, range(1, 21, 1), 4)
         found = task.loaded(max_tries=1)
-        assert (found.of(DELIVERED), found.of(REJECTED)) == (row_keys(range(21)), set())
+        assert (found.of(JournalState.DELIVERED), found.of(JournalState.REJECTED)) == (row_keys(range(21)), set())
 
 
 class Died(BaseException):
@@ -721,7 +721,14 @@ class Failing(Mortal):
 
 
 Commit = tuple[list[Intent], list[Closing]]
-ENDS = (DELIVERED, REJECTED, DELIVERED, WITHDRAWN, DOUBTED, DELIVERED)
+ENDS = (
+    JournalState.DELIVERED,
+    JournalState.REJECTED,
+    JournalState.DELIVERED,
+    JournalState.WITHDRAWN,
+    JournalState.DOUBTED,
+    JournalState.DELIVERED,
+)
 
 
 def commits(first: int, rows: int = 36) -> Iterator[Commit]:
@@ -741,9 +748,14 @@ class Books:
 
     def change(self, commit: Commit, *, is_sure: bool) -> None:
         intents, closings = commit
-        ends = {DELIVERED: DELIVERED, REJECTED: REJECTED, WITHDRAWN: None, DOUBTED: INTENDED}
+        ends = {
+            JournalState.DELIVERED: JournalState.DELIVERED,
+            JournalState.REJECTED: JournalState.REJECTED,
+            JournalState.WITHDRAWN: None,
+            JournalState.DOUBTED: JournalState.INTENDED,
+        }
         now = {closing.intent.row_key: ends[closing.state] for closing in closings}
-        now.update((intent.row_key, INTENDED) for intent in intents)
+        now.update((intent.row_key, JournalState.INTENDED) for intent in intents)
         for row_key, state in now.items():
             self.states[row_key] = {state} if is_sure else {state, *self.states.get(row_key, {None})}
 
@@ -751,7 +763,7 @@ class Books:
         assert found.states.keys() <= self.states.keys()
         for row_key, states in self.states.items():
             assert found.states.get(row_key) in states, row_key
-        assert {intent.row_key for intent in found.loaded.doubtful} == found.of(INTENDED)
+        assert {intent.row_key for intent in found.loaded.doubtful} == found.of(JournalState.INTENDED)
 
     def run(self, task: Task, first: int, *, is_later_try: bool | None = None, **changed: Any) -> bool:
         """Run one try until the store fails, if it does; tell whether it did."""
@@ -816,22 +828,22 @@ class TestInterruptions:
         journal = task.started()
         task.store.fails_after = 1
         with pytest.raises(JournalError):
-            journal.commit((), [Closing(made(n), DELIVERED) for n in range(6)])
+            journal.commit((), [Closing(made(n), JournalState.DELIVERED) for n in range(6)])
         task.store.fails_after = math.inf
         with pytest.raises(JournalError, match="sealing"):
             journal.commit([made(9)], ())
-        assert task.loaded().states == dict.fromkeys(row_keys(range(6)), DELIVERED)
+        assert task.loaded().states == dict.fromkeys(row_keys(range(6)), JournalState.DELIVERED)
 
     def test_a_commit_that_failed_can_be_made_again(self, task: Task) -> None:
         journal = task.started()
         journal.commit([made(1)], ())
         task.store.fails_after = 0
         with pytest.raises(JournalError):
-            journal.commit([made(2)], [Closing(made(1), DELIVERED)])
+            journal.commit([made(2)], [Closing(made(1), JournalState.DELIVERED)])
         task.store.fails_after = math.inf
-        assert task.loaded().states == {made(1).row_key: INTENDED}
-        journal.commit([made(3)], [Closing(made(1), DELIVERED)])
-        assert task.loaded().states == {made(1).row_key: DELIVERED, made(3).row_key: INTENDED}
+        assert task.loaded().states == {made(1).row_key: JournalState.INTENDED}
+        journal.commit([made(3)], [Closing(made(1), JournalState.DELIVERED)])
+        assert task.loaded().states == {made(1).row_key: JournalState.DELIVERED, made(3).row_key: JournalState.INTENDED}
 
 
 class TestSize:
@@ -854,7 +866,7 @@ class TestSize:
         journal.commit([made(n, keyed=keyed) for n in range(7_000, 7_800)], ())
         task.started()
         assert max(size for _, size in task.store.written) <= 64 * 1024
-        assert len(task.loaded().of(DELIVERED)) == 7_000
+        assert len(task.loaded().of(JournalState.DELIVERED)) == 7_000
 
     @pytest.mark.parametrize("at_once", [1, 50])
     def test_nor_is_one_of_refused_rows(self, task: Task, at_once: int) -> None:
@@ -862,9 +874,11 @@ class TestSize:
         for start in range(0, 3_000, at_once):
             rows = [made(n) for n in range(start, start + at_once)]
             journal.commit(rows, ())
-            journal.commit((), [Closing(row, REJECTED, 400, 20012, "Lofty refused it: " + "é" * 60) for row in rows])
+            journal.commit(
+                (), [Closing(row, JournalState.REJECTED, 400, 20012, "Lofty refused it: " + "é" * 60) for row in rows]
+            )
         assert max(size for _, size in task.store.written) <= 64 * 1024
-        assert len(task.loaded().of(REJECTED)) == 3_000
+        assert len(task.loaded().of(JournalState.REJECTED)) == 3_000
 
     def test_loading_reads_a_bounded_number_of_keys(self, task: Task) -> None:
         journal = task.started()
@@ -918,7 +932,7 @@ class TestExpiry:
         assert task.key(f"tail.{first}") in written
         assert task.store.get(KEY)["expires"] == task.now + KEPT_SECONDS
         found = task.loaded()
-        assert (found.of(DELIVERED), found.loaded.doubtful) == (row_keys(range(30)), [made(100)])
+        assert (found.of(JournalState.DELIVERED), found.loaded.doubtful) == (row_keys(range(30)), [made(100)])
 
     def test_however_long_a_run_takes_its_keys_are_kept_a_little(self, task: Task) -> None:
         journal = task.started()

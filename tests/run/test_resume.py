@@ -99,32 +99,32 @@ class TestDoubts:
     def test_a_row_in_doubt_is_found_by_its_key(self, spool: Spool) -> None:
         fill(spool, 1, state=RowState.IN_DOUBT)
         fill(spool, 2)
-        ((found, row),) = doubts_of(Loaded([intent(1)]), spool, knows_all=True)
+        ((found, row),) = doubts_of(Loaded([intent(1)]), spool, has_gaps=False)
         assert row is not None
         assert (found.row_key, row.row_key) == (key(1), key(1))
 
     def test_one_that_is_no_longer_in_the_input_is_carried_over(self, spool: Spool) -> None:
         fill(spool, 2)
-        assert doubts_of(Loaded([intent(1)]), spool, knows_all=True) == [(intent(1), None)]
+        assert doubts_of(Loaded([intent(1)]), spool, has_gaps=False) == [(intent(1), None)]
         assert spool.count_pending() == 1
 
     def test_one_whose_row_has_an_outcome_is_settled(self, spool: Spool) -> None:
         fill(spool, 1)
         spool.books.close("already_delivered")
-        assert doubts_of(Loaded([intent(1)]), spool, knows_all=True) == []
+        assert doubts_of(Loaded([intent(1)]), spool, has_gaps=False) == []
 
-    @pytest.mark.parametrize("knows_all", [True, False])
+    @pytest.mark.parametrize("has_gaps", [True, False])
     def test_the_same_activity_under_another_key_is_taken_only_where_the_journal_may_be_of_another_key(
-        self, spool: Spool, knows_all: bool
+        self, spool: Spool, has_gaps: bool
     ) -> None:
         fill(spool, 2, trace_hash=b"t" * 12)
-        ((_, row),) = doubts_of(Loaded([intent(1, b"t" * 12, attempts=2)]), spool, knows_all=knows_all)
-        assert (row is None) is knows_all
-        assert spool.count_pending() == (1 if knows_all else 0)
+        ((_, row),) = doubts_of(Loaded([intent(1, b"t" * 12, attempts=2)]), spool, has_gaps=has_gaps)
+        assert (row is None) is not has_gaps
+        assert spool.count_pending() == (0 if has_gaps else 1)
         if row is not None:
             assert (row.row_key, row.attempts) == (key(2), 2)
 
     def test_a_row_that_only_its_report_calls_unknown_comes_last(self, spool: Spool) -> None:
         fill(spool, 1, 2, state=RowState.IN_DOUBT)
-        found = doubts_of(Loaded([intent(2)]), spool, knows_all=True)
+        found = doubts_of(Loaded([intent(2)]), spool, has_gaps=False)
         assert [one.row_key for one, _ in found] == [key(2), key(1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,10 @@ import pytest
 
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.history import (
-    CLAIMED,
     CONTENT_HAS_CHANGED,
     FINGERPRINT_BYTES,
     KEY_OF_ANOTHER,
+    JournalState,
     PastRow,
 )
 from airflow_provider_lofty.spool.schema import RowState
@@ -66,7 +67,7 @@ class TestApplying:
 
     def test_rejected_rows_keep_what_lofty_said(self, spool: Spool) -> None:
         fill(spool, 1)
-        spool.history.add([known(1, "rejected", status=400, code=20012, error="no", attempts=2)])
+        spool.history.add([known(1, "rejected", http_status=400, error_code=20012, error="no", attempts=2)])
         spool.history.apply()
         assert outcomes(spool) == [(Outcome.REJECTED, 400, 20012, "no", 2)]
 
@@ -82,7 +83,7 @@ class TestApplying:
 
     def test_rows_that_others_hold_wait_like_any(self, spool: Spool) -> None:
         fill(spool, 1)
-        spool.history.add([known(1, CLAIMED)])
+        spool.history.add([known(1, JournalState.CLAIMED)])
         spool.history.apply()
         assert (spool.count_pending(), spool.doubtful()) == (1, [])
 
@@ -140,9 +141,9 @@ class TestCounting:
         assert (spool.history.count("rejected"), spool.history.count("delivered")) == (1, 1)
 
     def test_what_others_hold_can_be_forgotten(self, spool: Spool) -> None:
-        spool.history.add([known(1), known(2, CLAIMED), known(3, CLAIMED)])
+        spool.history.add([known(1), known(2, JournalState.CLAIMED), known(3, JournalState.CLAIMED)])
         spool.history.forget_held()
-        assert (spool.history.count(CLAIMED), spool.history.count("delivered")) == (0, 1)
+        assert (spool.history.count(JournalState.CLAIMED), spool.history.count("delivered")) == (0, 1)
 
     def test_what_others_hold_is_found_without_looking_at_all_that_is_known(self, spool: Spool) -> None:
         asked: list[str] = []
@@ -198,5 +199,16 @@ class TestTraces:
         assert spool.history.delivered_traces(asked) == Counter(asked[:2400])
 
     def test_what_others_send_is_counted_too(self, spool: Spool) -> None:
-        spool.history.add([known(1, CLAIMED), known(2, CLAIMED, trace_hash=b"t1"), known(3)])
+        spool.history.add([known(1, JournalState.CLAIMED), known(2, JournalState.CLAIMED, trace_hash=b"t1"), known(3)])
         assert spool.history.claimed_traces() == Counter({b"t1": 2})
+
+
+def test_a_state_is_written_as_its_value_everywhere() -> None:
+    stored = {
+        "INTENDED": "intended", "DELIVERED": "delivered", "REJECTED": "rejected", "REOPENED": "reopened",
+        "DOUBTED": "doubted", "ABANDONED": "abandoned", "WITHDRAWN": "withdrawn", "CLAIMED": "held",
+        "KEY_CONFLICT": "foreign",
+    }  # fmt: skip
+    assert {state.name: state.value for state in JournalState} == stored
+    for state in JournalState:
+        assert (str(state), f"{state}", "%s" % state, json.dumps(state)) == (*[state.value] * 3, f'"{state.value}"')

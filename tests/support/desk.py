@@ -107,7 +107,7 @@ class Desk:
         *leads: int,
         on_unknown: str = "verify",
         check_existing: str = "never",
-        has_lost_journal: bool = False,
+        has_gaps: bool = False,
         stop_after_rejections: int = 20,
         holds: Callable[[PendingRow], Hold | None] | None = None,
     ) -> None:
@@ -124,7 +124,7 @@ class Desk:
         self.settling = Settling(self.controls, is_proving=on_unknown in ("verify", "resend"), clock=self.clock)
         self.precheck = Precheck(
             check_existing, self.spool, self.recorder, self.backlog, self.log,
-            has_lost_journal=has_lost_journal, not_before=self.clock.now + SETTLE, clock=self.clock,
+            has_gaps=has_gaps, not_before=self.clock.now + SETTLE, clock=self.clock,
         )  # fmt: skip
         self.reconciler = Reconciler(
             self.spool, self.journal, self.recorder, self.settling, self.precheck, self.backlog, self.log,

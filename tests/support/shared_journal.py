@@ -16,20 +16,11 @@ from sqlalchemy.engine import Engine
 
 from airflow_provider_lofty.journal.database import SqlJournal, TaskPlace
 from airflow_provider_lofty.journal.engine import journal_engine
-from airflow_provider_lofty.journal.journal import (
-    ABANDONED,
-    DELIVERED,
-    DOUBTED,
-    REJECTED,
-    WITHDRAWN,
-    Closing,
-    Intent,
-    Loaded,
-)
+from airflow_provider_lofty.journal.journal import Closing, Intent, Loaded
 from airflow_provider_lofty.journal.tables import JOURNAL
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import Trace
-from airflow_provider_lofty.spool.history import History, PastRow
+from airflow_provider_lofty.spool.history import History, JournalState, PastRow
 from airflow_provider_lofty.spool.sample import SAMPLE_ROWS, InputSample
 from support.practice import Log
 
@@ -112,7 +103,7 @@ class Memory:
 class Learned(NamedTuple):
     """What a journal knew when a run began."""
 
-    knows_all: bool
+    has_gaps: bool
     loaded: Loaded
     rows: dict[bytes, PastRow]
 
@@ -137,10 +128,10 @@ class Parties:
         return SqlJournal(journal_engine(self.database, self.log), place=place, clock=lambda: self.now, **given)
 
     def learn(self, journal: SqlJournal, rows: Iterable[int] = (), *, is_later_try: bool = False) -> Learned:
-        knows_all = journal.begin(is_later_try=is_later_try)
+        has_gaps = journal.begin(is_later_try=is_later_try)
         with closing(Memory(made(n).row_key for n in rows)) as memory:
             loaded = journal.load(memory)
-            return Learned(knows_all, loaded, memory.read())
+            return Learned(has_gaps, loaded, memory.read())
 
     def started(self, run: str = "r", **settings: Any) -> SqlJournal:
         """A journal as it is when sending begins."""
@@ -164,7 +155,13 @@ def input_sample(rows: int) -> InputSample:
 
 
 ONE = made(1)
-SAID = {DELIVERED: (200,), REJECTED: (400, 20012, "Lofty refused it"), DOUBTED: (), ABANDONED: (), WITHDRAWN: ()}
+SAID = {
+    JournalState.DELIVERED: (200,),
+    JournalState.REJECTED: (400, 20012, "Lofty refused it"),
+    JournalState.DOUBTED: (),
+    JournalState.ABANDONED: (),
+    JournalState.WITHDRAWN: (),
+}
 
 
 def closed(state: str, *intents: Intent) -> list[Closing]:
