@@ -55,7 +55,7 @@ def _measure(plan: Plan, names: list[str], folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "results.json"
     results = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {"measures": {}}
-    results |= {"plan": plan.name, "machine": machine.describe()}
+    results["plan"] = plan.name
     for name in names:
         started = time.monotonic()
         print(f"==> measuring {name}", flush=True)
@@ -66,6 +66,7 @@ def _measure(plan: Plan, names: list[str], folder: Path) -> dict[str, Any]:
         results["measures"][name] = {"date": today, "seconds": round(seconds), "values": measured}
         kept.write_text(json.dumps(results, indent=1), encoding="utf-8")
         print(report.section(name, results["measures"][name], plan), f"\n({seconds:.0f} s)\n", flush=True)
+    results["machine"] = machine.describe()
     return results
 
 

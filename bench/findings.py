@@ -120,6 +120,8 @@ def _of_rows(found: Mapping[str, int], key: str, faults: int) -> str:
 def _speed(values: Values) -> Iterator[tuple[str, dict[str, str]]]:
     for latency, group in values.items():
         yield f"rows/s at {latency} ms, loop = 1", _known(group, lambda v: f"{v['ratio']:.2f}")
+        if costs := {client: found for client, found in _ran(group).items() if "cpu_ratio" in found}:
+            yield "processor time of a row, loop = 1", _known(costs, lambda v: f"{v['cpu_ratio']:.2f}")
 
 
 def _memory(values: Values) -> Iterator[tuple[str, dict[str, str]]]:
@@ -196,6 +198,13 @@ def _faster(values: Values) -> Iterator[str]:
             )
             if sooner:
                 yield f"The whole process at {latency} ms: {sooner}."
+            lighter = _better(best, _is_lighter, lambda v: f"{v['cpu_ratio']:.2f}")
+            if lighter:
+                yield f"Processor time of a row, as a multiple of the loop's: {lighter}."
+
+
+def _is_lighter(found: Any, own: Any) -> bool:
+    return bool("cpu_ratio" in found and "cpu_ratio" in own and found["cpu_ratio"] < own["cpu_ratio"])
 
 
 def _smaller(values: Values) -> Iterator[str]:

@@ -17,18 +17,20 @@ class Lofty:
     """
     Starts ``bench/server.py``, asks it what arrived, and stops it.
 
-    :param settings: settings of the sandbox
+    :param program: another program that speaks as that one does
+    :param settings: settings of the sandbox, or of that program
     :ivar url: its base URL
     :ivar key: its API key
     """
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, program: str = "bench.server", /, **settings: Any) -> None:
+        self._program = program
         self._settings = settings
         self.url = self.key = ""
 
     def __enter__(self) -> Lofty:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.server", json.dumps(self._settings)],
+            [sys.executable, "-m", self._program, json.dumps(self._settings)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
         )  # fmt: skip
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+FIND_PYTHON = ROOT / "tools" / "find_python.sh"
 BENCH = ROOT / "bench"
 CLIENTS = BENCH / "clients"
 REQUIREMENTS = BENCH / "requirements"

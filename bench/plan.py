@@ -19,6 +19,7 @@ class Plan:
     :param waste_windows: how many of these windows the rows of all of them together would just fill
     :param fault_scale: the rows of each fault are so many times the smallest case
     :param speed_rows: latency in seconds → rows
+    :param speed_few_rows: so many rows are delivered, too, to see what the others cost
     :param speed_repeats: how often each client runs
     :param memory_rows: sizes of the input
     """
@@ -32,6 +33,7 @@ class Plan:
     waste_windows: dict[float, int]
     fault_scale: int
     speed_rows: dict[float, int]
+    speed_few_rows: int
     speed_repeats: int
     memory_rows: tuple[int, ...]
 
@@ -49,7 +51,8 @@ FULL = Plan(
     waste_cases=((1, 6), (2, 6), (4, 6), (6, 6), (6, 60)),
     waste_windows={6: 5, 60: 2},
     fault_scale=10,
-    speed_rows={0.0: 2000, 0.05: 200},
+    speed_rows={0.0: 4000, 0.05: 200},
+    speed_few_rows=500,
     speed_repeats=3,
     memory_rows=(10_000, 30_000),
 )
@@ -62,7 +65,8 @@ QUICK = Plan(
     waste_cases=((3, 6),),
     waste_windows={6: 2},
     fault_scale=2,
-    speed_rows={0.05: 40},
+    speed_rows={0.0: 400, 0.05: 40},
+    speed_few_rows=100,
     speed_repeats=1,
     memory_rows=(500, 1000),
 )

@@ -57,6 +57,7 @@ class Ended:
 
     :param status: exit status; negative: the signal that killed it; None: it was stopped when its time was over
     :param seconds: from start to end
+    :param cpu_seconds: what it and all that it started and waited for worked, by the kernel's count
     :param peak_mb: the most memory that it had at once, in MB (10**6 bytes)
     :param delivered: rows that it calls delivered; None when it does not say
     :param failed: rows that it names or counts as not delivered; None when it does not say
@@ -64,6 +65,7 @@ class Ended:
 
     status: int | None
     seconds: float
+    cpu_seconds: float
     peak_mb: float
     delivered: int | None = None
     failed: int | None = None
@@ -166,7 +168,8 @@ class Running:
         self._process.returncode = os.waitstatus_to_exitcode(status)
         told = json.loads(self._told.read_text(encoding="utf-8")) if self._told.exists() else {}
         seconds = time.monotonic() - self._started
-        self.ended = Ended(self._process.returncode, seconds, usage.ru_maxrss * 1024 / 1e6, **told)
+        worked = usage.ru_utime + usage.ru_stime
+        self.ended = Ended(self._process.returncode, seconds, worked, usage.ru_maxrss * 1024 / 1e6, **told)
 
 
 class Runner:

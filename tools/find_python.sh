@@ -22,7 +22,7 @@ fi
 
 # 10: the version does not fit. 11: it does, but environments cannot be made with it.
 probe='
-import sys
+import os, sys
 oldest, newest = (tuple(int(part) for part in bound.split(".")) for bound in sys.argv[1:3])
 if not oldest <= sys.version_info[:2] <= newest:
     print("%d.%d.%d" % sys.version_info[:3])
@@ -33,7 +33,10 @@ except ImportError as missing:
     print(missing)
     sys.exit(11)
 # Inside an environment: the Python it was made with, which is still there when the environment is not.
-print("%d.%d" % sys.version_info[:2], getattr(sys, "_base_executable", None) or sys.executable)
+base = getattr(sys, "_base_executable", None) or sys.executable
+if base == sys.executable and sys.prefix != sys.base_prefix:  # as Python 3.10 has it
+    base = os.path.realpath(base)
+print("%d.%d" % sys.version_info[:2], base)
 '
 
 found=
