@@ -211,4 +211,4 @@ def test_a_state_is_written_as_its_value_everywhere() -> None:
     }  # fmt: skip
     assert {state.name: state.value for state in JournalState} == stored
     for state in JournalState:
-        assert (str(state), f"{state}", "%s" % state, json.dumps(state)) == (*[state.value] * 3, f'"{state.value}"')
+        assert (str(state), f"{state}", format(state), json.dumps(state)) == (*[state.value] * 3, f'"{state.value}"')
