@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-import psycopg2
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Engine
 
@@ -54,7 +53,7 @@ class Database:
 
     def close(self) -> None:
         for connection in self.connections:
-            with suppress(psycopg2.Error):
+            with suppress(Exception):  # each driver says in its own way that it is closed already
                 connection.close()
 
     def do(self, statement: str) -> list[tuple[Any, ...]]:
