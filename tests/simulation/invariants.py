@@ -8,11 +8,10 @@ them is at Lofty, so they are counted together.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
-from simulation.known import KNOWN
 from simulation.worlds import Ending, Row, Task, Try, may_be_blind
 
 OUTCOMES = (
@@ -33,16 +32,21 @@ class Look(NamedTuple):
     link: str
 
 
-def violations(ending: Ending) -> list[str]:
-    """Say what is wrong."""
-    return Judge(ending).violations()
+def violations(ending: Ending, known: Collection[str] = ()) -> list[str]:
+    """
+    Say what is wrong.
+
+    :param known: breaks that are looked over where a world has their cause, because no setting keeps that out
+    """
+    return Judge(ending, known).violations()
 
 
 class Judge:
     """Compares what the tries said with what is at Lofty."""
 
-    def __init__(self, ending: Ending) -> None:
+    def __init__(self, ending: Ending, known: Collection[str]) -> None:
         self._ending = ending
+        self._known = known
         self._rows = {_mark(row.cells["picture"]): row for life in ending.lives for row in life.task.all_rows}
         self._stored = Counter(_look_of_entry(one.asked, one.entry) for one in ending.lofty.ours())
         self._marks = {one.row for one in ending.lofty.ours()}
@@ -110,18 +114,24 @@ class Judge:
         """What is called not stored was not, as far as this try could know."""
         originals = {said["picture"] for said in one.outcomes if said["lofty_outcome"] != "duplicate"}
         refused: dict[Look, set[str]] = defaultdict(set)
-        is_blind = may_be_blind(one.task.task) and "stopped while blind" in KNOWN
         for said in one.outcomes:
             row, outcome = self._rows[_mark(said["picture"])], said["lofty_outcome"]
             if outcome == "duplicate" and said["picture"] not in originals:
                 yield f"lost: {one.name} calls {row.key} a duplicate of a row that is not there"
-            if outcome == "rejected" or (outcome == "not_attempted" and not is_blind):
+            if outcome == "rejected" or (outcome == "not_attempted" and not self._is_known_to_break(one, row)):
                 refused[_look(row)].add(_identity(row, one.task.task))
             if outcome == "invalid" and row.mark in self._marks and not self._claimed[_look(row)]:
                 yield f"unsaid: {one.name} calls {row.key} invalid, and Lofty has it"
         for look, keys in refused.items():
             if self._known_to(one)[look] > len(self._keys[look] - keys) and look not in self._open:
                 yield f"unsaid: {one.name} calls {_names(keys)} not stored, and Lofty has {self._stored[look]} of these"
+
+    def _is_known_to_break(self, one: Try, row: Row) -> bool:
+        """Whether this world has a cause for which not_attempted is known to be said wrongly."""
+        users = [life for life in self._ending.lives if row.mark in {other.mark for other in life.task.all_rows}]
+        return (may_be_blind(one.task.task) and "stopped while blind" in self._known) or (
+            len(users) > 1 and "held at a stop" in self._known
+        )
 
     def _known_to(self, one: Try) -> Counter[Look]:
         """What is at Lofty by this try's doing, or was when it began; what others do beside it, it cannot know."""

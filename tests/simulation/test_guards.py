@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from simulation.directed import FILLER, LOST, SWALLOWED, row, task, twin, unsettled, world
+from simulation.directed import FILLER, LOST, NORMAL, SWALLOWED, row, task, twin, unsettled, world
 from simulation.invariants import violations
 from simulation.lofty import Fate, LoftySettings
-from simulation.worlds import World, play
+from simulation.worlds import Strike, World, play
 
 WORLDS = {
     "a twin waits for a row in doubt, whose entry it would claim": world(
@@ -23,6 +23,28 @@ WORLDS = {
         task(row(0, 100), *FILLER), script=(Fate("late", late=5.0, answer=None),)
     ),
 }
+
+
+WITHIN_RULES = {
+    "a request does not begin long after its intent": world(
+        task(row(0, 100), *FILLER, journal="sql", strikes=(Strike("freeze", 1, 100.0, 1.0, noted="connects"),))
+    ),
+    "what is on its way at a stop is in doubt": world(
+        task(*FILLER, row(0, 100), strikes=(Strike("term", 4, noted="POST leaves"),), retries=0),
+        script=(NORMAL, NORMAL, NORMAL, LOST),
+    ),
+    "what a report calls unknown is read back": world(
+        task(row(0, 100), after=("feed",)),
+        script=(LOST,),
+        lofty=LoftySettings(constant_lag=30.0),
+    ),
+}
+
+
+@pytest.mark.parametrize("world", WITHIN_RULES.values(), ids=WITHIN_RULES)
+def test_nothing_is_lost_twice_or_unsaid(world: World) -> None:
+    ending = play(world)
+    assert violations(ending) == [], "\n".join(ending.history.lines())
 
 
 ALTERED = ("created in seconds", "created an hour off", "text escaped")

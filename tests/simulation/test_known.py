@@ -88,6 +88,18 @@ def worlds() -> Iterator[tuple[str, World, Callable[[Ending], list[str]]]]:
         violations,
     )
     yield (
+        "held at a stop",
+        world(
+            task(row(0, 100), *FILLER, journal="sql"),
+            replace(
+                task(row(0, 100), row(9, 109), journal="sql", timeout_seconds=10.0, retries=0), name="u", starts=1.0
+            ),
+            script=(LOST,),
+            lofty=LoftySettings(constant_lag=40.0),
+        ),
+        violations,
+    )
+    yield (
         "suspended machine",
         world(task(row(0, 100), *FILLER, journal="sql", strikes=(Strike("suspend", 1, 100.0, 1.0, noted="connects"),))),
         violations,
