@@ -9,12 +9,14 @@ processes are killed, frozen, retried and cleared. The same seed gives the same 
 ``network``    sockets between a process and Lofty
 ``lofty``      what Lofty stores, shows and answers
 ``stores``     the SQL journal's database, and Airflow's task state store
-``worlds``     settings, a world of a seed, and how one is played
+``worlds``     settings, and how a world is played
+``seeds``      how a seed becomes a world
 ``invariants`` what must hold when all is over
+``directed``   what small worlds with a fixed course are made of
 ``known``      breaks that wait to be mended: kept out of the worlds of seeds, each with a small world that shows it
 
 To add a fault: give it a setting in ``worlds`` whose default means that it does not happen, let the model of the place
-where it strikes ask for it, and let :func:`worlds.world_of` draw it. Then break the package on purpose and see that some
+where it strikes ask for it, and let ``seeds`` draw it. Then break the package on purpose and see that some
 seed finds it: ``make simulate SEEDS=2000``. What it finds is told with its seed; ``make simulate SEED=17`` shows the
-history of that one.
+history of that one. What seeds meet too rarely gets a directed world, in ``test_guards`` or ``test_known``.
 """
