@@ -205,15 +205,24 @@ class Mortal:
     world: World
 
     def __init__(self) -> None:
-        self.engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(self.path), poolclass=QueuePool)
+        self._opened: list[sqlite3.Connection] = []
+        self.engine = create_engine("sqlite://", creator=self._connect, poolclass=QueuePool)
         for name in ("do_execute", "do_executemany", "do_commit"):
             setattr(self.engine.dialect, name, partial(self._around, getattr(self.engine.dialect, name)))
+
+    def _connect(self) -> sqlite3.Connection:
+        self._opened.append(sqlite3.connect(self.path))
+        return self._opened[-1]
 
     def _around(self, call: Callable[..., Any], *args: Any) -> None:
         self.world.around(call, *args)
 
     def of(self, path: Path, world: World) -> Engine:
-        """Give the engine of this file, in this world."""
+        """Return the engine of this file, in this world. What a process that has died left open holds no lock."""
+        self.engine.dispose()
+        for connection in self._opened:
+            connection.close()
+        self._opened.clear()
         self.path, self.world = path, world
         return self.engine
 
