@@ -48,6 +48,17 @@ def end(database: Database) -> None:
     database.do(f"SELECT pg_terminate_backend({process}, 5000)")
 
 
+def test_no_statement_is_planned_for_any_keys(parties: Parties) -> None:
+    journal = parties.started("a")
+    for n in range(20):
+        journal.commit([made(n)], ())
+        journal.heartbeat()
+    with closing(parties.database.connections[-1].cursor()) as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+        assert cursor.fetchone() == (0,)
+    parties.database.connections[-1].rollback()
+
+
 CALLS: dict[str, Callable[[SqlJournal, Memory], object]] = {
     "claim": lambda journal, memory: journal.commit([made(2)], ()),
     "close": lambda journal, memory: journal.commit((), closed(JournalState.DOUBTED, ONE)),
