@@ -36,7 +36,7 @@ demo: environment ## post rows from a warehouse to a practice Lofty on this mach
 
 test: environment ## run all tests on the current Airflow, warnings as errors, with branch coverage
 	@echo "==> testing with $$(.venv/bin/python -c '$(VERSIONS)')"
-	@AIRFLOW_HOME="$(WORK)/test" .venv/bin/python -m $(PYTEST) --cov
+	@AIRFLOW_HOME="$(WORK)/test" .venv/bin/python -m $(PYTEST) --cov $(if $(ARGS),--cov-fail-under=0)
 
 # Airflow 3.1 does not know Python 3.14: without an older one there is nothing to run it with.
 test-floor: ## run the same tests on the oldest supported Airflow, 3.1
