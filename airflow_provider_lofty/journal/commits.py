@@ -1,5 +1,5 @@
 """
-The newest part of a task's journal: rows that are open, and rows closed since the last chunk was sealed.
+The newest part of a task's journal: rows that are open, and rows closed since the last segment was sealed.
 
 One commit is one line of text: what was intended, and the numbers of the intents that are closed by it. A line is
 written by :meth:`CommitLog.line` and taken in by :meth:`CommitLog.apply`, the same way when it has just been written
@@ -90,7 +90,7 @@ class Records:
 
 class CommitLog:
     """
-    What is open, and what was closed since the last chunk.
+    What is open, and what was closed since the last segment.
 
     :param records: how rows are written
     :param carried: what is open from the beginning

@@ -87,7 +87,7 @@ class Loaded:
     """
     What a journal knew when the run began.
 
-    :param doubtful: every row that is in doubt, also those that the input has no more
+    :param doubtful: every row that is in doubt, including those no longer in the input
     :param before: the input that earlier tries of this task had
     :param delivered: how many rows they delivered
     :param gone: how many of these are not in the input any more
@@ -142,7 +142,7 @@ class Journal(Protocol):
         Make these durable, together.
 
         :return: the identities that another run holds; they must not be sent
-        :raises JournalError: when nobody knows whether they are durable
+        :raises JournalError: when it is unknown whether they are durable
         """
         ...
 

@@ -1,18 +1,19 @@
 """
 The journal in Airflow's task state store (3.3 and later), which survives crashes, retries and clears of one task.
 
-The store keeps JSON values under keys, a few milliseconds each. So a commit is one small key of its own, the *tail*;
-from time to time what the tail has closed is sealed into a *chunk* of about 48 KB, and the rows still open are carried
-over into a new tail. The header names the chunks with their digests, and where the tail begins.
+The store keeps JSON values under keys, a few milliseconds each. So a commit is one small key of its own, part of the
+*commit log*; from time to time what the log has closed is sealed into a *segment* of about 48 KB, and the rows still
+open are carried over into a new log. The header names the segments with their digests, and where the log begins.
 
 ::
 
-    lofty_journal              version, source, sketch of the input, where the tail begins, digest of every chunk
+    lofty_journal              version, source, sample of the input, where the log begins, digest of every segment
     lofty_journal.ID.chunk.0 … delivered rows, 16 bytes each; rejected ones with what Lofty said
     lofty_journal.ID.tail.0 …  one commit: intents, 37 bytes each, and the numbers of those that are closed
 
-Every write can be the last: a chunk or a carried tail counts only once the header names it. Each commit of the tail is
-checked together with those before it, so that what is left of another tail cannot pass for a part of this one.
+Every write can be the last: a segment or a log that was carried over counts only once the header names it. Each commit
+of the log is checked together with those before it, so that what is left of another log cannot pass for a part of
+this one.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class _Header(msgspec.Struct):
     :param rows: how many different rows the input had, and
     :param lowest: the lowest of their identities, as base64; see :class:`InputSample`
     :param expires: seconds since 1970, common to all keys
-    :param forgotten: what chunks before this one say of rejected rows is void: the task was cleared
+    :param forgotten: what segments before this one say of rejected rows is void: the task was cleared
     :param tail: the first commit that counts
     :param chain: what the check of that commit goes on from
     :param swept: the first commit whose key may still be there
@@ -120,7 +121,7 @@ class TaskStateJournal:
         self._is_resumed = self._is_cleared = self._is_sealing = False
         self._next_commit = 0
         self._chain = ""
-        self._tail = CommitLog(self._records)
+        self._commits = CommitLog(self._records)
 
     def begin(self, *, is_later_try: bool) -> bool:
         """Read the header, or write the first one."""
@@ -134,30 +135,30 @@ class TaskStateJournal:
         self._chain = found.chain
         self._is_resumed = found.source == self._source and found.keyed == self._keyed
         self._is_cleared = found.max_tries != self._max_tries
-        self._tail = CommitLog(Records(found.keyed))
+        self._commits = CommitLog(Records(found.keyed))
         return found.is_blind or not self._is_resumed
 
     def load(self, spool: Spool) -> Loaded:
-        """Load chunks and tail; of another source's journal only what is in doubt."""
+        """Load segments and commit log; of another source's journal only what is in doubt."""
         header = self._header
         before = InputSample(header.rows, b64decode(header.lowest)) if self._is_resumed else None
         is_old = header.expires - self._now() < _RENEWED_SECONDS
         if is_old:
             header.expires = self._now() + KEPT_SECONDS
         for number, digest in enumerate(header.chunks if self._is_resumed else ()):
-            text = self._chunk(number, digest)
+            text = self._segment(number, digest)
             spool.history.add(self._known_in(text, number))
             if is_old:
                 self._set(f"chunk.{number}", text)
-        self._load_tail()
+        self._load_commits()
         if self._is_cleared:
-            self._tail.closed = [row for row in self._tail.closed if row.state != JournalState.REJECTED]
+            self._commits.closed = [row for row in self._commits.closed if row.state != JournalState.REJECTED]
         if not self._is_resumed:
-            self._tail.closed.clear()
+            self._commits.closed.clear()
         if header.keyed != self._keyed:
-            self._tail = CommitLog(self._records, [_as_keyed(intent, self._keyed) for intent in self._tail.open])
-        spool.history.add(self._tail.closed)
-        doubtful = self._tail.open
+            self._commits = CommitLog(self._records, [_as_keyed(intent, self._keyed) for intent in self._commits.open])
+        spool.history.add(self._commits.closed)
+        doubtful = self._commits.open
         spool.history.add(
             PastRow(i.row_key, JournalState.INTENDED, i.fingerprint, i.trace.trace_hash, attempts=i.attempts)
             for i in doubtful
@@ -168,7 +169,7 @@ class TaskStateJournal:
         """Seal what earlier tries left; write this try's header."""
         header = self._header
         if header.source != self._source or header.keyed != self._keyed:
-            # Keys of their own: the header that is there must not take what is carried over for a part of its tail.
+            # Keys of their own: the header that is there must not take what is carried over for a part of its log.
             header.id, header.swept, self._next_commit, self._chain = token_hex(3), 0, 0, ""
             header.chunks, header.forgotten, header.is_blind = [], 0, True
         elif self._is_cleared:
@@ -181,16 +182,16 @@ class TaskStateJournal:
         """Nobody else writes here."""
 
     def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
-        """Write one key of the tail; seal when it is time."""
+        """Write one key of the commit log; seal when it is time."""
         if self._is_sealing:
-            raise JournalError("sealing a chunk failed before, nobody knows how far it got")
+            raise JournalError("sealing a segment failed before, and it is unknown how far it got")
         rejected = [_shortened(closing) for closing in closings if closing.state == JournalState.REJECTED]
         while len(rejected) > _MOST_REJECTED:
-            self._write_commit(self._tail.line((), rejected[:_MOST_REJECTED]))
+            self._write_commit(self._commits.line((), rejected[:_MOST_REJECTED]))
             del rejected[:_MOST_REJECTED]
         others = [closing for closing in closings if closing.state != JournalState.REJECTED]
-        self._write_commit(self._tail.line(intents, [*others, *rejected]))
-        if len(self._tail.closed) >= MOST_CLOSED or self._next_commit - self._header.tail >= MOST_TAIL_KEYS:
+        self._write_commit(self._commits.line(intents, [*others, *rejected]))
+        if len(self._commits.closed) >= MOST_CLOSED or self._next_commit - self._header.tail >= MOST_TAIL_KEYS:
             self._seal()
         self._sweep()
         return ()
@@ -236,29 +237,29 @@ class TaskStateJournal:
                 raise JournalError("Airflow's task state store does not show what it holds")
         return None
 
-    def _chunk(self, number: int, digest: str) -> str:
+    def _segment(self, number: int, digest: str) -> str:
         text = self._get_surely(f"chunk.{number}")
         if not isinstance(text, str) or _digest(text) != digest:
             state = "is missing" if text is None else "is damaged"
             raise _unusable(f"its chunk {number} of {len(self._header.chunks)} {state}")
         return text
 
-    def _known_in(self, chunk: str, number: int) -> Iterator[PastRow]:
-        delivered, _, rejected = chunk.partition(";")
+    def _known_in(self, segment: str, number: int) -> Iterator[PastRow]:
+        delivered, _, rejected = segment.partition(";")
         yield from self._records.unpack_delivered(delivered)
         if number < self._header.forgotten or self._is_cleared:
             return
         for row_key, status, code, error, attempts in json.loads(rejected or "[]"):
             yield PastRow(b64decode(row_key), JournalState.REJECTED, b"", b"", status, code, error, attempts)
 
-    def _load_tail(self) -> None:
+    def _load_commits(self) -> None:
         while (text := self._get_surely(f"tail.{self._next_commit}")) is not None:
             check, line = str(text)[:_CHECK_CHARACTERS], str(text)[_CHECK_CHARACTERS:]
             chain = _next_link(self._chain, line)
             try:
                 if check != chain[:_CHECK_CHARACTERS]:
                     raise ValueError("its check is wrong")
-                self._tail.apply(line)
+                self._commits.apply(line)
             except ValueError as error:
                 raise _unusable(f"its commit {self._next_commit} is damaged: {error}") from None
             self._chain = chain
@@ -272,18 +273,18 @@ class TaskStateJournal:
         self._set(f"tail.{self._next_commit}", chain[:_CHECK_CHARACTERS] + line)
         self._chain = chain
         self._next_commit += 1
-        self._tail.apply(line)
+        self._commits.apply(line)
 
     def _seal(self) -> None:
-        """Move what is closed into a chunk, carry over what is open, and only then let the header say so."""
+        """Move what is closed into a segment, carry over what is open, and only then let the header say so."""
         self._is_sealing = True
         header = self._header
         chunks = list(header.chunks)
         header = msgspec.structs.replace(header, chunks=chunks, tail=self._next_commit, chain=self._chain)
-        for text in self._chunk_texts(self._tail.closed):
+        for text in self._segment_texts(self._commits.closed):
             self._set(f"chunk.{len(chunks)}", text)
             chunks.append(_digest(text))
-        still_open = self._tail.open
+        still_open = self._commits.open
         commit, chain = self._next_commit, self._chain
         for start in range(0, len(still_open), _CARRIED_AT_ONCE):
             line = self._records.pack(still_open[start : start + _CARRIED_AT_ONCE])
@@ -293,10 +294,10 @@ class TaskStateJournal:
         self._header = header
         self._write_header()
         self._next_commit, self._chain = commit, chain
-        self._tail = CommitLog(self._records, still_open)
+        self._commits = CommitLog(self._records, still_open)
         self._is_sealing = False
 
-    def _chunk_texts(self, rows: Sequence[PastRow]) -> Iterator[str]:
+    def _segment_texts(self, rows: Sequence[PastRow]) -> Iterator[str]:
         """Write closed rows, in texts that are not too large for one key."""
         delivered = [row for row in rows if row.state != JournalState.REJECTED]
         at_once = CHUNK_CHARACTERS * 3 // (4 * self._records.delivered_bytes)
@@ -313,7 +314,7 @@ class TaskStateJournal:
             yield f";[{','.join(rejected[start : start + at_once])}]"
 
     def _sweep(self) -> None:
-        """Remove a few of the tail's keys that do not count any more."""
+        """Remove a few of the log's keys that no longer count."""
         header = self._header
         for number in range(header.swept, min(header.tail, header.swept + _SWEPT_AT_ONCE)):
             self._call(self._store.delete, self._key(f"tail.{number}"))
