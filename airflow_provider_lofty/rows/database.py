@@ -128,7 +128,12 @@ def _escaped(part: str, quoted: bool, hook: DbApiHook) -> str:
 
 def _through_engine(engine: Engine, name: str, statement: str, parameters: Parameters, take: Take) -> None:
     given = _driver_parameters(parameters)
-    options = {"stream_results": True, "max_row_buffer": _BATCH, "no_parameters": given is None}
+    options = {
+        "stream_results": True,
+        "max_row_buffer": _BATCH,
+        "no_parameters": given is None,
+        "autocommit": False,  # SQLAlchemy 1.4 would commit what an UPDATE has changed
+    }
     try:
         with (
             engine.connect().execution_options(**options) as connection,

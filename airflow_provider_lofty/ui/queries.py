@@ -8,8 +8,9 @@ from typing import NamedTuple
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.taskinstancehistory import TaskInstanceHistory
 from airflow.models.xcom import XComModel
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.elements import ColumnElement
 
 from airflow_provider_lofty.report.status import XCOM_KEY, Status
 from airflow_provider_lofty.task_key import TaskKey
