@@ -8,6 +8,7 @@ perhaps without the journal, with another ``unique_key``, or with a part of the 
 
 from __future__ import annotations
 
+import gc
 import json
 import sqlite3
 import tempfile
@@ -205,6 +206,7 @@ class Mortal:
     world: World
 
     def __init__(self) -> None:
+        gc.freeze()  # what is there now is never looked at again: collecting is quick
         self._opened: list[sqlite3.Connection] = []
         self.engine = create_engine("sqlite://", creator=self._connect, poolclass=QueuePool)
         for name in ("do_execute", "do_executemany", "do_commit"):
@@ -220,6 +222,7 @@ class Mortal:
     def of(self, path: Path, world: World) -> Engine:
         """Return the engine of this file, in this world. What a process that has died left open holds no lock."""
         self.engine.dispose()
+        gc.collect()  # a cursor that a traceback still holds keeps its lock when its connection is closed
         for connection in self._opened:
             connection.close()
         self._opened.clear()
