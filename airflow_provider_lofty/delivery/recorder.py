@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.journal.journal import Closing, Intent, Journal, Released
+from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.history import JournalState
 from airflow_provider_lofty.spool.spool import Result, Spool
 
@@ -53,6 +54,16 @@ class Recorder:
         """Write down an outcome that the journal need not know."""
         self._spool.record(result)
         self._progress.count(result.outcome)
+
+    def take_back(self, result: Result) -> None:
+        """Write down another outcome of a row that was delivered."""
+        self._spool.record(result)
+        self._progress.counts[Outcome.DELIVERED] -= 1
+        self._progress.count(result.outcome)
+
+    def count(self, outcome: Outcome, rows: int) -> None:
+        """Count rows whose outcome the spool has already."""
+        self._progress.count(outcome, rows)
 
     def reject_lead(self, lead_id: int, result: Result, in_flight: Collection[int]) -> None:
         """

@@ -84,8 +84,8 @@ class _Reading:
         for entry in entries:
             trace = trace_in_entry(self._lead_id, entry)
             if trace is not None:
-                self._is_in_order &= trace.created <= self._oldest
-                self._oldest = trace.created
+                self._is_in_order &= trace.moment <= self._oldest
+                self._oldest = trace.moment
 
     @property
     def _is_deep_enough(self) -> bool:

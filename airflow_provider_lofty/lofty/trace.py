@@ -15,6 +15,7 @@ import msgspec
 
 TRACE_BYTES = 12
 MARK_BYTES = 3
+_LEAST_MILLISECONDS = 10**11
 _MOST_DIGITS = 19  # of a number of 64 bits
 
 _encode = msgspec.json.Encoder().encode
@@ -51,6 +52,11 @@ class Trace(NamedTuple):
     created: int
     text_mark: bytes
     link_mark: bytes
+
+    @property
+    def moment(self) -> int:
+        """When it was, in milliseconds since 1970, also where it is shown in seconds: no activity is as old as that."""
+        return self.created * 1000 if abs(self.created) < _LEAST_MILLISECONDS else self.created
 
 
 def trace_of_body(lead_id: int, body: bytes) -> Trace:

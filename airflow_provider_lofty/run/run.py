@@ -309,6 +309,7 @@ class Run:
             gate=self._gate,
             stop=self._stop,
             may_settle_later=delivery is not None and delivery.may_settle_later,
+            blind_spot=delivery.blind_spot if delivery is not None else "",
             report_error=self._report_error,
         )
         error = failure_of(ending, self._policy.max_failed)

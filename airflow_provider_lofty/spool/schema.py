@@ -17,9 +17,11 @@ class RowState(IntEnum):
     WAITING = 0  # to be sent
     IN_DOUBT = 1  # sent, and it is unknown whether it is stored
     RESENDING = 2  # proved not to be stored, and in the sender's hands again
+    ASIDE = 3  # not shown by Lofty, which has not shown yet that it would show such a row
 
 
 IS_WAITING = f"outcome IS NULL AND state = {RowState.WAITING:d}"
+IS_ASIDE = f"outcome IS NULL AND state = {RowState.ASIDE:d}"
 IS_IN_DOUBT = f"outcome IS NULL AND state = {RowState.IN_DOUBT:d}"
 FAILED_SQL = ", ".join(f"'{outcome}'" for outcome in FAILED_OUTCOMES)
 MAY_FAIL = f"outcome IN ({FAILED_SQL}, '{Outcome.DUPLICATE}')"
@@ -41,5 +43,6 @@ SCHEMA = (_ROWS, _ROWS_FAILED, _LAYOUTS)
 # Made when they are first needed: keeping an index while rows are read would cost each of them.
 INDEX_ROW_KEYS = "CREATE INDEX rows_by_key ON rows (row_key) WHERE row_key IS NOT NULL"
 INDEX_ROW_TRACES = "CREATE INDEX IF NOT EXISTS rows_by_trace ON rows (trace_hash) WHERE trace_hash IS NOT NULL"
+INDEX_ASIDE = f"CREATE INDEX IF NOT EXISTS rows_aside ON rows (n) WHERE {IS_ASIDE}"
 INDEX_OPEN_LEADS = "CREATE INDEX IF NOT EXISTS rows_open_by_lead ON rows (lead_id) WHERE outcome IS NULL"
 INDEX_LEADS = "CREATE INDEX IF NOT EXISTS rows_by_lead ON rows (lead_id)"
