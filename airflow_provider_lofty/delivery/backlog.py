@@ -54,6 +54,8 @@ class Backlog:
         self._behind_lead: dict[int, list[PendingRow]] = {}
         self._missing_leads: dict[int, Result] = {}
         self._early: set[int] = set()  # rows that were fetched out of turn
+        self._passed_over: set[int] = set()
+        self._last: set[int] | None = None  # rows that are the last of their type
         self.avoid_lead: int | None = None
 
     # What waits
@@ -169,7 +171,7 @@ class Backlog:
         while len(rows) < count and len(later) < MOST_AHEAD and self.refill():
             row = self._fetched.popleft()
             # Two that look alike at once could not be told apart when an answer is lost.
-            if row.trace_hash in going or row.lead_id == self.avoid_lead:
+            if row.trace_hash in going or row.lead_id == self.avoid_lead or self._comes_too_soon(row, rows):
                 later.append(row)
             elif row.lead_id in self._missing_leads:
                 self._recorder.record_local(self._missing_leads[row.lead_id]._replace(n=row.n))
@@ -181,6 +183,19 @@ class Backlog:
             self.avoid_lead = None
         return rows
 
+    def _comes_too_soon(self, row: PendingRow, chosen: Collection[PendingRow]) -> bool:
+        """
+        Whether a row is the last of its type, and others are still on their way.
+
+        Where their answers are lost nothing proves them not to be stored but a row that was begun later.
+        """
+        if self._last is None:
+            self._last = self._spool.last_of_each_type()
+        if row.n not in self._last:
+            return False
+        before = (work.row for work in (*self._ready, *self._in_flight.posts.values()))
+        return any(other.kind == row.kind for other in (*chosen, *before))
+
     # Ready
 
     def pop_ready(self, avoid: Collection[int] = ()) -> Work | None:
@@ -190,9 +205,18 @@ class Backlog:
         :param avoid: leads that nothing is sent to at this moment
         """
         work = next((work for work in self._ready if work.row.lead_id not in avoid), None)
+        self._passed_over.update(one.row.lead_id for one in self._ready if one.row.lead_id in avoid)
         if work is not None:
             self._ready.remove(work)
+            self._passed_over.discard(work.row.lead_id)
         return work
+
+    def leads_in_turn(self) -> Collection[int]:
+        """Leads that something is to be sent to before they are read again: it was passed over while they were read."""
+        if self._passed_over:
+            waiting = {row.lead_id for row in (*self._fetched, *(work.row for work in self._ready))}
+            self._passed_over &= waiting
+        return self._passed_over
 
     def retry(self, work: Work) -> None:
         """A row was certainly not stored: it is sent next, while its intent allows it."""

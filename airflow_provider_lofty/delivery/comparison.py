@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from airflow_provider_lofty.delivery.doubt import Page
-from airflow_provider_lofty.delivery.matching import ZONE_REACH_MILLISECONDS, Match, Times, is_near, match
+from airflow_provider_lofty.delivery.matching import ZONE_REACH_MILLISECONDS, Match, Times, is_altered, is_near, match
 from airflow_provider_lofty.journal.journal import Journal
-from airflow_provider_lofty.lofty.trace import Trace
+from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
 from airflow_provider_lofty.spool.spool import Spool
 
 _SECOND = 1000
@@ -93,9 +93,23 @@ class Comparer:
         delivered = history.delivered_traces(shown)
         claimed = delivered + perhaps + history.claimed_traces()
         found, surplus = match([one.trace for one in wanted], page.entries, claimed, before)
+        matches = list(zip(wanted, found, strict=True))
+        altered = self._perhaps_altered(page, [one.trace for one, said in matches if said is Match.FOUND])
         rest = Rest(page, surplus, history.first_page(page.lead_id))
-        matches = [rest.match(one) if said is Match.ABSENT else said for one, said in zip(wanted, found, strict=True)]
-        return Compared(matches, rest, surplus, delivered)
+        said_of_each = [
+            Match.UNCLEAR if one.trace in altered else rest.match(one) if said is Match.ABSENT else said
+            for one, said in matches
+        ]
+        return Compared(said_of_each, rest, surplus, delivered)
+
+    def _perhaps_altered(self, page: Page, found: list[Trace]) -> set[Trace]:
+        """Of activities that are shown: those whose entry may be that of a delivered row, altered."""
+        if not found:
+            return set()
+        shown = {entry.trace_hash for entry in page.entries}
+        lacking = (row for row in self._spool.delivered_to_lead(page.lead_id) if row.trace_hash not in shown)
+        traces = (trace_of_body(row.lead_id, row.body) for row in lacking)
+        return {one for trace in traces for one in found if is_altered(one, trace)}
 
 
 class Rest:

@@ -281,7 +281,7 @@ class Delivery:
         flight, is_idle, most = self._in_flight, self._is_idle(), self._in_flight.most
         share = 1 if not flight.has_read else most if is_idle else max(most // 2, 1)  # reading must not hold sending up
         while len(flight.reads) < share and flight.has_room and self._client.reading_delay() <= 0:
-            found = self._reconciler.next_read(flight.reads, is_idle)
+            found = self._reconciler.next_read({*flight.reads, *self._backlog.leads_in_turn()}, is_idle)
             if found is None:
                 return
             flight.read(*found)

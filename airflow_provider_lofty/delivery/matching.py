@@ -8,7 +8,7 @@ anything about a row in doubt.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from airflow_provider_lofty.lofty.trace import Trace, mark_of
@@ -93,8 +93,3 @@ def is_altered(wanted: Trace, entry: Trace) -> bool:
     """Whether an entry is most likely this activity, stored or shown otherwise than it was sent."""
     alike = wanted.text_mark == entry.text_mark, wanted.link_mark == entry.link_mark
     return wanted.type == entry.type and abs(wanted.created - entry.created) <= NEAR_MILLISECONDS and any(alike)
-
-
-def looks_like_any(one: Trace, others: Collection[Trace]) -> bool:
-    """Whether one of these may be this activity, altered."""
-    return any(is_altered(one, other) for other in others)

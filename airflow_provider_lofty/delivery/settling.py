@@ -144,7 +144,7 @@ class Settling:
         return min(reaches, default=math.inf)
 
     def _lead_to_read(self, doubt: Doubt, now: float, is_idle: bool) -> int | None:
-        view = next(view for view in doubt.views.values() if not view.is_absent)
+        view = min((view for view in doubt.views.values() if not view.is_absent), key=lambda view: view.last_read)
         lead_id = view.wanted.lead_id
         first_look = doubt.since + doubt.settle_seconds
         if now < first_look:

@@ -246,6 +246,11 @@ class Spool:
         which = f"trace_hash = ? AND lead_id = ? AND {IS_WAITING} ORDER BY n"
         return [row for trace_hash in set(trace_hashes) for row in self._checked(which, trace_hash, lead_id)]
 
+    def last_of_each_type(self) -> set[int]:
+        """The numbers of the rows that are the last of their type of those that wait to be sent."""
+        kind = "substr(body, 10, instr(substr(body, 10, 40), x'22') - 1)"  # of {"type":"Browse", …
+        return {n for (n,) in self._db.execute(f"SELECT MAX(n) FROM rows WHERE {IS_WAITING} GROUP BY {kind}")}
+
     def next_of_type(self, lead_id: int, kind: str, after: int, but: Collection[bytes]) -> PendingRow | None:
         """
         The next row of a lead and a type that waits to be sent.

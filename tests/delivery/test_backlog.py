@@ -24,9 +24,17 @@ class Holds:
 
 class TestFetching:
     def test_rows_go_in_the_order_they_were_read(self, make_desk: MakeDesk) -> None:
-        desk = make_desk(*range(1, 6))
+        desk = make_desk(*range(1, 7))
         assert desk.make_ready(3) == [1, 2, 3]
         assert desk.make_ready(3) == [1, 2, 3, 4, 5]
+
+    def test_the_last_of_a_type_goes_when_all_before_it_are_answered(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(1, 2)
+        work = desk.post()
+        assert desk.make_ready(2) == []
+        assert not desk.backlog.is_drained
+        desk.in_flight.settle(work)
+        assert desk.make_ready(2) == [2]
 
     def test_the_backlog_is_drained_when_nothing_waits(self, make_desk: MakeDesk) -> None:
         desk = make_desk(1)
@@ -58,24 +66,25 @@ class TestIntending:
         assert desk.journal.commits == []  # what was never durable needs no withdrawal
 
     def test_two_that_look_alike_never_go_at_once(self, make_desk: MakeDesk) -> None:
-        desk = make_desk(1, 2)
+        desk = make_desk(1, 2, 9)
         desk.backlog.put([desk.rows[0]])  # the same trace under another key
         assert desk.make_ready(3) == [1, 2]
         work = desk.backlog.pop_ready()
+        assert work is not None
         desk.in_flight.post(work, desk.backlog.take_back)
         assert desk.make_ready(3) == [2]
         desk.in_flight.settle(work)
         assert desk.make_ready(3) == [2, 1]
 
     def test_after_a_doubt_another_lead_is_tried_first(self, make_desk: MakeDesk) -> None:
-        desk = make_desk(7, 7, 8)
+        desk = make_desk(7, 7, 8, 7)
         desk.backlog.avoid_lead = 7
         assert desk.make_ready() == [3]
         assert desk.make_ready(2) == [3]  # no other is there: from now on the lead will do
         assert desk.make_ready(2) == [3, 1, 2]
 
     def test_an_expired_intent_is_replaced_in_the_commit_of_the_new_one(self, make_desk: MakeDesk) -> None:
-        desk = make_desk(1, 2)
+        desk = make_desk(1, 2, 9)
         desk.make_ready(2)
         desk.clock.now += 10
         desk.backlog.return_expired(desk.clock.now)
@@ -123,7 +132,7 @@ class TestTheEnd:
 
 class TestHeldBack:
     def test_a_row_that_another_run_claimed_waits_for_its_end(self, make_desk: MakeDesk) -> None:
-        desk = make_desk(1, 2)
+        desk = make_desk(1, 2, 9)
         desk.journal.claims.add(desk.rows[0].row_key)
         assert desk.make_ready(2) == [2]
         assert desk.backlog.holds_rows
@@ -161,21 +170,32 @@ class TestHeldBack:
         assert desk.make_ready(2) == [2]
 
     def test_all_leads_may_be_released_at_once(self, make_desk: MakeDesk) -> None:
-        holds = Holds(row1=Hold.LEAD, row2=Hold.LEAD)
-        desk = make_desk(7, 8, holds=holds)
+        holds = Holds(row1=Hold.LEAD, row2=Hold.LEAD, row3=Hold.LEAD)
+        desk = make_desk(7, 8, 9, holds=holds)
         desk.backlog.refill()
         holds.by_number.clear()
         desk.backlog.release_leads()
         assert desk.make_ready(2) == [1, 2]
+
+    def test_what_waits_for_a_lead_to_be_read_goes_before_the_next_reading(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 8, 9)
+        desk.make_ready(2)
+        first = desk.backlog.pop_ready(avoid=(7,))
+        assert first is not None
+        assert (first.row.lead_id, desk.backlog.leads_in_turn()) == (8, {7})
+        assert desk.backlog.pop_ready(avoid=(7,)) is None
+        second = desk.backlog.pop_ready()
+        assert second is not None
+        assert (second.row.lead_id, desk.backlog.leads_in_turn()) == (7, set())
 
     def test_the_rows_of_a_missing_lead_are_rejected_wherever_they_wait(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7, 7, 7, 8)
         sent = desk.post()
         desk.make_ready()
         desk.backlog.reject_lead(7, Result(0, Outcome.REJECTED, 404, 20006, "missing"))
+        desk.in_flight.settle(sent)
         assert desk.make_ready(4) == [4]
         assert desk.outcomes == [None, "rejected", "rejected", None]
-        assert list(desk.in_flight.posts) == [sent.row.n]
         desk.backlog.withdraw()
         desk.recorder.finish()
         assert (desk.rows[1].row_key, JournalState.WITHDRAWN) in desk.journal.closed

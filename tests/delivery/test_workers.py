@@ -65,7 +65,7 @@ class TestCounting:
         assert desk.in_flight.posts == {}
 
     def test_rows_and_leads_together_fill_the_room(self, make_desk: MakeDesk) -> None:
-        desk = make_desk(1, 2)
+        desk = make_desk(1, 2, 9)
         for lead_id in (7, 8):
             desk.in_flight.read(lead_id, since=0)
         desk.post()

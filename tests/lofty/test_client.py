@@ -271,9 +271,12 @@ class TestReading:
         shown = connected_client.read_back(5, 0)
         assert (len(shown.entries), shown.is_complete) == (100, False)
 
-    def test_entries_that_are_not_activities_are_skipped(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
+    def test_entries_that_are_not_activities_are_kept_apart(
+        self, lofty: Sandbox, connected_client: LoftyClient
+    ) -> None:
         lofty.change(canned_answers={"list_activities": Answer(200, b'[5, {}, {"type": 1, "created": 2}, null]')})
-        assert connected_client.read_back(5, 0) == ([], True)
+        shown = connected_client.read_back(5, 0)
+        assert (shown.entries, len(shown.unreadable), shown.is_complete) == ([], 4, True)
 
 
 class TestFindLeads:

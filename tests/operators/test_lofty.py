@@ -771,7 +771,8 @@ class TestTelling:
         ti = task_instance(try_number=2)
         ti.xcom_push = lambda key, value: pushed.append({"key": key, "value": value})
         lofty.change(latency_seconds=0.4)
-        ended = run(ti, rows=[row(n) for n in range(1, 160)] + [row("x")], report_path=f"{tmp_path}/r.csv")
+        rows = [*(row(n) for n in range(1, 160)), row("x")]
+        ended = run(ti, rows=rows, on_unknown="resend", report_path=f"{tmp_path}/r.csv")
         told = [push["value"] for push in pushed if push["key"] == "lofty_progress"]
         assert [facts["phase"] for facts in told] == ["reading", *["sending"] * (len(told) - 3), "ended", "ended"]
         assert len(told) >= 5
