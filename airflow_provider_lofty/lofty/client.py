@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import requests
 
 from airflow_provider_lofty.exceptions import LoftyError, LoftyUnreachable
-from airflow_provider_lofty.lofty.answers import JsonObject, Meaning, Verdict
+from airflow_provider_lofty.lofty.answers import JsonObject, Meaning, Posted, Verdict
 from airflow_provider_lofty.lofty.credentials import HeaderAuth, masked_header
 from airflow_provider_lofty.lofty.errors import error_for, failure_text
 from airflow_provider_lofty.lofty.session import PATIENCE_SECONDS, Endpoint, LoftySession
@@ -96,7 +96,13 @@ class LoftyClient(LoftySession):
             activity was not sent
         """
         request = self._add_request(lead_id, body)
-        answer = self.send_authorised(request, Endpoint.ADD_ACTIVITY, has_turn=has_turn, start_before=start_before)
+        answer = self.send_authorised(
+            request,
+            Endpoint.ADD_ACTIVITY,
+            has_turn=has_turn,
+            start_before=start_before,
+            posted=Posted(lead_id, body),
+        )
         return self.verdict_on(answer, body)
 
     def _add_request(self, lead_id: int, body: bytes) -> requests.Request:
@@ -205,7 +211,7 @@ class LoftyClient(LoftySession):
         refusals, waits = 0, list(patience)
         while True:
             answer = self.send_authorised(requests.Request("GET", self.host + path, params=params), endpoint)
-            if answer.status == 200 and isinstance(answer.json, shape) and answer.error[0] in (None, 0, 200):
+            if answer.status == 200 and isinstance(answer.json, shape) and not answer.names_error:
                 return answer.json
             verdict = self.verdict_on(answer)
             if verdict.meaning is Meaning.DELIVERED:  # a lead id does not make a success here

@@ -164,7 +164,7 @@ def test_no_answer_makes_a_traceback(lofty: Sandbox, connected_client: LoftyClie
         lambda: connected_client.find_leads("email", "a@example.com"),
     ):
         try:
-            assert call() in ([], {}, json.loads(answer))
+            assert call() in ([], {}, json.loads(answer, parse_int=float))  # int() refuses thousands of digits
         except LoftyError as error:
             str(error).encode()
     assert isinstance(as_result(lambda: check_connection(connected_client))[0], bool)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 KNOWN: dict[str, str] = {
     "duplicates fed back": "a duplicate of a rejected row comes back from its report as already delivered",
-    "contradictions": "an answer 200 with an error beside a lead's id, or with an id that is none, is believed",
-    "interim answers": "1xx is taken for the answer, and the true one for that to the next request",
     "page shift": "an entry that moves to the next page while a lead is read counts twice",
     "phantom near": "such an entry looks nearly like another row, which could be proved and stays unknown",
     "twins across runs": "an equal row that another run delivers claims the entry of a row in doubt, which goes again",
