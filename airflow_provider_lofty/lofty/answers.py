@@ -34,7 +34,7 @@ _RATE_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-rese
 _NAMES_CODE = re.compile(r"errorCode\s*=", re.IGNORECASE)
 _EMBEDDED = re.compile(r"errorCode\s*=\s*([0-9]+)(?:\s*,\s*errorMsg\s*=\s*(.*))?", re.DOTALL)
 _TOO_MANY = "too many requests"
-_ENDPOINT_WORDS = re.compile(r"endpoint does not exist", re.IGNORECASE)
+_NO_ENDPOINT = "endpoint does not exist"
 _HTML = re.compile(rb"\s*(<!doctype|<html|<head|<body)", re.IGNORECASE)
 _MESSAGE_LENGTH = 200
 _MOST_CODE_DIGITS = 9
@@ -108,11 +108,18 @@ class Answer:
         """
         if self.is_html:
             return None, "an HTML page"
-        if isinstance(self.json, dict):
-            return _of_object(self.json)
         if isinstance(self.json, list):  # data, whose texts may contain anything
             return None, "a JSON array"
-        return _of_text(self.json if isinstance(self.json, str) else self.body.decode("utf-8", "replace"))
+        if isinstance(self.json, dict):
+            code, embedded, text = _of_object(self.json)
+        else:
+            text = self.json if isinstance(self.json, str) else self.body.decode("utf-8", "replace")
+            code, (embedded, text) = None, _of_text(text)
+        return (embedded if code is None and not self.may_echo("errorcode") else code), text
+
+    def may_echo(self, words: str) -> bool:
+        """Whether the row brought these words, in lower case: then they are not Lofty's own."""
+        return self.posted is not None and words.encode() in self.posted.body.lower()
 
     @property
     def _object(self) -> JsonObject:
@@ -180,13 +187,13 @@ def _code_of(digits: str) -> int:
     return int(digits.lstrip("0")[:_MOST_CODE_DIGITS] or "0")
 
 
-def _of_object(body: JsonObject) -> tuple[int | None, str]:
+def _of_object(body: JsonObject) -> tuple[int | None, int | None, str]:
     code = body.get("code")
     messages = (body.get("message"), body.get("error"))
     embedded, text = _of_text(next((message for message in messages if isinstance(message, str)), ""))
     if isinstance(code, str) and _is_digits(code):
         code = _code_of(code)
-    return (code if type(code) is int and abs(code) < 10**_MOST_CODE_DIGITS else embedded), text
+    return (code if type(code) is int and abs(code) < 10**_MOST_CODE_DIGITS else None), embedded, text
 
 
 def _of_text(text: str) -> tuple[int | None, str]:
@@ -229,9 +236,8 @@ def _is_rate_refusal(answer: Answer) -> bool:
 
 
 def _says_too_many(answer: Answer) -> bool:
-    """Whether these are Lofty's words for it, and all that it says; and not the row's own, which it may echo."""
-    words = answer.error[1].casefold().rstrip(".!")
-    return words == _TOO_MANY and not (answer.posted and _TOO_MANY.encode() in answer.posted.body.lower())
+    """Whether these are Lofty's words for it, and all that it says."""
+    return answer.error[1].casefold().rstrip(".!") == _TOO_MANY and not answer.may_echo(_TOO_MANY)
 
 
 def _is_credential_refusal(answer: Answer) -> bool:
@@ -247,7 +253,7 @@ def _is_misconfigured(answer: Answer) -> bool:
         or status == 407
         or (status in (401, 403) and answer.is_html)
         or (_is_refusal(answer) and code == PERMISSION_MISSING)
-        or (status == 404 and _ENDPOINT_WORDS.search(message) is not None)
+        or (status == 404 and _NO_ENDPOINT in message.casefold() and not answer.may_echo(_NO_ENDPOINT))
     )
 
 

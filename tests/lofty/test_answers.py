@@ -252,6 +252,31 @@ def test_what_never_left_is_never_in_doubt(status: int | None) -> None:
     assert Answer(status, sent=False, body=b'{"leadId":5}').verdict.meaning is Meaning.NEVER_SENT
 
 
+@pytest.mark.parametrize(
+    ("status", "said", "by_row", "by_lofty"),
+    [
+        (400, "errorCode=200058,errorMsg=x", REJECTED, CREDENTIAL),
+        (404, "errorCode = 20006,errorMsg=x", REJECTED, REJECTED),
+        (404, "The requested API endpoint does not exist", REJECTED, CONFIGURATION),
+        (403, "errorCode=200100", REJECTED, CONFIGURATION),
+        (200, "errorCode=20012", DOUBT, REJECTED),
+    ],
+)
+@pytest.mark.parametrize("shape", ['{"message":"text: %s"}', '"%s"', "%s"])
+def test_words_that_the_row_brought_say_nothing_of_it(
+    status: int, said: str, by_row: Meaning, by_lofty: Meaning, shape: str
+) -> None:
+    for text, meaning in ((said, by_row), ("a home", by_lofty)):
+        found = Answer(status, body=(shape % said).encode(), posted=Posted(5, json.dumps({"text": text}).encode()))
+        assert found.verdict.meaning is meaning
+        assert not (text == said and found.verdict.code)
+
+
+def test_a_code_of_its_own_is_loftys_whatever_the_row_says() -> None:
+    posted = Posted(5, b'{"text":"errorCode=20006"}')
+    assert Answer(400, body=b'{"code":20012,"message":"errorCode=20006"}', posted=posted).verdict.code == 20012
+
+
 class TestErrorBodies:
     @pytest.mark.parametrize(
         ("body", "code", "message"),
