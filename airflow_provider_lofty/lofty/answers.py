@@ -3,7 +3,7 @@ What an answer means: from (status, headers, body) to one of seven meanings.
 
 Only an answer that can be trusted says "delivered" or "not stored". Whatever else comes back after the request's
 first byte has left is *doubt*: Lofty may have stored the activity, and no key exists by which a second request
-would be recognised.
+would be recognised. So is an answer that says two things, and one that names another lead and may be another request's.
 
 Sources: Lofty's pages "Rate limits" and "Authentication", and the answers that Lofty's OpenAPI document declares.
 """
