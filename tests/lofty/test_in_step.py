@@ -19,6 +19,7 @@ import pytest
 import requests
 from support.raw_server import RawServer, http
 from support.tls import TARGET
+from urllib3.util.wait import wait_for_read
 
 from airflow_provider_lofty.exceptions import LoftyAnswerLost
 from airflow_provider_lofty.hooks.lofty import LoftyHook
@@ -58,10 +59,19 @@ class Line:
         self._url = url
         self._session = new_session(4)
         self.left = threading.Event()  # by the client
+        self.opened: list[Any] = []
 
     def post(self, lead_id: int = 5, timeout_seconds: float = 5.0) -> Answer:
         request = requests.Request("POST", f"{self._url}/v1.0/leads/{lead_id}/activity", data=b"{}")
         return exchange(self._session, request.prepare(), timeout_seconds, posted=Posted(lead_id, b"{}"))
+
+    @property
+    def is_closed(self) -> bool:
+        return self.opened[-1].sock is None
+
+    def wait_for_data(self) -> bool:
+        """Wait until something lies on the newest connection, or the server has closed it."""
+        return wait_for_read(self.opened[-1].sock, 5)
 
     @property
     def posts(self) -> int:
@@ -94,9 +104,16 @@ def way(request: pytest.FixtureRequest, tls: ssl.SSLContext, certificate: Path, 
 
 
 @pytest.fixture
-def line(serve: Serve, way: Way) -> Iterator[Callable[[Answering], Line]]:
+def line(serve: Serve, way: Way, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Answering], Line]]:
     """Start a server that is told of each POST, numbered from 1 across its connections."""
     lines: list[Line] = []
+    connect = transport._Watched.connect
+
+    def noted(self: Any) -> None:
+        connect(self)
+        lines[0].opened.append(self)
+
+    monkeypatch.setattr(transport._Watched, "connect", noted)
 
     def start(answer: Answering) -> Line:
         def script(connection: socket.socket, server: RawServer) -> None:
@@ -121,19 +138,20 @@ class TestNothingMayLieThere:
     def test_stray_bytes_close_the_connection(
         self, line: Callable[[Answering], Line], stray: bytes, is_late: bool
     ) -> None:
+        is_read = threading.Event()
+
         def answer(connection: socket.socket, number: int) -> None:
             if number > 1:
                 connection.sendall(http(b'{"code":20012,"message":"INVALID_PARAMETER"}', "400 Bad Request"))
-            elif is_late:
-                connection.sendall(ok(5))
-                time.sleep(0.1)
-                connection.sendall(stray)
-            else:
-                connection.sendall(ok(5) + stray)
+                return
+            connection.sendall(ok(5) + (b"" if is_late else stray))
+            is_read.wait(5)
+            connection.sendall(stray if is_late else b"")
 
         found = line(answer)
         assert found.post(5).verdict.meaning is Meaning.DELIVERED
-        time.sleep(0.3 if is_late else 0)
+        is_read.set()
+        assert found.is_closed or found.wait_for_data()
         second = found.post(6)
         assert (second.verdict.meaning, second.verdict.code) == (Meaning.REJECTED, 20012)
         assert (second.is_reused, found.server.connections, found.posts) == (False, 2, 2)
@@ -143,7 +161,7 @@ class TestNothingMayLieThere:
         meanings = []
         for _ in range(3):
             meanings.append(found.post(5).verdict.meaning)
-            time.sleep(0.1)
+            assert found.wait_for_data()
         assert meanings == [Meaning.DELIVERED] * 3
 
     def test_an_answer_before_the_first_request_is_no_answer(
@@ -155,7 +173,7 @@ class TestNothingMayLieThere:
 
         def connect_and_pause(self: Any) -> None:
             connect(self)
-            time.sleep(0.2)
+            assert wait_for_read(self.sock, 5)
 
         connect = transport._Watched.connect
         monkeypatch.setattr(transport._Watched, "connect", connect_and_pause)
