@@ -58,10 +58,12 @@ class Posted(NamedTuple):
 
     :param lead_id: the lead in the request's path
     :param body: the activity as it was sent
+    :param needs_fresh: whether it goes on a connection of its own, where another lead's id is believed
     """
 
     lead_id: int
     body: bytes
+    needs_fresh: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from airflow_provider_lofty.lofty.trace import Trace, trace_in_entry
 _PAGE_SIZE = 100  # of the activities of a lead; fixed by Lofty
 _MOST_PAGES = 50
 _BRIEF_PATIENCE_SECONDS = (1.0,)  # where the caller will ask again
+_MOST_MERGED = 10_000  # leads that are remembered
 _RATE_REFUSALS = 20  # in a row, for one call
 
 _Json = TypeVar("_Json", list[object], JsonObject)
@@ -38,6 +40,11 @@ class Snapshot(NamedTuple):
 
 class LoftyClient(LoftySession):
     """Talks to the Lofty API. Safe to share between threads."""
+
+    @cached_property
+    def _merged(self) -> set[int]:
+        """Leads for which another lead's id came."""
+        return set()
 
     def reading_delay(self) -> float:
         """Seconds until a lead's activities may be read; zero or less means now."""
@@ -96,13 +103,13 @@ class LoftyClient(LoftySession):
             activity was not sent
         """
         request = self._add_request(lead_id, body)
+        # A lead that was merged answers so every time: without this, each row of it would be in doubt.
+        posted = Posted(lead_id, body, needs_fresh=lead_id in self._merged)
         answer = self.send_authorised(
-            request,
-            Endpoint.ADD_ACTIVITY,
-            has_turn=has_turn,
-            start_before=start_before,
-            posted=Posted(lead_id, body),
+            request, Endpoint.ADD_ACTIVITY, has_turn=has_turn, start_before=start_before, posted=posted
         )
+        if answer.is_of_another and len(self._merged) < _MOST_MERGED:
+            self._merged.add(lead_id)
         return self.verdict_on(answer, body)
 
     def _add_request(self, lead_id: int, body: bytes) -> requests.Request:

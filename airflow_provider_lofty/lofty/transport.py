@@ -73,6 +73,7 @@ class _Exchange:
 
     :param deadline: when it must be over, by the clock
     :param start_before: when its first byte must have left, by the clock
+    :param needs_fresh: whether its connection must not have carried another request before
     :ivar is_reused: whether its connection had carried another request before
     :ivar has_more: whether more came behind its answer
     :ivar connection: to be put back, or closed, once the answer has been judged
@@ -81,6 +82,7 @@ class _Exchange:
     deadline: float
     start_before: float
     clock: Callable[[], float]
+    needs_fresh: bool = False
     started: bool = False
     is_reused: bool = False
     has_more: bool = False
@@ -227,13 +229,19 @@ class _WatchedTLS(_Watched, HTTPSConnection):
             raise
 
 
+def _is_reusable(connection: _Watched) -> bool:
+    exchange = _current.get()
+    if exchange is not None and exchange.needs_fresh:
+        return False
+    return _now() - connection.last_used <= _IDLE_SECONDS and _is_silent(connection.sock)
+
+
 class _FreshPool(HTTPConnectionPool):
     """Reuses no connection that lay idle, or on which something lies: closed here, it is opened anew."""
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection: Any = super()._get_conn(timeout)
-        is_idle = _now() - connection.last_used > _IDLE_SECONDS
-        if not connection.is_closed and (is_idle or not _is_silent(connection.sock)):
+        if not connection.is_closed and not _is_reusable(connection):
             connection.close()  # here, not later: only now does urllib3 open it anew through proxy and TLS
         return connection
 
@@ -309,7 +317,8 @@ def exchange(
     :param clock: monotonic seconds
     :param posted: the activity that the request adds, if it does
     """
-    current = _Exchange(clock() + timeout_seconds, start_before, clock)
+    needs_fresh = posted is not None and posted.needs_fresh
+    current = _Exchange(clock() + timeout_seconds, start_before, clock, needs_fresh)
     is_in_step = False
     token = _current.set(current)
     try:

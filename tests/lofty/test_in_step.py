@@ -247,6 +247,23 @@ class TestInterimAnswers:
         assert [found.post(lead_id).verdict.meaning for lead_id in (1, 2)] == [Meaning.DOUBT, Meaning.DELIVERED]
         assert found.server.connections == 2
 
+    def test_a_proxy_may_send_them_too(
+        self, serve: Serve, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def script(connection: socket.socket, server: RawServer) -> None:
+            server.read_request(connection)
+            connection.sendall(INTERIM + b"HTTP/1.1 200 Connection established\r\n\r\n")
+            with tls.wrap_socket(connection, server_side=True) as secured:
+                while server.read_request(secured):
+                    secured.sendall(ok(5))
+
+        proxy = serve(script)
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        found = Line(proxy, f"https://{TARGET}")
+        assert [found.post(5).status for _ in range(2)] == [200, 200]
+        found.close()
+
 
 class TestAnotherLeadsId:
     def test_on_a_fresh_connection_it_was_merged(self, line: Callable[[Answering], Line]) -> None:
@@ -289,6 +306,18 @@ class TestHook:
         assert hook.add_activity(4711, ACTIVITY) == 4711
         with pytest.raises(LoftyAnswerLost, match="lead 1234567890123 for lead 4711.*may be stored"):
             hook.add_activity(4711, ACTIVITY)
+
+    def test_a_merged_lead_is_in_doubt_once(
+        self, serve: Serve, connect: Callable[..., None], client: LoftyClient
+    ) -> None:
+        server = serve(ok(1), ok(7))
+        connect(server.url)
+        verdicts = [client.post_activity(lead_id, json.dumps(ACTIVITY).encode()) for lead_id in (1, 5, 5, 5, 7, 5)]
+        assert [verdict.meaning for verdict in verdicts] == [
+            Meaning.DELIVERED, Meaning.DOUBT, Meaning.DELIVERED, Meaning.DELIVERED, Meaning.DELIVERED, Meaning.DELIVERED,
+        ]  # fmt: skip
+        assert [verdict.lead_id for verdict in verdicts] == [1, 7, 7, 7, 7, 7]
+        assert server.connections == 4
 
     def test_the_clients_verdict_carries_the_answered_id(
         self, serve: Serve, connect: Callable[..., None], client: LoftyClient
