@@ -6,6 +6,7 @@ HTTP/1.1 tells answers apart by their order only. The servers here break it as p
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import ssl
@@ -155,6 +156,14 @@ class TestNothingMayLieThere:
         second = found.post(6)
         assert (second.verdict.meaning, second.verdict.code) == (Meaning.REJECTED, 20012)
         assert (second.is_reused, found.server.connections, found.posts) == (False, 2, 2)
+
+    def test_what_only_tls_has_read_is_found_too(self, line: Callable[[Answering], Line]) -> None:
+        """A record whose first part fills the reader's buffer: neither the buffer nor the socket has the rest."""
+        padding = io.DEFAULT_BUFFER_SIZE - len(http(b'{"leadId": 5}', "200 OK", "X: "))
+        padded = http(b'{"leadId": 5}', "200 OK", f"X: {'y' * padding}")
+        found = line(lambda connection, number: connection.sendall(padded + ok(6) if number == 1 else ok(7)))
+        assert [found.post(lead_id).verdict.lead_id for lead_id in (5, 7)] == [5, 7]
+        assert found.server.connections == 2
 
     def test_a_peer_that_hung_up_costs_no_doubt(self, line: Callable[[Answering], Line]) -> None:
         found = line(lambda connection, number: connection.sendall(ok(5)) or "close")
