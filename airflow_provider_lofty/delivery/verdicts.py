@@ -97,7 +97,10 @@ class Verdicts:
     def _take_doubt(self, work: Work, verdict: Verdict) -> None:
         self.sent += 1
         failure = failure_text(verdict)
-        self._breaker.record_failure(failure)
+        if verdict.lead_id is None:
+            self._breaker.record_failure(failure)
+        else:  # Lofty does answer; only whom is not sure
+            self._breaker.record_answer()
         self._backlog.avoid_lead = work.row.lead_id
         error = f"sent, but no trustworthy answer ({failure}): it may be stored; look at the lead"
         result = _result(work, Outcome.UNKNOWN, verdict, error)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 
 from airflow_provider_lofty.exceptions import LoftyError, LoftyUnreachable
-from airflow_provider_lofty.lofty.answers import JsonObject, Meaning, Verdict
+from airflow_provider_lofty.lofty.answers import JsonObject, Meaning, Posted, Verdict
 from airflow_provider_lofty.lofty.credentials import HeaderAuth, masked_header
 from airflow_provider_lofty.lofty.errors import error_for, failure_text
 from airflow_provider_lofty.lofty.reading import MOST_PAGES, PAGE_SIZE, Snapshot, read_lead
@@ -20,6 +20,7 @@ from airflow_provider_lofty.lofty.session import PATIENCE_SECONDS, Endpoint, Lof
 
 _MOST_LEADS = 100  # in one answer
 _BRIEF_PATIENCE_SECONDS = (1.0,)  # where the caller will ask again
+_MOST_MERGED = 10_000  # leads that are remembered
 _RATE_REFUSALS = 20  # in a row, for one call
 
 _Json = TypeVar("_Json", list[object], JsonObject)
@@ -27,6 +28,11 @@ _Json = TypeVar("_Json", list[object], JsonObject)
 
 class LoftyClient(LoftySession):
     """Talks to the Lofty API. Safe to share between threads."""
+
+    @cached_property
+    def _merged(self) -> set[int]:
+        """Leads for which another lead's id came."""
+        return set()
 
     def reading_delay(self) -> float:
         """Seconds until a lead's activities may be read; zero or less means now."""
@@ -85,7 +91,13 @@ class LoftyClient(LoftySession):
             activity was not sent
         """
         request = self._add_request(lead_id, body)
-        answer = self.send_authorised(request, Endpoint.ADD_ACTIVITY, has_turn=has_turn, start_before=start_before)
+        # A lead that was merged answers so every time: without this, each row of it would be in doubt.
+        posted = Posted(lead_id, body, needs_fresh=lead_id in self._merged)
+        answer = self.send_authorised(
+            request, Endpoint.ADD_ACTIVITY, has_turn=has_turn, start_before=start_before, posted=posted
+        )
+        if answer.is_of_another and len(self._merged) < _MOST_MERGED:
+            self._merged.add(lead_id)
         return self.verdict_on(answer, body)
 
     def _add_request(self, lead_id: int, body: bytes) -> requests.Request:
@@ -185,7 +197,7 @@ class LoftyClient(LoftySession):
         refusals, waits = 0, list(patience)
         while True:
             answer = self.send_authorised(requests.Request("GET", self.host + path, params=params), endpoint)
-            if answer.status == 200 and isinstance(answer.json, shape) and answer.error[0] in (None, 0, 200):
+            if answer.status == 200 and isinstance(answer.json, shape) and not answer.names_error:
                 return answer.json
             verdict = self.verdict_on(answer)
             if verdict.meaning is Meaning.DELIVERED:  # a lead id does not make a success here

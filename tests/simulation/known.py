@@ -9,8 +9,6 @@ from __future__ import annotations
 
 KNOWN: dict[str, str] = {
     "duplicates fed back": "a duplicate of a rejected row comes back from its report as already delivered",
-    "contradictions": "an answer 200 with an error beside a lead's id, or with an id that is none, is believed",
-    "interim answers": "1xx is taken for the answer, and the true one for that to the next request",
     "stopped while blind": "a later try without a journal that stops first calls not_attempted what may have been sent",
     "held at a stop": "a row that another run holds, perhaps sent, is called not_attempted when this run stops first",
     "suspended machine": "an intent stays authorised while the machine sleeps, because its clock does",
