@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from enum import Enum
 
+from airflow_provider_lofty.clock import Lapse
 from airflow_provider_lofty.delivery.recorder import Recorder
 from airflow_provider_lofty.delivery.workers import InFlight, Work
 from airflow_provider_lofty.journal.journal import Intent, intent_of
@@ -143,12 +144,12 @@ class Backlog:
 
     # Intending
 
-    def intend(self, count: int, start_before: float) -> None:
+    def intend(self, count: int, start_before: Lapse) -> None:
         """
         Commit the intents to send the next rows, which are ready then.
 
         :param count: how many rows at most
-        :param start_before: by the clock; the intents allow no first byte to leave later
+        :param start_before: the intents allow no first byte to leave later
         :raises JournalError: when it is unknown whether they are durable
         """
         rows = self._next_rows(count)
@@ -226,9 +227,9 @@ class Backlog:
         """A row was not taken up before the run ended: nothing was sent."""
         self._ready.append(work)
 
-    def return_expired(self, now: float) -> None:
+    def return_expired(self) -> None:
         """What was intended too long ago is intended anew."""
-        while self._ready and self._ready[0].start_before <= now:
+        while self._ready and self._ready[0].start_before.is_over:
             work = self._ready.popleft()
             self._expired[work.row.n] = work.intent
             self._fetched.appendleft(work.row)

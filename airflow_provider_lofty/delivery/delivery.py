@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from airflow_provider_lofty.clock import Lapse
 from airflow_provider_lofty.delivery.backlog import Backlog, Hold, Lookahead
 from airflow_provider_lofty.delivery.breaker import CircuitBreaker
 from airflow_provider_lofty.delivery.canary import Canary
@@ -56,7 +57,7 @@ class Delivery:
     :param began: by the clock; when the run began, so that earlier tries had ended
     :param deadline: by the clock; when to stop
     :param show: given the progress, often
-    :param clock: monotonic seconds, the same as the client's
+    :param clock: seconds, those included in which the machine was suspended; the same as the client's
     :param now: seconds since 1970
     :param workers: makes the threads that make requests, so many at once
     """
@@ -86,6 +87,7 @@ class Delivery:
         self._deadline = deadline
         self._show = show
         self._clock = clock
+        self._now = now
         self._breaker = CircuitBreaker(clock)
         self._lookahead = Lookahead(settings.max_in_flight, clock)
         self._in_flight = InFlight(client, workers(settings.max_in_flight), clock, now)
@@ -292,11 +294,12 @@ class Delivery:
 
     def _next_is_ready(self) -> bool:
         """Whether the journal allows the next row to be sent, now."""
-        self._backlog.return_expired(self._clock())
+        self._backlog.return_expired()
         if not self._backlog.has_ready and self._client.pacer.delay() < _SOON_SECONDS:
             count = self._lookahead.next(self._client.pacer.requests_per_minute) if self._breaker.is_proven else 1
             # From before the commit: whoever finds the intent takes it for lapsed no earlier than this run does.
-            self._backlog.intend(count, self._clock() + self._client.settings.intent_ttl_seconds)
+            ttl = self._client.settings.intent_ttl_seconds
+            self._backlog.intend(count, Lapse(ttl, self._clock, self._now))
         return self._backlog.has_ready
 
     # What comes back

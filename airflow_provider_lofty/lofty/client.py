@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from airflow_provider_lofty.clock import Lapse
 from airflow_provider_lofty.exceptions import LoftyError, LoftyUnreachable
 from airflow_provider_lofty.lofty.answers import JsonObject, Meaning, Posted, Verdict
 from airflow_provider_lofty.lofty.credentials import HeaderAuth, masked_header
@@ -76,7 +77,7 @@ class LoftyClient(LoftySession):
         raise LoftyUnreachable(f"{self.host} refused {_RATE_REFUSALS} times for the rate limit; nothing was stored")
 
     def post_activity(
-        self, lead_id: int, body: bytes, *, has_turn: bool = False, start_before: float = math.inf
+        self, lead_id: int, body: bytes, *, has_turn: bool = False, start_before: Lapse | None = None
     ) -> Verdict:
         """
         Make one ``POST /v1.0/leads/{leadId}/activity`` and say what its answer means.
@@ -86,7 +87,7 @@ class LoftyClient(LoftySession):
 
         :param body: a checked ``LeadActivity`` as JSON
         :param has_turn: the caller has reserved the pacer's turn and waited for it
-        :param start_before: by the clock; a request that has not begun by then is not sent
+        :param start_before: a request that has not begun by then is not sent
         :raises LoftyCredentialRefused, LoftyUnreachable, LoftyConfigurationError: no token could be obtained; the
             activity was not sent
         """

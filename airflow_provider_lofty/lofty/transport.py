@@ -16,10 +16,8 @@ from __future__ import annotations
 
 import io
 import logging
-import math
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -33,6 +31,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import LocationParseError
 
+from airflow_provider_lofty.clock import Lapse, boot_seconds
 from airflow_provider_lofty.lofty.answers import Answer, Meaning, Posted
 
 _IDLE_SECONDS = 2.0  # a server may be closing an older connection at this very moment
@@ -72,7 +71,7 @@ class _Exchange:
     One request on its way, and whether its first byte has left.
 
     :param deadline: when it must be over, by the clock
-    :param start_before: when its first byte must have left, by the clock
+    :param start_before: when its first byte must have left
     :param needs_fresh: whether its connection must not have carried another request before
     :ivar is_reused: whether its connection had carried another request before
     :ivar has_more: whether more came behind its answer
@@ -80,7 +79,7 @@ class _Exchange:
     """
 
     deadline: float
-    start_before: float
+    start_before: Lapse | None
     clock: Callable[[], float]
     needs_fresh: bool = False
     started: bool = False
@@ -90,7 +89,7 @@ class _Exchange:
     put_back: Callable[[], None] | None = None
 
     def start(self, *, is_reused: bool) -> None:
-        if self.clock() > self.start_before:
+        if self.start_before is not None and self.start_before.is_over:
             raise TimeoutError("too late to begin")
         self.started = True
         self.is_reused = is_reused
@@ -118,7 +117,7 @@ _current: ContextVar[_Exchange | None] = ContextVar("exchange", default=None)
 
 def _now() -> float:
     exchange = _current.get()
-    return time.monotonic() if exchange is None else exchange.clock()
+    return boot_seconds() if exchange is None else exchange.clock()
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -304,8 +303,8 @@ def exchange(
     session: requests.Session,
     request: requests.PreparedRequest,
     timeout_seconds: float,
-    start_before: float = math.inf,
-    clock: Callable[[], float] = time.monotonic,
+    start_before: Lapse | None = None,
+    clock: Callable[[], float] = boot_seconds,
     *,
     posted: Posted | None = None,
 ) -> Answer:
@@ -313,8 +312,8 @@ def exchange(
     Send one request and read its whole answer; whatever happens is reported in the :class:`Answer`.
 
     :param timeout_seconds: for everything from connecting to the last byte
-    :param start_before: when the first byte must have left, by the clock; after that nothing is sent
-    :param clock: monotonic seconds
+    :param start_before: when the first byte must have left; after that nothing is sent
+    :param clock: seconds, those included in which the machine was suspended
     :param posted: the activity that the request adds, if it does
     """
     needs_fresh = posted is not None and posted.needs_fresh

@@ -6,11 +6,11 @@ A source with a ``lofty_outcome`` column is a report that came back: what it cal
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.log import PROGRESS_SECONDS, Log
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
@@ -61,7 +61,7 @@ class Ingest:
     :param spool: where they go
     :param log: gets the columns that are used and those that are ignored
     :param publisher: shows how many rows were read so far
-    :param clock: monotonic seconds
+    :param clock: seconds, those included in which the machine was suspended
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Ingest:
         spool: Spool,
         log: Log,
         publisher: StatusPublisher,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = boot_seconds,
     ) -> None:
         self._mapping = mapping
         self._spool = spool

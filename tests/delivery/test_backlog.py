@@ -58,7 +58,7 @@ class TestIntending:
         desk = make_desk(1, 2)
         desk.journal.is_down = True
         with pytest.raises(JournalError):
-            desk.backlog.intend(2, desk.clock.now + 10)
+            desk.backlog.intend(2, desk.lapse())
         assert not desk.backlog.has_ready
         desk.journal.is_down = False
         desk.backlog.withdraw()
@@ -87,7 +87,7 @@ class TestIntending:
         desk = make_desk(1, 2, 9)
         desk.make_ready(2)
         desk.clock.now += 10
-        desk.backlog.return_expired(desk.clock.now)
+        desk.backlog.return_expired()
         assert not desk.backlog.has_ready
         assert sorted(desk.make_ready(2)) == [1, 2]
         assert [(len(intents), closings) for intents, closings in desk.journal.commits] == [(2, []), (2, [])]
@@ -95,7 +95,8 @@ class TestIntending:
     def test_what_is_not_expired_stays_ready(self, make_desk: MakeDesk) -> None:
         desk = make_desk(1)
         desk.make_ready()
-        desk.backlog.return_expired(desk.clock.now + 9.9)
+        desk.clock.now += 9.9
+        desk.backlog.return_expired()
         assert desk.backlog.has_ready
 
 
@@ -104,7 +105,7 @@ class TestTheEnd:
         desk = make_desk(1, 2, 3)
         desk.make_ready(2)
         desk.clock.now += 10
-        desk.backlog.return_expired(desk.clock.now)
+        desk.backlog.return_expired()
         desk.make_ready(1)
         desk.backlog.withdraw()
         desk.recorder.finish()

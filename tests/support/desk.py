@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
+from airflow_provider_lofty.clock import Lapse
 from airflow_provider_lofty.delivery.backlog import Backlog, Hold
 from airflow_provider_lofty.delivery.breaker import CircuitBreaker
 from airflow_provider_lofty.delivery.canary import Canary
@@ -160,9 +161,13 @@ class Desk:
         twins = [other.wanted.trace_hash for other in self.settling.of_lead(doubt.lead_id)]
         return self.backlog.send_soon(doubt.lead_id, doubt.wanted.type, twins)
 
+    def lapse(self, seconds: float = 10.0) -> Lapse:
+        """Until when intents of this moment allow a request to begin."""
+        return Lapse(seconds, self.clock, lambda: 0.0)
+
     def make_ready(self, count: int = 1) -> list[int]:
         """Intend this many rows; the numbers of those that are ready."""
-        self.backlog.intend(count, self.clock.now + 10)
+        self.backlog.intend(count, self.lapse())
         ready = []
         while (work := self.backlog.pop_ready()) is not None:
             ready.append(work)
@@ -172,9 +177,9 @@ class Desk:
 
     def post(self) -> Work:
         """Hand the next row to a thread."""
-        self.backlog.intend(1, self.clock.now + 10)
+        self.backlog.intend(1, self.lapse())
         if not self.backlog.has_ready:  # after a doubt the first look is for a row of another lead
-            self.backlog.intend(1, self.clock.now + 10)
+            self.backlog.intend(1, self.lapse())
         work = self.backlog.pop_ready()
         assert work is not None
         self.in_flight.post(work, self.backlog.take_back)
