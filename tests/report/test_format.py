@@ -64,7 +64,7 @@ def test_a_report_of_this_format_is_understood_for_good(lofty: Sandbox, tmp_path
     assert [(line["lofty_outcome"], line["lofty_error"]) for line in lines[:2]] == [("already_delivered", "")] * 2
     assert [line["lofty_outcome"] for line in lines] == [
         "already_delivered", "already_delivered", "unknown", "delivered", "delivered", "delivered",
-        "already_delivered", "invalid",
+        "duplicate", "invalid",
     ]  # fmt: skip
     assert ended.summary["read"] == 8
     assert sorted(activity.lead_id for activity in lofty.activities) == [4, 5, 6]

@@ -149,9 +149,9 @@ class TestDuplicates:
         )
         spool.books.close(Outcome.UNKNOWN)
         assert outcomes(spool) == [
-            (Outcome.DUPLICATE, "same as row 2"),
+            (Outcome.DUPLICATE, "same as row 2, which ended unknown"),
             (Outcome.UNKNOWN, None),
-            (Outcome.DUPLICATE, "same as row 2"),
+            (Outcome.DUPLICATE, "same as row 2, which ended unknown"),
         ]
 
     def test_invalid_rows_without_an_identity_are_not_compared(self, spool: Spool) -> None:
