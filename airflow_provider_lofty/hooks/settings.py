@@ -11,7 +11,7 @@ from requests import PreparedRequest
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.hooks.form import FORM_FIELDS, FormField
-from airflow_provider_lofty.lofty.settings import AUTH_TYPES, DEFAULT_HOST, LoftySettings, is_loopback
+from airflow_provider_lofty.lofty.settings import AUTH_TYPES, DEFAULT_HOST, LoftySettings, is_loopback, normal_url
 
 _REFRESH_URL = "https://crm.lofty.com/api/user-web/oauth/token"  # Lofty's page "OAuth 2.0"
 _SECRETS = ("client_id", "client_secret", "customer_key", "refresh_token")
@@ -130,7 +130,7 @@ def _token_url(extra: Mapping[str, object], auth_type: str, base_url: str) -> st
     if "token_url" in extra:
         return _checked_url("token_url", str(extra["token_url"]).strip())
     if auth_type == "refresh_token":
-        return _REFRESH_URL if base_url == DEFAULT_HOST else f"{base_url}/api/user-web/oauth/token"
+        return _REFRESH_URL if normal_url(base_url) == DEFAULT_HOST else f"{base_url}/api/user-web/oauth/token"
     return f"{base_url}/oauth/token"
 
 

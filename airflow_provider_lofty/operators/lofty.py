@@ -29,7 +29,8 @@ from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
-from airflow_provider_lofty.rows.mapping import RowMapping
+from airflow_provider_lofty.rows.columns import normalise
+from airflow_provider_lofty.rows.mapping import RowMapping, key_columns
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.run.ingest import mapping_errors
 from airflow_provider_lofty.run.policy import Limit, Policy
@@ -308,9 +309,8 @@ class LoftyAddActivityOperator(BaseOperator):
         )
 
     def _scope(self, hook: LoftyHook) -> list[object]:
-        """Name what tells row keys apart: which Lofty, and which key."""
-        key = [self.unique_key] if isinstance(self.unique_key, str) else list(self.unique_key or ())
-        return [hook.client.host, key]
+        """Name what tells row keys apart: which Lofty, and which key, the same however they are written."""
+        return [hook.client.settings.server, [normalise(column) for column in key_columns(self.unique_key)]]
 
     def _source_names(self) -> list[object]:
         """Name where rows come from: the same on every try, another for another table."""
