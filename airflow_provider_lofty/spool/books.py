@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
 from airflow_provider_lofty.spool.codec import decode_cells
-from airflow_provider_lofty.spool.schema import FAILED_SQL, MAY_BE_STORED, MAY_FAIL
+from airflow_provider_lofty.spool.schema import FAILED_SQL, IS_WAITING, MAY_BE_STORED, MAY_FAIL
 
 # A duplicate shares the fate of the row it repeats.
 _IS_FAILED = (
@@ -74,6 +74,14 @@ class Books:
             f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = coalesce(error, ?) WHERE {MAY_BE_STORED}", (error,)
         )
         self._db.execute("UPDATE rows SET outcome = ?, error = ? WHERE outcome IS NULL", (outcome, error))
+
+    def close_unread(self, error: str) -> None:
+        """Give the rows that wait for a lead that was not read the outcome ``unknown``: it may have them."""
+        self._db.execute(
+            f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = ? WHERE {IS_WAITING}"
+            " AND lead_id NOT IN (SELECT lead_id FROM leads_read)",
+            (error,),
+        )
 
     def counts(self) -> dict[str, int]:
         """Rows by outcome, all of them; rows without one are left out."""

@@ -19,7 +19,6 @@ KNOWN: dict[str, str] = {
     "type altered at one lead": "an activity whose type is shown otherwise is not nearly the same, and goes again",
     "altered without journal": "a later try without a journal does not know its rows in what Lofty shows altered",
     "blind and lagging": "a later try without a journal believes a page that lags longer than a settle time",
-    "stopped while blind": "a later try without a journal that stops first calls not_attempted what may have been sent",
     "held at a stop": "a row that another run holds, perhaps sent, is called not_attempted when this run stops first",
     "suspended machine": "an intent stays authorised while the machine sleeps, because its clock does",
     "purged": "a part of a journal's rows was deleted, and check_existing='never' sends them again",

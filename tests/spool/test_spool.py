@@ -200,6 +200,17 @@ class TestOutcomes:
         assert spool.reject_lead(5, 404, 20006, "the lead does not exist", [2, 3]) == 2
         assert [waiting.n for waiting in spool.pending()] == [2, 3]
 
+    def test_rows_of_leads_that_were_not_read_may_be_told_apart_when_the_books_are_closed(self, spool: Spool) -> None:
+        fill(spool, *(row(number, lead_id=5 + number % 2) for number in range(1, 5)), row(5), row(6, outcome="invalid"))
+        fill(spool, row(7, lead_id=5, state=RowState.RESENDING.value))
+        spool.record(Result(1, Outcome.DELIVERED))
+        spool.history.read_lead(6)
+        spool.books.close_unread("it may be there")
+        spool.books.close(Outcome.NOT_ATTEMPTED, "stopped")
+        assert [outcome for outcome, _ in outcomes(spool)] == [
+            "delivered", "unknown", "not_attempted", "unknown", "unknown", "invalid", "not_attempted",
+        ]  # fmt: skip
+
     def test_failed_rows_that_failed_alike_are_one_group_with_the_first_as_example(self, spool: Spool) -> None:
         fill(spool, *(row(number) for number in range(1, 7)))
         for number in (2, 4, 5):
