@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
-
-from requests import PreparedRequest
 
 DEFAULT_HOST = "https://api.lofty.com"
 AUTH_TYPES = ("api_key", "access_token", "client_credentials", "refresh_token")
 
 _LONGEST_INTENT_TTL_SECONDS = 10.0
-_USUAL_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -51,11 +47,6 @@ class LoftySettings:
     settle_seconds: float
 
     @property
-    def server(self) -> str:
-        """Which Lofty this is, however its URL is written."""
-        return normal_url(self.base_url)
-
-    @property
     def intent_ttl_seconds(self) -> float:
         """How long the intent to send a row allows the first byte of its request to leave."""
         return min(_LONGEST_INTENT_TTL_SECONDS, max(self.settle_seconds / 6, 1.0))
@@ -74,23 +65,6 @@ class LoftySettings:
     def is_loopback(self) -> bool:
         """Whether the server runs on this very machine."""
         return is_loopback(self.base_url)
-
-
-def normal_url(url: str) -> str:
-    """
-    Write a base URL in the form that all its spellings share.
-
-    :param url: one that was checked
-    """
-    request = PreparedRequest()
-    request.prepare_url(url, None)  # what is asked for in the end: lower case, ASCII, no escapes that need not be
-    parts = urlsplit(str(request.url))
-    host = (parts.hostname or "").removesuffix(".")
-    with suppress(ValueError):
-        host = ip_address(host).compressed
-    host = f"[{host}]" if ":" in host else host
-    port = "" if parts.port in (None, _USUAL_PORTS.get(parts.scheme)) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
 
 def is_loopback(url: str) -> bool:

@@ -54,32 +54,3 @@ def test_secrets_are_all_named_and_none_is_in_the_repr() -> None:
 def test_loopback_is_this_machine_only(url: str, expected: bool) -> None:
     assert is_loopback(url) is expected
     assert settings(url).is_loopback is expected
-
-
-@pytest.mark.parametrize(
-    ("normal", "spelled"),
-    [
-        ("https://api.lofty.com", "https://api.lofty.com"),
-        ("https://api.lofty.com", "HTTPS://API.Lofty.com"),
-        ("https://api.lofty.com", "https://api.lofty.com:443"),
-        ("https://api.lofty.com", "https://api.lofty.com:0443/"),
-        ("https://api.lofty.com", "https://api.lofty.com:"),
-        ("https://api.lofty.com", "https://api.lofty.com/"),
-        ("https://api.lofty.com", "https://api.lofty.com./"),
-        ("https://api.lofty.com", "https://@api.lofty.com"),
-        ("https://api.lofty.com", "https://:@api.lofty.com"),
-        ("https://api.lofty.com", "https://api%2Elofty.com"),
-        ("https://api.lofty.com:80", "https://api.lofty.com:80"),
-        ("http://localhost", "http://LOCALHOST:80//"),
-        ("http://localhost:443", "http://localhost:443"),
-        ("http://127.0.0.1", "http://127.0.0.1:80"),
-        ("http://[::1]", "http://[0:0:0:0:0:0:0:1]:80"),
-        ("http://[::1]:8765", "http://[::1]:8765"),
-        ("https://xn--bcher-kva.example", "https://B\u00dcCHER.example"),
-        ("https://crm.example.com/Gateway", "https://crm.example.com/%47ateway/"),
-        ("https://crm.example.com/a%2Fb", "https://crm.example.com/a%2fb"),
-        ("https://crm.example.com/b", "https://crm.example.com/a/../b"),
-    ],
-)
-def test_one_lofty_has_one_name_however_its_url_is_written(normal: str, spelled: str) -> None:
-    assert settings(spelled).server == normal
