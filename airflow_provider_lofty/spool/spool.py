@@ -249,13 +249,19 @@ class Spool:
             (n,),
         )
 
-    def record(self, result: Result) -> None:
-        """Write down what came of a row."""
+    def record(self, result: Result) -> str | None:
+        """
+        Write down what came of a row.
+
+        :return: the outcome that it had before
+        """
+        (before,) = next(self._db.execute("SELECT outcome FROM rows WHERE n = ?", (result.n,)), (None,))
         self._db.execute(
             "UPDATE rows SET outcome = ?, http_status = ?, error_code = ?, error = ?, attempts = ?, sent_at = ?"
             " WHERE n = ?",
             (*result[1:], result.n),
         )
+        return None if before is None else str(before)
 
     def delivered_to_lead(self, lead_id: int) -> Iterator[PendingRow]:
         """The rows of a lead that were delivered just as they are now."""

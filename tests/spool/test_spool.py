@@ -188,6 +188,11 @@ class TestOutcomes:
         assert kept == (Outcome.REJECTED, 400, 20012, "Lofty refused it", 2, "2024-05-01T10:00:00Z")
         assert (found.lead_id, found.fingerprint) == (1, b"i1".hex())
 
+    def test_it_says_what_was_written_down_before(self, spool: Spool) -> None:
+        fill(spool, row(1))
+        said = [spool.record(Result(1, outcome)) for outcome in (Outcome.REJECTED, Outcome.DELIVERED)]
+        assert said == [None, "rejected"]
+
     def test_a_missing_lead_rejects_its_waiting_rows_only(self, spool: Spool) -> None:
         fill(spool, row(1, lead_id=5), row(2, lead_id=5), row(3, lead_id=6), row(4, lead_id=5))
         spool.record(Result(1, Outcome.DELIVERED))
