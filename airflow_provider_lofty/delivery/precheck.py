@@ -94,6 +94,11 @@ class Precheck:
         """Whether the sample has to be read, or is being read: nothing is fetched or sent meanwhile."""
         return self._sample_is_due or bool(self._sample)
 
+    @property
+    def comes_first(self) -> bool:
+        """Whether leads are read before anything is sent to them, be it those of the sample."""
+        return self.is_sampling or self.reads_every_lead
+
     def must_read(self, lead_id: int) -> bool:
         """Whether this lead is to be read before a row is sent to it."""
         return self.reads_every_lead and not self._spool.history.has_read(lead_id)

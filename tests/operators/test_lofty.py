@@ -423,6 +423,8 @@ class TestAnswers:
         assert isinstance(ended.error, LoftyCredentialRefused)
         assert ended.counts == {"not_attempted": 199}
         assert 1 <= len(lofty.requests) <= 3
+        assert {request.method for request in lofty.requests} == {"GET"}
+        assert not [line for line in ended.log if "rows to send at" in line or "reading back does not work" in line]
         assert "lofty_default" in str(ended.error)
 
     def test_a_key_that_is_sent_as_a_token_is_explained(self, lofty: Sandbox, connect: Any) -> None:
