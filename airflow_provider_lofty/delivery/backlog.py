@@ -27,6 +27,7 @@ class Hold(Enum):
 
     DOUBT = "a row that looks the same is in doubt"
     LEAD = "its lead has to be read first"
+    PROOF = "its lead was read, and Lofty has not shown yet that it would show such a row"
 
 
 class Backlog:
@@ -52,6 +53,7 @@ class Backlog:
         self._behind_doubt: list[PendingRow] = []
         self._behind_lead: dict[int, list[PendingRow]] = {}
         self._missing_leads: dict[int, Result] = {}
+        self._early: set[int] = set()  # rows that were fetched out of turn
         self.avoid_lead: int | None = None
 
     # What waits
@@ -68,7 +70,7 @@ class Backlog:
 
     @property
     def has_ready(self) -> bool:
-        """Whether a row may be sent at once."""
+        """Whether a row may be sent at once, by the journal."""
         return bool(self._ready)
 
     @property
@@ -99,8 +101,33 @@ class Backlog:
             if not rows:
                 break
             self._last_read = rows[-1].n
-            self._fetched.extend(row for row in rows if not self._hold_back(row))
+            self._fetched.extend(row for row in rows if row.n not in self._early and not self._hold_back(row))
         return bool(self._fetched)
+
+    def send_soon(self, lead_id: int, kind: str, but: Collection[bytes]) -> bool:
+        """
+        See to it that a row of a lead and a type is sent before others; tell whether there is one.
+
+        :param but: traces that it must not have
+        """
+
+        def fits(row: PendingRow) -> bool:
+            return row.lead_id == lead_id and row.kind == kind and row.trace_hash not in but
+
+        works = (*self._ready, *self._in_flight.posts.values())
+        if any(fits(work.row) for work in works) or any(map(fits, self._behind_lead.get(lead_id, ()))):
+            return True
+        row = next(filter(fits, self._fetched), None)
+        if row is not None:
+            self._fetched.remove(row)
+        else:
+            row = self._spool.next_of_type(lead_id, kind, self._last_read, but)
+            if row is None or row.n in self._early:
+                return row is not None
+            self._early.add(row.n)
+        if not self._hold_back(row):
+            self._fetched.appendleft(row)
+        return True
 
     def _hold_back(self, row: PendingRow) -> bool:
         hold = self._hold_on(row)
@@ -108,6 +135,8 @@ class Backlog:
             self._behind_doubt.append(row)
         elif hold is Hold.LEAD:
             self._behind_lead.setdefault(row.lead_id, []).append(row)
+        elif hold is Hold.PROOF:
+            self._spool.set_aside(row.n)
         return hold is not None
 
     # Intending
@@ -154,9 +183,16 @@ class Backlog:
 
     # Ready
 
-    def pop_ready(self) -> Work:
-        """Take the row that is sent next."""
-        return self._ready.popleft()
+    def pop_ready(self, avoid: Collection[int] = ()) -> Work | None:
+        """
+        Take the row that is sent next, if any may be.
+
+        :param avoid: leads that nothing is sent to at this moment
+        """
+        work = next((work for work in self._ready if work.row.lead_id not in avoid), None)
+        if work is not None:
+            self._ready.remove(work)
+        return work
 
     def retry(self, work: Work) -> None:
         """A row was certainly not stored: it is sent next, while its intent allows it."""
@@ -204,6 +240,16 @@ class Backlog:
         """
         self._behind_doubt = [row for row in self._behind_doubt if row.n not in settled]
         self._fetched.extend(row for row in self._behind_lead.pop(lead_id, ()) if row.n not in settled)
+
+    def drop_rows(self, lead_id: int, settled: Collection[int]) -> None:
+        """
+        Some of the rows that wait for a lead have their outcome.
+
+        :param settled: their numbers
+        """
+        self._behind_doubt = [row for row in self._behind_doubt if row.n not in settled]
+        if lead_id in self._behind_lead:
+            self._behind_lead[lead_id] = [row for row in self._behind_lead[lead_id] if row.n not in settled]
 
     def drop_lead(self, lead_id: int) -> None:
         """The rows that waited for a lead have their outcome."""

@@ -180,7 +180,10 @@ class InFlight:
         started = self._clock()
         try:
             shown = self._client.read_back(lead_id, since)
-            return PageRead(Page(lead_id, shown.entries, shown.is_complete, started, self._clock()))
+            page = Page(
+                lead_id, shown.entries, shown.is_complete, started, self._clock(), shown.unreadable, shown.reached
+            )
+            return PageRead(page)
         except BaseException as error:  # noqa: BLE001 - re-raised in the main thread
             return ReadFailed(lead_id, error)
 

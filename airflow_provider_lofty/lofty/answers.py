@@ -27,6 +27,7 @@ KEY_AS_BEARER = 200058
 
 _SUCCESS_CODES = frozenset((None, 0, 200))
 _ROW_CODES = frozenset((20001, 20012, 20017, 20042, 20043, 200057))  # about this request, whatever it echoes
+_GATEWAY_STATUSES = frozenset((408, 499, 502, 503, 504))
 _MAYBE_STORED_STATUSES = frozenset((408, 409, 425, 499))
 _RATE_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 _EMBEDDED = re.compile(r"errorCode\s*=\s*(\d+)(?:\s*,\s*errorMsg\s*=\s*(.*))?", re.DOTALL)
@@ -131,6 +132,7 @@ class Verdict:
 
     :param lead_id: when delivered: the id Lofty answered with
     :param message: Lofty's own words, or what was wrong with the answer
+    :param was_handled: of a doubt: Lofty's own answer shows that it was done with this very request
     """
 
     meaning: Meaning
@@ -138,6 +140,7 @@ class Verdict:
     code: int | None = None
     message: str = ""
     lead_id: int | None = None
+    was_handled: bool = False
 
 
 def _is_rate_refusal(answer: Answer) -> bool:
@@ -194,7 +197,13 @@ def _verdict_on(answer: Answer) -> Verdict:
         message = f"no answer: {answer.failure}"
     elif meaning is Meaning.DOUBT and answer.status < 300:
         message = "an answer without the lead's id"
-    return Verdict(meaning, answer.status, code, message)
+    return Verdict(meaning, answer.status, code, message, was_handled=_was_handled(answer))
+
+
+def _was_handled(answer: Answer) -> bool:
+    """Whether Lofty itself answers, not a gateway before it that may have given up waiting."""
+    is_lofty = isinstance(answer.json, dict) and (answer.error[0] is not None or "leadId" in answer.json)
+    return is_lofty and answer.status not in _GATEWAY_STATUSES
 
 
 def names_missing_lead(verdict: Verdict) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple, TypeVar
+from functools import partial
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -14,26 +15,14 @@ from airflow_provider_lofty.exceptions import LoftyError, LoftyUnreachable
 from airflow_provider_lofty.lofty.answers import JsonObject, Meaning, Verdict
 from airflow_provider_lofty.lofty.credentials import HeaderAuth, masked_header
 from airflow_provider_lofty.lofty.errors import error_for, failure_text
+from airflow_provider_lofty.lofty.reading import MOST_PAGES, PAGE_SIZE, Snapshot, read_lead
 from airflow_provider_lofty.lofty.session import PATIENCE_SECONDS, Endpoint, LoftySession
-from airflow_provider_lofty.lofty.trace import Trace, trace_in_entry
 
-_PAGE_SIZE = 100  # of the activities of a lead; fixed by Lofty
-_MOST_PAGES = 50
+_MOST_LEADS = 100  # in one answer
 _BRIEF_PATIENCE_SECONDS = (1.0,)  # where the caller will ask again
 _RATE_REFUSALS = 20  # in a row, for one call
 
 _Json = TypeVar("_Json", list[object], JsonObject)
-
-
-class Snapshot(NamedTuple):
-    """
-    What Lofty shows of a lead's activities.
-
-    :param is_complete: whether all that was asked for was read
-    """
-
-    entries: list[Trace]
-    is_complete: bool
 
 
 class LoftyClient(LoftySession):
@@ -131,16 +120,7 @@ class LoftyClient(LoftySession):
         :raises LoftyRequestRejected: the lead does not exist or is not visible
         :raises LoftyConfigurationError, LoftyCredentialRefused: reading is not permitted
         """
-        entries: list[Trace] = []
-        for page in self._pages(lead_id, _BRIEF_PATIENCE_SECONDS):
-            found = [trace_in_entry(lead_id, entry) for entry in page]
-            times = [entry.created for entry in found if entry is not None]
-            entries += (entry for entry in found if entry is not None)
-            is_last = len(page) < _PAGE_SIZE
-            is_beyond = bool(times) and times[-1] < since and times == sorted(times, reverse=True)
-            if is_last or is_beyond:
-                return Snapshot(entries, is_complete=True)
-        return Snapshot(entries, is_complete=False)
+        return read_lead(partial(self._activities, lead_id, patience=_BRIEF_PATIENCE_SECONDS), lead_id, since)
 
     def list_activities(self, lead_id: int) -> Iterator[JsonObject]:
         """
@@ -149,19 +129,19 @@ class LoftyClient(LoftySession):
         :raises LoftyRequestRejected: the lead does not exist or is not visible
         :raises LoftyUnreachable: no usable answer after several tries
         """
-        for page in self._pages(lead_id, PATIENCE_SECONDS):
-            yield from (entry for entry in page if isinstance(entry, dict))
-
-    def _pages(self, lead_id: int, patience: Sequence[float]) -> Iterator[list[object]]:
-        path, previous = f"/v1.0/leads/{lead_id}/activities", None
-        for number in range(_MOST_PAGES):
-            page = self._get(path, Endpoint.LIST_ACTIVITIES, list, {"curPage": number}, patience)
-            if page == previous and page:  # a server that ignores curPage would be read without end
+        previous = None
+        for number in range(MOST_PAGES):
+            page = self._activities(lead_id, number)
+            if page == previous:  # a server that ignores curPage would be read without end
                 return
-            yield page
-            if len(page) < _PAGE_SIZE:
+            yield from (entry for entry in page if isinstance(entry, dict))
+            if len(page) < PAGE_SIZE:
                 return
             previous = page
+
+    def _activities(self, lead_id: int, page: int, patience: Sequence[float] = PATIENCE_SECONDS) -> list[object]:
+        path = f"/v1.0/leads/{lead_id}/activities"
+        return self._get(path, Endpoint.LIST_ACTIVITIES, list, {"curPage": page}, patience)
 
     def find_leads(self, name: Literal["email", "phone"], wanted: str) -> list[JsonObject]:
         """
@@ -176,7 +156,7 @@ class LoftyClient(LoftySession):
         normal = _normal_email if name == "email" else _normal_phone
         if not normal(wanted):
             return []
-        params: dict[str, str | int] = {name: wanted.strip(), "preciseSearchFlag": "true", "limit": _PAGE_SIZE}
+        params: dict[str, str | int] = {name: wanted.strip(), "preciseSearchFlag": "true", "limit": _MOST_LEADS}
         leads = _list_in(self._get("/v1.0/leads", Endpoint.FIND_LEADS, dict, params), "leads")
         return [
             lead

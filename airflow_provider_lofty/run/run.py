@@ -204,9 +204,8 @@ class Run:
         """Rows without an outcome were not attempted, unless an earlier try that left no journal may have sent them."""
         books = self._spool.books
         if self._has_gaps:
-            books.close_unread(
-                f"perhaps sent by an earlier try, of which there is no journal, and its lead was not read: {reason}"
-            )
+            error = f"perhaps sent by an earlier try, which left no journal, and not looked for at its lead: {reason}"
+            books.close_unread(error, self._delivery.proved if self._delivery else {})
         books.close(Outcome.NOT_ATTEMPTED, reason)
 
     def _make_delivery(self, stop: threading.Event, known: Counter[str]) -> Delivery:
@@ -318,6 +317,7 @@ class Run:
             gate=self._gate,
             stop=self._stop,
             may_settle_later=delivery is not None and delivery.may_settle_later,
+            blind_spot=delivery.blind_spot if delivery is not None else "",
             report_error=self._report_error,
         )
         error = failure_of(ending, self._policy.max_failed)

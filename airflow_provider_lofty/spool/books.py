@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
 from airflow_provider_lofty.spool.codec import decode_cells
-from airflow_provider_lofty.spool.schema import FAILED_SQL, IS_WAITING, MAY_BE_STORED, MAY_FAIL
+from airflow_provider_lofty.spool.schema import FAILED_SQL, IS_ASIDE, IS_WAITING, MAY_BE_STORED, MAY_FAIL
 
 # A duplicate shares the fate of the row it repeats.
 _IS_FAILED = (
@@ -75,12 +75,21 @@ class Books:
         )
         self._db.execute("UPDATE rows SET outcome = ?, error = ? WHERE outcome IS NULL", (outcome, error))
 
-    def close_unread(self, error: str) -> None:
-        """Give the rows that wait for a lead that was not read the outcome ``unknown``: it may have them."""
+    def close_unread(self, error: str, proved: Mapping[str, float]) -> None:
+        """
+        Give the rows that wait the outcome ``unknown``, but those that Lofty does not show and would show.
+
+        :param proved: type of activity → since when pages count for it, by the run's clock
+        """
+        ruled_out = "substr(body, 1, ?) = ? AND lead_id IN (SELECT lead_id FROM leads_read WHERE asked >= ?)"
+        values: list[object] = [error]
+        for kind, at in proved.items():
+            start = b'{"type":"%b"' % kind.encode()
+            values += [len(start), start, at]
         self._db.execute(
-            f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = ? WHERE {IS_WAITING}"
-            " AND lead_id NOT IN (SELECT lead_id FROM leads_read)",
-            (error,),
+            f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = ? WHERE ({IS_WAITING} OR {IS_ASIDE})"
+            + f" AND NOT ({ruled_out})" * len(proved),
+            values,
         )
 
     def counts(self) -> dict[str, int]:

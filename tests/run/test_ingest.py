@@ -17,6 +17,7 @@ from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.run.ingest import Ingest
 from airflow_provider_lofty.spool.books import ReportRow
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
+from airflow_provider_lofty.spool.schema import RowState
 from airflow_provider_lofty.spool.spool import Result, Spool, SpoolRow
 
 
@@ -349,7 +350,9 @@ class TestIdentitiesOfReports:
         with closing(Spool(keep_cells=False)) as spool:
             spool.add_source("a.csv")
             for n in range(3000):
-                spool.add(SpoolRow(0, n, (), (), 1, b"{}", b"%d" % (n // 2), b"same", b"t", state=3 * (n % 2)))
+                spool.add(
+                    SpoolRow(0, n, (), (), 1, b"{}", b"%d" % (n // 2), b"same", b"t", state=n % 2 * RowState.REPEATED)
+                )
             spool.flush()
             spool._db.set_trace_callback(asked.append)
             spool.find_duplicates("identity")
