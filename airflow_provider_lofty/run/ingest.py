@@ -31,7 +31,7 @@ from airflow_provider_lofty.spool.spool import Spool, SpoolRow
 
 _FINGERPRINT_COLUMN = "lofty_fingerprint"
 _FINGERPRINT = re.compile(f"([0-9a-f]{{2}}){{{FINGERPRINT_BYTES},16}}")
-_MOST_ATTEMPTS = 1000  # whoever edits a report may write any number
+_MOST_ATTEMPTS = 1000  # more is a slip of whoever edited the report
 _MOST_NAMES_LOGGED = 40
 _OTHER_FORMAT = (
     f"row {{}} of {{}} comes from a report of another format: its {_FINGERPRINT_COLUMN} does not begin with "
@@ -225,7 +225,7 @@ def _attempts_before(said: Fates) -> int:
         attempts = whole_number(plain(said.get("lofty_attempts")))
     except InvalidValue:
         return 1
-    return min(attempts, _MOST_ATTEMPTS) if attempts >= 0 else 1
+    return attempts if 0 <= attempts <= _MOST_ATTEMPTS else 1
 
 
 _WITHOUT_TIME = frozenset((str, int, float, bool, type(None)))
