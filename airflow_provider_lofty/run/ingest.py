@@ -184,10 +184,11 @@ class Ingest:
 
 def _delivered_before(row: SpoolRow, said: Fates) -> SpoolRow:
     row = row._replace(outcome=Outcome.ALREADY_DELIVERED, error_field=None, error=None)
-    if not _has_changed(row, said):
-        return row
-    # It goes on being compared with what was delivered, through any number of reports.
-    return row._replace(error=CONTENT_HAS_CHANGED, sent_fingerprint=_fingerprint_before(said))
+    before = _fingerprint_before(said)
+    if _has_changed(row, said) or (not before and said.get("lofty_error") == CONTENT_HAS_CHANGED):
+        # It goes on being compared with what was delivered, through any number of reports.
+        row = row._replace(error=CONTENT_HAS_CHANGED, sent_fingerprint=before or None)
+    return row
 
 
 def _repeated_before(row: SpoolRow, said: Fates) -> SpoolRow:

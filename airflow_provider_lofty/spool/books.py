@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
 from airflow_provider_lofty.spool.codec import decode_cells
+from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
 from airflow_provider_lofty.spool.schema import FAILED_SQL, IS_ASIDE, IS_WAITING, MAY_BE_STORED, MAY_FAIL
 
 # A duplicate shares the fate of the row it repeats.
@@ -23,6 +24,11 @@ _IS_FAILED = (
 _ERROR = (
     f"CASE WHEN r.outcome = '{Outcome.DUPLICATE}' THEN r.error || coalesce((SELECT ', which ended ' || o.outcome"
     f" FROM rows o WHERE o.n = r.duplicate_of AND o.outcome IN ({FAILED_SQL})), '') ELSE r.error END"
+)
+# What a row's fate is about: its content, or the one that was sent in its place, which may not be known.
+_SENT = (
+    f"CASE WHEN r.error = '{CONTENT_HAS_CHANGED}' THEN r.sent_fingerprint"
+    " ELSE coalesce(r.sent_fingerprint, r.fingerprint) END"
 )
 
 
@@ -129,7 +135,7 @@ class Books:
         found = self._db.execute(
             "SELECT r.layout, r.cells, r.source, r.row_number, r.outcome, r.lead_id, r.http_status, r.error_code,"
             f" r.error_field, {_ERROR}, r.attempts, r.sent_at,"
-            f" nullif(lower(hex(coalesce(r.sent_fingerprint, r.fingerprint))), '') FROM rows r {which}"
+            f" nullif(lower(hex({_SENT})), '') FROM rows r {which}"
         )
         layout_id: int | None = None
         columns: tuple[str, ...] = ()

@@ -216,6 +216,11 @@ def test_a_delivered_row_whose_content_has_changed_says_so(take: Take) -> None:
     assert "content has changed" in str(changed.rows[0].error)
 
 
+def test_that_it_has_changed_is_not_forgotten_where_nobody_knows_what_was_delivered(take: Take) -> None:
+    changed = take(table(report_row("already_delivered", lofty_error=CONTENT_HAS_CHANGED)))
+    assert [(found.error, found.fingerprint) for found in changed.rows] == [(CONTENT_HAS_CHANGED, None)]
+
+
 @pytest.mark.parametrize("order", [("delivered", "not_attempted"), ("not_attempted", "delivered")])
 def test_a_row_that_a_report_calls_delivered_makes_the_same_row_a_duplicate(take: Take, order: tuple[str, str]) -> None:
     taken = take(table(*map(report_row, order)))
