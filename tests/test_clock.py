@@ -21,7 +21,15 @@ class Clocks:
 
 @pytest.mark.parametrize(
     ("boot", "wall", "is_over"),
-    [(0, 0, False), (9.9, 9.9, False), (10, 10, True), (0, 10, True), (10, 0, True), (10, -3600, True), (3, 3600, True)],
+    [
+        (0, 0, False),
+        (9.9, 9.9, False),
+        (10, 10, True),
+        (0, 10, True),
+        (10, 0, True),
+        (10, -3600, True),
+        (3, 3600, True),
+    ],
 )
 def test_it_is_over_by_whichever_clock_has_moved_more(boot: float, wall: float, is_over: bool) -> None:
     clocks = Clocks()

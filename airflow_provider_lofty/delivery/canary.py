@@ -169,7 +169,7 @@ class Canary:
         error = _PERHAPS.format(what=what)
         sent = self._sent.pop(kind, None)
         if sent is not None and sent.result is not None:
-            self._recorder.take_back(sent.result._replace(outcome=Outcome.UNKNOWN, error=error))
+            self._recorder.record_local(sent.result._replace(outcome=Outcome.UNKNOWN, error=error))
         count = self._spool.refuse_aside(kind, error)
         self._recorder.count(Outcome.UNKNOWN, count)
         self._kinds_aside.discard(kind)

@@ -13,7 +13,7 @@ Lofty refuses shows after few requests.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from airflow_provider_lofty.clock import Lapse
@@ -33,6 +33,7 @@ from airflow_provider_lofty.delivery.workers import Came, InFlight, PageRead, Po
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused, LoftyError
 from airflow_provider_lofty.journal.journal import Intent, Journal, JournalError
 from airflow_provider_lofty.lofty.client import LoftyClient
+from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.spool.spool import PendingRow, Spool
 
@@ -135,6 +136,11 @@ class Delivery:
     def blind_spot(self) -> str:
         """What nobody can tell of rows that an earlier try may have sent, for people; empty where all is known."""
         return self._canary.failure
+
+    @property
+    def proved(self) -> Mapping[str, float]:
+        """Type of activity → since when, by the clock, a page that does not show a row proves something."""
+        return {kind: self._canary.proved_at(kind) for kind in ACTIVITY_TYPES}
 
     def _hold_on(self, row: PendingRow) -> Hold | None:
         if self._settling.holds(row.trace_hash, row.lead_id):

@@ -117,6 +117,11 @@ class Precheck:
         """Whether the sample has to be read, or is being read: nothing is fetched or sent meanwhile."""
         return self._sample_is_due or bool(self._sample)
 
+    @property
+    def comes_first(self) -> bool:
+        """Whether leads are read before anything is sent to them, be it those of the sample."""
+        return self.is_sampling or self.reads_every_lead
+
     def hold_on(self, row: PendingRow) -> Hold | None:
         """What keeps a row from being sent, if anything."""
         if not self.reads_every_lead or self._canary.is_one(row.n):

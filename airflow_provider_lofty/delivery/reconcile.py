@@ -290,6 +290,8 @@ class Reconciler:
                 f"{error} An earlier try may have sent rows, no journal says which, and Lofty's activities cannot be "
                 "read: nothing was sent. Give the report of the earlier try back as the source"
             ))  # fmt: skip
+        if isinstance(error, LoftyCredentialRefused) and self._precheck.comes_first:
+            return stop_for(error)  # rows would be refused like this
         if self._precheck.has_found or (self._precheck.reads_every_lead and self._has_read):
             return stop_for(type(error)(
                 f"{error} Lofty may have more of these rows already, so nothing more was sent"

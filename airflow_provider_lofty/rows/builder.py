@@ -24,7 +24,11 @@ from airflow_provider_lofty.rows.columns import (
 from airflow_provider_lofty.rows.report_format import REPORT_PREFIX
 from airflow_provider_lofty.rows.values import InvalidValue, is_missing, kind_of, plain, text
 
-KEY_RULES = 1  # raised when a row gets another row key or fingerprint than before: what is stored names its rules
+# Raise it whenever the same row would get another row key, fingerprint or trace than before: by a change here or in
+# ``lofty.trace`` (a digest's size, the order or the spelling of what is hashed), in the checks (a value that is sent
+# otherwise changes its trace), or in what the operator's scope names. Journals and reports carry the number.
+# What was written by other rules is refused: its rows would not be recognised, and all of them would be sent again.
+KEY_RULES = 2
 
 _LISTING_DOT = "listing."
 _LISTING_KEYS = tuple(path.removeprefix(_LISTING_DOT) for path in FIELDS_BY_PATH if path.startswith(_LISTING_DOT))
@@ -251,13 +255,6 @@ def _fill(steps: Iterable[_Step], values: Sequence[object], problems: Problems) 
         except InvalidValue as error:
             problems.append((name, str(error)))
     return filled
-
-
-# Raise it whenever the same row would get another row key, fingerprint or trace than before: by a change here or in
-# ``lofty.trace`` (a digest's size, the order or the spelling of what is hashed), in the checks (a value that is sent
-# otherwise changes its trace), or in what the operator's scope names. Journals carry the number. One that was written
-# by other rules is refused: its rows would not be recognised, and all of them would be sent again.
-KEY_RULES = 1
 
 
 def _activity(lead_id: int, body: dict[str, Any], key: list[str]) -> Activity:

@@ -159,7 +159,7 @@ class Run:
         self._log.info("%d rows read, %d to send; of the others %s", spool.read, waiting, counts_text(counts))
         self._gate = self._policy.closed_gate(spool.read, counts[Outcome.INVALID])
         if self._gate is not None:
-            spool.books.close(Outcome.NOT_ATTEMPTED, self._gate)
+            self._close_books(self._gate)
         elif self._policy.preview:
             show_preview(spool, self._client, self._log, self._clock, self._deadline)
             spool.books.close(Outcome.WOULD_SEND)
@@ -199,7 +199,15 @@ class Run:
         finally:
             self._client.close()
         if self._stop is not None:
-            self._spool.books.close(Outcome.NOT_ATTEMPTED, f"the run stopped first: {self._stop.reason}")
+            self._close_books(f"the run stopped first: {self._stop.reason}")
+
+    def _close_books(self, reason: str) -> None:
+        """Rows without an outcome were not attempted, unless an earlier try that left no journal may have sent them."""
+        books = self._spool.books
+        if self._has_gaps:
+            error = f"perhaps sent by an earlier try, which left no journal, and not looked for at its lead: {reason}"
+            books.close_unread(error, self._delivery.proved if self._delivery else {})
+        books.close(Outcome.NOT_ATTEMPTED, reason)
 
     def _make_delivery(self, stop: threading.Event, known: Counter[str]) -> Delivery:
         policy = self._policy
@@ -249,7 +257,7 @@ class Run:
     def _account(self, reason: str) -> Summary:
         spool, client = self._spool, self._client
         spool.flush()
-        spool.books.close(Outcome.NOT_ATTEMPTED, reason)
+        self._close_books(reason)
         self._write_report()
         self._log_failed_rows()
         self.summary = summary_of(

@@ -261,6 +261,28 @@ class TestWithoutReading:
         assert "no journal says which" in stop.reason
         assert desk.make_ready() == []
 
+    @pytest.mark.parametrize("mode", ["sample", "always"])
+    def test_a_credential_that_is_refused_before_anything_was_sent_ends_the_run(
+        self, make_desk: MakeDesk, mode: str
+    ) -> None:
+        desk = make_desk(7, 8, check_existing=mode)
+        if mode == "always":
+            desk.backlog.refill()
+        assert desk.reconciler.next_read((), is_idle=False) is not None
+        stop = fail(desk, 7, LoftyCredentialRefused)
+        assert stop is not None
+        assert (stop.kind, stop.reason) == (StopKind.CREDENTIAL, "no")
+        assert not any("reading back does not work" in line for line in desk.log.lines)
+
+    @pytest.mark.parametrize("mode", ["sample", "always"])
+    def test_a_permission_to_read_that_is_lacking_does_not(self, make_desk: MakeDesk, mode: str) -> None:
+        desk = make_desk(7, 8, check_existing=mode)
+        if mode == "always":
+            desk.backlog.refill()
+        assert desk.reconciler.next_read((), is_idle=False) is not None
+        assert fail(desk, 7, LoftyConfigurationError, PERMISSION_MISSING) is None
+        assert desk.make_ready(2) == [1, 2]
+
     def test_after_rows_were_found_nothing_more_is_sent(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7, 8, check_existing="always")
         desk.backlog.refill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import math
 import os
 import shutil
 import stat
@@ -11,6 +12,7 @@ import tracemalloc
 from collections.abc import Iterator
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -149,9 +151,9 @@ class TestDuplicates:
         )
         spool.books.close(Outcome.UNKNOWN)
         assert outcomes(spool) == [
-            (Outcome.DUPLICATE, "same as row 2"),
+            (Outcome.DUPLICATE, "same as row 2, which ended unknown"),
             (Outcome.UNKNOWN, None),
-            (Outcome.DUPLICATE, "same as row 2"),
+            (Outcome.DUPLICATE, "same as row 2, which ended unknown"),
         ]
 
     def test_invalid_rows_without_an_identity_are_not_compared(self, spool: Spool) -> None:
@@ -188,6 +190,11 @@ class TestOutcomes:
         assert kept == (Outcome.REJECTED, 400, 20012, "Lofty refused it", 2, "2024-05-01T10:00:00Z")
         assert (found.lead_id, found.fingerprint) == (1, b"i1".hex())
 
+    def test_it_says_what_was_written_down_before(self, spool: Spool) -> None:
+        fill(spool, row(1))
+        said = [spool.record(Result(1, outcome)) for outcome in (Outcome.REJECTED, Outcome.DELIVERED)]
+        assert said == [None, "rejected"]
+
     def test_a_missing_lead_rejects_its_waiting_rows_only(self, spool: Spool) -> None:
         fill(spool, row(1, lead_id=5), row(2, lead_id=5), row(3, lead_id=6), row(4, lead_id=5))
         spool.record(Result(1, Outcome.DELIVERED))
@@ -199,6 +206,20 @@ class TestOutcomes:
         fill(spool, *(row(number, lead_id=5) for number in range(1, 5)))
         assert spool.reject_lead(5, 404, 20006, "the lead does not exist", [2, 3]) == 2
         assert [waiting.n for waiting in spool.pending()] == [2, 3]
+
+    def test_what_no_page_has_ruled_out_may_be_told_apart_when_the_books_are_closed(self, spool: Spool) -> None:
+        bodies = {kind: b'{"type":"%b"}' % kind.encode() for kind in ("Browse", "Search")}
+        states = RowState.WAITING, RowState.ASIDE, RowState.RESENDING
+        fill(spool, *(
+            row(n, lead_id=lead_id, body=body, state=state.value)
+            for n, (state, lead_id, body) in enumerate(product(states, (5, 6, 7), bodies.values()), 1)
+        ))  # fmt: skip
+        spool.history.read_lead(5, 10.0)
+        spool.history.read_lead(6, 20.0)
+        spool.books.close_unread("it may be there", {"Browse": 15.0, "Search": math.inf})
+        spool.books.close(Outcome.NOT_ATTEMPTED, "stopped")
+        waiting = ["unknown", "unknown", "not_attempted", "unknown", "unknown", "unknown"]
+        assert [outcome for outcome, _ in outcomes(spool)] == [*waiting, *waiting, *["not_attempted"] * 6]
 
     def test_failed_rows_that_failed_alike_are_one_group_with_the_first_as_example(self, spool: Spool) -> None:
         fill(spool, *(row(number) for number in range(1, 7)))
