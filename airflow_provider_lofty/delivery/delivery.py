@@ -21,7 +21,7 @@ from airflow_provider_lofty.delivery.backlog import Backlog, Hold, Lookahead
 from airflow_provider_lofty.delivery.breaker import CircuitBreaker
 from airflow_provider_lofty.delivery.canary import Canary
 from airflow_provider_lofty.delivery.controls import Controls
-from airflow_provider_lofty.delivery.doubt import Doubt, Page
+from airflow_provider_lofty.delivery.doubt import PATIENCE, Doubt, Page
 from airflow_provider_lofty.delivery.precheck import Precheck
 from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.delivery.reconcile import Reconciler
@@ -275,7 +275,10 @@ class Delivery:
         if not self._has_planned:
             self._has_planned = True
             pacer = self._client.pacer
-            self._progress.plan(pacer.requests_per_minute, pacer.knows_limit, self._deadline - self._clock())
+            self._progress.plan(
+                pacer.requests_per_minute, pacer.knows_limit, seconds_allowed=self._deadline - self._clock(),
+                settling_seconds=PATIENCE * self._client.settings.settle_seconds,
+            )  # fmt: skip
 
     def _start_probe(self) -> None:
         if self._in_flight.posts or self._in_flight.reads or not self._breaker.may_probe():

@@ -276,7 +276,7 @@ class TestWithoutReading:
 
     @pytest.mark.parametrize("mode", ["sample", "always"])
     def test_a_permission_to_read_that_is_lacking_does_not(self, make_desk: MakeDesk, mode: str) -> None:
-        desk = make_desk(7, 8, check_existing=mode)
+        desk = make_desk(7, 8, 9, check_existing=mode)
         if mode == "always":
             desk.backlog.refill()
         assert desk.reconciler.next_read((), is_idle=False) is not None
