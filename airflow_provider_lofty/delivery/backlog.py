@@ -124,9 +124,11 @@ class Backlog:
         if row is not None:
             self._fetched.remove(row)
         else:
-            row = self._spool.next_of_type(lead_id, kind, self._last_read, but)
-            if row is None or row.n in self._early:
-                return row is not None
+            # What was fetched early and is in none of these places is another run's now, or behind a doubt.
+            later = self._spool.of_type(lead_id, kind, self._last_read)
+            row = next((row for row in later if row.trace_hash not in but and row.n not in self._early), None)
+            if row is None:
+                return False
             self._early.add(row.n)
         if not self._hold_back(row):
             self._fetched.appendleft(row)

@@ -16,10 +16,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from airflow_provider_lofty.delivery.backlog import Backlog
-from airflow_provider_lofty.delivery.doubt import PATIENCE
 from airflow_provider_lofty.delivery.matching import reach_of
 from airflow_provider_lofty.delivery.recorder import Recorder
 from airflow_provider_lofty.delivery.settling import Reading
+from airflow_provider_lofty.lofty.settings import PATIENCE
 from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import Outcome

@@ -21,7 +21,7 @@ from airflow_provider_lofty.delivery.backlog import Backlog, Hold, Lookahead
 from airflow_provider_lofty.delivery.breaker import CircuitBreaker
 from airflow_provider_lofty.delivery.canary import Canary
 from airflow_provider_lofty.delivery.controls import Controls
-from airflow_provider_lofty.delivery.doubt import PATIENCE, Doubt, Page
+from airflow_provider_lofty.delivery.doubt import Doubt, Page
 from airflow_provider_lofty.delivery.precheck import Precheck
 from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.delivery.reconcile import Reconciler
@@ -277,7 +277,7 @@ class Delivery:
             pacer = self._client.pacer
             self._progress.plan(
                 pacer.requests_per_minute, pacer.knows_limit, seconds_allowed=self._deadline - self._clock(),
-                settling_seconds=PATIENCE * self._client.settings.settle_seconds,
+                settling_seconds=self._client.settings.patience_seconds,
             )  # fmt: skip
 
     def _start_probe(self) -> None:

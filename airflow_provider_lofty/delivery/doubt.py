@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from airflow_provider_lofty.delivery.matching import Times
 from airflow_provider_lofty.journal.journal import Intent
+from airflow_provider_lofty.lofty.settings import PATIENCE
 from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.spool.spool import PendingRow, Result
 
-PATIENCE = 10  # so many settle times are the longest wait for any proof
 MOST_FLAWS = 3  # controls that are tried
 MOST_SENDS = 3  # the first, and two more after it proved not to be stored
 ASSUMED = "in doubt, and taken for delivered as on_unknown says"

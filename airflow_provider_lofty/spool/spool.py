@@ -220,14 +220,9 @@ class Spool:
         kind = "substr(body, 10, instr(substr(body, 10, 40), x'22') - 1)"  # of {"type":"Browse", …
         return {n for (n,) in self._db.execute(f"SELECT MAX(n) FROM rows WHERE {IS_WAITING} GROUP BY {kind}")}
 
-    def next_of_type(self, lead_id: int, kind: str, after: int, but: Collection[bytes]) -> PendingRow | None:
-        """
-        The next row of a lead and a type that waits to be sent.
-
-        :param but: traces that it must not have
-        """
-        rows = self.waiting_of_lead(lead_id, after)
-        return next((row for row in rows if row.kind == kind and row.trace_hash not in but), None)
+    def of_type(self, lead_id: int, kind: str, after: int) -> Iterator[PendingRow]:
+        """The rows of a lead and a type that wait to be sent; nothing may be written until the last one was taken."""
+        return (row for row in self.waiting_of_lead(lead_id, after) if row.kind == kind)
 
     # Aside
 

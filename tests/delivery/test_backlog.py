@@ -100,6 +100,34 @@ class TestIntending:
         assert desk.backlog.has_ready
 
 
+class TestSoon:
+    """The lead of a row in doubt gets another row, which proves what became of the first."""
+
+    def test_a_row_of_the_lead_and_type_goes_before_others(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(*range(1, 600), 7, 8)
+        assert desk.backlog.send_soon(7, "Browse", [desk.trace(7).trace_hash])
+        assert desk.make_ready() == [600]
+        assert desk.backlog.send_soon(7, "Browse", [desk.trace(7).trace_hash])
+        rest = desk.make_ready(800)
+        assert (len(rest), len(set(rest)), rest.count(600)) == (600, 600, 1)  # all but the last, each once
+
+    @pytest.mark.parametrize(("lead_id", "kind"), [(9, "Browse"), (7, "Search")])
+    def test_where_there_is_none_it_is_said_so(self, make_desk: MakeDesk, lead_id: int, kind: str) -> None:
+        desk = make_desk(7, 8)
+        assert not desk.backlog.send_soon(lead_id, kind, [])
+
+    def test_a_twin_is_none(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 8)
+        assert not desk.backlog.send_soon(7, "Browse", [desk.trace(1).trace_hash])
+
+    def test_nor_is_one_that_another_run_claims(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 8)
+        desk.journal.claims.add(desk.rows[0].row_key)
+        assert desk.backlog.send_soon(7, "Browse", [])
+        assert desk.make_ready() == []
+        assert not desk.backlog.send_soon(7, "Browse", [])
+
+
 class TestTheEnd:
     def test_what_was_intended_and_never_sent_is_withdrawn(self, make_desk: MakeDesk) -> None:
         desk = make_desk(1, 2, 3)
@@ -203,7 +231,7 @@ class TestHeldBack:
 
     def test_they_are_counted_once_and_in_no_rate(self, make_desk: MakeDesk) -> None:
         holds = Holds(row3=Hold.DOUBT, row4=Hold.LEAD)
-        desk = make_desk(*[7] * 6, 8, holds=holds)
+        desk = make_desk(*[7] * 6, 8, 9, holds=holds)
         desk.post()
         assert desk.make_ready() == [2]
         desk.backlog.reject_lead(7, Result(0, Outcome.REJECTED, 404, 20006, "missing"))
@@ -212,7 +240,7 @@ class TestHeldBack:
         desk.backlog.release_lead(7)
         desk.clock.now += 10
         assert desk.make_ready(9) == [7]
-        assert (desk.progress.counts, desk.progress.left) == ({"rejected": 5}, 2)
+        assert (desk.progress.counts, desk.progress.left) == ({"rejected": 5}, 3)
         assert desk.progress.rows_per_minute == 0.0
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from support.desk import SETTLE, Desk, MakeDesk
 
-from airflow_provider_lofty.delivery.doubt import PATIENCE
 from airflow_provider_lofty.exceptions import LoftyRequestRejected
 from airflow_provider_lofty.lofty.answers import LEAD_NOT_FOUND, Meaning, Verdict
-from airflow_provider_lofty.lofty.settings import ABSENCE
+from airflow_provider_lofty.lofty.settings import ABSENCE, PATIENCE
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ from airflow_provider_lofty.journal.task_state import KEY, TaskStateJournal
 from airflow_provider_lofty.lofty.answers import Meaning, Verdict
 from airflow_provider_lofty.lofty.pacing import Pacer
 from airflow_provider_lofty.lofty.reading import read_lead
-from airflow_provider_lofty.lofty.settings import ABSENCE
+from airflow_provider_lofty.lofty.settings import ABSENCE, PATIENCE
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.run.policy import Limit, Policy
@@ -134,7 +134,7 @@ class ModelLofty:
         self.cap = None
         self.settings = SimpleNamespace(
             max_in_flight=4, settle_seconds=SETTLE_SECONDS, resumed_settle_seconds=SETTLE_SECONDS,
-            absence_seconds=ABSENCE * SETTLE_SECONDS, resumed_absence_seconds=ABSENCE * SETTLE_SECONDS,
+            patience_seconds=PATIENCE * SETTLE_SECONDS, absence_seconds=ABSENCE * SETTLE_SECONDS, resumed_absence_seconds=ABSENCE * SETTLE_SECONDS,
             intent_ttl_seconds=10.0,
         )  # fmt: skip
         self.requests_made = self.times_throttled = 0

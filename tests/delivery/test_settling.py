@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_lofty.delivery.controls import Controls
-from airflow_provider_lofty.delivery.doubt import PATIENCE, Doubt, Page, Proof, Settled
+from airflow_provider_lofty.delivery.doubt import Doubt, Page, Proof, Settled
 from airflow_provider_lofty.delivery.matching import Match, match
 from airflow_provider_lofty.delivery.settling import Reading, Settling
 from airflow_provider_lofty.journal.journal import Intent
-from airflow_provider_lofty.lofty.settings import ABSENCE
+from airflow_provider_lofty.lofty.settings import ABSENCE, PATIENCE
 from airflow_provider_lofty.lofty.trace import Trace, trace_in_entry
 
 SETTLE = 60.0

@@ -31,7 +31,7 @@ def connected(lofty: Sandbox, connect: Any) -> None:
         window_seconds=0.05,
         rate_reset_reading="epoch_milliseconds",
         slow_seconds=0.5,
-        late_seconds=SETTLE_SECONDS / 2,
+        late_seconds=2.5 * SETTLE_SECONDS,
         requests_per_minute=10**7,
     )
 
