@@ -207,12 +207,13 @@ class Backlog:
 
         :param avoid: leads that nothing is sent to at this moment
         """
-        work = next((work for work in self._ready if work.row.lead_id not in avoid), None)
-        self._passed_over.update(one.row.lead_id for one in self._ready if one.row.lead_id in avoid)
-        if work is not None:
-            self._ready.remove(work)
-            self._passed_over.discard(work.row.lead_id)
-        return work
+        for work in self._ready:
+            if work.row.lead_id not in avoid:
+                self._ready.remove(work)
+                self._passed_over.discard(work.row.lead_id)
+                return work
+            self._passed_over.add(work.row.lead_id)
+        return None
 
     def leads_in_turn(self) -> Collection[int]:
         """Leads that something is to be sent to before they are read again: it was passed over while they were read."""
