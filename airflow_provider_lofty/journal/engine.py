@@ -69,7 +69,7 @@ def _engine(hook: Hook) -> Engine:
 
     The hook makes the connection itself: the URL that it gives to SQLAlchemy lacks what the extra of an Airflow
     connection says, TLS among it, and an access token in it expires. The ping replaces a connection that a server or
-    a firewall has closed since the last transaction, where nothing can be lost. Errors must not show a row's values.
+    a firewall has closed while it was not used, where nothing can be lost. Errors must not show a row's values.
     """
     try:
         return hook.get_sqlalchemy_engine(

@@ -25,6 +25,10 @@ class JournalError(Exception):
     """The journal cannot be read or written."""
 
 
+class JournalUnavailable(JournalError):
+    """Its store does not answer, which may pass; what was asked of it may have taken effect or not."""
+
+
 class JournalUnusable(JournalError):
     """What the journal holds cannot be used, and a later try cannot mend that; the message says what to do."""
 
@@ -100,7 +104,11 @@ class Loaded:
 
 
 class Journal(Protocol):
-    """Where intents and results are kept. Called from the main thread only."""
+    """
+    Where intents and results are kept. Called from the main thread only.
+
+    A call that raised :class:`JournalUnavailable` may be made again, whatever of it has taken effect.
+    """
 
     def begin(self, *, is_later_try: bool) -> bool:
         """

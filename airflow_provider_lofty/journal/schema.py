@@ -17,7 +17,7 @@ from sqlalchemy import delete, insert, inspect, literal, select
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
 
 from airflow_provider_lofty.journal.journal import JournalError, JournalUnusable
-from airflow_provider_lofty.journal.tables import FORMAT, JOURNAL, RUNS, ConnectionLost, Tables, Values
+from airflow_provider_lofty.journal.tables import FORMAT, JOURNAL, RUNS, KeyTaken, Tables, Values
 from airflow_provider_lofty.rows.builder import KEY_RULES
 
 _ALL = (FORMAT, JOURNAL, RUNS)
@@ -89,8 +89,8 @@ def _make(tables: Tables) -> _Found:
     for statement in _statements():
         with suppress(JournalError), tables.transaction() as connection:  # it is there, or another run has just made it
             connection.execute(statement)
-    with suppress(JournalError):  # another run was faster
-        tables.insert([{"id": 1, **CURRENT._asdict()}], FORMAT)
+    with suppress(JournalError), tables.transaction() as connection:  # another run was faster
+        connection.execute(insert(FORMAT), [{"id": 1, **CURRENT._asdict()}])
     with tables.transaction() as connection:
         for table in _ALL:
             connection.execute(select(table).limit(1)).all()
@@ -124,10 +124,8 @@ def _enforces_keys(tables: Tables, run: Values) -> bool:
             for _ in range(2):
                 connection.execute(insert(RUNS), [run])
                 inserted += 1
-    except ConnectionLost:
-        raise
-    except JournalError:
-        if not inserted:  # it was not the key
+    except KeyTaken:
+        if not inserted:  # by somebody else
             raise
         return True
     finally:

@@ -254,6 +254,7 @@ def test_a_session_that_is_ended_keeps_its_claims_and_leaves_no_half_of_another(
     for ended in (parties.database.connections[-2], half):
         parties.database.do(f"SELECT pg_terminate_backend({ended.info.backend_pid}, 5000)")
     half.close()
+    parties.now += 1  # a pause, after which a connection is tried before it is used
     assert set(b.commit([ONE, made(2)], ())) == {ONE.row_key}
     assert list(b.heartbeat()) == []
     a.commit((), closed(JournalState.DELIVERED, ONE))  # it lives, and has a new session
@@ -288,6 +289,7 @@ def test_a_server_that_restarts_knows_every_claim(server: PostgresServer, driver
         a.commit([ONE, made(3)], ())
         b.commit([made(2)], ())
         control(server, "restart")
+        parties.now += 1
         assert set(b.commit([ONE], closed(JournalState.DELIVERED, made(2)))) == {ONE.row_key}
         assert list(b.heartbeat()) == []
         a.commit((), closed(JournalState.DELIVERED, ONE))
