@@ -30,6 +30,7 @@ with warnings.catch_warnings():  # Airflow 3.1 warns about its own models, and t
 
     configure_mappers()
 
+from airflow_provider_lofty.journal import retrying  # noqa: E402 - Airflow must wake in its own home
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings  # noqa: E402 - Airflow must wake in its own home
 
 # The same examples on every run: who changes the code learns of their own faults only. "search" looks for new ones.
@@ -47,6 +48,13 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*PROXIES, *map(str.upper, PROXIES), "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv(CONNECTION, raising=False)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that does not answer is given up at once."""
+    for name in ("PATIENCE_SECONDS", "FIRST_PATIENCE_SECONDS"):
+        monkeypatch.setattr(retrying, name, 0.0)
 
 
 @pytest.fixture

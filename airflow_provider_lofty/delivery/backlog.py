@@ -15,7 +15,7 @@ from enum import Enum
 
 from airflow_provider_lofty.delivery.recorder import Recorder
 from airflow_provider_lofty.delivery.workers import InFlight, Work
-from airflow_provider_lofty.journal.journal import Intent, intent_of
+from airflow_provider_lofty.journal.journal import Intent, JournalError, intent_of
 from airflow_provider_lofty.spool.spool import PendingRow, Result, Spool
 
 MOST_AHEAD = 800  # rows in one commit: more would be a large value for Airflow's store
@@ -124,7 +124,11 @@ class Backlog:
         if not rows:
             return
         intents = [intent_of(row, row.attempts) for row in rows]
-        refused = self._recorder.intend(intents)
+        try:
+            refused = self._recorder.intend(intents)
+        except JournalError:  # they may be durable all the same, and are withdrawn in the end
+            self._expired.update((row.n, intent) for row, intent in zip(rows, intents, strict=True))
+            raise
         for row, intent in zip(rows, intents, strict=True):
             # The new intent has taken the place of one that had expired, in one commit: the row was never without.
             self._expired.pop(row.n, None)

@@ -152,8 +152,10 @@ class Delivery:
                 for released in self._recorder.heartbeat():
                     self._reconciler.take_released(released)
                 self._report()
+            self._recorder.finish()  # while a journal that does not answer is still waited for
         except JournalError as error:
-            self._stop = Stop(StopKind.JOURNAL, f"the journal failed ({error}), and without it nothing is sent")
+            reason = f"the journal failed ({error}), and without it nothing is sent"
+            self._stop = self._stop or Stop(StopKind.JOURNAL, reason)
         except BaseException as error:
             # A time-out may have struck inside a call to the journal, whose answers would be mixed up from then on.
             self._rescue(may_commit=isinstance(error, Exception))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy.exc import DataError, IntegrityError, NotSupportedError, ProgrammingError
 
-from airflow_provider_lofty.exceptions import AirflowException
-
-# What a hook raises before there is a connection, and what is wrong with the program or its settings.
+# Something is wrong with the statement, with the program or with its settings.
 _LASTING = (
     DataError, IntegrityError, NotSupportedError, ProgrammingError,
-    AirflowException, ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError,
+    ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError,
 )  # fmt: skip
 _LASTING_SQLSTATES = (
     "0A",

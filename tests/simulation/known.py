@@ -27,5 +27,4 @@ KNOWN: dict[str, str] = {
     "two contents": "another run delivers other content under the same key, and no remark says so",
     "remark fed back": "the remark that a delivered row's content has changed is lost when its report comes back",
     "same link": "somebody else's activity with the same link, of another day, keeps a row unknown",
-    "store blip": "a journal that fails for a few seconds ends the try",
 }
