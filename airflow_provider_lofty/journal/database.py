@@ -101,7 +101,7 @@ class SqlJournal:
         self._now = now
         self._owner = uuid4().hex
         self._before: InputSample | None = None
-        self._is_resumed = self._is_cleared = self._has_gaps = self._has_claimed = False
+        self._is_resumed = self._is_cleared = self._has_gaps = False
         self._mine: set[bytes] = set()
         self._held: dict[bytes, _Held] = {}
         self._next_life = 0.0
@@ -118,7 +118,7 @@ class SqlJournal:
         self._is_cleared = found.max_tries != self._max_tries
         if self._is_resumed and found.row_count:
             self._before = InputSample(found.row_count, bytes.fromhex(found.lowest))
-        is_purged = bool(found.has_claimed) and not self._tables.count(task_key=self._place.key)
+        is_purged = self._tables.count(task_key=self._place.key) < found.journal_rows
         self._has_gaps = bool(found.is_blind) or is_purged or not self._is_resumed
         return self._has_gaps
 
@@ -225,8 +225,6 @@ class SqlJournal:
 
     def _claim_and_close(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> set[bytes]:
         """Write what came of rows, and claim others; tell which of them another run holds."""
-        if intents and not self._has_claimed:
-            self._mark_claimed(has_claimed=True)
         known = [intent for intent in intents if intent.row_key in self._mine]
         new = [intent for intent in intents if intent.row_key not in self._mine]
         refused: set[bytes] = set()
@@ -234,6 +232,7 @@ class SqlJournal:
             with self._tables.transaction() as connection:
                 is_missing, lost = self._close_rows(connection, closings), self._renew(connection, known)
                 self._tables.insert(connection, self._values(new, JournalState.INTENDED))
+                self._tables.add_to_run(connection, self._place.key, len(new))
             self._mine.update(intent.row_key for intent in new)
         except ConnectionLost:  # it may have been the commit's answer that was lost
             raise
@@ -279,6 +278,7 @@ class SqlJournal:
             try:
                 with self._tables.transaction() as connection:
                     self._tables.insert(connection, self._values([intent], state, said))
+                    self._tables.add_to_run(connection, self._place.key, 1)
             except ConnectionLost:
                 raise
             except JournalError:  # another run was faster, or the database is gone
@@ -294,8 +294,13 @@ class SqlJournal:
         (values,) = self._values([intent], state, said)
         values = _without(values, "scope", "row_key")
         unchanged = {"owner": row.owner, "sign_of_life": row.sign_of_life, "state": row.state}
+        moves = {row.task_key: -1, self._place.key: 1} if row.task_key != self._place.key else {}
         with self._tables.transaction() as connection:
-            return self._tables.update(connection, values, [bytes.fromhex(row.row_key)], **unchanged) == 1
+            if self._tables.update(connection, values, [bytes.fromhex(row.row_key)], **unchanged) != 1:
+                return False
+            for task_key, rows in sorted(moves.items()):  # in one order, so that two runs do not wait for each other
+                self._tables.add_to_run(connection, task_key, rows)
+            return True
 
     def _freed(self, key: bytes, row: JournalRow | None) -> Released | None:
         if row is None or row.state in _CLAIMABLE:
@@ -357,15 +362,9 @@ class SqlJournal:
 
     def _withdraw(self, row_keys: Sequence[bytes]) -> None:
         with self._tables.transaction() as connection:
-            for keys in batches(row_keys):
-                self._tables.delete(connection, keys, **self._claimed)
+            gone = sum(self._tables.delete(connection, keys, **self._claimed) for keys in batches(row_keys))
+            self._tables.add_to_run(connection, self._place.key, -gone)
         self._mine.difference_update(row_keys)
-        if not self._mine and not self._tables.count(task_key=self._place.key):
-            self._mark_claimed(has_claimed=False)
-
-    def _mark_claimed(self, *, has_claimed: bool) -> None:
-        self._tables.update_run(self._place.key, {"has_claimed": int(has_claimed)})
-        self._has_claimed = has_claimed
 
     def _values(self, intents: Iterable[Intent], state: JournalState, said: Closing | None = None) -> list[Values]:
         """What a row says when it is claimed here, or closed without a claim; made for hundreds of rows at once."""
@@ -408,7 +407,7 @@ class SqlJournal:
             "row_count": 0,
             "lowest": "",
             "is_blind": int(self._has_gaps),
-            "has_claimed": 0,
+            "journal_rows": 0,
             "started_at": utc_now(self._now),
         }
 

@@ -33,7 +33,7 @@ class Format(NamedTuple):
         return f"format {self.format} and key rules {self.key_rules}"
 
 
-CURRENT = Format(1, KEY_RULES)
+CURRENT = Format(2, KEY_RULES)
 
 
 def prepare(tables: Tables, run: Values) -> None:
@@ -62,7 +62,7 @@ class _Found(NamedTuple):
     What there is of the tables.
 
     :param is_complete: nothing has to be made
-    :param is_bound: they must have a format: they hold rows, or were made when there were no formats
+    :param is_bound: they must have a format: they hold rows, lack columns, or were made when there were no formats
     """
 
     is_complete: bool
@@ -75,14 +75,16 @@ def _look(tables: Tables) -> _Found:
     with tables.transaction() as connection:
         inspector = inspect(connection)
         there = [table for table in (JOURNAL, RUNS) if inspector.has_table(table.name)]
-        has_rows = any(
-            connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None for table in there
+        is_bound = any(
+            connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None
+            or not {column["name"] for column in inspector.get_columns(table.name)}.issuperset(table.columns.keys())
+            for table in there
         )
     with tables.transaction() as connection:  # another one, which sees what was written since
         if not inspect(connection).has_table(FORMAT.name):
             return _Found(False, bool(there), None)
         found = connection.execute(select(FORMAT.c.format, FORMAT.c.key_rules)).first()
-        return _Found(len(there) == 2 and found is not None, has_rows, None if found is None else Format(*found))
+        return _Found(len(there) == 2 and found is not None, is_bound, None if found is None else Format(*found))
 
 
 def _make(tables: Tables) -> _Found:

@@ -74,7 +74,7 @@ RUNS = Table(
     Column("row_count", BigInteger, nullable=False),
     Column("lowest", String(2500), nullable=False),  # a sample of the input
     Column("is_blind", Integer, nullable=False),  # 1: earlier tries may have sent rows that nobody wrote down
-    Column("has_claimed", Integer, nullable=False),  # 1: its rows must be in the other table
+    Column("journal_rows", BigInteger, nullable=False),  # of it: so many must be in the other table
     Column("started_at", String(32), nullable=False),
 )
 # Made before the others and filled before them, so that whoever meets their rows meets their format.
@@ -288,6 +288,12 @@ class Tables:
         """Change what is written of a task."""
         with self.transaction() as connection:
             connection.execute(update(RUNS).where(RUNS.c.task_key == task_key).values(**values))
+
+    def add_to_run(self, connection: Connection, task_key: str, rows: int) -> None:
+        """Count rows of a task that have come into the journal, or out of it."""
+        text = f"UPDATE {RUNS} SET journal_rows = journal_rows + ? WHERE task_key = ?"
+        if rows:
+            self._execute(connection, text, (rows, task_key))
 
     def find_run(self, task_key: str) -> Any:
         """Read what is written of a task, with the columns as attributes; None when it is new."""

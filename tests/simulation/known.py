@@ -23,7 +23,6 @@ KNOWN: dict[str, str] = {
     "stopped while blind": "a later try without a journal that stops first calls not_attempted what may have been sent",
     "held at a stop": "a row that another run holds, perhaps sent, is called not_attempted when this run stops first",
     "suspended machine": "an intent stays authorised while the machine sleeps, because its clock does",
-    "purged": "a part of a journal's rows was deleted, and check_existing='never' sends them again",
     "two contents": "another run delivers other content under the same key, and no remark says so",
     "remark fed back": "the remark that a delivered row's content has changed is lost when its report comes back",
     "same link": "somebody else's activity with the same link, of another day, keeps a row unknown",
