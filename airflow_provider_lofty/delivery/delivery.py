@@ -210,6 +210,7 @@ class Delivery:
             for work in list(self._in_flight.posts.values()):
                 self._verdicts.take_unanswered(work, "the run ended before the answer came")
                 self._in_flight.settle(work)
+            self._backlog.give_up_claimed()
 
     def _rescue(self, *, may_commit: bool) -> None:
         """The run has failed, perhaps because the disk is full: what came back still goes to the journal."""

@@ -30,7 +30,13 @@ from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING
 from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.spool.history import KEY_OF_ANOTHER, JournalState, PastRow
+from airflow_provider_lofty.spool.history import (
+    CONTENT_HAS_CHANGED,
+    FINGERPRINT_BYTES,
+    KEY_OF_ANOTHER,
+    JournalState,
+    PastRow,
+)
 from airflow_provider_lofty.spool.spool import PendingRow, Result, Spool
 
 _MOST_FAILURES = 3  # in a row, of reading
@@ -138,7 +144,8 @@ class Reconciler:
         if row is None:
             return
         if released.state == JournalState.DELIVERED:
-            self._recorder.record_local(Result(row.n, Outcome.ALREADY_DELIVERED, error="delivered by another run"))
+            remark = _changed(released.intent, row) or "delivered by another run"
+            self._recorder.record_local(Result(row.n, Outcome.ALREADY_DELIVERED, error=remark))
         elif released.state == JournalState.KEY_CONFLICT:
             self._recorder.record_local(Result(row.n, Outcome.INVALID, error=KEY_OF_ANOTHER))
         elif released.intent is None:
@@ -291,7 +298,8 @@ class Reconciler:
         result = None
         if doubt.row is not None:
             outcome = Outcome.ALREADY_DELIVERED if doubt.is_from_before else Outcome.DELIVERED
-            result = _result(doubt, doubt.row, outcome, "found by reading back")
+            remark = _changed(doubt.intent, doubt.row) or "found by reading back"
+            result = _result(doubt, doubt.row, outcome, remark)
         intent = doubt.intent
         self._spool.history.add(
             [PastRow(intent.row_key, JournalState.DELIVERED, intent.fingerprint, intent.trace.trace_hash)]
@@ -318,6 +326,12 @@ class Reconciler:
     def _end_rejected(self, doubt: Doubt, row: PendingRow) -> None:
         error = f"sent {doubt.intent.attempts} times, and each time proved not to be stored; not stored"
         self._recorder.record(doubt.intent, JournalState.REJECTED, _result(doubt, row, Outcome.REJECTED, error))
+
+
+def _changed(intent: Intent | None, row: PendingRow) -> str | None:
+    """What to remark when another content was delivered under the row's key than it has here."""
+    is_same = intent is None or intent.fingerprint == row.fingerprint[:FINGERPRINT_BYTES]
+    return None if is_same else CONTENT_HAS_CHANGED
 
 
 def _result(doubt: Doubt, row: PendingRow, outcome: Outcome, error: str) -> Result:

@@ -309,7 +309,10 @@ class SqlJournal:
         if self._is_foreign(row) and row.lead_id != held.lead_id:
             return Released(key, JournalState.KEY_CONFLICT)
         if row.state == JournalState.DELIVERED:
-            return Released(key, JournalState.DELIVERED)
+            return Released(key, JournalState.DELIVERED, row.intent)
+        if row.owner == self._owner:  # it was taken over, and the answer to that was lost
+            self._mine.add(key)
+            return Released(key, JournalState.DOUBTED, row.intent)
         if (row.owner, row.sign_of_life) != (held.owner, held.sign_of_life):
             self._held[key] = _Held(row.owner, row.sign_of_life, self._clock(), held.lead_id)
         elif self._clock() - held.since >= max(self._stale_seconds, row.stale_seconds) and self._take_over(

@@ -78,7 +78,7 @@ class Released(NamedTuple):
 
     :param state: delivered; withdrawn, so that it may be sent here; doubted: its owner died, and it is this run's now
         to settle; or a key conflict: it is another row
-    :param intent: what its owner had intended, when it is in doubt
+    :param intent: what its owner had intended, when it is delivered or in doubt: perhaps with another content
     """
 
     row_key: bytes

@@ -121,6 +121,16 @@ class TestTheEnd:
         desk.recorder.finish()
         assert desk.journal.closed == [(desk.rows[0].row_key, JournalState.WITHDRAWN)]
 
+    def test_rows_that_another_run_has_claimed_may_have_been_sent(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(1, 2)
+        desk.journal.claims.add(desk.rows[0].row_key)
+        assert desk.make_ready(2) == [2]
+        desk.backlog.give_up_claimed()
+        desk.backlog.give_up_claimed()
+        assert desk.outcomes == ["unknown", None]
+        assert "another run" in str(desk.results[0].error)
+        assert not desk.backlog.holds_rows
+
 
 class TestHeldBack:
     def test_a_row_that_another_run_claimed_waits_for_its_end(self, make_desk: MakeDesk) -> None:

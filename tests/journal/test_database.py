@@ -130,7 +130,7 @@ class TestTables:
         a.commit([ONE, made(2)], ())
         assert set(b.commit([ONE, made(3)], ())) == {ONE.row_key}
         a.commit((), [*closed(JournalState.DELIVERED, ONE), *closed(JournalState.REJECTED, made(2))])
-        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DELIVERED)]
+        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DELIVERED, ONE._replace(attempts=1))]
         assert parties.learn(parties.journal("a"), range(4)).states == {
             ONE.row_key: JournalState.DELIVERED,
             made(2).row_key: JournalState.REJECTED,
@@ -258,7 +258,7 @@ class TestClaims:
         assert set(b.commit([ONE, made(2)], ())) == {ONE.row_key}
         assert list(b.heartbeat()) == []
         a.commit((), closed(JournalState.DELIVERED, ONE))
-        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DELIVERED)]
+        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DELIVERED, ONE._replace(attempts=1))]
         assert list(b.heartbeat()) == []
 
     @pytest.mark.parametrize("state", [JournalState.WITHDRAWN, JournalState.REJECTED])
@@ -285,7 +285,7 @@ class TestClaims:
         a.commit([ONE], ())
         a.commit((), closed(JournalState.DELIVERED, ONE))
         assert set(b.commit([ONE], ())) == {ONE.row_key}
-        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DELIVERED)]
+        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DELIVERED, ONE._replace(attempts=1))]
 
     def test_of_many_rows_only_those_that_are_held_are_refused(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
@@ -389,7 +389,7 @@ class TestDeadOwners:
         for state in (JournalState.DOUBTED, JournalState.ABANDONED, JournalState.WITHDRAWN, JournalState.REJECTED):
             b.commit((), closed(state, ONE))
         assert set(b.commit([made(3, 1)], ())) == {made(3).row_key}
-        assert list(b.heartbeat()) == [Released(made(3).row_key, JournalState.DELIVERED)]
+        assert list(b.heartbeat()) == [Released(made(3).row_key, JournalState.DELIVERED, made(3, 1))]
         assert parties.learn(parties.journal("c"), range(4)).states == {
             ONE.row_key: JournalState.DELIVERED,
             made(3).row_key: JournalState.DELIVERED,

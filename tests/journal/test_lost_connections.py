@@ -233,6 +233,29 @@ def test_a_commit_whose_answer_is_lost_is_an_error_and_counts_once(
         journal.close()
 
 
+def test_a_claim_that_was_taken_over_while_the_answer_was_lost_is_in_doubt_here(postgres_uri: str, line: Line) -> None:
+    with closing(postgres(postgres_uri)) as database:
+        near, far = Parties(database), through(line, database, "psycopg2")
+        near.started("a").commit([ONE], ())
+
+        def lose_the_commit_of_an_update(_: Any, __: Any, statement: str, *___: Any) -> None:
+            if statement.startswith(f"UPDATE {JOURNAL} "):
+                line.loses_answer_to = b"COMMIT"
+
+        journal = far.started("b")
+        assert set(journal.commit([ONE], ())) == {ONE.row_key}
+        far.now += STALE_SECONDS
+        event.listen(journal._tables.engine, "before_cursor_execute", lose_the_commit_of_an_update)
+        with pytest.raises(ConnectionLost):
+            journal.heartbeat()
+        event.remove(journal._tables.engine, "before_cursor_execute", lose_the_commit_of_an_update)
+        line.loses_answer_to = None
+        line.has_lost.clear()
+        assert near.database.rows("run_id") == [("b",)]
+        assert [(end.state, end.intent) for end in journal.heartbeat()] == [(JournalState.DOUBTED, ONE)]
+        journal.close()
+
+
 def through(line: Line, database: Database, driver: str) -> Parties:
     """Give the same database at the far end of a line."""
     module = importlib.import_module(driver)

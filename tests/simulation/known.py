@@ -21,9 +21,7 @@ KNOWN: dict[str, str] = {
     "altered without journal": "a later try without a journal does not know its rows in what Lofty shows altered",
     "blind and lagging": "a later try without a journal believes a page that lags longer than a settle time",
     "stopped while blind": "a later try without a journal that stops first calls not_attempted what may have been sent",
-    "held at a stop": "a row that another run holds, perhaps sent, is called not_attempted when this run stops first",
     "suspended machine": "an intent stays authorised while the machine sleeps, because its clock does",
-    "two contents": "another run delivers other content under the same key, and no remark says so",
     "remark fed back": "the remark that a delivered row's content has changed is lost when its report comes back",
     "same link": "somebody else's activity with the same link, of another day, keeps a row unknown",
 }

@@ -251,6 +251,8 @@ class Stage:
             connection.close()
 
     def _purge(self) -> None:
+        if not self._journal_rows():
+            return  # there may be no table yet
         connection = self.database.open()
         gone = connection.execute("DELETE FROM lofty_journal WHERE state = 'delivered' AND rowid % 2").rowcount
         connection.commit()
