@@ -98,7 +98,8 @@ def _make(tables: Tables) -> _Found:
             connection.execute(select(table).limit(1)).all()
     found = _look(tables)
     if found.format is None:
-        raise JournalError(f"its table {FORMAT} has no row and takes none from this account")
+        row = ", ".join(f"{name} {number}" for name, number in {"id": 1, **CURRENT._asdict()}.items())
+        raise JournalError(f"its table {FORMAT} has no row and takes none from this account: insert one with {row}")
     return found
 
 
