@@ -181,6 +181,9 @@ class Tables:
             connection = self._connected()
             with connection.begin():
                 yield connection
+        except JournalError:  # the engine's, when it connects
+            self.close()
+            raise
         except Exception as error:  # drivers raise errors that SQLAlchemy does not know, too
             cause = type(getattr(error, "orig", None) or error).__name__
             if isinstance(error, IntegrityError):
