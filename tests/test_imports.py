@@ -45,6 +45,7 @@ PURE = (
     "rows.columns",
     "rows.builder",
     "rows.mapping",
+    "rows.file_options",
     "rows.delimited",
     "rows.json_lines",
     "rows.report_format",

@@ -29,6 +29,7 @@ from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
+from airflow_provider_lofty.rows.file_options import FileOptions, FileOptionsError
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.run.ingest import mapping_errors
@@ -63,6 +64,9 @@ class LoftyAddActivityOperator(BaseOperator):
     :param table: (templated) the source: a table, with or without its schema, with ``source_conn_id``
     :param source_conn_id: (templated) connection of the database, any ``DbApiHook``
     :param source_hook_params: (templated) given to that hook when it is made
+    :param columns: names of the cells, for rows that are lists or tuples and for files without a header
+    :param file_options: (templated) what files are where their names and bytes do not say: a dict of ``format``,
+        ``encoding``, ``delimiter``, ``quoting``, ``escape``, ``skip_rows``, ``decimal`` and ``null_values``
     :param mapping: field → column, or a callable that gets the row as a dict; laid over matching by name, which
         ignores case, underscores and dots. Fields: ``leadId``, ``type``, ``text``, ``link``, ``picture``,
         ``created``, ``listing.…``, ``scheduledDate``, ``pageName``
@@ -106,6 +110,7 @@ class LoftyAddActivityOperator(BaseOperator):
         "table",
         "source_conn_id",
         "source_hook_params",
+        "file_options",
         "defaults",
         "journal_conn_id",
         "report_path",
@@ -133,6 +138,8 @@ class LoftyAddActivityOperator(BaseOperator):
         table: str | None = None,
         source_conn_id: str | None = None,
         source_hook_params: dict[str, Any] | None = None,
+        columns: Sequence[str] | None = None,
+        file_options: Mapping[str, Any] | None = None,
         mapping: Mapping[str, str | Callable[[dict[str, Any]], Any]] | None = None,
         defaults: Mapping[str, Any] | None = None,
         unique_key: str | Sequence[str] | None = None,
@@ -160,6 +167,8 @@ class LoftyAddActivityOperator(BaseOperator):
         self.table = table
         self.source_conn_id = source_conn_id
         self.source_hook_params = source_hook_params
+        self.columns = columns
+        self.file_options = file_options
         self.mapping = mapping
         self.defaults = defaults
         self.unique_key = unique_key
@@ -368,12 +377,13 @@ class LoftyAddActivityOperator(BaseOperator):
                 f"give exactly one source of rows, path, sql and table; got {' and '.join(names) or 'none'}"
                 + ("" if names else ". An upstream task that returned None counts as none: let it return []")
             )
+        columns, options = self._shape(names[0])
         if rows is not None:
             return self._rows_reader(context)
         if self.path is not None:
             from airflow_provider_lofty.rows.files import read_files
 
-            return partial(read_files, self.path, matched=refuse_overwriting)
+            return partial(read_files, self.path, matched=refuse_overwriting, options=options, columns=columns)
         if not self.source_conn_id:
             raise LoftyConfigurationError(f"{names[0]} needs source_conn_id, the connection of the database")
         from airflow_provider_lofty.rows.database import read_sql
@@ -386,6 +396,18 @@ class LoftyAddActivityOperator(BaseOperator):
             hook_params=self.source_hook_params,
             take=take,
         )
+
+    def _shape(self, source: str) -> tuple[tuple[str, ...] | None, FileOptions]:
+        """Check what the author says of the source's form."""
+        if self.file_options is not None and source != "path":
+            raise LoftyConfigurationError(f"file_options is for path, not for {source}; nothing was sent")
+        if self.columns is not None and source not in ("path", "rows"):
+            raise LoftyConfigurationError(f"columns is for path and rows, not for {source}; nothing was sent")
+        try:
+            options = FileOptions.from_dict(self.file_options)
+        except FileOptionsError as error:
+            raise LoftyConfigurationError(f"{error}; nothing was sent") from None
+        return _names(self.columns), options
 
     def _rows_reader(self, context: Context) -> Callable[[Take], None]:
         from airflow_provider_lofty.rows.upstream import read_rows
@@ -409,6 +431,15 @@ def _sleep(stop: threading.Event, seconds: float) -> None:
     """Wait, but not beyond a stop."""
     if stop.wait(seconds):
         raise LoftyDeliveryIncomplete("the task was told to stop")
+
+
+def _names(columns: object) -> tuple[str, ...] | None:
+    if columns is None:
+        return None
+    names = tuple(columns) if isinstance(columns, Sequence) and not isinstance(columns, str) else ()
+    if not names or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
+        raise LoftyConfigurationError("columns must be a list of different names; nothing was sent")
+    return names
 
 
 def _digest(*named: object) -> str:

@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
 from airflow_provider_lofty.rows.delimited import delimited_rows
+from airflow_provider_lofty.rows.file_options import NOTHING_SAID, FileOptions
 from airflow_provider_lofty.rows.json_lines import json_rows
 from airflow_provider_lofty.rows.parquet import parquet_rows
 from airflow_provider_lofty.rows.source import Source, SourceRow, Take
@@ -45,6 +46,8 @@ def read_files(
     path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     take: Take,
     matched: Callable[[list[str]], None] = lambda names: None,
+    options: FileOptions = NOTHING_SAID,
+    columns: tuple[str, ...] | None = None,
 ) -> None:
     """
     Read files one after the other.
@@ -52,6 +55,8 @@ def read_files(
     :param path: one path or URL, or several; each may be a glob. Files of one glob come in the order of their names
     :param take: gets each file
     :param matched: gets the names of all files before the first is opened
+    :param options: what the author says of them
+    :param columns: the names of their cells, where they have no header
     :raises LoftySourceNotReady: when a path matches no file, or a file cannot be read just now
     :raises LoftyConfigurationError: for an unknown ending, a missing filesystem package, or a damaged file
     """
@@ -59,7 +64,7 @@ def read_files(
     formats = [_format_of(name) for name in files]
     matched(list(files))
     for file, file_format in zip(files.values(), formats, strict=True):
-        _read_file(file, file_format, take)
+        _read_file(file, file_format, options, take)
 
 
 def _patterns(path: object) -> list[str]:
@@ -81,13 +86,13 @@ def _format_of(name: str) -> Format:
     return found
 
 
-def _read_file(file: StoredFile, file_format: Format, take: Take) -> None:
+def _read_file(file: StoredFile, file_format: Format, options: FileOptions, take: Take) -> None:
     with file_errors(file.name):
         stream = _opened(file, file_format)
     with stream:
         with file_errors(file.name):
             columns, rows = file_format.read(stream)
-        take(Source(file.name, columns, _guarded(rows, file.name)))
+        take(Source(file.name, columns, _guarded(rows, file.name), options))
 
 
 def _opened(file: StoredFile, file_format: Format) -> IO[Any]:

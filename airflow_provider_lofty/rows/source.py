@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from airflow_provider_lofty.rows.file_options import FileOptions
+
 
 class SourceRow(NamedTuple):
     """
@@ -17,12 +19,14 @@ class SourceRow(NamedTuple):
 
     :param row_number: from 1 within the source
     :param problem: what is wrong with the row itself, whatever its values
+    :param line: of a file that has lines: the one where the row begins, from 1
     """
 
     row_number: int
     columns: tuple[str, ...]
     cells: Sequence[object]
     problem: str | None = None
+    line: int | None = None
 
 
 class Source(NamedTuple):
@@ -32,11 +36,13 @@ class Source(NamedTuple):
     :param name: its name for people
     :param columns: what every row has; None where each row is an object of its own
     :param rows: the rows, read on demand and only once
+    :param file: what the author said of the file; None where the source is not one
     """
 
     name: str
     columns: tuple[str, ...] | None
     rows: Iterator[SourceRow]
+    file: FileOptions | None = None
 
 
 Take = Callable[[Source], None]
