@@ -54,7 +54,12 @@ class Records:
             self.may_be_dressed = self._has_dress(block)
             if "\\\\" in block:
                 self.strict.note_doubled(self._lines.number + 1 + block[: block.index("\\\\")].count("\n"))
-            yield from self._split(block) if self._is_plain(block) else self._read(block)
+            if self._is_plain(block):
+                yield from self._split(block)
+            elif self._is_regular(block):
+                yield from self._parse(block)
+            else:
+                yield from self._read(block)
 
     def _has_dress(self, block: str) -> bool:
         if '="' in block or block[0] == "'":
@@ -67,6 +72,10 @@ class Records:
             return '"' not in text and (self._backslash is not Backslash.ESCAPE or "\\" not in text)
         return self._backslash is Backslash.TEXT or "\\" not in text
 
+    def _is_regular(self, text: str) -> bool:
+        """Whether ``csv`` has nothing to forgive in these lines, or says so."""
+        return self._has_quotes and "\\" not in text and ' "' not in text and '\t"' not in text
+
     def _split(self, block: str) -> Iterator[Record]:
         delimiter, number = self._delimiter, self._lines.number
         if "\r" in block:
@@ -78,25 +87,30 @@ class Records:
             if text:
                 yield number, text.split(delimiter)
 
+    def _parse(self, block: str) -> Iterator[Record]:
+        lines, parsed = self._lines, self._parsed
+        for line in lines.open_block(block):
+            lines.number = number = lines.number + 1
+            if cells := parsed(line):
+                yield number, cells
+
+    def _parsed(self, line: str) -> list[str]:
+        self._feed.append(line)
+        try:
+            return next(self._csv)
+        except (csv.Error, IndexError):  # IndexError: the record goes on in the next line
+            self._feed.clear()
+            return self.strict.record(line)
+
     def _read(self, block: str) -> Iterator[Record]:
         lines = self._lines
         for line in lines.open_block(block):
-            lines.number += 1
-            number = lines.number
+            lines.number = number = lines.number + 1
             text = line.rstrip("\r\n")
             if self._is_plain(text):
                 if text:
                     yield number, text.split(self._delimiter)
-            elif self._has_quotes:
-                yield number, self._cells(line)
-            elif text != _END_OF_COPY:
+            elif self._is_regular(line):
+                yield number, self._parsed(line)
+            elif self._has_quotes or text != _END_OF_COPY:
                 yield number, self.strict.record(line)
-
-    def _cells(self, line: str) -> list[str]:
-        if "\\" not in line and ' "' not in line and '\t"' not in line:
-            self._feed.append(line)
-            try:
-                return next(self._csv)
-            except (csv.Error, IndexError):  # IndexError: the record goes on in the next line
-                self._feed.clear()
-        return self.strict.record(line)
