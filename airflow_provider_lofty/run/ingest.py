@@ -20,7 +20,7 @@ from airflow_provider_lofty.rows.builder import InvalidRow, RowBuilder
 from airflow_provider_lofty.rows.columns import MappingError
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.report_format import OUTCOME_COLUMN, outcome_place
-from airflow_provider_lofty.rows.source import Source, SourceRow
+from airflow_provider_lofty.rows.source import Source, SourceRow, row_name
 from airflow_provider_lofty.rows.values import InvalidValue, is_missing
 from airflow_provider_lofty.run.publisher import SHOW_SECONDS, StatusPublisher
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
@@ -30,7 +30,7 @@ from airflow_provider_lofty.spool.spool import Spool, SpoolRow
 _FINGERPRINT_COLUMN = "lofty_fingerprint"
 _MOST_NAMES_LOGGED = 40
 _OTHER_FORMAT = (
-    f"row {{}} of {{}} comes from a report of another format: its {_FINGERPRINT_COLUMN} does not begin with "
+    f"{{}} of {{}} comes from a report of another format: its {_FINGERPRINT_COLUMN} does not begin with "
     f"{FORMAT_MARK}, so what it says became of the row may mean something else here. Nothing was sent. Send the "
     "original source instead: clear the task that wrote the report, whose journal knows what it delivered, or use "
     "check_existing='always', which reads every lead before anything is sent to it"
@@ -140,8 +140,8 @@ class Ingest:
         except InvalidRow as error:
             lead_id = error.lead_id
             return SpoolRow(source, row.row_number, row.columns, kept, lead_id, None, None, None, None, Outcome.INVALID,
-                            error.fields, str(error))  # fmt: skip
-        return SpoolRow(source, row.row_number, row.columns, kept, *activity)
+                            error.fields, str(error), line=row.line)  # fmt: skip
+        return SpoolRow(source, row.row_number, row.columns, kept, *activity, line=row.line)
 
     def _zoned(self, cell: object) -> object:
         """Give a time its zone, which a report given back could not know."""
@@ -161,7 +161,8 @@ class Ingest:
         said: Fates = {column.casefold(): cell for column, cell in zip(row.columns, row.cells, strict=True)}
         outcome = said[OUTCOME_COLUMN]
         if not is_missing(outcome) and fingerprint_in(said.get(_FINGERPRINT_COLUMN)) is None:
-            raise LoftyConfigurationError(_OTHER_FORMAT.format(row.row_number, self._spool.source(source)))
+            name = row_name(row.row_number, row.line)
+            raise LoftyConfigurationError(_OTHER_FORMAT.format(name, self._spool.source(source)))
         if isinstance(outcome, str) and outcome in _PASSED_CHECKS:
             row = row._replace(cells=builder.with_empty_texts(row.cells))
         spooled = self._spooled(source, row, builder)
@@ -212,7 +213,8 @@ _SETTLED: dict[str, Callable[[SpoolRow, Fates], SpoolRow]] = {
 
 def _broken(source: int, row: SourceRow) -> SpoolRow:
     lacking = (None,) * 5
-    return SpoolRow(source, row.row_number, row.columns, row.cells, *lacking, Outcome.INVALID, "row", row.problem)
+    outcome = Outcome.INVALID, "row", row.problem
+    return SpoolRow(source, row.row_number, row.columns, row.cells, *lacking, *outcome, line=row.line)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -30,7 +30,7 @@ _ROWS = (
     " lead_id INTEGER, body BLOB, row_key BLOB, fingerprint BLOB, trace_hash BLOB,"
     " outcome TEXT, http_status INTEGER, error_code INTEGER, error_field TEXT, error TEXT,"
     " attempts INTEGER NOT NULL DEFAULT 0, sent_at TEXT, duplicate_of INTEGER,"
-    f" state INTEGER NOT NULL DEFAULT {RowState.WAITING:d})"
+    f" state INTEGER NOT NULL DEFAULT {RowState.WAITING:d}, line INTEGER)"
 )
 # Failed rows are asked for several times; they are few, and without an index each time reads the whole file.
 _ROWS_FAILED = f"CREATE INDEX rows_failed ON rows (outcome, n) WHERE {MAY_FAIL}"

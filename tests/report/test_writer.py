@@ -49,6 +49,7 @@ def test_every_row_is_there_in_order_with_its_own_columns_and_what_became_of_it(
         "extra": "",
         "lofty_source": "leads.csv",
         "lofty_row_number": "1",
+        "lofty_line": "",
         "lofty_outcome": "rejected",
         "lofty_lead_id": "1",
         "lofty_http_status": "404",
