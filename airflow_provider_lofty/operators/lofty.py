@@ -249,7 +249,9 @@ class LoftyAddActivityOperator(BaseOperator):
         deadline = self._deadline()
         policy = self._policy()
         with mapping_errors():
-            mapping = RowMapping(self.mapping, self.defaults, self.unique_key, self.timezone)
+            mapping = RowMapping(
+                self.mapping, self.defaults, self.unique_key, self.timezone, options=self._file_options()
+            )
         report = self._report(context)
         hook = LoftyHook(
             self.lofty_conn_id, requests_per_minute=self.requests_per_minute, sleep=partial(_sleep, stop),
@@ -399,15 +401,20 @@ class LoftyAddActivityOperator(BaseOperator):
 
     def _shape(self, source: str) -> tuple[tuple[str, ...] | None, FileOptions]:
         """Check what the author says of the source's form."""
-        if self.file_options is not None and source != "path":
-            raise LoftyConfigurationError(f"file_options is for path, not for {source}; nothing was sent")
+        options = self._file_options()
+        if source != "path" and options != options.of_cells():
+            raise LoftyConfigurationError(
+                f"file_options is for path; for {source} it takes decimal and null_values only; nothing was sent"
+            )
         if self.columns is not None and source not in ("path", "rows"):
             raise LoftyConfigurationError(f"columns is for path and rows, not for {source}; nothing was sent")
+        return _names(self.columns), options
+
+    def _file_options(self) -> FileOptions:
         try:
-            options = FileOptions.from_dict(self.file_options)
+            return FileOptions.from_dict(self.file_options)
         except FileOptionsError as error:
             raise LoftyConfigurationError(f"{error}; nothing was sent") from None
-        return _names(self.columns), options
 
     def _rows_reader(self, context: Context) -> Callable[[Take], None]:
         from airflow_provider_lofty.rows.upstream import read_rows
