@@ -38,7 +38,7 @@ def _rows(file: ParquetFile) -> Iterator[SourceRow]:
     columns, number = tuple(file.schema_arrow.names), 0
     try:
         for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-            lists = [_values(column) for column in batch.columns]
+            lists = [values_of(column) for column in batch.columns]
             for cells in zip(*lists, strict=True):
                 number += 1
                 yield SourceRow(number, columns, cells)
@@ -53,7 +53,8 @@ class UnreadableValue:
         return "unreadable"
 
 
-def _values(column: Array) -> list[object]:
+def values_of(column: Array) -> list[object]:
+    """Give the values of an Arrow array."""
     try:
         values: list[object] = column.to_pylist()
     except (ValueError, OverflowError):
