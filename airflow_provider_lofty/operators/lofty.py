@@ -395,7 +395,9 @@ class LoftyAddActivityOperator(BaseOperator):
         if self.path is not None:
             from airflow_provider_lofty.rows.files import read_files
 
-            return partial(read_files, self.path, matched=refuse_overwriting, options=options, columns=columns)
+            return partial(
+                read_files, self.path, matched=refuse_overwriting, options=options, columns=columns, log=self.log
+            )
         if not self.source_conn_id:
             raise LoftyConfigurationError(f"{names[0]} needs source_conn_id, the connection of the database")
         from airflow_provider_lofty.rows.database import read_sql

@@ -50,6 +50,11 @@ class FileOptions:
     decimal: str | None = None
     null_values: tuple[str, ...] | None = None
 
+    @property
+    def of_delimited_text(self) -> tuple[object, ...]:
+        """The options that no other format knows."""
+        return self.delimiter, self.has_quotes, self.backslash, self.skip_rows
+
     @classmethod
     def from_dict(cls, given: Mapping[str, Any] | None) -> FileOptions:
         """

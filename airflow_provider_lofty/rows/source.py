@@ -48,5 +48,9 @@ class Source(NamedTuple):
 Take = Callable[[Source], None]
 
 
-class DamagedFile(Exception):
+class RefusedFile(Exception):
+    """A file as a whole is not read; the text says why, and how it would be."""
+
+
+class DamagedFile(RefusedFile):
     """A file as a whole cannot be read; the text says why."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.files import HEADER, LINE, read
-from support.practice import COLUMNS, row, run, write_csv
+from support.practice import COLUMNS, Log, row, run, write_csv
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
@@ -46,6 +46,78 @@ def test_a_quoted_cell_may_hold_anything(tmp_path: Path, text: str) -> None:
     assert read(tmp_path / "a.csv").dicts == [{"lead_id": "1", "text": text}, {"lead_id": "2", "text": "after"}]
 
 
+@pytest.mark.parametrize("mark", ["\ufeff", "\ufeff\ufeff"])
+def test_byte_order_marks_are_no_part_of_the_header(tmp_path: Path, mark: str) -> None:
+    (tmp_path / "a.csv").write_text(f"{mark}lead_id,text\n1,a\n", encoding="utf-8")
+    assert read(tmp_path / "a.csv").dicts == [{"lead_id": "1", "text": "a"}]
+
+
+@pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"', "\ufeffsep=;"])
+def test_the_line_by_which_a_spreadsheet_names_the_delimiter_is_no_header(tmp_path: Path, first: str) -> None:
+    (tmp_path / "a.csv").write_text(f"{first}\r\nlead_id;a,b,c\r\n1;x\r\n", encoding="utf-8")
+    assert read(tmp_path / "a.csv").dicts == [{"lead_id": "1", "a,b,c": "x"}]
+    with pytest.raises(LoftyConfigurationError, match="names another delimiter"):
+        read(tmp_path / "a.csv", delimiter=",")
+
+
+def test_a_delimiter_that_is_named_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("lead_id~a,b,c\n1~x\n", encoding="utf-8")
+    assert read(tmp_path / "a.csv", delimiter="~").dicts == [{"lead_id": "1", "a,b,c": "x"}]
+
+
+def test_titles_above_the_header_are_skipped_where_the_author_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('A "report,,\n,,\nlead_id,text,\n1,a,\n', encoding="utf-8")
+    found = read(tmp_path / "a.csv", skip_rows=2)
+    assert (found.dicts, found.rows[0].line) == ([{"lead_id": "1", "text": "a"}], 4)
+
+
+@pytest.mark.parametrize("titles", [["Report", ""], ["Report,,,,,", "Made in 2026,,,,,"]])
+def test_titles_that_are_taken_for_the_header_are_pointed_out(tmp_path: Path, titles: list[str]) -> None:
+    (tmp_path / "a.csv").write_text("\n".join([*titles, HEADER, LINE]), encoding="utf-8")
+    ended = run(path=str(tmp_path / "a.csv"), preview=True)
+    assert 'line 3 looks like the header, so say how many lines stand above it: file_options={"skip_rows": 2}' in str(
+        ended.error
+    )
+
+
+def test_a_file_without_a_header_says_so_itself_or_by_columns(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"{LINE}\n{LINE}\n1,2\n", encoding="utf-8")
+    assert "columns=[" in str(run(path=str(tmp_path / "a.csv"), preview=True).error)
+    found = read(tmp_path / "a.csv", columns=COLUMNS)
+    assert [(row["lead_id"], row["text"]) for row in found.dicts[:2]] == [("1", "Viewed home 1")] * 2
+    assert [item.line for item in found.rows] == [1, 2, 3]
+    assert found.problems == [(3, "has 2 cells where columns names 6")]
+
+
+def test_columns_for_a_file_that_has_a_header_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"\n{HEADER.upper()}\n{LINE}\n", encoding="utf-8")
+    with pytest.raises(LoftyConfigurationError, match="line 2 is a header, but columns says that there is none"):
+        read(tmp_path / "a.csv", columns=COLUMNS)
+
+
+def test_padding_is_passed_over_and_counted(tmp_path: Path) -> None:
+    lines = ["lead_id,text,,", "1,a,,", "2,b", ",,,", "3,c,,,,", '" "," "', "   ", "4,d,e"]
+    (tmp_path / "a.csv").write_text("\n".join(lines), encoding="utf-8")
+    log = Log()
+    found = read(tmp_path / "a.csv", log=log)
+    assert [tuple(item.cells) for item in found.rows] == [("1", "a"), ("2", "b"), ("3", "c"), ("4", "d")]
+    assert found.problems == [(4, "has 3 cells where the header has 2")]
+    assert [(item.row_number, item.line) for item in found.rows] == [(1, 2), (2, 3), (3, 5), (4, 8)]
+    assert [line.partition(":")[0] for line in log.lines] == [
+        "empty cells beyond those of the header were passed over",
+        "a row without a value in any cell was passed over",
+    ]
+    assert "3 times, first line 4 of" in log.lines[1]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_its_mark_is_refused_with_the_way_to_name_it(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.csv").write_bytes(f"{HEADER}\n{LINE}\n".encode(encoding))
+    with pytest.raises(LoftyConfigurationError, match='it is not UTF-8 text; .* say file_options={"encoding"'):
+        read(tmp_path / "a.csv")
+    assert read(tmp_path / "a.csv", encoding=encoding).dicts[0]["text"] == "Viewed home 1"
+
+
 def test_an_empty_cell_is_no_value(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('lead_id,text,link\n1,,""\n', encoding="utf-8")
     assert read(tmp_path / "a.csv").dicts == [{"lead_id": "1", "text": None, "link": None}]
@@ -55,7 +127,7 @@ def test_an_empty_cell_is_no_value(tmp_path: Path) -> None:
 def test_a_quote_that_is_never_closed_does_not_swallow_other_rows(tmp_path: Path, *, last: bool) -> None:
     header, opened = ("lead_id,text", '1,"open') if last else ("text,lead_id", '"open,1')
     (tmp_path / "a.csv").write_text(f"{header}\n5,whole\n{opened}\n2,of another lead\n3,too\n", encoding="utf-8")
-    with pytest.raises(LoftyConfigurationError, match="a quote in row 2 is never closed; nothing was sent"):
+    with pytest.raises(LoftyConfigurationError, match=r"a\.csv: line 3: a quote is never closed; .*; nothing was sent"):
         read(tmp_path / "a.csv")
 
 
@@ -88,13 +160,6 @@ def test_rows_that_are_not_utf8_are_invalid_and_their_field_is_named(tmp_path: P
         ("link", 3),
     ]
     assert [activity.body["text"] for activity in lofty.activities] == ["fine"]
-
-
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_utf_16_is_recognised(tmp_path: Path, encoding: str) -> None:
-    (tmp_path / "a.csv").write_bytes(f"{HEADER}\n{LINE}\n".encode(encoding))
-    with pytest.raises(LoftyConfigurationError, match=r"a\.csv is damaged: it is not UTF-8 text"):
-        read(tmp_path / "a.csv")
 
 
 def test_a_row_with_a_nul_is_invalid_and_the_others_are_sent(tmp_path: Path) -> None:
