@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ from airflow_provider_lofty.rows.columns import (
     row_view,
 )
 from airflow_provider_lofty.rows.report_format import REPORT_PREFIX
-from airflow_provider_lofty.rows.values import InvalidValue, NoValue, is_missing, kind_of, plain
+from airflow_provider_lofty.rows.values import NULL_MARK, InvalidValue, NoValue, is_missing, kind_of, plain
 
 _LISTING_DOT = "listing."
 _LISTING_KEYS = tuple(path.removeprefix(_LISTING_DOT) for path in FIELDS_BY_PATH if path.startswith(_LISTING_DOT))
@@ -81,6 +81,7 @@ class FieldRules(NamedTuple):
     :param checks: kind of field → its check
     :param unique_key: the columns that identify a row
     :param key_check: the check of each of them
+    :param nulls: the texts that stand for no value
     :param nested_ignored: collects names inside ``listing`` objects that match no field
     """
 
@@ -89,6 +90,7 @@ class FieldRules(NamedTuple):
     checks: Mapping[str, Check]
     unique_key: tuple[str, ...]
     key_check: TextCheck
+    nulls: Collection[str]
     nested_ignored: set[str]
 
 
@@ -178,7 +180,8 @@ class RowBuilder:
         """Call the author's functions on the row."""
         if not self._functions:
             return []
-        row = row_view(self.columns, values)
+        nulls = self._rules.nulls
+        row = row_view(self.columns, [None if isinstance(v, str) and v in nulls else v for v in values])
         results: list[object] = []
         for name, function in self._functions:
             try:
@@ -263,7 +266,10 @@ def _fill(steps: Iterable[_Step], values: Sequence[object], problems: Problems) 
         except NoValue:
             _fill_missing(filled, key, name, default, required, problems)
         except InvalidValue as error:
-            problems.append((name, str(error)))
+            if isinstance(value, str) and value.strip() == NULL_MARK:
+                _fill_missing(filled, key, name, default, required, problems)
+            else:
+                problems.append((name, str(error)))
     return filled
 
 

@@ -18,6 +18,7 @@ from airflow_provider_lofty.rows.numbers import finite, identifier, whole
 from airflow_provider_lofty.rows.timestamps import TimestampChecks
 from airflow_provider_lofty.rows.values import (
     LONGEST_SUSPECT,
+    NULL_MARK,
     SUSPECT_STARTS,
     NoValue,
     activity_type,
@@ -85,10 +86,15 @@ def _text_check(options: FileOptions) -> TextCheck:
     return text if options.null_values is None else any_text
 
 
+def nulls_of(options: FileOptions) -> frozenset[str]:
+    """The texts that stand for no value."""
+    return frozenset((NULL_MARK,) if options.null_values is None else options.null_values)
+
+
 def _unless_null(check: Callable[[object], Checked], options: FileOptions) -> Callable[[object], Checked]:
-    null_values = frozenset(options.null_values or ())
-    if not null_values:
-        return check
+    if not options.null_values:
+        return check  # a check of its own finds the mark of NULL, without a look at every value
+    null_values = nulls_of(options)
 
     def checked(value: object) -> Checked:
         if isinstance(value, str) and value.strip() in null_values:

@@ -12,7 +12,7 @@ from datetime import datetime, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
 from airflow_provider_lofty.rows.builder import FieldRules, RowBuilder
-from airflow_provider_lofty.rows.checks import Check, Remarks, checks, key_check
+from airflow_provider_lofty.rows.checks import Check, Remarks, checks, key_check, nulls_of
 from airflow_provider_lofty.rows.columns import FIELDS_BY_PATH, MappingError, RowFunction, by_field
 from airflow_provider_lofty.rows.file_options import NOTHING_SAID, FileOptions
 from airflow_provider_lofty.rows.timestamps import TimestampChecks
@@ -58,6 +58,7 @@ class RowMapping:
             checks(self.timestamps, options, self.remarks),
             self.unique_key,
             key_check(options),
+            nulls_of(options),
             self.nested_ignored,
         )
         self._builders: dict[tuple[str, ...], RowBuilder] = {}
@@ -74,7 +75,7 @@ class RowMapping:
             self._cells = cells
             self._builders.clear()
             by_kind = checks(self.timestamps, cells, self.remarks)
-            self._rules = self._rules._replace(checks=by_kind, key_check=key_check(cells))
+            self._rules = self._rules._replace(checks=by_kind, key_check=key_check(cells), nulls=nulls_of(cells))
 
     def builder(self, columns: tuple[str, ...], *, table: bool) -> RowBuilder:
         """

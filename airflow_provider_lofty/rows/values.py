@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from ctypes import c_float
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -22,9 +23,10 @@ _YES = frozenset(("true", "t", "yes", "y", "1"))
 _NO = frozenset(("false", "f", "no", "n", "0"))
 _TYPES_BY_NAME = {name.lower(): name for name in ACTIVITY_TYPES}
 
+NULL_MARK = "\\N"  # as COPY, UNLOAD and mysqldump write NULL; nobody writes it for anything else
 # Written by databases, spreadsheets and data frames. What people write, too, such as None and N/A, is not among them.
 _WORDS_FOR_NO_VALUE = frozenset(
-    ("\\N", "NULL", "null", "(NULL)", "(null)", "<NULL>", "<null>", "[NULL]", "[null]", "<nil>", "NaN", "nan", "NAN",
+    ("NULL", "null", "(NULL)", "(null)", "<NULL>", "<null>", "[NULL]", "[null]", "<nil>", "NaN", "nan", "NAN",
      "-nan", "NaT", "<NA>", "#N/A", "#NA", "#NULL!", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "undefined")
 )  # fmt: skip
 # As programs write a float: one digit in front of the point, and the exponent with a sign unless there is a point.
@@ -33,7 +35,7 @@ _FLOAT = re.compile(r"[+-]?\d(\.\d+[eE][+-]?|[eE][+-])\d+", re.ASCII)
 # Not 450.000, which may also be thousands.
 _POINT_ZERO = re.compile(r"\d+\.0{1,2}|\d{4,}\.0+", re.ASCII)
 LONGEST_SUSPECT = 30
-SUSPECT_STARTS = frozenset({*"0123456789+- \t", *(word[0] for word in _WORDS_FOR_NO_VALUE)})
+SUSPECT_STARTS = frozenset({*"0123456789+- \t\\", *(word[0] for word in _WORDS_FOR_NO_VALUE)})
 
 
 class InvalidValue(ValueError):
@@ -64,11 +66,20 @@ def plain(value: Any) -> Any:
     if type(value).__module__ != "numpy" or not hasattr(value, "item") or getattr(value, "ndim", None):
         return value
     if not type(value).__name__.endswith("64") or not hasattr(value, "dtype") or value.dtype.kind not in "mM":
-        return SingleFloat(str(value)) if type(value).__name__ == "float32" else value.item()
+        return single_float(value.item()) if type(value).__name__ == "float32" else value.item()
     # Of times finer than Python's, and of years beyond it, a bare number would come out.
     moment = value.astype("datetime64[us]") if value.dtype.name in _FINE_TIMES else value
     held = moment.item()
     return value if isinstance(held, int) else held
+
+
+def single_float(value: float) -> float:
+    """Give what a float of 32 bits was written as: 0.1, and not 0.10000000149011612."""
+    for digits in (6, 7, 8, 9):  # nine tell any two of them apart
+        short = float(f"{value:.{digits}g}")
+        if c_float(short).value == value:
+            return SingleFloat(short)
+    return value  # infinity and NaN
 
 
 def kind_of(value: object) -> str:
@@ -131,6 +142,7 @@ def text(value: object) -> str:
     """
     Text as it is; a number as its plain digits; dates as ISO 8601.
 
+    :raises NoValue: for the mark that databases write for NULL
     :raises InvalidValue: for what is no text, a number that may have lost digits, and a program's word for no value
     """
     if (
@@ -140,6 +152,8 @@ def text(value: object) -> str:
         return value  # nearly every value: no second look
     kept = any_text(value)
     word = kept.strip() if len(kept) <= LONGEST_SUSPECT else kept
+    if word == NULL_MARK:
+        raise NoValue("is the mark of NULL")
     if word in _WORDS_FOR_NO_VALUE:
         raise InvalidValue(f"is {_word_for_no_value(word)}; [] says that it is text")
     return kept

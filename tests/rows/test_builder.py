@@ -89,6 +89,14 @@ class TestRequired:
         }
         assert body_of(row) == BODY
 
+    @pytest.mark.parametrize("field", [field.name for field in FIELDS])
+    def test_the_mark_of_null_is_no_value_in_any_field(self, field: str) -> None:
+        row = {**ROW, field: "\\N"}
+        if field in ROW:
+            assert "is required, but has no value" in str(refusal(row))
+        else:
+            assert body_of(row) == BODY
+
     def test_no_value_takes_the_default(self) -> None:
         row = {**ROW, "listing.price": " ", "created": "0000-00-00"}
         body = body_of(row, defaults={"listing.price": 5, "created": CREATED})
@@ -308,7 +316,10 @@ class TestKeyAndHashes:
         assert error.fields == "event"
         assert "lost" in str(error)
 
-    @pytest.mark.parametrize("word", ["NULL", "nan", "\\N"])
+    def test_the_mark_of_null_is_no_key(self) -> None:
+        assert "is NULL" in str(refusal({**ROW, "event": "\\N"}, unique_key="event"))
+
+    @pytest.mark.parametrize("word", ["NULL", "nan"])
     def test_a_programs_word_for_no_value_is_no_key(self, word: str) -> None:
         assert "null_values" in str(refusal({**ROW, "event": word}, unique_key="event"))
         listed = FileOptions(null_values=(word,))

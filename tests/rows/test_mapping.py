@@ -72,6 +72,13 @@ class TestMapping:
         builder = mapping(mapping={"text": lambda row: f"{row['HOME']} {row.get('x')}"}).builder(columns, table=True)
         assert b'"text":"7 None"' in builder.build([*ROW.values(), "one", "two", "7"]).body
 
+    @pytest.mark.parametrize(("cell", "options"), [("\\N", FileOptions()), ("-", FileOptions(null_values=("-",)))])
+    def test_what_stands_for_no_value_is_none(self, cell: str, options: FileOptions) -> None:
+        kept: list[Any] = []
+        row = {**ROW, "NOTE": cell, "HOME": "7"}
+        body_of(row, mapping={"text": lambda row: kept.append((row["NOTE"], row["HOME"])) or "x"}, options=options)
+        assert kept == [(None, "7")]
+
     def test_what_a_callable_returns_is_checked(self) -> None:
         assert refusal(ROW, mapping={"text": lambda row: ["a"]}).fields == "text"
         assert refusal(ROW, mapping={"text": lambda row: None}).fields == "text"

@@ -263,6 +263,13 @@ def test_a_column_of_32_bit_floats_is_no_more_exact_than_it_was(lofty: Any, conn
     assert [(a.lead_id, a.body["listing"]) for a in lofty.activities] == [(3, {"lotSize": 0.1})]
 
 
+def test_floats_of_32_bits_in_an_arrow_table_are_what_they_were_written_as() -> None:
+    table = pa.table({"a": pa.array([0.1, None, 2**24], pa.float32()), "b": pa.array([0.1, 1.0, 2.0], pa.float64())})
+    assert [tuple(cells.values()) for cells in collected(read_rows, table).dicts] == [
+        (0.1, 0.1), (None, 1.0), (2.0**24, 2.0),
+    ]  # fmt: skip
+
+
 HOSTILE = "{{ conn.lofty_default.password }}{{ nothing.here }}"
 
 

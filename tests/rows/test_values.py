@@ -62,6 +62,11 @@ class TestNumpy:
         assert plain(value) == held
         assert type(plain(value)) is type(held)
 
+    @pytest.mark.parametrize("written", ["0.1", "16777216.0", "3.4028235e+38", "-2.5", "nan", "inf"])
+    def test_a_float_of_32_bits_is_what_it_was_written_as(self, written: str) -> None:
+        held = plain(np.float32(written))
+        assert repr(held) == repr(float(written))
+
 
 class TestText:
     @pytest.mark.parametrize(
@@ -154,12 +159,17 @@ class TestText:
 
 
 class TestWordsForNoValue:
-    @pytest.mark.parametrize("word", ["NULL", "null", "nan", "NaN", "NaT", "<NA>", "(null)", "#N/A", "\\N", " NULL  "])
+    @pytest.mark.parametrize("word", ["NULL", "null", "nan", "NaN", "NaT", "<NA>", "(null)", "#N/A", " NULL  "])
     def test_a_programs_word_is_refused_and_the_option_named(self, word: str) -> None:
         with pytest.raises(InvalidValue, match=r"null_values.*\[\] says that it is text"):
             text(word)
 
-    @pytest.mark.parametrize("word", ["NULL", "nan", "NaT", "#N/A"])
+    @pytest.mark.parametrize("mark", ["\\N", " \\N "])
+    def test_the_mark_of_null_is_no_value(self, mark: str) -> None:
+        with pytest.raises(NoValue):
+            text(mark)
+
+    @pytest.mark.parametrize("word", ["NULL", "nan", "NaT", "#N/A", "\\N"])
     def test_the_author_may_say_that_it_is_text(self, word: str) -> None:
         assert any_text(word) == word
 
