@@ -206,9 +206,9 @@ def _is_of_a_value(error: BaseException) -> bool:
 
 def _unreadable(name: str, error: BaseException) -> LoftyConfigurationError:
     return LoftyConfigurationError(
-        f"the {name} has a value that the database or its driver cannot read ({type(error).__name__}): infinity, a date "
-        "before the year 1 or after 9999, or text in another encoding, perhaps in a column that nothing uses. Cast it to "
-        "text in the statement (created::text), or leave the column out; nothing was sent"
+        f"the {name} has a value that the database or its driver cannot read ({type(error).__name__}): infinity, a "
+        "date before the year 1 or after 9999, or text in another encoding, perhaps in a column that nothing uses. "
+        "Cast it to text in the statement (created::text), or leave the column out; nothing was sent"
     )
 
 
