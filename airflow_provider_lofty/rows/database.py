@@ -144,9 +144,9 @@ def _through_engine(engine: Engine, name: str, statement: str, parameters: Param
             columns = tuple(map(str, result.keys()))
             take(Source(name, columns, _numbered(columns, _guarded(result, name))))
     except DBAPIError as error:
-        raise _not_ready(name, error.orig or error, given) from None
+        raise _refused(name, error.orig or error, given) from None
     except SQLAlchemyError as error:
-        raise _not_ready(name, error, given) from None
+        raise _refused(name, error, given) from None
     finally:
         engine.dispose()
 
@@ -176,7 +176,7 @@ def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Paramet
     except Exception as error:  # drivers share no base class; an error in ``take`` is not theirs
         if answered:
             raise
-        raise _not_ready(name, error, _driver_parameters(parameters)) from None
+        raise _refused(name, error, _driver_parameters(parameters)) from None
 
 
 def _fetched(cursor: _Cursor) -> Iterator[Sequence[object]]:
@@ -188,28 +188,44 @@ def _guarded(rows: Iterable[Row], name: str) -> Iterator[Row]:
     """Report only the type of an error while rows arrive: a driver's message may quote their values."""
     try:
         yield from rows
-    except (ValueError, OverflowError) as error:
-        raise LoftyConfigurationError(
-            f"the {name} holds a value that cannot be read ({type(error).__name__}), such as a date beyond the year "
-            "9999; cast it to text in the statement; nothing was sent"
-        ) from None
     except Exception as error:  # drivers share no base class
         cause = getattr(error, "orig", None) or error
+        if _is_of_a_value(cause):
+            raise _unreadable(name, cause) from None
         raise LoftySourceNotReady(
             f"the database aborted the {name}: {type(cause).__name__}; nothing was sent"
         ) from None
+
+
+def _is_of_a_value(error: BaseException) -> bool:
+    """Whether a value is at fault, which a retry would meet again."""
+    is_data_error = any(base.__name__ == "DataError" for base in type(error).__mro__)  # every driver has its own
+    # SQLite's driver has the same type for a text that is not UTF-8 as for a table that is not there.
+    return is_data_error or isinstance(error, (ValueError, OverflowError)) or "decode to UTF-8" in str(error)
+
+
+def _unreadable(name: str, error: BaseException) -> LoftyConfigurationError:
+    return LoftyConfigurationError(
+        f"the {name} has a value that the database or its driver cannot read ({type(error).__name__}): infinity, a "
+        "date before the year 1 or after 9999, or text in another encoding, perhaps in a column that nothing uses. "
+        "Cast it to text in the statement (created::text), or leave the column out; nothing was sent"
+    )
 
 
 def _no_rows(name: str) -> LoftyConfigurationError:
     return LoftyConfigurationError(f"the {name} returns no rows; it must be one SELECT statement; nothing was sent")
 
 
-def _not_ready(name: str, error: BaseException, parameters: DriverParameters) -> LoftySourceNotReady:
+def _refused(
+    name: str, error: BaseException, parameters: DriverParameters
+) -> LoftySourceNotReady | LoftyConfigurationError:
     """Report the database's message, unless it may quote a value; parameters are removed from it."""
+    if _is_of_a_value(error):
+        return _unreadable(name, error)
     given = parameters.values() if isinstance(parameters, Mapping) else parameters or ()
     names = {base.__name__ for base in type(error).__mro__}
     first_line = str(error).strip().partition("\n")[0][:200]
-    said = "" if names & {"DataError", "IntegrityError"} else f": {redact(first_line, map(str, given))}"
+    said = "" if "IntegrityError" in names else f": {redact(first_line, map(str, given))}"
     return LoftySourceNotReady(f"the database refused the {name}: {type(error).__name__}{said}; nothing was sent")
 
 

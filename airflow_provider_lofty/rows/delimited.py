@@ -37,7 +37,7 @@ def delimited_rows(
     :raises RefusedFile: when quotes or backslashes do not add up, or could mean two things
     """
     lines, notes = Lines(stream), notes or Notes()
-    delimiter = _delimiter(lines, options, delimiter)
+    delimiter = notes.delimiter = _delimiter(lines, options, delimiter)
     records = Records(lines, delimiter, options, notes)
     found = iter(records)
     first = next((record for record in found if not _is_blank(record[1])), None)

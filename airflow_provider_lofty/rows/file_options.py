@@ -75,6 +75,10 @@ class FileOptions:
                 options = replace(options, **check(value))
         return options
 
+    def of_cells(self) -> FileOptions:
+        """What of it holds for the cells of any source, files or not."""
+        return FileOptions(decimal=self.decimal, null_values=self.null_values)
+
 
 NOTHING_SAID = FileOptions()
 

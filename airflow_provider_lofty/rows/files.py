@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import IO
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
@@ -59,7 +60,7 @@ def read_files(
         _refuse_idle_options(kinds, options, columns)
         matched(list(files))
         for file, kind in zip(files.values(), kinds, strict=True):
-            notes.file = file.name
+            notes.start(file.name)
             _read_file(file, kind, options, columns, notes, take)
     finally:
         notes.log(log)
@@ -106,7 +107,7 @@ def _read_file(file: StoredFile, kind: Kind, options: FileOptions, columns: Colu
             names, rows = with_partitions(names, rows, file.partitions)
         rows = _guarded(rows, file.name)
         try:
-            take(Source(file.name, names, rows, options))
+            take(Source(file.name, names, rows, replace(options, delimiter=notes.delimiter)))
         except MappingError as error:
             has_header = kind.format == "csv" and columns is None
             is_odd = has_header and not any(map(_is_field, names or ()))

@@ -22,12 +22,22 @@ _WARNED_OF = (SPANNING,)
 
 
 class Notes:
-    """Counts by kind, and where the first of each was."""
+    """
+    Counts by kind, and where the first of each was.
+
+    :ivar file: the file that is being read
+    :ivar delimiter: between its cells, if it is delimited text
+    """
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         self._first: dict[str, str] = {}
         self.file = ""
+        self.delimiter: str | None = None
+
+    def start(self, file: str) -> None:
+        """Go on to the next file."""
+        self.file, self.delimiter = file, None
 
     def add(self, kind: str, place: int | str) -> None:
         """Note another one, at a line of the file that is being read, or of a file."""

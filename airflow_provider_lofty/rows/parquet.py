@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
 from airflow_provider_lofty.rows.source import DamagedFile, SourceRow
+from airflow_provider_lofty.rows.values import single_float
 
 if TYPE_CHECKING:
     from pyarrow import Array, Scalar
@@ -41,7 +42,7 @@ def _rows(file: ParquetFile) -> Iterator[SourceRow]:
     try:
         for batch in file.iter_batches(batch_size=_rows_at_once(file)):
             lists = [
-                _values(_as_instants(column) if name in instants else column)
+                values_of(_as_instants(column) if name in instants else column)
                 for name, column in zip(columns, batch.columns, strict=True)
             ]
             for cells in zip(*lists, strict=True):
@@ -77,11 +78,14 @@ class UnreadableValue:
         return "unreadable"
 
 
-def _values(column: Array) -> list[object]:
+def values_of(column: Array) -> list[object]:
+    """Give the values of an Arrow array."""
     try:
         values: list[object] = column.to_pylist()
     except (ValueError, OverflowError):
         return [_value(scalar) for scalar in column]
+    if str(column.type) == "float":  # of 32 bits, which Python's no longer tell
+        return [single_float(value) if isinstance(value, float) else value for value in values]
     return values
 
 

@@ -88,6 +88,7 @@ class Ingest:
         :raises MappingError: when its columns do not fit
         """
         number = self._spool.add_source(source.name)
+        self._mapping.start_source(source.file)
         if source.columns is not None:
             self._log_columns(self._mapping.builder(source.columns, table=True))
         add, spooled = self._spool.add, self._spooled
@@ -113,6 +114,8 @@ class Ingest:
             self._mapping.require_columns()
         if self._mapping.nested_ignored:
             self._log.info("ignored inside listing: %s", _some(sorted(self._mapping.nested_ignored)))
+        for remark, count in self._mapping.remarks.items():
+            self._log.warning("%s (%d times)", remark, count)
         self._spool.find_duplicates(", ".join(self._mapping.unique_key) or "identity")
 
     def _show_progress(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg2
 import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
+from airflow.providers.postgres.hooks import postgres as postgres_hook
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.providers.sqlite.hooks.sqlite import SqliteHook
 from support.practice import Collected, collected, run
@@ -244,15 +245,45 @@ def test_a_value_that_a_driver_cannot_read_is_not_quoted(way: str, sqlite: Any, 
     name, database = sqlite
     database.execute("UPDATE leads SET text = CAST(x'4D617269676F6C64E9' AS TEXT) WHERE lead_id = 3")
     ended = run(table="leads", source_conn_id=name)
-    assert isinstance(ended.error, (LoftySourceNotReady, LoftyConfigurationError))
+    assert isinstance(ended.error, LoftyConfigurationError)
+    assert "Cast it to text" in str(ended.error)
     assert "Marigold" not in "".join([str(ended.error), *ended.log])
     assert lofty.requests == []
 
 
-def test_a_date_that_python_cannot_hold_sends_nothing(way: str, postgres: str, lofty: Any, connect: Any) -> None:
+needs_psycopg_3 = pytest.mark.skipif(
+    not getattr(postgres_hook, "USE_PSYCOPG3", False), reason="psycopg2 reads infinity as the last day of 9999"
+)
+UNREADABLE = (
+    pytest.param("'infinity'::timestamptz", marks=needs_psycopg_3),
+    pytest.param("'-infinity'::date", marks=needs_psycopg_3),
+    "'0044-03-15 BC'::date",
+    "'10000-01-01'::timestamp",
+    "1 / (g - g)",
+    "('x' || g)::int",
+)
+
+
+@pytest.mark.parametrize("value", UNREADABLE)
+@pytest.mark.parametrize("rows", [1, 3000])
+def test_a_value_that_python_cannot_hold_is_configuration_even_where_nobody_uses_it(
+    way: str, postgres: str, value: str, rows: int, lofty: Any, connect: Any
+) -> None:
+    connect(lofty)
+    sql = (
+        "SELECT g AS lead_id, 'Browse' AS type, 't' AS text, 'l' AS link, '' AS picture, now() AS created,"
+        f" CASE WHEN g = {rows} THEN {value} END AS unused FROM generate_series(1, {rows}) g"
+    )
+    ended = run(sql=sql, source_conn_id=postgres)
+    assert isinstance(ended.error, LoftyConfigurationError)
+    assert "Cast it to text in the statement" in str(ended.error)
+    assert lofty.requests == []
+
+
+def test_a_far_date_in_a_table_sends_nothing(way: str, postgres: str, lofty: Any, connect: Any) -> None:
     connect(lofty)
     ended = run(table="far", source_conn_id=postgres)
-    assert isinstance(ended.error, (LoftySourceNotReady, LoftyConfigurationError))
+    assert isinstance(ended.error, LoftyConfigurationError)
     assert lofty.requests == []
 
 

@@ -85,7 +85,7 @@ def test_options_are_templates(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("argument", ["file_options", "columns"])
 def test_options_of_files_need_files(argument: str) -> None:
-    given = {"file_options": {"decimal": ","}, "columns": ["lead_id"]}
+    given = {"file_options": {"decimal": ",", "delimiter": ";"}, "columns": ["lead_id"]}
     operator = LoftyAddActivityOperator(
         task_id="t", sql="SELECT 1", source_conn_id="c", preview=True, **{argument: given[argument]}
     )

@@ -102,3 +102,32 @@ def test_an_empty_list_of_paths_is_not_ready_yet() -> None:
 def test_anything_but_a_path_is_refused(path: Any) -> None:
     with pytest.raises(LoftyConfigurationError, match="a path or a list of paths"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "options", "expected"),
+    [
+        (",", {}, {"delivered": 1}),
+        (";", {}, {"invalid": 1}),
+        (";", {"decimal": "."}, {"delivered": 1}),
+        ("|", {}, {"delivered": 1}),
+    ],
+)
+def test_in_a_file_of_semicolons_a_comma_may_be_of_decimals(
+    tmp_path: Path, lofty: Any, connect: Any, delimiter: str, options: dict[str, str], expected: dict[str, int]
+) -> None:
+    connect(lofty)
+    path = write_csv(tmp_path / "a.csv", [row(1, **{"listing.price": "450,000"})], delimiter=delimiter)
+    ended = run(path=path, file_options=options)
+    assert ended.counts == expected
+    assert [a.body["listing"] for a in lofty.activities] == [{"price": 450000}] * expected.get("delivered", 0)
+
+
+def test_the_mark_of_null_and_what_the_author_lists_are_no_value(tmp_path: Path, lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    rows = [row(1, page_name="\\N", **{"listing.city": "NULL"}), row(2, page_name="NULL", **{"listing.city": "x"})]
+    path = write_csv(tmp_path / "a.csv", rows)
+    assert run(path=path, preview=True).counts == {"invalid": 2}
+    assert run(path=path, file_options={"null_values": ["NULL", "\\N"]}).counts == {"delivered": 2}
+    assert ["pageName" in a.body for a in lofty.activities] == [False, False]
+    assert ["listing" in a.body for a in sorted(lofty.activities, key=lambda a: a.lead_id)] == [False, True]

@@ -112,6 +112,15 @@ def test_used_and_ignored_columns_are_told_once(take: Take) -> None:
     assert told[0].endswith("ignored: agent")
 
 
+def test_what_was_noticed_about_values_is_told_once(take: Take) -> None:
+    padded = [row(n, link=" https://homes.example.com/7 ", **{"listing.zipCode": "2134"}) for n in range(1, 5)]
+    taken = take(objects(*padded))
+    assert [line for line in taken.log.lines if "blanks" in line or "ZIP" in line] == [
+        "blanks were cut off around links, pictures, states, ZIP codes and MLS ids (4 times)",
+        "ZIP codes of three or four digits were sent as they are; leading zeros may be lost (4 times)",
+    ]
+
+
 def test_columns_of_a_file_must_suffice_before_its_first_row(take: Take) -> None:
     def never() -> Iterator[SourceRow]:
         raise AssertionError("a row was read")
