@@ -17,7 +17,7 @@ from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
 from airflow_provider_lofty.report.format import FORMAT_MARK, fingerprint_in
 from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.rows.builder import InvalidRow, RowBuilder
-from airflow_provider_lofty.rows.columns import MappingError
+from airflow_provider_lofty.rows.columns import MappingError, closest
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.report_format import OUTCOME_COLUMN, outcome_place
 from airflow_provider_lofty.rows.source import Source, SourceRow, row_name
@@ -29,6 +29,7 @@ from airflow_provider_lofty.spool.spool import Spool, SpoolRow
 
 _FINGERPRINT_COLUMN = "lofty_fingerprint"
 _MOST_NAMES_LOGGED = 40
+_MOST_TABLES = 20  # sets of columns that are compared and logged
 _OTHER_FORMAT = (
     f"{{}} of {{}} comes from a report of another format: its {_FINGERPRINT_COLUMN} does not begin with "
     f"{FORMAT_MARK}, so what it says became of the row may mean something else here. Nothing was sent. Send the "
@@ -77,7 +78,8 @@ class Ingest:
         self._log = log
         self._publisher = publisher
         self._clock = clock
-        self._logged_columns: tuple[str, ...] | None = None
+        self._has_logged_columns = False
+        self._tables: dict[tuple[str, ...], str] = {}  # the sets of columns so far → the first source with them
         self._publish_at = self._clock() + SHOW_SECONDS
         self._log_at = self._clock() + PROGRESS_SECONDS
 
@@ -90,7 +92,7 @@ class Ingest:
         number = self._spool.add_source(source.name)
         self._mapping.start_source(source.file)
         if source.columns is not None:
-            self._log_columns(self._mapping.builder(source.columns, table=True))
+            self._take_columns(source.name, self._mapping.builder(source.columns, table=True))
         add, spooled = self._spool.add, self._spooled
         columns: tuple[str, ...] | None = None
         for row in source.rows:
@@ -127,10 +129,30 @@ class Ingest:
             self._log_at = now + PROGRESS_SECONDS
             self._log.info("%d rows read and checked so far", self._spool.read)
 
+    def _take_columns(self, name: str, builder: RowBuilder) -> None:
+        """
+        Compare a file's or query's columns with those that came before.
+
+        :raises MappingError: when a column seems to have another name here, and would be left out without a word
+        """
+        if builder.columns in self._tables or len(self._tables) >= _MOST_TABLES:
+            return
+        for columns, before in self._tables.items():
+            other = self._mapping.builder(columns, table=True)
+            renamed = _renamed(other, builder) or _renamed(builder, other)
+            if renamed:
+                raise MappingError(f"the columns of {name} are not those of {before}: {renamed}")
+        if self._tables:
+            self._log.warning("%s has other columns than %s", name, next(iter(self._tables.values())))
+        self._tables[builder.columns] = name
+        self._log_builder(builder)
+
     def _log_columns(self, builder: RowBuilder) -> None:
-        if self._logged_columns is not None:
-            return  # once is enough: the rows of an upstream task may differ in shape without end
-        self._logged_columns = builder.columns
+        if not self._has_logged_columns:  # once is enough: rows of an upstream task may differ in shape without end
+            self._log_builder(builder)
+
+    def _log_builder(self, builder: RowBuilder) -> None:
+        self._has_logged_columns = True
         used = [f"{column} → {field}" for column, field in builder.used.items()]
         self._log.info("columns used: %s; ignored: %s", _some(used), _some(builder.ignored))
 
@@ -218,6 +240,19 @@ def _broken(source: int, row: SourceRow) -> SpoolRow:
     lacking = (None,) * 5
     outcome = Outcome.INVALID, "row", row.problem
     return SpoolRow(source, row.row_number, row.columns, row.cells, *lacking, *outcome, line=row.line)
+
+
+def _renamed(one: RowBuilder, other: RowBuilder) -> str | None:
+    """Find a column that fills a field in one source, and in the other is missing beside one of a similar name."""
+    left_over = [column for column in other.ignored if column not in one.columns]
+    for column, field in one.used.items():
+        similar = closest(column, left_over) if field not in other.used.values() else ""
+        if similar:
+            return (
+                f"one has {column!r} for {field}, the other has no such column{similar}. If they are the same, give "
+                "them one name; if not, send these files by tasks of their own"
+            )
+    return None
 
 
 def _some(names: Sequence[str]) -> str:
