@@ -52,6 +52,7 @@ def delimited_rows(
     outcome = outcome_place(header)
     if outcome is None:
         return header, _rows(found, records, header, notes)
+    records.take_backslashes_as_text()  # as reports are written
     names = tuple(map(restored, header))
     as_written = ((number, list(map(restored, cells))) for number, cells in found)
     return names, typed(_rows(as_written, None, names, notes), outcome)

@@ -61,6 +61,12 @@ class Records:
             else:
                 yield from self._read(block)
 
+    def take_backslashes_as_text(self) -> None:
+        """Settle from here on what nobody said: the file is known to be written so."""
+        if self._backslash is Backslash.UNDECIDED:
+            self._backslash = Backslash.TEXT
+            self.strict.take_backslashes_as(Backslash.TEXT)
+
     def _has_dress(self, block: str) -> bool:
         if '="' in block or block[0] == "'":
             return True

@@ -43,7 +43,6 @@ class StrictReader:
         self._notes = notes
         self._lines = lines
         self._delimiter = delimiter
-        self._backslash = options.backslash
         self._has_quotes = options.has_quotes
         self._escaped_in = 0  # the first line where an undecided backslash escaped a quote
         self._doubled_in = 0  # the first line where one means something else where backslashes escape
@@ -52,9 +51,12 @@ class StrictReader:
         self._begins_in = 0
         self._length = 0
         self._is_noted = False
-        self._compile(re.escape(delimiter), "[ \t]".replace(delimiter, ""))
+        self.take_backslashes_as(options.backslash)
 
-    def _compile(self, delimiter: str, blank: str) -> None:
+    def take_backslashes_as(self, backslash: Backslash) -> None:
+        """Say what a backslash is."""
+        self._backslash = backslash
+        delimiter, blank = re.escape(self._delimiter), "[ \t]".replace(self._delimiter, "")
         outside = rf"\r\n{delimiter}"
         if self._backslash is Backslash.ESCAPE or not (self._has_quotes or self._backslash is Backslash.TEXT):
             outside += r"\\"

@@ -131,6 +131,20 @@ def test_a_quote_that_is_never_closed_does_not_swallow_other_rows(tmp_path: Path
         read(tmp_path / "a.csv")
 
 
+@pytest.mark.parametrize(
+    "last", ['3000,Browse,"Cozy nest" here,l,p,2026-03-01', '3000,Browse,"ends in \\",l,p,2026-03-01']
+)
+def test_a_file_that_is_refused_at_its_end_sends_nothing(tmp_path: Path, lofty: Any, connect: Any, last: str) -> None:
+    connect(lofty)
+    lines = [HEADER, *(f"{n},Browse,home {n},l,p,2026-03-01" for n in range(1, 3000)), last]
+    (tmp_path / "a.csv").write_text("\n".join(lines), encoding="utf-8")
+    ended = run(path=str(tmp_path / "a.csv"))
+    assert isinstance(ended.error, LoftyConfigurationError)
+    assert "a.csv: line 3001: " in str(ended.error)
+    assert "nest" not in str(ended.error)
+    assert (lofty.requests, ended.counts) == ([], {"not_attempted": 2999})
+
+
 def test_a_cell_of_300_000_characters_is_read_and_the_limit_of_csv_is_put_back(tmp_path: Path) -> None:
     before = csv.field_size_limit()
     text = "a long story " * 25_000
