@@ -10,7 +10,7 @@ class Outcome(str, Enum):
 
     DELIVERED = "delivered"  # Lofty confirmed it, or reading back found it
     ALREADY_DELIVERED = "already_delivered"  # delivered before, as the journal, a report fed back, or Lofty itself says
-    DUPLICATE = "duplicate"  # repeats an earlier row of this input, and shares its fate
+    DUPLICATE = "duplicate"  # repeats another row of this input, and shares its fate
     INVALID = "invalid"  # cannot become an activity; nothing was sent
     REJECTED = "rejected"  # Lofty refused it, or it was proven not to be stored each time it was sent
     UNKNOWN = "unknown"  # perhaps stored: no trustworthy answer, and reading back could not settle it

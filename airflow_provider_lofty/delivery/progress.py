@@ -25,6 +25,7 @@ class Progress:
         self._clock = clock
         self.counts: Counter[str] = Counter()
         self.in_doubt = 0
+        self._sent = 0
         self._reported = clock()
         self._steps = deque([(self._reported, 0)], maxlen=int(_RECENT_SECONDS / _STEP_SECONDS))
 
@@ -40,10 +41,10 @@ class Progress:
 
     @property
     def rows_per_minute(self) -> float:
-        """The rate of the last minute."""
-        began, done = self._steps[0]
+        """The rate of the last minute, of rows that were sent: what cost no request says nothing of the others."""
+        began, sent = self._steps[0]
         seconds = self._clock() - began
-        return (self.done - done) * 60 / seconds if seconds > 0 else 0.0
+        return (self._sent - sent) * 60 / seconds if seconds > 0 else 0.0
 
     @property
     def seconds_left(self) -> float | None:
@@ -69,20 +70,29 @@ class Progress:
                 duration(seconds), duration(seconds_allowed),
             )  # fmt: skip
 
-    def count(self, outcome: str, rows: int = 1) -> None:
+    def count(self, outcome: str, rows: int = 1, *, before: str | None = None, were_sent: bool = True) -> None:
+        """
+        Count rows whose outcome is known now.
+
+        :param before: as what the row was counted already
+        :param were_sent: this run has sent them
+        """
         self.counts[outcome] += rows
+        if before is not None:
+            self.counts[before] -= rows
+        self._sent += rows * were_sent
 
     def report(self) -> None:
         now = self._clock()
         if now - self._steps[-1][0] >= _STEP_SECONDS:
-            self._steps.append((now, self.done))
+            self._steps.append((now, self._sent))
         if now - self._reported < PROGRESS_SECONDS:
             return
         self._reported = now
         left = self.seconds_left
         eta = "no row done yet" if not self.done else "" if left is None else f"about {duration(left)} left"
         doubts = f"{self.in_doubt} in doubt, being read back" if self.in_doubt else ""
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items())
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items() if count)
         self._log.info(
             "%d of %d rows done (%s), %.0f rows/min%s",
             self.done, self.total, outcomes or "none", self.rows_per_minute,

@@ -51,8 +51,9 @@ class Recorder:
 
     def record_local(self, result: Result) -> None:
         """Write down an outcome that the journal need not know."""
-        self._spool.record(result)
-        self._progress.count(result.outcome)
+        # A row of a lead that proved to be missing has its outcome already, wherever it waits.
+        before = self._spool.record(result)
+        self._progress.count(result.outcome, before=before, were_sent=result.sent_at is not None)
 
     def reject_lead(self, lead_id: int, result: Result, in_flight: Collection[int]) -> None:
         """
@@ -62,7 +63,8 @@ class Recorder:
         :param in_flight: rows that are being sent, which get an answer of their own
         """
         status, code, error = result.http_status, result.error_code, result.error or ""
-        self._progress.count(result.outcome, self._spool.reject_lead(lead_id, status, code, error, in_flight))
+        rejected = self._spool.reject_lead(lead_id, status, code, error, in_flight)
+        self._progress.count(result.outcome, rejected, were_sent=False)
 
     def doubt(self, intent: Intent, result: Result) -> None:
         """Write down that a row was sent and that no trustworthy answer came."""

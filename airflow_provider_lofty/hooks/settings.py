@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from airflow.sdk import Connection
@@ -16,7 +18,7 @@ from airflow_provider_lofty.lofty.settings import AUTH_TYPES, DEFAULT_HOST, Loft
 _REFRESH_URL = "https://crm.lofty.com/api/user-web/oauth/token"  # Lofty's page "OAuth 2.0"
 _SECRETS = ("client_id", "client_secret", "customer_key", "refresh_token")
 _NUMBERS = tuple(field for field in FORM_FIELDS if field.is_number)
-_HTTPS_PORT = 443
+_USUAL_PORTS = {"http": 80, "https": 443}
 _NEEDS = {
     "api_key": ("password",),
     "access_token": ("password",),
@@ -120,17 +122,35 @@ def _base_url(connection: Connection) -> str:
     if "://" not in host:
         host = f"{connection.schema if connection.schema in ('http', 'https') else 'https'}://{host}"
     url = _checked_url("host", host)
-    is_usual = url.startswith("https://") and connection.port == _HTTPS_PORT  # the same server with it and without
+    # The same server with it and without.
+    is_usual = url.startswith("https://") and connection.port == _USUAL_PORTS["https"]
     if connection.port and not is_usual and not urlsplit(url).port:
         url = url.replace(urlsplit(url).netloc, f"{urlsplit(url).netloc}:{connection.port}", 1)
     return url.removesuffix("/v1.0").removesuffix("/v2.0")
+
+
+def normal_url(url: str) -> str:
+    """
+    Write a base URL in the form that all its spellings share.
+
+    :param url: one that was checked
+    """
+    request = PreparedRequest()
+    request.prepare_url(url, None)  # what is asked for in the end: lower case, ASCII, no escapes that need not be
+    parts = urlsplit(str(request.url))
+    host = (parts.hostname or "").removesuffix(".")
+    with suppress(ValueError):
+        host = ip_address(host).compressed
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in (None, _USUAL_PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
 
 def _token_url(extra: Mapping[str, object], auth_type: str, base_url: str) -> str:
     if "token_url" in extra:
         return _checked_url("token_url", str(extra["token_url"]).strip())
     if auth_type == "refresh_token":
-        return _REFRESH_URL if base_url == DEFAULT_HOST else f"{base_url}/api/user-web/oauth/token"
+        return _REFRESH_URL if normal_url(base_url) == DEFAULT_HOST else f"{base_url}/api/user-web/oauth/token"
     return f"{base_url}/oauth/token"
 
 

@@ -22,6 +22,7 @@ from airflow_provider_lofty.assets import activities, add_counts
 from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete, LoftyError
 from airflow_provider_lofty.hooks.lofty import LoftyHook
+from airflow_provider_lofty.hooks.settings import normal_url
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
 from airflow_provider_lofty.journal.task_state import TaskStateJournal
 from airflow_provider_lofty.links import LoftyReportLink
@@ -30,8 +31,9 @@ from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
+from airflow_provider_lofty.rows.columns import normalise
 from airflow_provider_lofty.rows.file_options import FileOptions, FileOptionsError
-from airflow_provider_lofty.rows.mapping import RowMapping
+from airflow_provider_lofty.rows.mapping import RowMapping, key_columns
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.run.ingest import mapping_errors
 from airflow_provider_lofty.run.policy import Limit, Policy
@@ -329,9 +331,8 @@ class LoftyAddActivityOperator(BaseOperator):
         )
 
     def _scope(self, hook: LoftyHook) -> list[object]:
-        """Name what tells row keys apart: which Lofty, and which key."""
-        key = [self.unique_key] if isinstance(self.unique_key, str) else list(self.unique_key or ())
-        return [hook.client.host, key]
+        """Name what tells row keys apart: which Lofty, and which key, the same however they are written."""
+        return [normal_url(hook.client.host), [normalise(column) for column in key_columns(self.unique_key)]]
 
     def _source_names(self) -> list[object]:
         """Name where rows come from: the same on every try, another for another table."""

@@ -26,6 +26,12 @@ from airflow_provider_lofty.rows.columns import (
 from airflow_provider_lofty.rows.report_format import REPORT_PREFIX
 from airflow_provider_lofty.rows.values import NULL_MARK, InvalidValue, NoValue, is_missing, kind_of, plain
 
+# Raise it whenever the same row would get another row key, fingerprint or trace than before: by a change here or in
+# ``lofty.trace`` (a digest's size, the order or the spelling of what is hashed), in the checks (a value that is sent
+# otherwise changes its trace), or in what the operator's scope names. Journals and reports carry the number.
+# What was written by other rules is refused: its rows would not be recognised, and all of them would be sent again.
+KEY_RULES = 2
+
 _LISTING_DOT = "listing."
 _LISTING_KEYS = tuple(path.removeprefix(_LISTING_DOT) for path in FIELDS_BY_PATH if path.startswith(_LISTING_DOT))
 _BEFORE_LISTING = ("type", "text", "link", "picture", "created")
@@ -284,13 +290,6 @@ def _fill_missing(
 
 def _empty_hint(name: str) -> str:
     return f'; where it may be empty, say defaults={{"{name}": ""}}' if name in _MAY_BE_EMPTY else ""
-
-
-# Raise it whenever the same row would get another row key, fingerprint or trace than before: by a change here or in
-# ``lofty.trace`` (a digest's size, the order or the spelling of what is hashed), in the checks (a value that is sent
-# otherwise changes its trace), or in what the operator's scope names. Journals carry the number. One that was written
-# by other rules is refused: its rows would not be recognised, and all of them would be sent again.
-KEY_RULES = 2
 
 
 def _activity(lead_id: int, body: dict[str, Any], key: list[str]) -> Activity:

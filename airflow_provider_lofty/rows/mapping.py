@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_lofty.rows.builder import FieldRules, RowBuilder
 from airflow_provider_lofty.rows.checks import Check, Remarks, checks, key_check, nulls_of
-from airflow_provider_lofty.rows.columns import FIELDS_BY_PATH, MappingError, RowFunction, by_field
+from airflow_provider_lofty.rows.columns import FIELDS_BY_PATH, MappingError, RowFunction, by_field, normalise
 from airflow_provider_lofty.rows.file_options import NOTHING_SAID, FileOptions
 from airflow_provider_lofty.rows.timestamps import TimestampChecks
 from airflow_provider_lofty.rows.values import InvalidValue, is_missing, kind_of, plain
@@ -48,7 +48,7 @@ class RowMapping:
         options: FileOptions = NOTHING_SAID,
     ) -> None:
         self.timestamps = TimestampChecks(_zone(zone), now or datetime.now(timezone.utc))
-        self.unique_key = _columns_of_key(unique_key)
+        self.unique_key = key_columns(unique_key)
         self.nested_ignored: set[str] = set()
         self.remarks = Remarks()
         self._options = self._cells = options
@@ -128,11 +128,16 @@ def _checked_defaults(defaults: Mapping[str, object], by_kind: Mapping[str, Chec
     return checked
 
 
-def _columns_of_key(unique_key: object) -> tuple[str, ...]:
+def key_columns(unique_key: object) -> tuple[str, ...]:
+    """
+    Put the columns that identify a row into one order, whichever they were named in.
+
+    :raises MappingError: for anything but names
+    """
     if unique_key is None or isinstance(unique_key, str):
         return (unique_key,) if unique_key else ()
     if isinstance(unique_key, (list, tuple)) and all(isinstance(column, str) for column in unique_key):
-        return tuple(unique_key)
+        return tuple(sorted(set(unique_key), key=lambda column: (normalise(column), column)))
     raise MappingError(f"unique_key must be a column name or a list of them, got {kind_of(unique_key)}")
 
 

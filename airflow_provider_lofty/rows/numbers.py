@@ -33,12 +33,7 @@ def whole(bits: int, decimals: Decimals = Decimals.UNSAID, *, is_money: bool = F
     def check(value: object) -> int:
         if type(value) is str and len(value) <= surely_within and value.isdigit() and value.isascii():
             return int(value)  # nearly every number of a CSV file: no second look
-        if type(value) is int:
-            number = value
-        elif isinstance(value, str):
-            number = _whole_from_text(value.strip(), decimals, is_money=is_money)
-        else:
-            number = _whole_from_typed(value)
+        number = value if type(value) is int else whole_number(value, decimals, is_money=is_money)
         if not -bound <= number < bound:
             raise InvalidValue(f"must be a whole number within {bits} bits")
         return number
@@ -50,7 +45,14 @@ int64 = whole(64)
 int32 = whole(32)
 
 
-def _whole_from_typed(value: object) -> int:
+def whole_number(value: object, decimals: Decimals = Decimals.UNSAID, *, is_money: bool = False) -> int:
+    """
+    Read a whole number exactly, whatever its size: an int, text, or an integral float below 2**53 or Decimal.
+
+    :raises InvalidValue: when it is not a whole number, may be two, or only would be one after rounding
+    """
+    if isinstance(value, str):
+        return _whole_from_text(value.strip(), decimals, is_money=is_money)
     if isinstance(value, bool):
         raise InvalidValue("must be a whole number, got true/false")
     if isinstance(value, int):

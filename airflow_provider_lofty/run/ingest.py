@@ -6,6 +6,7 @@ A source with a ``lofty_outcome`` column is a report that came back: what it cal
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,15 +20,18 @@ from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.rows.builder import InvalidRow, RowBuilder
 from airflow_provider_lofty.rows.columns import MappingError, closest
 from airflow_provider_lofty.rows.mapping import RowMapping
+from airflow_provider_lofty.rows.numbers import whole_number
 from airflow_provider_lofty.rows.report_format import OUTCOME_COLUMN, outcome_place
 from airflow_provider_lofty.rows.source import Source, SourceRow, row_name
-from airflow_provider_lofty.rows.values import InvalidValue, is_missing
+from airflow_provider_lofty.rows.values import InvalidValue, is_missing, plain
 from airflow_provider_lofty.run.publisher import SHOW_SECONDS, StatusPublisher
-from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
+from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED, FINGERPRINT_BYTES
 from airflow_provider_lofty.spool.schema import RowState
 from airflow_provider_lofty.spool.spool import Spool, SpoolRow
 
 _FINGERPRINT_COLUMN = "lofty_fingerprint"
+_FINGERPRINT = re.compile(f"([0-9a-f]{{2}}){{{FINGERPRINT_BYTES},16}}")
+_MOST_ATTEMPTS = 1000  # whoever edits a report may write any number
 _MOST_NAMES_LOGGED = 40
 _MOST_TABLES = 20  # sets of columns that are compared and logged
 _OTHER_FORMAT = (
@@ -35,6 +39,10 @@ _OTHER_FORMAT = (
     f"{FORMAT_MARK}, so what it says became of the row may mean something else here. Nothing was sent. Send the "
     "original source instead: clear the task that wrote the report, whose journal knows what it delivered, or use "
     "check_existing='always', which reads every lead before anything is sent to it"
+)
+_CHANGED_IN_DOUBT = (
+    "its report says unknown, and its content has changed since: what may be stored cannot be looked for; look at the "
+    f"lead, then write delivered into {OUTCOME_COLUMN}, or leave it empty to send the row"
 )
 
 
@@ -201,29 +209,49 @@ class Ingest:
 
 
 def _delivered_before(row: SpoolRow, said: Fates) -> SpoolRow:
-    before = fingerprint_in(said[_FINGERPRINT_COLUMN])
-    now = row.fingerprint.hex() if row.fingerprint else None
-    remark = None if before in ("", now) else CONTENT_HAS_CHANGED
-    return row._replace(outcome=Outcome.ALREADY_DELIVERED, error_field=None, error=remark)
+    row = row._replace(outcome=Outcome.ALREADY_DELIVERED, error_field=None, error=None)
+    if not _has_changed(row, said):
+        return row
+    # It goes on being compared with what was delivered, through any number of reports.
+    return row._replace(error=CONTENT_HAS_CHANGED, sent_fingerprint=_fingerprint_before(said))
 
 
 def _repeated_before(row: SpoolRow, said: Fates) -> SpoolRow:
-    # Without an identity: the row it repeats may have failed, and must not take this one for its delivery.
-    return row._replace(
-        outcome=Outcome.ALREADY_DELIVERED,
-        row_key=None,
-        trace_hash=None,
-        error_field=None,
-        error="a duplicate in its report",
-    )
+    if row.outcome is not None:
+        return row  # invalid by now: it has no identity to find the row that it repeats by
+    error = "its report says duplicate, and not what became of the row that it repeats: it may be stored"
+    return row._replace(state=RowState.REPEATED.value, attempts=_attempts_before(said), error=error)
 
 
 def _unknown_before(row: SpoolRow, said: Fates) -> SpoolRow:
     if row.outcome is not None:
         return row  # invalid by now: it cannot be looked for
-    attempts = str(said.get("lofty_attempts"))
-    sent = int(attempts) if attempts.isdecimal() else 1
-    return row._replace(state=RowState.IN_DOUBT.value, attempts=sent, error="its report says unknown: it may be stored")
+    row = row._replace(attempts=_attempts_before(said))
+    if _has_changed(row, said):
+        sent = _fingerprint_before(said)
+        return row._replace(state=RowState.UNTRACEABLE.value, error=_CHANGED_IN_DOUBT, sent_fingerprint=sent)
+    return row._replace(state=RowState.IN_DOUBT.value, error="its report says unknown: it may be stored")
+
+
+def _has_changed(row: SpoolRow, said: Fates) -> bool:
+    """Whether a row has another content than the one that its report is about."""
+    before = _fingerprint_before(said)
+    return (row.fingerprint or b"")[: len(before)] != before
+
+
+def _fingerprint_before(said: Fates) -> bytes:
+    """What its report says of a row's content: the fingerprint or its first bytes; nothing where that is broken."""
+    digits = fingerprint_in(said[_FINGERPRINT_COLUMN]) or ""
+    return bytes.fromhex(digits) if _FINGERPRINT.fullmatch(digits) else b""
+
+
+def _attempts_before(said: Fates) -> int:
+    """How often its report says that a row was sent: once, where it says nothing of the kind."""
+    try:
+        attempts = whole_number(plain(said.get("lofty_attempts")))
+    except InvalidValue:
+        return 1
+    return min(attempts, _MOST_ATTEMPTS) if attempts >= 0 else 1
 
 
 _WITHOUT_TIME = frozenset((str, int, float, bool, type(None)))

@@ -158,7 +158,7 @@ class Run:
         self._log.info("%d rows read, %d to send; of the others %s", spool.read, waiting, counts_text(counts))
         self._gate = self._policy.closed_gate(spool.read, counts[Outcome.INVALID])
         if self._gate is not None:
-            spool.books.close(Outcome.NOT_ATTEMPTED, self._gate)
+            self._close_books(self._gate)
         elif self._policy.preview:
             show_preview(spool, self._client, self._log, self._clock, self._deadline)
             spool.books.close(Outcome.WOULD_SEND)
@@ -198,7 +198,16 @@ class Run:
         finally:
             self._client.close()
         if self._stop is not None:
-            self._spool.books.close(Outcome.NOT_ATTEMPTED, f"the run stopped first: {self._stop.reason}")
+            self._close_books(f"the run stopped first: {self._stop.reason}")
+
+    def _close_books(self, reason: str) -> None:
+        """Rows without an outcome were not attempted, unless an earlier try that left no journal may have sent them."""
+        books = self._spool.books
+        if self._has_gaps:
+            books.close_unread(
+                f"perhaps sent by an earlier try, of which there is no journal, and its lead was not read: {reason}"
+            )
+        books.close(Outcome.NOT_ATTEMPTED, reason)
 
     def _make_delivery(self, stop: threading.Event, known: Counter[str]) -> Delivery:
         policy = self._policy
@@ -248,7 +257,7 @@ class Run:
     def _account(self, reason: str) -> Summary:
         spool, client = self._spool, self._client
         spool.flush()
-        spool.books.close(Outcome.NOT_ATTEMPTED, reason)
+        self._close_books(reason)
         self._write_report()
         self._log_failed_rows()
         self.summary = summary_of(

@@ -13,12 +13,16 @@ from typing import NamedTuple
 
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
 from airflow_provider_lofty.spool.codec import decode_cells
-from airflow_provider_lofty.spool.schema import FAILED_SQL, IS_IN_DOUBT, MAY_FAIL
+from airflow_provider_lofty.spool.schema import FAILED_SQL, IS_WAITING, MAY_BE_STORED, MAY_FAIL
 
 # A duplicate shares the fate of the row it repeats.
 _IS_FAILED = (
     f"r.{MAY_FAIL} AND (r.outcome != '{Outcome.DUPLICATE}' OR EXISTS"
     f" (SELECT 1 FROM rows o WHERE o.n = r.duplicate_of AND o.outcome IN ({FAILED_SQL})))"
+)
+_ERROR = (
+    f"CASE WHEN r.outcome = '{Outcome.DUPLICATE}' THEN r.error || coalesce((SELECT ', which ended ' || o.outcome"
+    f" FROM rows o WHERE o.n = r.duplicate_of AND o.outcome IN ({FAILED_SQL})), '') ELSE r.error END"
 )
 
 
@@ -67,11 +71,19 @@ class Books:
         self._db = db
 
     def close(self, outcome: str, error: str | None = None) -> None:
-        """Give every row that still waits this outcome; what is in doubt stays ``unknown``."""
+        """Give every row that still waits this outcome; what may be stored stays ``unknown``."""
         self._db.execute(
-            f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = coalesce(error, ?) WHERE {IS_IN_DOUBT}", (error,)
+            f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = coalesce(error, ?) WHERE {MAY_BE_STORED}", (error,)
         )
         self._db.execute("UPDATE rows SET outcome = ?, error = ? WHERE outcome IS NULL", (outcome, error))
+
+    def close_unread(self, error: str) -> None:
+        """Give the rows that wait for a lead that was not read the outcome ``unknown``: it may have them."""
+        self._db.execute(
+            f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = ? WHERE {IS_WAITING}"
+            " AND lead_id NOT IN (SELECT lead_id FROM leads_read)",
+            (error,),
+        )
 
     def counts(self) -> dict[str, int]:
         """Rows by outcome, all of them; rows without one are left out."""
@@ -89,7 +101,7 @@ class Books:
         Rows that Lofty refused are alike when status and code are; its texts may name single leads.
         """
         found = self._db.execute(
-            "SELECT COUNT(*) AS count, r.outcome, r.http_status, r.error_code, r.error_field, r.error, r.source,"
+            f"SELECT COUNT(*) AS count, r.outcome, r.http_status, r.error_code, r.error_field, {_ERROR}, r.source,"
             f" r.row_number, r.line, r.lead_id, MIN(r.n) FROM rows r WHERE {_IS_FAILED}"
             " GROUP BY r.outcome, r.http_status, r.error_code, r.error_field,"
             f" CASE WHEN r.error_code IS NOT NULL OR r.outcome = '{Outcome.DUPLICATE}' THEN '' ELSE r.error END"
@@ -109,8 +121,8 @@ class Books:
     def _rows(self, which: str) -> Iterator[ReportRow]:
         found = self._db.execute(
             "SELECT r.layout, r.cells, r.source, r.row_number, r.line, r.outcome, r.lead_id, r.http_status,"
-            " r.error_code, r.error_field, r.error, r.attempts, r.sent_at,"
-            f" nullif(lower(hex(r.fingerprint)), '') FROM rows r {which}"
+            f" r.error_code, r.error_field, {_ERROR}, r.attempts, r.sent_at,"
+            f" nullif(lower(hex(coalesce(r.sent_fingerprint, r.fingerprint))), '') FROM rows r {which}"
         )
         layout_id: int | None = None
         columns: tuple[str, ...] = ()

@@ -115,15 +115,16 @@ class History:
         task has delivered to another lead names two different things: nothing can be said of such a row.
         """
         past_row = "FROM past_rows p WHERE p.row_key = rows.row_key"
+        is_other = f"p.fingerprint NOT IN (x'', substr(rows.fingerprint, 1, {FINGERPRINT_BYTES}))"
         self._db.execute(
             f"UPDATE rows SET outcome = 'invalid', state = {RowState.WAITING:d}, error_field = 'unique_key', error = ?"
             f" WHERE outcome IS NULL AND EXISTS (SELECT 1 {past_row} AND p.foreign_lead <> rows.lead_id)",
             (KEY_OF_ANOTHER,),
         )
         self._db.execute(
-            f"UPDATE rows SET outcome = 'already_delivered', state = {RowState.WAITING:d}, error = "
-            f"(SELECT CASE WHEN p.fingerprint IN (x'', substr(rows.fingerprint, 1, {FINGERPRINT_BYTES}))"
-            f" THEN NULL ELSE ? END {past_row})"
+            f"UPDATE rows SET outcome = 'already_delivered', state = {RowState.WAITING:d},"
+            " (error, sent_fingerprint) ="
+            f" (SELECT CASE WHEN {is_other} THEN ? END, CASE WHEN {is_other} THEN p.fingerprint END {past_row})"
             f" WHERE outcome IS NULL AND row_key IN (SELECT row_key FROM past_rows WHERE {_IS_DELIVERED})",
             (CONTENT_HAS_CHANGED,),
         )

@@ -17,10 +17,13 @@ class RowState(IntEnum):
     WAITING = 0  # to be sent
     IN_DOUBT = 1  # sent, and it is unknown whether it is stored
     RESENDING = 2  # proved not to be stored, and in the sender's hands again
+    REPEATED = 3  # its report calls it a duplicate; of which row is found when all are read
+    UNTRACEABLE = 4  # sent with another content than it has now, so that it cannot be looked for
 
 
 IS_WAITING = f"outcome IS NULL AND state = {RowState.WAITING:d}"
 IS_IN_DOUBT = f"outcome IS NULL AND state = {RowState.IN_DOUBT:d}"
+MAY_BE_STORED = f"outcome IS NULL AND state IN ({RowState.IN_DOUBT:d}, {RowState.REPEATED:d}, {RowState.UNTRACEABLE:d})"
 FAILED_SQL = ", ".join(f"'{outcome}'" for outcome in FAILED_OUTCOMES)
 MAY_FAIL = f"outcome IN ({FAILED_SQL}, '{Outcome.DUPLICATE}')"
 
@@ -30,7 +33,8 @@ _ROWS = (
     " lead_id INTEGER, body BLOB, row_key BLOB, fingerprint BLOB, trace_hash BLOB,"
     " outcome TEXT, http_status INTEGER, error_code INTEGER, error_field TEXT, error TEXT,"
     " attempts INTEGER NOT NULL DEFAULT 0, sent_at TEXT, duplicate_of INTEGER,"
-    f" state INTEGER NOT NULL DEFAULT {RowState.WAITING:d}, line INTEGER)"
+    f" state INTEGER NOT NULL DEFAULT {RowState.WAITING:d},"
+    " sent_fingerprint BLOB, line INTEGER)"  # where another content than this was sent; perhaps its first bytes only
 )
 # Failed rows are asked for several times; they are few, and without an index each time reads the whole file.
 _ROWS_FAILED = f"CREATE INDEX rows_failed ON rows (outcome, n) WHERE {MAY_FAIL}"

@@ -15,18 +15,18 @@ import sqlite3
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.rows.source import row_name
 from airflow_provider_lofty.spool.books import Books
 from airflow_provider_lofty.spool.codec import encode_cells
+from airflow_provider_lofty.spool.duplicates import mark_duplicates
 from airflow_provider_lofty.spool.history import History
 from airflow_provider_lofty.spool.sample import ROW_KEY_BYTES, SAMPLE_ROWS, InputSample
 from airflow_provider_lofty.spool.schema import (
     INDEX_LEADS,
     INDEX_OPEN_LEADS,
-    INDEX_ROW_KEYS,
     INDEX_ROW_TRACES,
     IS_IN_DOUBT,
     IS_WAITING,
@@ -36,7 +36,7 @@ from airflow_provider_lofty.spool.schema import (
 
 _INSERT = (
     "INSERT INTO rows (source, row_number, layout, cells, lead_id, body, row_key, fingerprint, trace_hash,"
-    " outcome, error_field, error, attempts, state, line) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    " outcome, error_field, error, attempts, state, sent_fingerprint, line) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _IS_CONTROL = (
     f"body IS NOT NULL AND outcome IN ('{Outcome.DELIVERED}', '{Outcome.ALREADY_DELIVERED}') AND error IS NULL"
@@ -62,6 +62,7 @@ class SpoolRow(NamedTuple):
     error: str | None = None
     attempts: int = 0
     state: int = RowState.WAITING.value  # an enum's member would cost the database 1 µs a row
+    sent_fingerprint: bytes | None = None
     line: int | None = None
 
 
@@ -153,47 +154,15 @@ class Spool:
 
     def find_duplicates(self, identity_name: str) -> None:
         """
-        Of rows with the same identity keep the first; mark the others.
+        Of rows with the same identity keep one; give the others what follows from it.
 
-        Same content: ``duplicate``, naming the first row. Other content: ``invalid``. A row whose outcome is
-        already known stands before one in doubt, and that before those that wait.
+        Same content: ``duplicate``, naming that row. Other content: ``invalid``. One whose outcome is already known
+        stands for the others, before one in doubt, and that before one that waits. What its report calls a duplicate
+        is one again, whatever its place; where it repeats nothing, it is in doubt.
 
         :param identity_name: what to call the identity where it is at fault
         """
-        self._db.execute(INDEX_ROW_KEYS)
-        repeated = self._db.execute(
-            "SELECT n, source, row_number, row_key, fingerprint, outcome, line FROM rows WHERE row_key IN"
-            " (SELECT row_key FROM rows WHERE row_key IS NOT NULL GROUP BY row_key HAVING COUNT(*) > 1)"
-            f" ORDER BY row_key, outcome IS NULL, state = {RowState.WAITING:d}, n"
-        )
-        marks: list[tuple[Any, ...]] = []
-        first: tuple[Any, ...] = (None,) * 7
-        for row in repeated:
-            if row[3] != first[3]:
-                first = row
-            elif row[5] is None:
-                marks.append(self._mark_of(row, first, identity_name))
-            if len(marks) >= _BATCH:
-                self._mark(marks)
-        self._mark(marks)
-
-    def _mark_of(self, row: tuple[Any, ...], first: tuple[Any, ...], name: str) -> tuple[Any, ...]:
-        place = self.place(first[1], first[2], first[6])
-        if row[4] == first[4]:
-            return (Outcome.DUPLICATE, None, f"same as {place}", first[0], row[0])
-        return (
-            Outcome.INVALID,
-            name,
-            f"{name} is the same as of {place}, but the content is another",
-            first[0],
-            row[0],
-        )
-
-    def _mark(self, marks: list[tuple[Any, ...]]) -> None:
-        self._db.executemany(
-            "UPDATE rows SET outcome = ?, error_field = ?, error = ?, duplicate_of = ? WHERE n = ?", marks
-        )
-        marks.clear()
+        mark_duplicates(self._db, self.place, identity_name)
 
     def place(self, source: int, row_number: int, line: int | None = None) -> str:
         """Name a row for people: its number, its line, and its file where there are several."""
@@ -295,13 +264,19 @@ class Spool:
             (n,),
         )
 
-    def record(self, result: Result) -> None:
-        """Write down what came of a row."""
+    def record(self, result: Result) -> str | None:
+        """
+        Write down what came of a row.
+
+        :return: the outcome that it had before
+        """
+        (before,) = next(self._db.execute("SELECT outcome FROM rows WHERE n = ?", (result.n,)), (None,))
         self._db.execute(
             "UPDATE rows SET outcome = ?, http_status = ?, error_code = ?, error = ?, attempts = ?, sent_at = ?"
             " WHERE n = ?",
             (*result[1:], result.n),
         )
+        return None if before is None else str(before)
 
     def delivered_to_lead(self, lead_id: int) -> Iterator[PendingRow]:
         """The rows of a lead that were delivered just as they are now."""

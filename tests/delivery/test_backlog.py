@@ -180,6 +180,20 @@ class TestHeldBack:
         desk.recorder.finish()
         assert (desk.rows[1].row_key, JournalState.WITHDRAWN) in desk.journal.closed
 
+    def test_they_are_counted_once_and_in_no_rate(self, make_desk: MakeDesk) -> None:
+        holds = Holds(row3=Hold.DOUBT, row4=Hold.LEAD)
+        desk = make_desk(*[7] * 6, 8, holds=holds)
+        desk.post()
+        assert desk.make_ready() == [2]
+        desk.backlog.reject_lead(7, Result(0, Outcome.REJECTED, 404, 20006, "missing"))
+        holds.by_number.clear()
+        desk.backlog.release_twins()
+        desk.backlog.release_lead(7)
+        desk.clock.now += 10
+        assert desk.make_ready(9) == [7]
+        assert (desk.progress.counts, desk.progress.left) == ({"rejected": 5}, 2)
+        assert desk.progress.rows_per_minute == 0.0
+
 
 class TestLookahead:
     def test_it_follows_the_pace_seen_within_the_pace_allowed(self) -> None:

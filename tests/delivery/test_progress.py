@@ -32,6 +32,26 @@ def test_rows_in_doubt_do_not_count_for_the_rate(clock: Clock, log: Log) -> None
     assert log.lines == ["8 of 10 rows done (8 delivered), 15 rows/min, 2 in doubt, being read back"]
 
 
+def test_rows_that_were_not_sent_count_for_no_rate(clock: Clock, log: Log) -> None:
+    progress = Progress(3000, log, clock)
+    progress.count("rejected", 2000, were_sent=False)
+    progress.count("delivered", 100)
+    clock.now += 31
+    progress.report()
+    assert progress.rows_per_minute == pytest.approx(100 * 60 / 31)
+    assert progress.seconds_left == pytest.approx(900 * 31 / 100)
+
+
+def test_a_row_that_has_another_outcome_now_is_counted_as_that(clock: Clock, log: Log) -> None:
+    progress = Progress(2, log, clock)
+    progress.count("rejected")
+    progress.count("delivered", before="rejected")
+    clock.now += PROGRESS_SECONDS
+    progress.report()
+    assert log.lines[0].startswith("1 of 2 rows done (1 delivered)")
+    assert progress.left == 1
+
+
 def test_it_is_logged_every_half_minute(clock: Clock, log: Log) -> None:
     progress = Progress(100, log, clock)
     for _ in range(int(2 * PROGRESS_SECONDS) + 1):

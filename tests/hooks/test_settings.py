@@ -11,7 +11,7 @@ from airflow.sdk import Connection
 from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
-from airflow_provider_lofty.hooks.settings import clean_secret, settings_from
+from airflow_provider_lofty.hooks.settings import clean_secret, normal_url, settings_from
 from airflow_provider_lofty.lofty.settings import LoftySettings
 
 OAUTH = {"client_id": "cid", "client_secret": "csecret", "customer_key": "ckey", "refresh_token": "rtoken"}
@@ -205,3 +205,32 @@ class TestSecrets:
 @pytest.mark.parametrize("extra", ["[1]", "5", '"text"', "[]"])
 def test_an_extra_that_is_not_an_object_is_refused(extra: str) -> None:
     assert "extra must be a JSON object" in refusal(extra)
+
+
+@pytest.mark.parametrize(
+    ("normal", "spelled"),
+    [
+        ("https://api.lofty.com", "https://api.lofty.com"),
+        ("https://api.lofty.com", "HTTPS://API.Lofty.com"),
+        ("https://api.lofty.com", "https://api.lofty.com:443"),
+        ("https://api.lofty.com", "https://api.lofty.com:0443/"),
+        ("https://api.lofty.com", "https://api.lofty.com:"),
+        ("https://api.lofty.com", "https://api.lofty.com/"),
+        ("https://api.lofty.com", "https://api.lofty.com./"),
+        ("https://api.lofty.com", "https://@api.lofty.com"),
+        ("https://api.lofty.com", "https://:@api.lofty.com"),
+        ("https://api.lofty.com", "https://api%2Elofty.com"),
+        ("https://api.lofty.com:80", "https://api.lofty.com:80"),
+        ("http://localhost", "http://LOCALHOST:80//"),
+        ("http://localhost:443", "http://localhost:443"),
+        ("http://127.0.0.1", "http://127.0.0.1:80"),
+        ("http://[::1]", "http://[0:0:0:0:0:0:0:1]:80"),
+        ("http://[::1]:8765", "http://[::1]:8765"),
+        ("https://xn--bcher-kva.example", "https://B\u00dcCHER.example"),
+        ("https://crm.example.com/Gateway", "https://crm.example.com/%47ateway/"),
+        ("https://crm.example.com/a%2Fb", "https://crm.example.com/a%2fb"),
+        ("https://crm.example.com/b", "https://crm.example.com/a/../b"),
+    ],
+)
+def test_one_lofty_has_one_name_however_its_url_is_written(normal: str, spelled: str) -> None:
+    assert normal_url(settings(host=spelled).base_url) == normal

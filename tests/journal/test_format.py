@@ -62,20 +62,23 @@ GOLDEN = {
     2: [
         (_TRACE, "56359b915e70ecf5290c380d0dd0ab05", _TRACE, "9ef326", "4dc9f2"),
         ("9fee27645fe9d45c662f79dd", "56359b915e70ecf5290c380d0dd0ab05", _TRACE, "9ef326", "4dc9f2"),
+        ("9fee27645fe9d45c662f79dd", "56359b915e70ecf5290c380d0dd0ab05", _TRACE, "9ef326", "4dc9f2"),
         (_TRACE, "4cff3a26bca4d9244041c42a7879825e", _TRACE, "9ef326", "4dc9f2"),
         ("9fee27645fe9d45c662f79dd", "56359b915e70ecf5290c380d0dd0ab05", _TRACE, "9ef326", "4dc9f2"),
         (_TRACE, "56359b915e70ecf5290c380d0dd0ab05", _TRACE, "9ef326", "4dc9f2"),
     ],
 }
-GOLDEN_SOURCES = {
-    n: ["90d628e2a5c0253e", "948b6c749b9f08a1"] for n in (1, 2)
-}  # host of Lofty, unique_key, kind of source
+GOLDEN_SOURCES = {  # host of Lofty, unique_key, kind of source
+    1: ["90d628e2a5c0253e", "948b6c749b9f08a1"],
+    2: ["90d628e2a5c0253e", "948b6c749b9f08a1", "948b6c749b9f08a1"],
+}
 
 
 def test_keys_are_formed_by_the_rules_of_their_number() -> None:
     formed = [
         keys(),
         keys(unique_key=["a", "b"], a=17, b="x"),
+        keys(unique_key=["B", "a"], a=17, b="x"),
         keys(**{"listing.price": "450000", "pageName": "p", "scheduledDate": "2026-04-01"}),
         keys(unique_key=["a", "b"], a="17.0", b="x"),
         keys(link=" https://homes.example.com/12", picture="\u00a0"),
@@ -89,7 +92,7 @@ def test_what_rows_are_told_apart_by_is_named_by_the_rules_of_their_number(
     connect("https://api.lofty.com")  # which is not asked anything: there are no rows
     path = tmp_path / "journal.db"
     monkeypatch.setenv("AIRFLOW_CONN_JOURNAL", json.dumps({"conn_type": "sqlite", "host": str(path)}))
-    for unique_key in (None, ["a", "b"]):
+    for unique_key in (None, ["a", "b"], ["b", "A"]):
         run(task_instance(run_id=str(unique_key)), rows=[], unique_key=unique_key, journal_conn_id="journal")
     with closing(sqlite3.connect(path)) as database:
         found = database.execute("SELECT source FROM lofty_journal_runs ORDER BY run_id").fetchall()

@@ -228,6 +228,25 @@ class TestStops:
         assert ended.counts["unknown"] == len(arrived(lofty)) > 0
         assert ended.counts["unknown"] + ended.counts["not_attempted"] == 20
 
+    @pytest.mark.parametrize("ending", ["csv", "jsonl"])
+    def test_what_an_earlier_try_may_have_sent_is_unknown_when_a_blind_one_stops_first(
+        self, lofty: Sandbox, tmp_path: Path, ending: str
+    ) -> None:
+        report = str(tmp_path / f"report.{ending}")
+        run(rows=ROWS[:15], durable=False)
+        blind = run(task_instance(**LATER), rows=[*ROWS, ROWS[0]], durable=False, max_rows=5, report_path=report)
+        assert blind.counts == {"unknown": 20, "duplicate": 1}
+        assert "perhaps sent by an earlier try" in blind.summary["errors"][0]["error"]
+        new = write_csv(tmp_path / "new.csv", [row(99)])  # delivered later than all of these: a control
+        fed = run(task_instance(run_id="fed"), path=[report, new], durable=False, check_existing="never")
+        assert (fed.error, fed.counts) == (None, {"already_delivered": 15, "delivered": 6, "duplicate": 1})
+        assert arrived(lofty) == {each["text"]: 1 for each in (*ROWS, row(99))}
+
+    def test_what_no_earlier_try_can_have_sent_was_not_attempted(self, lofty: Sandbox) -> None:
+        first = run(rows=ROWS, max_rows=5)
+        second = run(task_instance(**LATER), store=Store(), rows=ROWS, max_rows=5)
+        assert (first.counts, second.counts) == ({"not_attempted": 20}, {"unknown": 20})
+
     def test_one_control_that_is_shown_otherwise_does_not_spoil_the_proof(self, lofty: Sandbox) -> None:
         lofty.change(trims_text=True, scripted_faults=[None, "drop_before_storing"])
         rows = [ROWS[0], ROWS[1], {**ROWS[2], "text": "blanks "}, *ROWS[3:6]]

@@ -335,7 +335,7 @@ class TestPolicy:
         assert (ended.summary["requests"], lofty.requests) == (0, [])
         assert [line["lofty_outcome"] for line in read_report(report)] == ["would_send", "invalid", "duplicate"]
         connect(lofty)
-        assert run(path=str(report), max_failed_rows=1).counts == {"delivered": 1, "invalid": 1, "already_delivered": 1}
+        assert run(path=str(report), max_failed_rows=1).counts == {"delivered": 1, "invalid": 1, "duplicate": 1}
 
     def test_a_preview_shows_the_first_requests_and_how_long_all_would_take(self, lofty: Sandbox, connect: Any) -> None:
         connect(lofty, extra={"requests_per_minute": 6})
@@ -645,13 +645,14 @@ class TestReport:
         assert ended.counts == {"delivered": 1, "unknown": 1, "rejected": 2, "duplicate": 1, "invalid": 1}
         lofty.change(missing_leads=frozenset(), scripted_faults=[], read_back_status=None)
         again = run(path=first, report_path=second)
-        assert again.counts == {"delivered": 2, "already_delivered": 3, "invalid": 1}  # the unknown one was found
+        # The unknown one was found.
+        assert again.counts == {"delivered": 2, "already_delivered": 2, "duplicate": 1, "invalid": 1}
         bodies = {activity.lead_id: activity.body for activity in lofty.activities}
         assert sorted(arrived(lofty)) == [1, 2, 3, MISSING]
         assert bodies[3]["text"] == "=HYPERLINK(1)"
         assert (bodies[MISSING]["text"], bodies[MISSING]["link"]) == ("", "-1+2")
         lofty.reset()
-        assert run(path=second).counts == {"already_delivered": 5, "invalid": 1}
+        assert run(path=second).counts == {"already_delivered": 4, "duplicate": 1, "invalid": 1}
         assert lofty.requests == []
 
     @pytest.mark.parametrize("ending", [".csv", ".jsonl"])

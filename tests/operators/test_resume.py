@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -189,3 +191,35 @@ def test_a_choice_that_is_none_is_refused(lofty: Sandbox, name: str, value: Any)
     with pytest.raises(LoftyConfigurationError, match=name):
         LoftyAddActivityOperator(task_id="send", rows=ROWS, **{name: value}).execute({})
     assert lofty.requests == []
+
+
+class TestTheSameWrittenOtherwise:
+    """One Lofty and one key stay the same, however a connection and a Dag write them."""
+
+    @pytest.fixture(params=["{}/", "HTTP://@{}", "http://:@{}/a/../"])
+    def spelled(self, lofty: Sandbox, request: pytest.FixtureRequest) -> str:
+        server = lofty.url.removeprefix("http://")
+        return str(request.param).format(lofty.url if request.param == "{}/" else server)
+
+    def test_runs_that_share_a_journal_send_nothing_twice(
+        self, lofty: Sandbox, connect: Any, spelled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        journal = json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "journal.db")})
+        monkeypatch.setenv("AIRFLOW_CONN_JOURNAL", journal)
+        rows = [{**each, "day": n % 2, "event": n} for n, each in enumerate(ROWS[:10])]
+        shared = {"rows": rows, "journal_conn_id": "journal", "check_existing": "never"}
+        assert run(unique_key=["event", "day"], **shared).counts == {"delivered": 10}
+        connect(spelled, extra={"settle_seconds": 0.3}, password=lofty.settings.api_key)
+        for number, unique_key in enumerate((["day", "event"], ["EVENT", "Day"], ["day", "event", "day"])):
+            ended = run(task_instance(run_id=str(number)), unique_key=unique_key, **shared)
+            assert ended.counts == {"already_delivered": 10}
+        assert posts(lofty) == 10
+
+    def test_a_later_try_knows_its_journal(self, lofty: Sandbox, connect: Any, spelled: str) -> None:
+        store = Store()
+        run(store=store, rows=ROWS[:10])
+        connect(spelled, extra={"settle_seconds": 0.3}, password=lofty.settings.api_key)
+        later = again(store, rows=ROWS[:10], check_existing="never")
+        assert later.counts == {"already_delivered": 10}
+        assert not any("left no journal" in line for line in later.log)
+        assert later.summary["read_backs"] == 0

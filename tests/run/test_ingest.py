@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.run.ingest import Ingest
 from airflow_provider_lofty.spool.books import ReportRow
-from airflow_provider_lofty.spool.spool import Spool
+from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
+from airflow_provider_lofty.spool.spool import Result, Spool, SpoolRow
 
 
 class Taken:
@@ -182,7 +184,7 @@ def report_row(outcome: Any, lead_id: Any = 1, **values: Any) -> dict[str, Any]:
     [
         ("delivered", "already_delivered"),
         ("already_delivered", "already_delivered"),
-        ("duplicate", "already_delivered"),
+        ("duplicate", None),
         ("unknown", None),
         ("invalid", None),
         ("rejected", None),
@@ -245,9 +247,164 @@ def test_a_row_that_a_report_calls_unknown_and_that_is_invalid_now_is_invalid(ta
     assert take(table(report_row("unknown", created="never"))).outcomes == ["invalid"]
 
 
-def test_a_duplicate_of_a_report_does_not_stand_for_the_row_that_failed(take: Take) -> None:
-    taken = take(table(report_row("rejected"), report_row("duplicate")))
-    assert taken.waiting == [1]
+class TestDuplicatesOfAReport:
+    """They are matched by identity to the row they repeat, and share its fate, whatever it will be."""
+
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+    @pytest.mark.parametrize("said", ["rejected", "not_attempted", "would_send", "unknown", "delivered", None])
+    def test_they_are_duplicates_again_wherever_the_other_row_stands(
+        self, take: Take, said: str | None, order: tuple[int, int]
+    ) -> None:
+        rows = report_row(said), report_row("duplicate", lofty_error="same as row 77", lofty_row_number="77")
+        taken = take(objects(*(rows[n] for n in order)))
+        repeated = taken.rows[order.index(1)]
+        assert (repeated.outcome, repeated.error) == ("duplicate", f"same as row {order.index(0) + 1}")
+        assert len(taken.waiting) + len(taken.spool.doubtful()) == (said != "delivered")
+
+    def test_they_never_repeat_each_other_while_the_row_itself_is_there(self, take: Take) -> None:
+        taken = take(table(report_row("duplicate"), report_row("duplicate"), report_row("rejected")))
+        assert taken.outcomes == ["duplicate", "duplicate", None]
+        assert [found.error for found in taken.rows[:2]] == ["same as row 3"] * 2
+
+    def test_without_that_row_the_first_may_be_stored_and_is_read_back(self, take: Take) -> None:
+        taken = take(table(report_row("duplicate", 2), report_row("duplicate"), report_row("duplicate")))
+        assert [waiting.row_number for waiting in taken.spool.doubtful()] == [1, 2]
+        assert taken.waiting == []
+        assert taken.rows[2].error == "same as row 2"
+
+    def test_the_row_may_be_in_another_report(self, take: Take) -> None:
+        taken = take(table(report_row("duplicate"), name="b.csv"), table(report_row("rejected"), name="a.csv"))
+        assert (taken.rows[0].outcome, taken.rows[0].error) == ("duplicate", "same as row 1 of a.csv")
+
+    def test_a_row_that_was_added_is_repeated_as_well(self, take: Take) -> None:
+        taken = take(objects(report_row("duplicate"), row(1)))
+        assert taken.outcomes == ["duplicate", None]
+
+    def test_one_whose_content_is_another_by_now_says_so(self, take: Take) -> None:
+        rows = report_row("rejected", key="a", picture="mended"), report_row("duplicate", key="a")
+        taken = take(table(*rows), unique_key="key")
+        assert (taken.rows[1].outcome, taken.rows[1].error) == ("duplicate", "same as row 1, whose content is another")
+
+    def test_one_that_is_invalid_by_now_is_invalid(self, take: Take) -> None:
+        assert take(table(report_row("rejected"), report_row("duplicate", created="never"))).outcomes[1] == "invalid"
+
+    @pytest.mark.parametrize(
+        ("ends", "error"), [("delivered", "same as row 1"), ("rejected", "same as row 1, which ended rejected")]
+    )
+    def test_their_fate_is_that_rows_at_the_end(self, take: Take, ends: str, error: str) -> None:
+        taken = take(table(report_row("rejected"), report_row("duplicate")))
+        taken.spool.record(Result(1, ends))
+        assert (taken.rows[1].outcome, taken.rows[1].error) == ("duplicate", error)
+        assert taken.spool.books.count_failed() == (2 if ends == "rejected" else 0)
+
+    def test_what_they_repeat_is_not_known_before_all_is_read(self, take: Take) -> None:
+        def broken() -> Iterator[SourceRow]:
+            said = report_row("duplicate")
+            yield SourceRow(1, tuple(said), tuple(said.values()))
+            raise OSError("the file ends here")
+
+        with closing(Spool(keep_cells=True)) as spool:
+            log = Log()
+            with pytest.raises(OSError, match="ends here"):
+                Ingest(RowMapping(), spool, log, no_publisher(log)).take(Source("a.csv", None, broken()))
+            spool.flush()
+            spool.books.close("not_attempted")
+            (found,) = spool.books.rows()
+        assert (found.outcome, str(found.error)[-16:]) == ("unknown", "it may be stored")
+
+
+class TestIdentitiesOfReports:
+    """Rows of several reports, or of one that was edited, with the same identity."""
+
+    def test_delivered_once_is_delivered(self, take: Take) -> None:
+        others = "rejected", "unknown", "not_attempted", "invalid", "duplicate", "already_delivered", "would_send", None
+        taken = take(table(*map(report_row, others)), table(report_row("delivered"), name="b.csv"))
+        assert set(taken.outcomes) == {"already_delivered", "duplicate"}
+        assert (taken.waiting, taken.spool.doubtful(), taken.spool.books.count_failed()) == ([], [], 0)
+
+    @pytest.mark.parametrize("said", ["rejected", "unknown", "not_attempted", "invalid", None])
+    def test_delivered_with_other_content_is_delivered_and_says_so(self, take: Take, said: str | None) -> None:
+        rows = report_row(said, key="a"), report_row("delivered", key="a", picture="mended")
+        taken = take(table(*rows), unique_key="key")
+        assert [(found.outcome, found.error) for found in taken.rows] == [
+            ("already_delivered", CONTENT_HAS_CHANGED), ("already_delivered", None),
+        ]  # fmt: skip
+        assert taken.rows[0].fingerprint == taken.rows[1].fingerprint
+
+    def test_unknown_twice_is_one_doubt_with_the_most_attempts(self, take: Take) -> None:
+        taken = take(table(*(report_row("unknown", lofty_attempts=n) for n in (1, 3, 2))))
+        assert [(waiting.row_number, waiting.attempts) for waiting in taken.spool.doubtful()] == [(1, 3)]
+        assert taken.outcomes == [None, "duplicate", "duplicate"]
+
+    def test_unknown_twice_with_other_contents_cannot_be_settled(self, take: Take) -> None:
+        rows = [report_row("unknown", key="a", text=text) for text in ("one", "two")]
+        taken = take(table(*rows, report_row("rejected", key="a", text="one")), unique_key="key")
+        assert (taken.waiting, taken.spool.doubtful()) == ([], [])
+        taken.spool.books.close("not_attempted")
+        assert taken.outcomes == ["unknown", "duplicate", "duplicate"]
+        assert "with different contents" in str(taken.rows[0].error)
+        assert taken.spool.books.count_failed() == 3
+
+    @pytest.mark.parametrize("said", ["unknown", "rejected"])
+    def test_only_what_may_be_stored_must_not_be_edited(self, take: Take, said: str) -> None:
+        fingerprint = take(objects(row(1))).rows[0].fingerprint
+        taken = take(table(report_row(said, text="mended", lofty_fingerprint=f"{FORMAT_MARK}{fingerprint}")))
+        assert (taken.waiting, taken.spool.doubtful()) == ([1] if said == "rejected" else [], [])
+        taken.spool.books.close("not_attempted")
+        assert taken.outcomes == ["unknown" if said == "unknown" else "not_attempted"]
+
+    def test_any_number_of_rows_is_compared_in_a_few_statements(self) -> None:
+        asked: list[str] = []
+        with closing(Spool(keep_cells=False)) as spool:
+            spool.add_source("a.csv")
+            for n in range(3000):
+                spool.add(SpoolRow(0, n, (), (), 1, b"{}", b"%d" % (n // 2), b"same", b"t", state=3 * (n % 2)))
+            spool.flush()
+            spool._db.set_trace_callback(asked.append)
+            spool.find_duplicates("identity")
+            spool._db.set_trace_callback(None)
+            assert (spool.count_pending(), spool.books.counts()["duplicate"]) == (1500, 1500)
+        assert len(asked) < 12
+
+
+class TestBrokenColumns:
+    """Whoever edits a report may write anything into the columns that it added."""
+
+    @pytest.mark.parametrize(
+        ("cell", "attempts"),
+        [("9" * 20, 1000), (10**20, 1000), ("9" * 5000, 1), (10**5000, 1000), (-3, 1), ("-3", 1), ("many", 1), ("", 1),
+         (None, 1), (True, 1), ([2], 1), (float("nan"), 1), (float("inf"), 1), (2.0, 2), ("2.0", 2), ("0", 0), ("٣", 1)],
+        ids=range(17),
+    )  # fmt: skip
+    def test_attempts_are_a_number_within_bounds(self, take: Take, cell: object, attempts: int) -> None:
+        taken = take(objects(report_row("unknown", lofty_attempts=cell)))
+        assert [waiting.attempts for waiting in taken.spool.doubtful()] == [attempts]
+
+    @pytest.mark.parametrize("digits", ["zz" * 16, "ab", "a" * 31, "ab" * 17, "ab" * 10_000, "AB" * 16, "-1", " "])
+    @pytest.mark.parametrize("said", ["delivered", "unknown"])
+    def test_a_fingerprint_that_is_none_says_nothing_of_the_content(self, take: Take, said: str, digits: str) -> None:
+        taken = take(table(report_row(said, lofty_fingerprint=FORMAT_MARK + digits)))
+        assert (taken.outcomes, len(taken.spool.doubtful())) == (
+            (["already_delivered"], 0) if said == "delivered" else ([None], 1)
+        )
+        assert taken.rows[0].fingerprint == take(objects(row(1))).rows[0].fingerprint
+
+    @pytest.mark.parametrize("cell", ["9" * 5000, 10**5000, -1, "x", None, [1], {"a": 1}, True], ids=range(8))
+    def test_the_others_are_not_looked_at(self, take: Take, cell: object) -> None:
+        columns = (
+            "lofty_source", "lofty_row_number", "lofty_lead_id", "lofty_http_status", "lofty_error_code",
+            "lofty_error_field", "lofty_error", "lofty_sent_at", "lofty_line", "lofty_new",
+        )  # fmt: skip
+        taken = take(
+            objects(*(report_row(said, n, **dict.fromkeys(columns, cell)) for n, said in enumerate(OUTCOMES, 1)))
+        )
+        assert [found.error_field for found in taken.rows] == [None] * len(OUTCOMES)
+
+    @pytest.mark.parametrize("said", ["delivered", "unknown", "duplicate", "rejected", None])
+    @pytest.mark.parametrize("lead_id", ["9" * 4300, 10**4300, 10**4299, -(10**4400)], ids=range(4))
+    def test_an_endless_lead_id_is_invalid(self, take: Take, said: str | None, lead_id: object) -> None:
+        taken = take(objects(report_row(said) | {"lead_id": lead_id}))
+        assert taken.outcomes == ["already_delivered" if said == "delivered" else "invalid"]
 
 
 def test_an_empty_text_of_a_row_that_passed_the_checks_is_the_empty_text_again(take: Take) -> None:

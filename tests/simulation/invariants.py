@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
-from simulation.worlds import Ending, Row, Task, Try, may_be_blind
+from simulation.worlds import Ending, Row, Task, Try
 
 OUTCOMES = (
     "delivered", "already_delivered", "duplicate", "invalid", "rejected", "unknown", "not_attempted", "would_send",
@@ -118,7 +118,7 @@ class Judge:
             row, outcome = self._rows[_mark(said["picture"])], said["lofty_outcome"]
             if outcome == "duplicate" and said["picture"] not in originals:
                 yield f"lost: {one.name} calls {row.key} a duplicate of a row that is not there"
-            if outcome == "rejected" or (outcome == "not_attempted" and not self._is_known_to_break(one, row)):
+            if outcome == "rejected" or (outcome == "not_attempted" and not self._is_known_to_break(row)):
                 refused[_look(row)].add(_identity(row, one.task.task))
             if outcome == "invalid" and row.mark in self._marks and not self._claimed[_look(row)]:
                 yield f"unsaid: {one.name} calls {row.key} invalid, and Lofty has it"
@@ -126,12 +126,10 @@ class Judge:
             if self._known_to(one)[look] > len(self._keys[look] - keys) and look not in self._open:
                 yield f"unsaid: {one.name} calls {_names(keys)} not stored, and Lofty has {self._stored[look]} of these"
 
-    def _is_known_to_break(self, one: Try, row: Row) -> bool:
+    def _is_known_to_break(self, row: Row) -> bool:
         """Whether this world has a cause for which not_attempted is known to be said wrongly."""
         users = [life for life in self._ending.lives if row.mark in {other.mark for other in life.task.all_rows}]
-        return (may_be_blind(one.task.task) and "stopped while blind" in self._known) or (
-            len(users) > 1 and "held at a stop" in self._known
-        )
+        return len(users) > 1 and "held at a stop" in self._known
 
     def _known_to(self, one: Try) -> Counter[Look]:
         """What is at Lofty by this try's doing, or was when it began; what others do beside it, it cannot know."""

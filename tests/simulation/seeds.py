@@ -43,7 +43,7 @@ def _tasks(rng: Random) -> tuple[Task, ...]:
         return tuple(_task(rng, f"t{n}", 200 + 10 * n) for n in range(count))
     is_keyed = _happens(rng, 0.5)
     common = _rows(rng, "s", 100, is_keyed, has_twins=_happens(rng, 0.3, "twins across runs"))
-    if "two contents" in KNOWN or "remark fed back" in KNOWN:
+    if "two contents" in KNOWN:
         common = tuple(row for row in common if not row.version)
     return tuple(_task(rng, f"t{n}", 200 + 10 * n, common, is_keyed) for n in range(count))
 
@@ -69,7 +69,7 @@ def _task(
         name, rows, journal, is_keyed=keyed, starts=rng.choice((0.0, rng.uniform(0, 40))),
         check_existing=rng.choices(("sample", "always", "never"), (60, 20, 20))[0],
         on_unknown=rng.choices(("verify", "report", "resend", "assume_delivered"), (82, 8, 5, 5))[0],
-        strikes=strikes, wiped_after=wiped_after, retry_delay=rng.choice((1.0, 10.0, 60.0)), after=_after(rng, rows, is_blind=journal == "none" or wiped_after > 0),
+        strikes=strikes, wiped_after=wiped_after, retry_delay=rng.choice((1.0, 10.0, 60.0)), after=_after(rng),
         start_seconds=rng.choice((0.002, 0.002, 0.002, 3.0)), report=rng.choice(("csv", "jsonl")),
         later=_later(rng, rows) if _happens(rng, 0.15) else None,
         timeout_seconds=rng.uniform(5, 120) if _happens(rng, 0.1) else None,
@@ -127,13 +127,8 @@ def _strike(rng: Random, *, may_wake: bool) -> Strike | None:
     return Strike(kind, step, rng.choice((5.0, 60.0)), noted=noted) if kind else None
 
 
-def _after(rng: Random, rows: tuple[Row, ...], *, is_blind: bool) -> tuple[str, ...]:
-    has_duplicates = len({row.key for row in rows}) < len(rows) or len({row.text for row in rows}) < len(rows)
-    feeds = "duplicates fed back" if has_duplicates else "stopped while blind" if is_blind else ""
-    return tuple(
-        what for what in ("clear", "feed", "feed", "clear")
-        if _happens(rng, 0.2, feeds if what == "feed" else "")
-    )  # fmt: skip
+def _after(rng: Random) -> tuple[str, ...]:
+    return tuple(what for what in ("clear", "feed", "feed", "clear") if _happens(rng, 0.2))
 
 
 # Weather

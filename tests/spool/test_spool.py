@@ -159,9 +159,9 @@ class TestDuplicates:
         )
         spool.books.close(Outcome.UNKNOWN)
         assert outcomes(spool) == [
-            (Outcome.DUPLICATE, "same as row 2"),
+            (Outcome.DUPLICATE, "same as row 2, which ended unknown"),
             (Outcome.UNKNOWN, None),
-            (Outcome.DUPLICATE, "same as row 2"),
+            (Outcome.DUPLICATE, "same as row 2, which ended unknown"),
         ]
 
     def test_invalid_rows_without_an_identity_are_not_compared(self, spool: Spool) -> None:
@@ -198,6 +198,11 @@ class TestOutcomes:
         assert kept == (Outcome.REJECTED, 400, 20012, "Lofty refused it", 2, "2024-05-01T10:00:00Z")
         assert (found.lead_id, found.fingerprint) == (1, b"i1".hex())
 
+    def test_it_says_what_was_written_down_before(self, spool: Spool) -> None:
+        fill(spool, row(1))
+        said = [spool.record(Result(1, outcome)) for outcome in (Outcome.REJECTED, Outcome.DELIVERED)]
+        assert said == [None, "rejected"]
+
     def test_a_missing_lead_rejects_its_waiting_rows_only(self, spool: Spool) -> None:
         fill(spool, row(1, lead_id=5), row(2, lead_id=5), row(3, lead_id=6), row(4, lead_id=5))
         spool.record(Result(1, Outcome.DELIVERED))
@@ -209,6 +214,17 @@ class TestOutcomes:
         fill(spool, *(row(number, lead_id=5) for number in range(1, 5)))
         assert spool.reject_lead(5, 404, 20006, "the lead does not exist", [2, 3]) == 2
         assert [waiting.n for waiting in spool.pending()] == [2, 3]
+
+    def test_rows_of_leads_that_were_not_read_may_be_told_apart_when_the_books_are_closed(self, spool: Spool) -> None:
+        fill(spool, *(row(number, lead_id=5 + number % 2) for number in range(1, 5)), row(5), row(6, outcome="invalid"))
+        fill(spool, row(7, lead_id=5, state=RowState.RESENDING.value))
+        spool.record(Result(1, Outcome.DELIVERED))
+        spool.history.read_lead(6)
+        spool.books.close_unread("it may be there")
+        spool.books.close(Outcome.NOT_ATTEMPTED, "stopped")
+        assert [outcome for outcome, _ in outcomes(spool)] == [
+            "delivered", "unknown", "not_attempted", "unknown", "unknown", "invalid", "not_attempted",
+        ]  # fmt: skip
 
     def test_failed_rows_that_failed_alike_are_one_group_with_the_first_as_example(self, spool: Spool) -> None:
         fill(spool, *(row(number) for number in range(1, 7)))
