@@ -112,7 +112,7 @@ def _encoding(value: object) -> dict[str, Any]:
 
 
 def _delimiter(value: object) -> dict[str, Any]:
-    if not isinstance(value, str) or len(value) != 1 or value in '"\\\r\n':
+    if not isinstance(value, str) or len(value) != 1 or value in '"\\\r\n\0':
         raise _wrong("delimiter", "one character, and no quote, backslash or line end (a tab is '\\t')")
     return {"delimiter": value}
 
