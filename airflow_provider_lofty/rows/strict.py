@@ -1,9 +1,9 @@
 r"""
 The strict way to read one record of delimited text, cell by cell; what may mean two things is refused.
 
-A backslash in an enclosed cell that nobody said anything about: ``\"`` before text can only be an escaped quote. Before
-a delimiter, a line's end or another quote, the cell may end there or go on: a reader that guessed would now and then
-give one person's row to another.
+A backslash in an enclosed cell that nobody said anything about: ``\"`` before text can only be an escaped quote, and
+``\""`` before text only a backslash and a quote that is written twice. Before a delimiter or a line's end the cell may
+end there or go on: a reader that guessed would now and then give one person's row to another.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _SAY_COPY = (
 # What a backslash makes of a letter where nothing is enclosed: PostgreSQL's COPY and ``mysql --batch``.
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0", "N": "\\N"}
 _BACKSLASHES = re.compile(r"\\+")
+_QUOTES = re.compile('"*')
 
 
 class StrictReader:
@@ -57,6 +58,7 @@ class StrictReader:
         self._begins_in = 0
         self._length = 0
         self._is_noted = False
+        self._is_padded = False  # whether blanks stand before the quote of the enclosed cell
         self.take_backslashes_as(options.backslash)
 
     def take_backslashes_as(self, backslash: Backslash) -> None:
@@ -117,8 +119,8 @@ class StrictReader:
             )
         if self._escaped_in and self._doubled_in:
             raise RefusedFile(
-                f"line {self._escaped_in} has a backslash before a quote, line {self._doubled_in} one before another "
-                f"backslash or a line's end, which may be text or escaped: {_SAY_ESCAPE}"
+                f"line {self._escaped_in} has a backslash that escapes a quote, line {self._doubled_in} one that may "
+                f"be text or escape: {_SAY_ESCAPE}"
             )
 
     def _cell(self) -> tuple[str, bool]:
@@ -126,6 +128,7 @@ class StrictReader:
         opening = self._opening.match(self._line, self._at) if self._has_quotes else None
         if opening is None:
             return self._bare_cell()
+        self._is_padded = opening.end() - self._at > 1
         self._at = opening.end()
         return self._enclosed_cell()
 
@@ -176,6 +179,8 @@ class StrictReader:
         return f"line {number}" if number == self._begins_in else f"line {number}, of a row from line {self._begins_in}"
 
     def _take_next_line(self) -> None:
+        if self._is_padded:  # the quote may as well be a character of a cell that is not enclosed
+            raise RefusedFile(f"{self._place()}: a quote behind a blank is not closed in its line; {_SAY_QUOTE}")
         line = self._lines.line()
         if not line:
             raise RefusedFile(f"line {self._begins_in}: a quote is never closed; {_SAY_QUOTE}")
@@ -196,25 +201,28 @@ class StrictReader:
 
     def _undecided(self) -> str:
         """Read backslashes in an enclosed cell that may be text or escape; the first was just read."""
-        found = _BACKSLASHES.match(self._line, self._at - 1)
-        backslashes = found[0] if found else ""
+        backslashes = "\\" * _count(_BACKSLASHES, self._line, self._at - 1)
         self._at += len(backslashes) - 1
-        after = self._line[self._at : self._at + 1]
-        if after == '"' and len(backslashes) % 2:
-            self._refuse_ending()
-            self._note_escaped()
-            self._at += 1
-            return backslashes[1:] + '"'
-        if after and after in "\r\n":
+        if len(backslashes) % 2:
+            quotes = _count(_QUOTES, self._line, self._at)
+            if quotes and self._escapes_quote(quotes):
+                self._at += 1
+                return backslashes[1:] + '"'
+        if self._line[self._at : self._at + 1] in ("\r", "\n"):
             self.note_doubled(self._lines.number)
         return backslashes
 
-    def _refuse_ending(self) -> None:
-        behind = self._at + 1
-        if self._line.startswith('"', behind) or self._closing.match(self._line, behind):
+    def _escapes_quote(self, quotes: int) -> bool:
+        """Whether an undecided backslash escapes the first of some quotes."""
+        if quotes <= 2 and self._closing.match(self._line, self._at + quotes):
             raise RefusedFile(
                 f"{self._place()}: a quote behind a backslash may be escaped, or end the cell: {_SAY_ESCAPE}"
             )
+        if quotes == 1:
+            self._note_escaped()
+            return True
+        self.note_doubled(self._lines.number)
+        return False
 
     def _escaped(self) -> str:
         """Read what follows a backslash that escapes."""
@@ -237,6 +245,11 @@ class StrictReader:
             self._note_lines(line)
         self._line, self._at = line, 0
         return end
+
+
+def _count(characters: re.Pattern[str], line: str, at: int) -> int:
+    found = characters.match(line, at)
+    return 0 if found is None else found.end() - at
 
 
 def _kind(character: str) -> str:

@@ -53,6 +53,8 @@ def test_lines_are_counted_across_blocks() -> None:
         ('"1" ,"a"\t,x', ["1", "a", "x"]),
         ('1,"said ""hi"", "" twice",', ["1", 'said "hi", " twice', ""]),
         (r'1,"said \"hi\" twice",x', ["1", 'said "hi" twice', "x"]),
+        (r'1,"{""a"": ""say \""hi\""""}",x', ["1", r'{"a": "say \"hi\""}', "x"]),
+        (r'1,"""say \""hi\""""",x', ["1", r'"say \"hi\""', "x"]),
         (r'1,"C:\homes",x\y', ["1", r"C:\homes", r"x\y"]),
         (r"1,\N,5\" pipe", ["1", r"\N", r"5\" pipe"]),
         ('1,"a\0b",\0', ["1", "a\0b", "\0"]),
@@ -71,8 +73,9 @@ BOTH = r'say file_options={"escape": "\\"} where a backslash escapes what follow
         'a,b\n1,"ends in \\",2\n3,"\\",4',
         'a,b\n1,"ends in \\""\n',
         'a,b\n1,"ends in \\"',
-        'a,b\n1,"two\nends in \\""",x\n',
+        'a,b\n1,"two\nends in \\"",x\n',
         'a,b\n1,"then \\"\n2,b',
+        'a,b\n1,"then \\"" ,b',
     ],
 )
 def test_a_backslash_that_may_end_a_cell_or_not_refuses_the_file(text: str) -> None:
@@ -81,11 +84,13 @@ def test_a_backslash_that_may_end_a_cell_or_not_refuses_the_file(text: str) -> N
     assert BOTH in str(raised.value)
 
 
-@pytest.mark.parametrize("odd", [r'2,"C:\\homes"', r"2,C:\\homes", '2,"ends in \\\nand goes on"'])
+@pytest.mark.parametrize(
+    "odd", [r'2,"C:\\homes"', r'2,"{""a"": ""\""b""}"', r"2,C:\\homes", '2,"ends in \\\nand goes on"']
+)
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_file_cannot_mean_both_by_its_backslashes(odd: str, *, is_first: bool) -> None:
     lines = [r'1,"said \"hi\" twice"', odd]
-    with pytest.raises(RefusedFile, match="may be text or escaped"):
+    with pytest.raises(RefusedFile, match="may be text or escape"):
         cells("\n".join(lines[:: 1 if is_first else -1]))
     assert len(cells(odd)) == 1
 
@@ -107,6 +112,8 @@ def test_escape_says_what_a_backslash_is() -> None:
         ('x,y\n1,"a"5', "line 2: .* followed by a digit"),
         ('1,"a"(b)', "line 1: .* followed by a mark"),
         ('1, "a"b', "line 1: .* followed by a letter"),
+        ('1,"x\\"""y"', "line 1: .* followed by a letter"),
+        ('1, "Cozy nest,u\n2,5",u', "line 1: a quote behind a blank is not closed in its line"),
         ('1,a\n"2,b\n3,c\n', "line 2: a quote is never closed"),
         ('1,a\n2,"', "line 2: a quote is never closed"),
     ],
