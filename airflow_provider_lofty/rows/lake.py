@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 GLOB_MARKS = "*?["
-_HIDDEN = (".", "_", "~$")
+HIDDEN_MARKS = (".", "_", "~$")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _TABLES = (("Delta", "_delta_log"), ("Hudi", ".hoodie"), ("Iceberg", "metadata/*.metadata.json"))
 
@@ -41,7 +41,8 @@ def is_hidden(path: str, pattern: str) -> bool:
     """
     wanted = tuple(part[:1] for part in PurePosixPath(pattern).parts if _is_glob(part))
     return any(
-        part.startswith(_HIDDEN) and "=" not in part and part[0] not in wanted for part in _globbed_parts(path, pattern)
+        part.startswith(HIDDEN_MARKS) and "=" not in part and part[0] not in wanted
+        for part in _globbed_parts(path, pattern)
     )
 
 

@@ -49,7 +49,7 @@ class Notes:
         """Log each kind."""
         for kind, count in self._counts.items():
             write = log.warning if kind in _WARNED_OF else log.info
-            write("%s: %d times, first %s", kind, count, self._first[kind])
+            write("%s (%d of them; the first: %s)", kind, count, self._first[kind])
 
 
 def undressed(cell: str, line: int, notes: Notes) -> str:

@@ -11,6 +11,7 @@ import lzma
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from gzip import BadGzipFile
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -19,7 +20,7 @@ from zipfile import BadZipFile
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
-from airflow_provider_lofty.rows.lake import GLOB_MARKS, Tables, is_hidden, partitions_of
+from airflow_provider_lofty.rows.lake import GLOB_MARKS, HIDDEN_MARKS, Tables, is_hidden, partitions_of
 from airflow_provider_lofty.rows.notes import HIDDEN, Notes
 from airflow_provider_lofty.rows.source import DamagedFile, RefusedFile
 
@@ -119,8 +120,8 @@ def _is_passed_over(name: str, pattern: str, notes: Notes) -> bool:
 
 def _example(root: ObjectStoragePath, pattern: str) -> str:
     """Write a glob for the files in a folder, or for those in the folders in it."""
-    for folder, _, names in root.fs.walk(root.path):
-        if names:
+    for folder, _, all_names in root.fs.walk(root.path):
+        if names := [name for name in all_names if not name.startswith(HIDDEN_MARKS)]:
             below = "" if folder.rstrip("/") == root.path.rstrip("/") else "**/"
             return f"{pattern.rstrip('/')}/{below}*{Path(sorted(names)[-1]).suffix}"
     return f"{pattern.rstrip('/')}/*.csv"
@@ -202,6 +203,10 @@ def content_errors(name: str) -> Iterator[None]:
     except UnicodeError as error:
         reason = f"it is not text in {getattr(error, 'encoding', 'that encoding')}; name its own in file_options"
         raise LoftyConfigurationError(f"{name} is damaged: {reason}; nothing was sent") from None
+    except BadGzipFile:  # whose text shows the first bytes
+        raise LoftyConfigurationError(
+            f"{name} is damaged: it is not gzip, as its name says; nothing was sent"
+        ) from None
     # OSError: of a decompressor, which knows no better
     except (EOFError, OSError, zlib.error, lzma.LZMAError, BadZipFile, DamagedFile) as error:
         raise LoftyConfigurationError(f"{name} is damaged: {error}; nothing was sent") from None

@@ -117,11 +117,11 @@ def test_padding_is_passed_over_and_counted(tmp_path: Path) -> None:
     ]
     assert found.problems == [(4, "has 5 cells where the header has 4")]
     assert [(item.row_number, item.line) for item in found.rows] == [(1, 2), (2, 3), (3, 5), (4, 8), (5, 9)]
-    assert [line.partition(":")[0] for line in log.lines] == [
+    assert [line.partition(" (")[0] for line in log.lines] == [
         "a row without a value in any cell was passed over",
         "empty cells beyond those of the header were passed over",
     ]
-    assert "3 times, first line 4 of" in log.lines[0]
+    assert "(3 of them; the first: line 4 of" in log.lines[0]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
@@ -157,6 +157,15 @@ def test_a_file_that_is_refused_at_its_end_sends_nothing(tmp_path: Path, lofty: 
     assert "a.csv: line 3001: " in str(ended.error)
     assert "nest" not in str(ended.error)
     assert (lofty.requests, ended.counts) == ([], {"not_attempted": 2999})
+
+
+def test_rows_that_may_be_glued_are_warned_of_in_a_preview_too(tmp_path: Path) -> None:
+    lines = [HEADER, '1,Browse,"Cozy nest,l,p,2026-03-01', '2,Browse,6",l,p,2026-03-01', LINE.replace("1,", "3,", 1)]
+    (tmp_path / "a.csv").write_text("\n".join(lines), encoding="utf-8")
+    ended = run(path=str(tmp_path / "a.csv"), defaults={"picture": ""}, preview=True)
+    assert ended.counts == {"would_send": 2}
+    (warning,) = [line for line in ended.log if "could be a row by itself" in line]
+    assert warning.endswith(f"(1 of them; the first: line 2 of {tmp_path}/a.csv)")
 
 
 def test_a_cell_of_300_000_characters_is_read_and_the_limit_of_csv_is_put_back(tmp_path: Path) -> None:

@@ -32,10 +32,8 @@ def test_a_glob_passes_over_drafts_and_markers_and_says_so(tmp_path: Path) -> No
         put(tmp_path / name, lead_id=name)
     log = Log()
     assert [found["lead_id"] for found in read(f"{tmp_path}/**/*.csv", log=log).dicts] == ["a.csv", "sub/f.csv"]
-    assert [line.rpartition(":")[2] for line in log.lines if "draft" in line] == [
-        f" {line.rpartition(': ')[2]}" for line in log.lines
-    ]
-    assert "5 times" in log.lines[0]
+    (line,) = log.lines
+    assert "that of a draft or marker (5 of them; the first: " in line
 
 
 @pytest.mark.parametrize("pattern", ["_b.csv", "_*.csv", "_temporary/*.csv", ".h*/*.csv"])

@@ -48,5 +48,5 @@ def test_each_kind_is_logged_once(
     found = read(write_csv(tmp_path / "a.csv", rows, **settings), log=log)
     assert [cells["zip"] for cells in found.dicts] == ["02134", "plain"] * 3
     (line,) = log.lines
-    assert "3 times, first line 2 of " in line
+    assert "3 of them; the first: line 2 of " in line
     assert "02134" not in line

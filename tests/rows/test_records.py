@@ -164,7 +164,7 @@ def test_a_row_that_spans_what_could_be_rows_is_warned_of_once() -> None:
     assert len(records(text, width=3, log=log)) == 4
     (warning,) = log.lines
     assert warning.startswith("a row spans lines, one of which could be a row by itself")
-    assert "2 times, first line 2" in warning
+    assert "2 of them; the first: line 2" in warning
 
 
 def test_no_line_and_no_row_is_longer_than_memory_bears() -> None:
