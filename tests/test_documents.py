@@ -23,6 +23,7 @@ from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.outcomes import OUTCOMES
 from airflow_provider_lofty.provider_info import get_provider_info
 from airflow_provider_lofty.report.advice import CODES
+from airflow_provider_lofty.rows.file_options import DECIMALS, FORMATS, OPTIONS, QUOTINGS
 from airflow_provider_lofty.rows.report_format import REPORT_COLUMNS
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
@@ -78,6 +79,12 @@ def test_table_of_fields_is_complete() -> None:
     required = names_in([row[0] for row in rows if row[1] == "required"])
     assert required == {field.name for field in FIELDS if field.required}
     assert names_in([row[2] for row in rows if row[0] == "`type`"]) == set(ACTIVITY_TYPES)
+
+
+def test_table_of_file_options_is_complete() -> None:
+    rows = {row[0].strip("`"): names_in([row[1]]) for row in table_below("Files")}
+    assert list(rows) == list(OPTIONS)
+    assert (rows["format"], rows["quoting"], rows["decimal"]) == (set(FORMATS), set(QUOTINGS), set(DECIMALS))
 
 
 def test_table_of_outcomes_is_complete() -> None:

@@ -60,9 +60,9 @@ class LoftyAddActivityOperator(BaseOperator):
     :param rows: (templated, where it is one string) the source: an upstream task's output, that is a list of dicts or
         of other rows with names, a DataFrame, one dict (one row), or what a mapped upstream gives. Never shown under
         Rendered Templates
-    :param path: (templated) the source: one path or URL or a list, each may be a glob; ``.csv``, ``.tsv``,
-        ``.jsonl``, ``.ndjson`` (also ``.gz``) and ``.parquet``, local or in object storage
-        (``s3://conn_id@bucket/key``). No file yet: retryable
+    :param path: (templated) the source: one path or URL or a list, each may be a glob; delimited text, JSON lines,
+        JSON (also compressed) and Parquet, local or in object storage (``s3://conn_id@bucket/key``). No file yet:
+        retryable
     :param sql: (templated, also a ``.sql`` file) the source: one statement, with ``source_conn_id``
     :param parameters: (templated) for ``sql``, in the driver's own style
     :param table: (templated) the source: a table, with or without its schema, with ``source_conn_id``

@@ -30,6 +30,8 @@ def _zip(stream: IO[bytes]) -> IO[bytes]:
 
 def _members(archive: ZipFile) -> list[ZipInfo]:
     members = [each for each in archive.infolist() if not each.is_dir() and not each.filename.startswith("__MACOSX/")]
+    if any(each.filename == "[Content_Types].xml" for each in members):
+        raise RefusedFile('it is an Excel file; save it as "CSV UTF-8" and name that file')
     if len(members) != 1:
         raise RefusedFile(f"it holds {len(members)} files, and only a zip of exactly one is read; unzip it")
     if members[0].flag_bits & 1:

@@ -37,7 +37,7 @@ def delimited_rows(
     :raises RefusedFile: when quotes or backslashes do not add up, or could mean two things
     """
     lines, notes = Lines(stream), notes or Notes()
-    delimiter = notes.delimiter = _delimiter(lines, options, delimiter)
+    delimiter = notes.delimiter = _delimiter(lines, options, delimiter, columns)
     records = Records(lines, delimiter, options, notes)
     found = iter(records)
     first = next((record for record in found if not _is_blank(record[1])), None)
@@ -47,17 +47,18 @@ def delimited_rows(
         _refuse_header(first, columns)
         records.strict.width = len(columns)
         return columns, _rows(chain([first], found), records, columns, notes, "columns names")
-    header = _header(first[1])
+    header = tuple(first[1])
     records.strict.width = len(header)
     outcome = outcome_place(header)
     if outcome is None:
         return header, _rows(found, records, header, notes)
+    records.take_backslashes_as_text()  # as reports are written
     names = tuple(map(restored, header))
     as_written = ((number, list(map(restored, cells))) for number, cells in found)
     return names, typed(_rows(as_written, None, names, notes), outcome)
 
 
-def _delimiter(lines: Lines, options: FileOptions, by_name: str | None) -> str:
+def _delimiter(lines: Lines, options: FileOptions, by_name: str | None, columns: tuple[str, ...] | None) -> str:
     """Read what stands before the header or first row, and find the delimiter."""
     line = _first_line(lines, options)
     separator = _SEPARATOR_LINE.fullmatch(line)
@@ -67,12 +68,15 @@ def _delimiter(lines: Lines, options: FileOptions, by_name: str | None) -> str:
         return separator[1]
     lines.unread(line)
     bare = _ENCLOSED.sub("", line) if options.has_quotes else line
-    return options.delimiter or by_name or max(DELIMITERS, key=bare.count)
+    fitting = (mark for mark in DELIMITERS if columns and bare.count(mark) == len(columns) - 1)
+    return options.delimiter or by_name or next(fitting, None) or max(DELIMITERS, key=bare.count)
 
 
 def _first_line(lines: Lines, options: FileOptions) -> str:
     line = lines.line().lstrip(_BYTE_ORDER_MARK)
     for _ in range(options.skip_rows):
+        if not line:
+            raise RefusedFile(f"it has fewer lines than file_options says to skip ({options.skip_rows})")
         line = lines.line()
     while line and not line.strip():
         line = lines.line()
@@ -89,14 +93,7 @@ def _is_blank(cells: list[str]) -> bool:
 
 def _refuse_header(first: Record, columns: tuple[str, ...]) -> None:
     if [cell.strip().casefold() for cell in first[1]] == [name.casefold() for name in columns]:
-        raise RefusedFile(f"line {first[0]} is a header, but columns says that there is none; leave columns away")
-
-
-def _header(cells: list[str]) -> tuple[str, ...]:
-    """Take the names; empty ones at the end are of cells that a spreadsheet left over."""
-    while not cells[-1].strip():
-        cells = cells[:-1]
-    return tuple(cells)
+        raise RefusedFile(f"line {first[0]} is a header, but columns says that there is none; leave columns out")
 
 
 def _rows(
@@ -113,10 +110,11 @@ def _rows(
     :param named_by: what says how many cells there should be
     """
     width, row_number = len(columns), 0
+    named = max(place for place, name in enumerate(columns, start=1) if name.strip())
     for line, cells in found:
         if dressed is not None and dressed.may_be_dressed:
             cells = [undressed(cell, line, notes) if cell[:1] in ("'", "=") else cell for cell in cells]
-        values = [cell or None for cell in cells]
+        values: list[str | None] = [cell or None for cell in cells]
         first = values[0]
         if (first is None or first.isspace()) and _is_blank(cells):
             notes.add(BLANK, line)
@@ -125,6 +123,8 @@ def _rows(
         if len(values) > width and not any(values[width:]):
             notes.add(SURPLUS, line)
             del values[width:]
+        if named <= len(values) < width:  # a spreadsheet left columns over that have no name
+            values += [None] * (width - len(values))
         if len(values) == width:
             yield SourceRow(row_number, columns, values, None, line)
         else:

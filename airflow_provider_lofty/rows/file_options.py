@@ -68,7 +68,7 @@ class FileOptions:
             raise FileOptionsError(f"file_options must be a dict, not a value of type {type(given).__name__}")
         options = cls()
         for name, value in given.items():
-            check = _CHECKS.get(name)
+            check = OPTIONS.get(name)
             if check is None:
                 raise FileOptionsError(f"file_options has no {name!r}{_closest(str(name))}")
             if value is not None or name == "escape":
@@ -84,8 +84,8 @@ NOTHING_SAID = FileOptions()
 
 
 def _closest(name: str) -> str:
-    close = difflib.get_close_matches(name.lower(), _CHECKS, n=1)
-    return f"; the closest is {close[0]!r}" if close else f"; it takes {', '.join(_CHECKS)}"
+    close = difflib.get_close_matches(name.lower(), OPTIONS, n=1)
+    return f"; the closest is {close[0]!r}" if close else f"; it takes {', '.join(OPTIONS)}"
 
 
 def _wrong(option: str, rule: str) -> FileOptionsError:
@@ -112,7 +112,7 @@ def _encoding(value: object) -> dict[str, Any]:
 
 
 def _delimiter(value: object) -> dict[str, Any]:
-    if not isinstance(value, str) or len(value) != 1 or value in '"\\\r\n':
+    if not isinstance(value, str) or len(value) != 1 or value in '"\\\r\n\0':
         raise _wrong("delimiter", "one character, and no quote, backslash or line end (a tab is '\\t')")
     return {"delimiter": value}
 
@@ -142,7 +142,7 @@ def _null_values(value: object) -> dict[str, Any]:
     return {"null_values": tuple(value)}
 
 
-_CHECKS: dict[str, Callable[[object], dict[str, Any]]] = {
+OPTIONS: dict[str, Callable[[object], dict[str, Any]]] = {
     "format": _choice("format", FORMATS),
     "encoding": _encoding,
     "delimiter": _delimiter,

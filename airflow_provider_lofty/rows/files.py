@@ -67,14 +67,17 @@ def read_files(
 
 
 def _patterns(path: object) -> list[str]:
-    is_list = isinstance(path, Sequence) and not isinstance(path, (str, bytes))
-    given = list(path) if is_list else [path]  # type: ignore[call-overload]
+    given = [item for each in _listed(path) for item in _listed(each)]  # mapped tasks may give a list each
     patterns = [os.fspath(each) for each in given if isinstance(each, (str, os.PathLike))]
     if len(patterns) < len(given) or not all(patterns):
         raise LoftyConfigurationError("path must be a path or a list of paths, none of them empty; nothing was sent")
     if not patterns:
         raise LoftySourceNotReady("path is an empty list: there is no file to read; nothing was sent")
     return patterns
+
+
+def _listed(value: object) -> list[object]:
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else [value]
 
 
 def _kind(file: StoredFile, options: FileOptions) -> Kind:

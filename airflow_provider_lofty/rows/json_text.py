@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from json import JSONDecoder
 from typing import Any
 
+from airflow_provider_lofty.rows.columns import FIELDS_BY_NAME, normalise
 from airflow_provider_lofty.rows.lines import LONGEST_LINE, Lines, Readable, too_long
 from airflow_provider_lofty.rows.source import DamagedFile, RefusedFile, SourceRow
 from airflow_provider_lofty.rows.values import kind_of
@@ -99,6 +100,8 @@ def _line_rows(lines: Lines) -> Iterator[SourceRow]:
         except (ValueError, RecursionError):
             yield SourceRow(row_number, (), (), "is not JSON", lines.number)
             continue
+        if row_number == 1:
+            _refuse_wrapper(value)
         yield _row(row_number, value, decoder.repeated, lines.number)
 
 
@@ -109,8 +112,19 @@ def _row(number: int, value: object, repeated: str | None, line: int) -> SourceR
     return SourceRow(number, tuple(value), tuple(value.values()), problem, line)
 
 
+def _refuse_wrapper(value: object) -> None:
+    """Refuse an object that is none of the rows, but holds them."""
+    if not isinstance(value, dict) or any(normalise(key) in FIELDS_BY_NAME for key in value):
+        return
+    for key, held in value.items():
+        if isinstance(held, list) and held and all(isinstance(item, dict) for item in held):
+            raise RefusedFile(f"its rows lie inside {key!r} of an object; write that list alone into the file")
+
+
 def _value_rows(values: Iterator[tuple[int, object, str | None]]) -> Iterator[SourceRow]:
     for number, (line, value, repeated) in enumerate(values, start=1):
+        if number == 1:
+            _refuse_wrapper(value)
         yield _row(number, value, repeated, line)
 
 

@@ -9,6 +9,7 @@ that are left, with backslashes, blanks around quotes or cells of several lines,
 from __future__ import annotations
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterator
 
@@ -18,6 +19,7 @@ from airflow_provider_lofty.rows.notes import Notes
 from airflow_provider_lofty.rows.strict import StrictReader
 
 Record = tuple[int, list[str]]
+_LETTER = re.compile(r"\\[bfnrtv]")
 _END_OF_COPY = "\\."  # the last line that PostgreSQL's COPY wrote for years
 
 
@@ -41,6 +43,9 @@ class Records:
         self._has_quotes = options.has_quotes
         self._backslash = options.backslash
         self._apostrophes = (f"{delimiter}'", "\n'", "\r'", "\"'")
+        self._padded_quotes = tuple(f'{blank}"' for blank in " \t" if blank != delimiter)
+        mark = re.escape(delimiter)
+        self._null = re.compile(rf"(?:^|[{mark}\r\n])\\N(?=[{mark}\r\n]|\Z)")
         self._feed: deque[str] = deque()
         self._csv = csv.reader(iter(self._feed.popleft, None), delimiter=delimiter, strict=True)
 
@@ -52,14 +57,31 @@ class Records:
         """
         while block := self._lines.block():
             self.may_be_dressed = self._has_dress(block)
-            if "\\\\" in block:
-                self.strict.note_doubled(self._lines.number + 1 + block[: block.index("\\\\")].count("\n"))
+            if "\\" in block:
+                self._note_backslashes(block)
             if self._is_plain(block):
                 yield from self._split(block)
             elif self._is_regular(block):
                 yield from self._parse(block)
             else:
                 yield from self._read(block)
+
+    def take_backslashes_as_text(self) -> None:
+        """Settle from here on what nobody said: the file is known to be written so."""
+        if self._backslash is Backslash.UNDECIDED:
+            self._backslash = Backslash.TEXT
+            self.strict.take_backslashes_as(Backslash.TEXT)
+
+    def _note_backslashes(self, block: str) -> None:
+        def line_of(at: int) -> int:
+            return self._lines.number + 1 + block.count("\n", 0, at)
+
+        if "\\\\" in block:
+            self.strict.note_doubled(line_of(block.index("\\\\")))
+        if found := _LETTER.search(block):
+            self.strict.note_letter(line_of(found.start()))
+        if found := self._null.search(block):
+            self.strict.note_null(line_of(found.end()))
 
     def _has_dress(self, block: str) -> bool:
         if '="' in block or block[0] == "'":
@@ -74,7 +96,7 @@ class Records:
 
     def _is_regular(self, text: str) -> bool:
         """Whether ``csv`` has nothing to forgive in these lines, or says so."""
-        return self._has_quotes and "\\" not in text and ' "' not in text and '\t"' not in text
+        return self._has_quotes and "\\" not in text and not any(mark in text for mark in self._padded_quotes)
 
     def _split(self, block: str) -> Iterator[Record]:
         delimiter, number = self._delimiter, self._lines.number
@@ -100,7 +122,11 @@ class Records:
             return next(self._csv)
         except (csv.Error, IndexError):  # IndexError: the record goes on in the next line
             self._feed.clear()
-            return self.strict.record(line)
+            return self._record(line)
+
+    def _record(self, line: str) -> list[str]:
+        self.may_be_dressed = True  # it may go on in lines that were not looked at
+        return self.strict.record(line)
 
     def _read(self, block: str) -> Iterator[Record]:
         lines = self._lines
@@ -113,4 +139,4 @@ class Records:
             elif self._is_regular(line):
                 yield number, self._parsed(line)
             elif self._has_quotes or text != _END_OF_COPY:
-                yield number, self.strict.record(line)
+                yield number, self._record(line)

@@ -45,6 +45,11 @@ class Source(NamedTuple):
     file: FileOptions | None = None
 
 
+def row_name(row_number: int, line: int | None) -> str:
+    """Name a row for people: by its number, and by its line where it has one."""
+    return f"row {row_number}" if line is None else f"row {row_number} (line {line})"
+
+
 Take = Callable[[Source], None]
 
 

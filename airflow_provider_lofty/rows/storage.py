@@ -157,7 +157,7 @@ class _StoredBytes(RawIOBase):
         return True
 
     def seekable(self) -> bool:
-        return True
+        return bool(self._stream.seekable())
 
     def readinto(self, buffer: Any) -> int:
         with storage_errors(self._name):

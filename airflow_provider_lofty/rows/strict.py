@@ -22,6 +22,10 @@ _SAY_QUOTE = (
     r'write a quote inside an enclosed cell twice (""), or say file_options={"quoting": "none"} where quotes enclose '
     r'nothing, {"escape": "\\"} where a backslash escapes them'
 )
+_SAY_COPY = (
+    r'say file_options={"quoting": "none", "escape": "\\"} for what COPY or mysql --batch wrote, {"escape": "\\"} '
+    r'where cells are enclosed and a backslash escapes, {"escape": None} where it is text'
+)
 # What a backslash makes of a letter where nothing is enclosed: PostgreSQL's COPY and ``mysql --batch``.
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0", "N": "\\N"}
 _BACKSLASHES = re.compile(r"\\+")
@@ -43,18 +47,22 @@ class StrictReader:
         self._notes = notes
         self._lines = lines
         self._delimiter = delimiter
-        self._backslash = options.backslash
         self._has_quotes = options.has_quotes
         self._escaped_in = 0  # the first line where an undecided backslash escaped a quote
         self._doubled_in = 0  # the first line where one means something else where backslashes escape
+        self._null_in = 0  # the first line with a database's mark for no value
+        self._letter_in = 0  # the first line where one means something else where databases wrote that mark
         self._line = ""
         self._at = 0
         self._begins_in = 0
         self._length = 0
         self._is_noted = False
-        self._compile(re.escape(delimiter), "[ \t]".replace(delimiter, ""))
+        self.take_backslashes_as(options.backslash)
 
-    def _compile(self, delimiter: str, blank: str) -> None:
+    def take_backslashes_as(self, backslash: Backslash) -> None:
+        """Say what a backslash is."""
+        self._backslash = backslash
+        delimiter, blank = re.escape(self._delimiter), "[ \t]".replace(self._delimiter, "")
         outside = rf"\r\n{delimiter}"
         if self._backslash is Backslash.ESCAPE or not (self._has_quotes or self._backslash is Backslash.TEXT):
             outside += r"\\"
@@ -84,12 +92,30 @@ class StrictReader:
         self._doubled_in = self._doubled_in or number
         self._refuse_both()
 
+    def note_letter(self, number: int) -> None:
+        """Note a line with a backslash before a letter that databases write for a line's end or a tab."""
+        self._letter_in = self._letter_in or number
+        self._refuse_both()
+
+    def note_null(self, number: int) -> None:
+        """Note a line with a cell that databases write for no value, and beside it backslashes that escape."""
+        self._null_in = self._null_in or number
+        self._refuse_both()
+
     def _note_escaped(self) -> None:
         self._escaped_in = self._escaped_in or self._lines.number
         self._refuse_both()
 
     def _refuse_both(self) -> None:
-        if self._escaped_in and self._doubled_in and self._backslash is Backslash.UNDECIDED and self._has_quotes:
+        if self._backslash is not Backslash.UNDECIDED or not self._has_quotes:
+            return
+        if self._null_in and (self._letter_in or self._doubled_in):
+            other = self._letter_in or self._doubled_in
+            raise RefusedFile(
+                f"line {self._null_in} has \\N as databases write it, line {other} another backslash, which may be "
+                f"text or escape: {_SAY_COPY}"
+            )
+        if self._escaped_in and self._doubled_in:
             raise RefusedFile(
                 f"line {self._escaped_in} has a backslash before a quote, line {self._doubled_in} one before another "
                 f"backslash or a line's end, which may be text or escaped: {_SAY_ESCAPE}"

@@ -18,6 +18,10 @@ from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 
 _EXACT_BELOW = 2**53  # from here on a float may stand for another whole number
 _EXACT_BELOW_SINGLE = 2**24
+_NO_TEXT = (
+    "holds bytes that are not UTF-8 text (a lone surrogate); where they come from a file that is in Windows-1252, say "
+    'file_options={"encoding": "cp1252"}'
+)
 _FINE_TIMES = frozenset(f"datetime64[{unit}]" for unit in ("ns", "ps", "fs", "as"))
 _YES = frozenset(("true", "t", "yes", "y", "1"))
 _NO = frozenset(("false", "f", "no", "n", "0"))
@@ -167,7 +171,7 @@ def any_text(value: object) -> str:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise InvalidValue("holds bytes that are not UTF-8 text (a lone surrogate)") from None
+            raise InvalidValue(_NO_TEXT) from None
     if "\0" in value:
         raise InvalidValue("holds a NUL character")
     if len(value) <= LONGEST_SUSPECT and _FLOAT.fullmatch(value.strip()):

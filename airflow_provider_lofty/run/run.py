@@ -292,7 +292,7 @@ class Run:
         books, place = self._spool.books, self._spool.place
         for row in books.failed_rows(_MOST_ROWS_LOGGED):
             self._log.error(
-                "%s: %s%s: %s", place(row.source, row.row_number), row.outcome,
+                "%s: %s%s: %s", place(row.source, row.row_number, row.line), row.outcome,
                 f", lead {row.lead_id}" if row.lead_id else "", row.error,
             )  # fmt: skip
         more = books.count_failed() - _MOST_ROWS_LOGGED

@@ -866,8 +866,8 @@ class TestTelling:
         write_csv(tmp_path / "b.csv", [row(MISSING), row("x")])
         ended = run(path=f"{tmp_path}/*.csv")
         told = "\n".join(ended.log)
-        assert f"row 1 of {tmp_path}/b.csv: rejected, lead {MISSING}: " in told
-        assert f"row 2 of {tmp_path}/b.csv: invalid: leadId" in told
+        assert f"row 1 (line 2) of {tmp_path}/b.csv: rejected, lead {MISSING}: " in told
+        assert f"row 2 (line 3) of {tmp_path}/b.csv: invalid: leadId" in told
 
     def test_the_error_names_counts_the_largest_group_and_an_example(self, lofty: Sandbox, tmp_path: Path) -> None:
         ended = run(rows=[row(1), row("x"), row("y")], report_path=str(tmp_path / "r.csv"))

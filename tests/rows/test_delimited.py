@@ -68,7 +68,10 @@ def test_a_delimiter_that_is_named_is_taken(tmp_path: Path) -> None:
 def test_titles_above_the_header_are_skipped_where_the_author_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('A "report,,\n,,\nlead_id,text,\n1,a,\n', encoding="utf-8")
     found = read(tmp_path / "a.csv", skip_rows=2)
-    assert (found.dicts, found.rows[0].line) == ([{"lead_id": "1", "text": "a"}], 4)
+    assert (found.dicts, found.rows[0].line) == ([{"lead_id": "1", "text": "a", "": None}], 4)
+    assert read(tmp_path / "a.csv", skip_rows=4).rows == []
+    with pytest.raises(LoftyConfigurationError, match=r"fewer lines than file_options says to skip \(5\)"):
+        read(tmp_path / "a.csv", skip_rows=5)
 
 
 @pytest.mark.parametrize("titles", [["Report", ""], ["Report,,,,,", "Made in 2026,,,,,"]])
@@ -89,6 +92,11 @@ def test_a_file_without_a_header_says_so_itself_or_by_columns(tmp_path: Path) ->
     assert found.problems == [(3, "has 2 cells where columns names 6")]
 
 
+def test_columns_help_to_find_the_delimiter(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("1,a;b;c;d\n", encoding="utf-8")
+    assert read(tmp_path / "a.csv", columns=("lead_id", "text")).dicts == [{"lead_id": "1", "text": "a;b;c;d"}]
+
+
 def test_columns_for_a_file_that_has_a_header_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"\n{HEADER.upper()}\n{LINE}\n", encoding="utf-8")
     with pytest.raises(LoftyConfigurationError, match="line 2 is a header, but columns says that there is none"):
@@ -96,18 +104,24 @@ def test_columns_for_a_file_that_has_a_header_are_refused(tmp_path: Path) -> Non
 
 
 def test_padding_is_passed_over_and_counted(tmp_path: Path) -> None:
-    lines = ["lead_id,text,,", "1,a,,", "2,b", ",,,", "3,c,,,,", '" "," "', "   ", "4,d,e"]
+    lines = ["lead_id,text,,", "1,a,,", "2,b", ",,,", "3,c,,,,", '" "," "', "   ", "4,d,,,e", "5,f,,g"]
     (tmp_path / "a.csv").write_text("\n".join(lines), encoding="utf-8")
     log = Log()
     found = read(tmp_path / "a.csv", log=log)
-    assert [tuple(item.cells) for item in found.rows] == [("1", "a"), ("2", "b"), ("3", "c"), ("4", "d")]
-    assert found.problems == [(4, "has 3 cells where the header has 2")]
-    assert [(item.row_number, item.line) for item in found.rows] == [(1, 2), (2, 3), (3, 5), (4, 8)]
-    assert [line.partition(":")[0] for line in log.lines] == [
-        "empty cells beyond those of the header were passed over",
-        "a row without a value in any cell was passed over",
+    assert [tuple(item.cells) for item in found.rows] == [
+        ("1", "a", None, None),
+        ("2", "b", None, None),
+        ("3", "c", None, None),
+        ("4", "d", None, None),
+        ("5", "f", None, "g"),
     ]
-    assert "3 times, first line 4 of" in log.lines[1]
+    assert found.problems == [(4, "has 5 cells where the header has 4")]
+    assert [(item.row_number, item.line) for item in found.rows] == [(1, 2), (2, 3), (3, 5), (4, 8), (5, 9)]
+    assert [line.partition(":")[0] for line in log.lines] == [
+        "a row without a value in any cell was passed over",
+        "empty cells beyond those of the header were passed over",
+    ]
+    assert "3 times, first line 4 of" in log.lines[0]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
@@ -129,6 +143,20 @@ def test_a_quote_that_is_never_closed_does_not_swallow_other_rows(tmp_path: Path
     (tmp_path / "a.csv").write_text(f"{header}\n5,whole\n{opened}\n2,of another lead\n3,too\n", encoding="utf-8")
     with pytest.raises(LoftyConfigurationError, match=r"a\.csv: line 3: a quote is never closed; .*; nothing was sent"):
         read(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    "last", ['3000,Browse,"Cozy nest" here,l,p,2026-03-01', '3000,Browse,"ends in \\",l,p,2026-03-01']
+)
+def test_a_file_that_is_refused_at_its_end_sends_nothing(tmp_path: Path, lofty: Any, connect: Any, last: str) -> None:
+    connect(lofty)
+    lines = [HEADER, *(f"{n},Browse,home {n},l,p,2026-03-01" for n in range(1, 3000)), last]
+    (tmp_path / "a.csv").write_text("\n".join(lines), encoding="utf-8")
+    ended = run(path=str(tmp_path / "a.csv"))
+    assert isinstance(ended.error, LoftyConfigurationError)
+    assert "a.csv: line 3001: " in str(ended.error)
+    assert "nest" not in str(ended.error)
+    assert (lofty.requests, ended.counts) == ([], {"not_attempted": 2999})
 
 
 def test_a_cell_of_300_000_characters_is_read_and_the_limit_of_csv_is_put_back(tmp_path: Path) -> None:
@@ -160,6 +188,10 @@ def test_rows_that_are_not_utf8_are_invalid_and_their_field_is_named(tmp_path: P
         ("link", 3),
     ]
     assert [activity.body["text"] for activity in lofty.activities] == ["fine"]
+    assert 'file_options={"encoding": "cp1252"}' in str(ended.error)
+    assert "row 1 (line 2)" in str(ended.error)
+    again = run(path=str(tmp_path / "a.csv"), file_options={"encoding": "cp1252"}, preview=True)
+    assert again.counts == {"would_send": 3}
 
 
 def test_a_row_with_a_nul_is_invalid_and_the_others_are_sent(tmp_path: Path) -> None:

@@ -93,6 +93,11 @@ def test_any_sequence_of_paths_is_a_list_of_them(tmp_path: Path) -> None:
     assert len(read(Outputs()).rows) == 2
 
 
+def test_lists_of_lists_of_paths_are_read_as_mapped_tasks_give_them(tmp_path: Path) -> None:
+    paths = [write_csv(tmp_path / f"{n}.csv", [row(n)]) for n in (1, 2, 3)]
+    assert [cells["lead_id"] for cells in read([paths[:2], [], paths[2:]]).dicts] == ["1", "2", "3"]
+
+
 def test_an_empty_list_of_paths_is_not_ready_yet() -> None:
     with pytest.raises(LoftySourceNotReady, match="empty list"):
         read([])

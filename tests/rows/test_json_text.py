@@ -102,6 +102,14 @@ def test_json_that_is_not_whole_sends_nothing(tmp_path: Path, text: str) -> None
         read(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_an_object_around_the_rows_is_no_row(tmp_path: Path, name: str) -> None:
+    wrapper = {"total": 1, "data": [row(1)]}
+    (tmp_path / name).write_text(json.dumps(wrapper), encoding="utf-8")
+    with pytest.raises(LoftyConfigurationError, match="its rows lie inside 'data' of an object"):
+        read(tmp_path / name)
+
+
 def test_what_is_no_json_at_all_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("lead_id,text\n", encoding="utf-8")
     with pytest.raises(LoftyConfigurationError, match="begins neither with an object nor with an array"):

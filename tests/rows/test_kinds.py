@@ -104,6 +104,7 @@ def test_a_format_that_is_said_stands_before_the_name(tmp_path: Path) -> None:
         ("a.parquet.gz", gzip.compress(table()), "is Parquet inside .gz; unpack it"),
         ("a.csv.zip", zipped({"a": CSV, "b": CSV}), "holds 2 files"),
         ("a.zip", zipped({"a": CSV, "b": CSV}), "holds 2 files"),
+        ("a.csv", zipped({"[Content_Types].xml": b"", "xl/workbook.xml": b""}), "it is an Excel file"),
         ("a.zip", b"PK\3\4 and no more", "is damaged"),
         ("a.csv.bz2", bz2.compress(CSV * 99)[:-9], "is damaged"),
         ("a.csv.bz2", b"no bz2 at all", "is damaged"),

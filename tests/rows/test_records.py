@@ -118,6 +118,18 @@ def test_a_stray_quote_refuses_the_file_and_names_line_and_way_out(text: str, wh
     assert "nest" not in str(raised.value)
 
 
+@pytest.mark.parametrize("odd", ["2\ttwo\\nlines", "2\tC:\\\\homes"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_databases_mark_beside_backslashes_that_may_escape_refuses_the_file(odd: str, *, is_first: bool) -> None:
+    lines = ["1\t\\N", odd]
+    text = "\n".join(lines[:: 1 if is_first else -1])
+    with pytest.raises(RefusedFile, match="as databases write it") as raised:
+        cells(text, "\t")
+    assert r'say file_options={"quoting": "none", "escape": "\\"} for what COPY' in str(raised.value)
+    assert [len(found) for found in cells(text, "\t", escape=None)] == [2, 2]
+    assert cells(odd, "\t") == [odd.split("\t")]
+
+
 def test_where_quotes_enclose_nothing_they_are_characters() -> None:
     assert cells('1\t"Cozy nest\n2\t"Big" nest\n', "\t", quoting="none") == [["1", '"Cozy nest'], ["2", '"Big" nest']]
 

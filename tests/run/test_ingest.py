@@ -437,3 +437,25 @@ def test_a_report_that_comes_back_in_capitals_is_still_one(take: Take) -> None:
     taken = take(table(given, name="table REPORTS"))
     assert taken.outcomes == ["already_delivered"]
     assert taken.waiting == []
+
+
+def test_a_second_file_with_other_columns_is_logged(take: Take) -> None:
+    taken = take(
+        table(row(1, page_name="a"), name="a.csv"),
+        table(row(2, note="b"), name="b.csv"),
+        table(row(3, note="c"), name="c.csv"),
+    )
+    assert [line for line in taken.log.lines if "other columns" in line] == ["b.csv has other columns than a.csv"]
+    assert sum(line.startswith("columns used") for line in taken.log.lines) == 2
+    assert taken.waiting == [1, 1, 1]
+
+
+@pytest.mark.parametrize("names", [("listing_price", "list_price"), ("list_price", "listing_price")])
+def test_a_column_that_has_another_name_in_a_second_file_is_not_left_out_without_a_word(
+    take: Take, names: tuple[str, str]
+) -> None:
+    tables = [table(row(n, **{name: 5}), name=f"{n}.csv") for n, name in enumerate(names, start=1)]
+    with pytest.raises(
+        MappingError, match=r"2\.csv are not those of 1\.csv: one has 'listing_price' for listing\.price"
+    ):
+        take(*tables)

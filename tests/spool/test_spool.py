@@ -101,7 +101,15 @@ class TestReading:
 
     def test_a_waiting_row_carries_what_is_sent(self, spool: Spool) -> None:
         fill(spool, row(7, lead_id=2**63 - 1, body=b'{"a":1}'))
-        assert spool.pending() == [(1, 7, 2**63 - 1, b'{"a":1}', b"i7", b"i7", b"trace", 0)]
+        assert spool.pending() == [(1, 7, 2**63 - 1, b'{"a":1}', b"i7", b"i7", b"trace", 0, None)]
+
+    def test_long_rows_are_fetched_a_few_at_a_time(self, spool: Spool) -> None:
+        fill(spool, *(row(n, body=b"x" * 1_000_000) for n in range(1, 11)))
+        found: list[int] = []
+        while batch := spool.pending(after=found[-1] if found else 0):
+            assert len(batch) <= 5
+            found += [waiting.n for waiting in batch]
+        assert found == list(range(1, 11))
 
     def test_a_row_with_an_outcome_does_not_wait(self, spool: Spool) -> None:
         fill(spool, row(1, outcome=Outcome.INVALID, error_field="text", error="text is wrong"), row(2))
@@ -110,8 +118,10 @@ class TestReading:
 
     def test_a_place_names_the_file_where_there_are_several(self, spool: Spool) -> None:
         assert spool.place(0, 5) == "row 5"
+        assert spool.place(0, 5, 9) == "row 5 (line 9)"
         spool.add_source("more.csv")
         assert spool.place(1, 5) == "row 5 of more.csv"
+        assert spool.place(1, 5, 9) == "row 5 (line 9) of more.csv"
 
 
 class TestDuplicates:
