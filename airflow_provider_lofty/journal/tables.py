@@ -153,7 +153,7 @@ class JournalRow(NamedTuple):
         """What a later run knows of it."""
         return PastRow(
             bytes.fromhex(self.row_key), self.state, bytes.fromhex(self.fingerprint), bytes.fromhex(self.trace),
-            self.http_status, self.error_code, self.error, self.attempts,
+            self.http_status, self.error_code, self.error, self.attempts, self.lead_id,
         )  # fmt: skip
 
 

@@ -72,8 +72,8 @@ class LoftyAddActivityOperator(BaseOperator):
     :param file_options: (templated) what files are where their names and bytes do not say: a dict of ``format``,
         ``encoding``, ``delimiter``, ``quoting``, ``escape``, ``skip_rows``, ``decimal`` and ``null_values``
     :param mapping: field → column, or a callable that gets the row as a dict; laid over matching by name, which
-        ignores case, underscores and dots. Fields: ``leadId``, ``type``, ``text``, ``link``, ``picture``,
-        ``created``, ``listing.…``, ``scheduledDate``, ``pageName``
+        ignores case, underscores, hyphens, dots and blanks. Fields: ``leadId``, ``type``, ``text``, ``link``,
+        ``picture``, ``created``, ``listing.…``, ``scheduledDate``, ``pageName``
     :param defaults: (templated) field → value where the row has none
     :param unique_key: column or columns that identify a row; without it lead id, type, created, text and link do
     :param timezone: IANA zone of timestamps that name none

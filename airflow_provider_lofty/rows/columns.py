@@ -80,6 +80,8 @@ class _Row(dict[str, Any]):
     """A row as a mapping callable sees it."""
 
     def __missing__(self, column: object) -> Any:
+        if column in self.values():  # which may be personal
+            raise ColumnMissing("a column named by one of its values, which the source lacks")
         name = str(column)[:_LONGEST_NAME_SHOWN]
         raise ColumnMissing(f"the column {name!r}, which the source lacks{closest(name, self)}")
 

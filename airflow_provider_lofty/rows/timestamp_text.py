@@ -12,6 +12,10 @@ from datetime import date, datetime, time, timedelta, timezone
 
 _FLAGS = re.ASCII | re.IGNORECASE
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_MONTH = (
+    "(JAN(?:UARY)?|FEB(?:RUARY)?|MAR(?:CH)?|APR(?:IL)?|MAY|JUNE?|JULY?|AUG(?:UST)?|SEP(?:TEMBER)?|OCT(?:OBER)?"
+    "|NOV(?:EMBER)?|DEC(?:EMBER)?)"
+)
 _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 
 # As nearly every program writes them; the other patterns are looked at only where this one does not fit.
@@ -19,12 +23,12 @@ _USUAL = re.compile(r"(\d{4}-\d\d-\d\d[T ](?!24)\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+
 _YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})", _FLAGS)
 _DIGITS = re.compile(r"(\d{4})(\d\d)(\d\d)(?=T| |$)", _FLAGS)
 _WEEK = re.compile(r"(\d{4})-?W(\d\d)(?:-?(\d))?(?=T| |$)", _FLAGS)
-_NAMED_MONTH = re.compile(
-    rf"(?:({'|'.join(_WEEKDAYS)})[a-z]*,? +)?(\d{{1,2}})([ -])({'|'.join(_MONTHS)})\3(\d{{4}})", _FLAGS
-)
+_WEEKDAY = rf"(?:({'|'.join(_WEEKDAYS)})[a-z]*,? +)?"
+_DAY_MONTH = re.compile(rf"{_WEEKDAY}(\d{{1,2}})([ -]){_MONTH}\3(\d{{4}})", _FLAGS)
+_MONTH_DAY = re.compile(rf"{_WEEKDAY}{_MONTH} (\d{{1,2}}),? (\d{{4}})", _FLAGS)
 _ZONE = r"(?: *(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?"
 _TIMES = tuple(
-    re.compile(rf"(?:T| +){clock}{_ZONE}", _FLAGS)
+    re.compile(rf"(?:T|,? +){clock}{_ZONE}", _FLAGS)
     for clock in (
         r"(?P<hour>\d\d)(?::(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?)?",
         r"(?P<hour>\d\d)(?P<minute>\d\d)(?:(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?",
@@ -54,7 +58,7 @@ def timestamp_from_text(text: str) -> datetime | None:
 def _unusual(text: str) -> datetime | None:
     if len(text) == 14 and text.isdigit():
         text = f"{text[:8]}T{text[8:]}"
-    for pattern, read in ((_YEAR_FIRST, _year_first), (_DIGITS, _digits), (_WEEK, _week), (_NAMED_MONTH, _named_month)):
+    for pattern, read in _READINGS:
         found = pattern.match(text)
         if found is not None:
             return _with_time(read(found), text[found.end() :])
@@ -73,11 +77,31 @@ def _week(found: re.Match[str]) -> date:
     return date.fromisocalendar(int(found[1]), int(found[2]), int(found[3] or 1))
 
 
-def _named_month(found: re.Match[str]) -> date:
-    day = date(int(found[5]), _MONTHS.index(found[4].upper()) + 1, int(found[2]))
-    if found[1] and _WEEKDAYS.index(found[1].upper()) != day.weekday():
+def _day_month(found: re.Match[str]) -> date:
+    return _on_weekday(found[1], date(int(found[5]), _month(found[4]), int(found[2])))
+
+
+def _month_day(found: re.Match[str]) -> date:
+    return _on_weekday(found[1], date(int(found[4]), _month(found[2]), int(found[3])))
+
+
+def _month(name: str) -> int:
+    return _MONTHS.index(name[:3].upper()) + 1
+
+
+def _on_weekday(name: str | None, day: date) -> date:
+    if name and _WEEKDAYS.index(name.upper()) != day.weekday():
         raise ValueError("the day of the week is that of another date")
     return day
+
+
+_READINGS = (
+    (_YEAR_FIRST, _year_first),
+    (_DIGITS, _digits),
+    (_WEEK, _week),
+    (_DAY_MONTH, _day_month),
+    (_MONTH_DAY, _month_day),
+)
 
 
 def _with_time(day: date, rest: str) -> datetime | None:

@@ -23,8 +23,9 @@ _NO_TEXT = (
     'file_options={"encoding": "cp1252"}'
 )
 _FINE_TIMES = frozenset(f"datetime64[{unit}]" for unit in ("ns", "ps", "fs", "as"))
-_YES = frozenset(("true", "t", "yes", "y", "1"))
-_NO = frozenset(("false", "f", "no", "n", "0"))
+_YES = frozenset(("true", "t", "yes", "y", "1", "1.0"))
+_NO = frozenset(("false", "f", "no", "n", "0", "0.0"))
+_BITS = {b"\0": False, b"\1": True}  # MySQL's BIT(1)
 _TYPES_BY_NAME = {name.lower(): name for name in ACTIVITY_TYPES}
 
 NULL_MARK = "\\N"  # as COPY, UNLOAD and mysqldump write NULL; nobody writes it for anything else
@@ -33,6 +34,8 @@ _WORDS_FOR_NO_VALUE = frozenset(
     ("NULL", "null", "(NULL)", "(null)", "<NULL>", "<null>", "[NULL]", "[null]", "<nil>", "NaN", "nan", "NAN",
      "-nan", "NaT", "<NA>", "#N/A", "#NA", "#NULL!", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "undefined")
 )  # fmt: skip
+# In a field that is not text, these stand for no value, too, or for another column.
+_PEOPLES_WORDS = frozenset(("none", "n/a", "na", "-", "--", "nil", "unknown", "tbd", "?"))
 # As programs write a float: one digit in front of the point, and the exponent with a sign unless there is a point.
 # 5E10 and 1234e567 may be codes.
 _FLOAT = re.compile(r"[+-]?\d(\.\d+[eE][+-]?|[eE][+-])\d+", re.ASCII)
@@ -99,14 +102,13 @@ def given(value: object) -> str:
     if not isinstance(value, str):
         return kind_of(value)
     word = value.strip()
-    return _word_for_no_value(word) if word in _WORDS_FOR_NO_VALUE else "text" if word else "empty text"
+    if word in _WORDS_FOR_NO_VALUE or word.lower() in _PEOPLES_WORDS:
+        return _word_for_no_value(word)
+    return "text" if word else "empty text"
 
 
 def _word_for_no_value(word: str) -> str:
-    return (
-        f'the word {word}, which programs write for no value: name it in file_options={{"null_values": ["{word}"]}} '
-        "if it stands for that"
-    )
+    return f'the word {word}; if it stands for no value, say file_options={{"null_values": ["{word}"]}}'
 
 
 def refuse_lost_digits(number: float | Decimal) -> None:
@@ -212,9 +214,11 @@ def _too_long() -> str:
 
 
 def boolean(value: object) -> bool:
-    """True or false; also 1 and 0, and the usual words."""
+    """True or false; also 1 and 0, as a bit, too, and the usual words."""
     if isinstance(value, bool):
         return value
+    if isinstance(value, bytes) and value in _BITS:
+        return _BITS[value]
     if isinstance(value, (int, float, Decimal)) and value in (0, 1):
         return bool(value)
     if isinstance(value, str):

@@ -110,10 +110,6 @@ class Books:
         )
         return [FailureGroup(*row[:10]) for row in found]
 
-    def failed_rows(self, limit: int) -> Iterator[ReportRow]:
-        """The first failed rows that were tried or checked, in input order."""
-        return self._rows(f"WHERE {_IS_FAILED} AND r.outcome != '{Outcome.NOT_ATTEMPTED}' ORDER BY r.n LIMIT {limit}")
-
     def rows(self) -> Iterator[ReportRow]:
         """Every row in input order."""
         return self._rows("ORDER BY r.n")

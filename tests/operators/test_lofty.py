@@ -851,15 +851,23 @@ class TestTelling:
         assert len(json.dumps(ended.summary).encode()) < 8192
         assert len(ended.summary["errors"]) == 5
 
-    def test_each_failed_row_is_one_line_up_to_fifty(self, lofty: Sandbox) -> None:
-        ended = run(rows=[row("x\ny") for _ in range(60)] + [row(1)])
+    def test_what_failed_alike_is_one_line(self, lofty: Sandbox) -> None:
+        ended = run(rows=[row("x\ny") for _ in range(1200)] + [row(1), row(2, type="Sold"), row(3, link=None)])
+        lines = [line for line in ended.log if line.startswith("row ")]
+        assert [line.partition(" must ")[0] for line in lines[:2]] == [
+            "row 1 and 1 199 more that failed alike: invalid: leadId",
+            "row 1202: invalid, lead 2: type",
+        ]
+        assert lines[2].startswith("row 1203: invalid, lead 3: link is required")
+        assert "set report_path to see each row" in ended.log
+
+    def test_fifty_kinds_of_failure_are_logged(self, lofty: Sandbox) -> None:
+        ended = run(
+            rows=[row(n) for n in range(1, 61)], mapping={"text": lambda each: each[f"column {each['lead_id']}"]}
+        )
         lines = [line for line in ended.log if line.startswith("row ")]
         assert len(lines) == 50
-        assert lines[0].startswith("row 1: invalid: leadId ")
-        assert all("\n" not in line for line in lines)
-        assert [line for line in ended.log if line.startswith("… and")] == [
-            "… and 10 more, set report_path to see all of them"
-        ]
+        assert "the column 'column 1', which the source lacks" in lines[0]
 
     def test_rows_of_several_files_are_named_with_their_file(self, lofty: Sandbox, tmp_path: Path) -> None:
         write_csv(tmp_path / "a.csv", [row(1)])

@@ -51,6 +51,10 @@ class TestMapping:
             "the closest name is 'NOTE'"
         )
 
+    def test_a_column_that_is_named_by_a_value_is_not_quoted(self) -> None:
+        error = refusal({**ROW, "NOTE": "Ada Example"}, mapping={"text": lambda row: row[row["NOTE"]]})
+        assert "Ada" not in str(error)
+
     def test_a_callable_may_catch_that_a_column_is_not_there(self) -> None:
         def either(row: dict[str, Any]) -> Any:
             try:

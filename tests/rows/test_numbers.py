@@ -253,7 +253,7 @@ class TestNumbersAsPeopleWriteThem:
             check(value)
 
     @pytest.mark.parametrize("check", [identifier, int64, double])
-    @pytest.mark.parametrize("word", ["NULL", "nan", "#N/A"])
+    @pytest.mark.parametrize("word", ["NULL", "nan", "#N/A", "None", "N/A", "-"])
     def test_a_programs_word_for_no_value_names_the_option(self, check: Any, word: str) -> None:
         with pytest.raises(InvalidValue, match="null_values"):
             check(word)

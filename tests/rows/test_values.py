@@ -194,11 +194,11 @@ class TestCode:
 
 
 class TestBoolean:
-    @pytest.mark.parametrize("value", [True, 1, 1.0, "true", " YES ", "t", "Y", "1", Decimal(1)])
+    @pytest.mark.parametrize("value", [True, 1, 1.0, "true", " YES ", "t", "Y", "1", "1.0", b"\1", Decimal(1)])
     def test_yes(self, value: Any) -> None:
         assert boolean(value) is True
 
-    @pytest.mark.parametrize("value", [False, 0, 0.0, "false", "No", "f", "n", "0", Decimal(0)])
+    @pytest.mark.parametrize("value", [False, 0, 0.0, "false", "No", "f", "n", "0", "0.0", b"\0", Decimal(0)])
     def test_no(self, value: Any) -> None:
         assert boolean(value) is False
 

@@ -137,7 +137,7 @@ class TestDuplicates:
 
     def test_other_content_with_the_same_identity_is_invalid(self, spool: Spool) -> None:
         fill(spool, row(1, b"same", b"one"), row(2, b"same", b"two")).find_duplicates("event")
-        assert [(found.outcome, found.error_field, found.error) for found in spool.books.failed_rows(9)] == [
+        assert [(found.outcome, found.error_field, found.error) for found in spool.books.failure_groups(9)] == [
             (Outcome.INVALID, "event", "event is the same as of row 1, but the content is another")
         ]
         assert spool.count_pending() == 1
@@ -237,14 +237,6 @@ class TestOutcomes:
             (3, Outcome.REJECTED, 2, "Lofty refused lead 2"),
             (2, Outcome.NOT_ATTEMPTED, 3, "stopped"),
         ]
-
-    def test_the_failed_rows_come_in_input_order_without_those_that_were_not_attempted(self, spool: Spool) -> None:
-        fill(spool, *(row(number) for number in range(1, 6)))
-        for number, outcome in ((4, Outcome.UNKNOWN), (2, Outcome.REJECTED), (3, Outcome.DELIVERED)):
-            spool.record(Result(number, outcome))
-        spool.books.close(Outcome.NOT_ATTEMPTED)
-        assert [found.row_number for found in spool.books.failed_rows(10)] == [2, 4]
-        assert [found.row_number for found in spool.books.failed_rows(1)] == [2]
 
 
 class TestDoubt:
