@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pyarrow as pa
 import pytest
+from airflow.sdk.io import attach
 from pyarrow import parquet
 from support.files import read
 from support.practice import Log, row, write_csv
@@ -102,3 +104,21 @@ def test_a_folder_is_refused_with_a_glob_that_finds_its_files(tmp_path: Path) ->
         read(tmp_path / "lake")
     with pytest.raises(LoftyConfigurationError, match=r"for example .*/type=Browse/\*\.parquet$"):
         read(tmp_path / "lake" / "type=Browse")
+
+
+def test_object_storage_has_the_same_folders_as_a_disk() -> None:
+    storage = fsspec.filesystem("memory")
+    attach("memory", fs=storage)
+    storage.store.clear()
+    try:
+        for name in ("visits/type=Browse/a.csv", "visits/type=Browse/_draft.csv", "visits/_temporary/b.csv"):
+            storage.pipe(f"/lake/{name}", b"lead_id\n1\n")
+        assert read("memory://lake/visits/**/*.csv").dicts == [{"lead_id": "1", "type": "Browse"}]
+        storage.pipe("/lake/table/_delta_log/0.json", b"{}")
+        storage.pipe("/lake/table/day=1/a.parquet", b"PAR1")
+        with pytest.raises(LoftyConfigurationError, match=r"memory://.*a\.parquet: it is part of a Delta table"):
+            read("memory://lake/table/*/*.parquet")
+        with pytest.raises(LoftyConfigurationError, match=r"for example memory://lake/visits/\*\*/\*\.csv"):
+            read("memory://lake/visits")
+    finally:
+        storage.store.clear()
