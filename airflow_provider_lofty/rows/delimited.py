@@ -14,7 +14,7 @@ from airflow_provider_lofty.rows.records import Record, Records
 from airflow_provider_lofty.rows.report_format import outcome_place, restored, typed
 from airflow_provider_lofty.rows.source import DamagedFile, RefusedFile, SourceRow
 
-DELIMITERS = ",;\t|"
+DELIMITERS = ",;\t|\x01"  # the last one is Hive's
 _BYTE_ORDER_MARK = "\ufeff"
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # as Excel writes and reads it
 _ENCLOSED = re.compile('"[^"]*"')

@@ -114,7 +114,8 @@ def _read_file(file: StoredFile, kind: Kind, options: FileOptions, columns: Colu
         except MappingError as error:
             has_header = kind.format == "csv" and columns is None
             is_odd = has_header and not any(map(_is_field, names or ()))
-            raise MappingError(f"{file.name}: {error}{_header_hint(rows) if is_odd else ''}") from None
+            hint = _header_hint(rows) + _delimiter_hint(names) if is_odd else ""
+            raise MappingError(f"{file.name}: {error}{hint}") from None
 
 
 def _opened(
@@ -136,6 +137,11 @@ def _guarded(rows: Iterator[SourceRow], name: str) -> Iterator[SourceRow]:
 
 def _is_field(cell: object) -> bool:
     return isinstance(cell, str) and normalise(cell) in FIELDS_BY_NAME
+
+
+def _delimiter_hint(names: Columns) -> str:
+    is_whole = names is not None and len(names) == 1
+    return '; if its cells have another delimiter, say file_options={"delimiter": …}' if is_whole else ""
 
 
 def _header_hint(rows: Iterator[SourceRow]) -> str:

@@ -14,7 +14,7 @@ from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "\x01"])
 def test_the_header_tells_the_delimiter(tmp_path: Path, delimiter: str) -> None:
     path = write_csv(tmp_path / "a.csv", [row(1, text="a,b;c\td|e"), row(2)], delimiter=delimiter)
     assert [cells["text"] for cells in read(path).dicts] == ["a,b;c\td|e", "Viewed home 2"]
@@ -63,6 +63,11 @@ def test_the_line_by_which_a_spreadsheet_names_the_delimiter_is_no_header(tmp_pa
 def test_a_delimiter_that_is_named_is_taken(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("lead_id~a,b,c\n1~x\n", encoding="utf-8")
     assert read(tmp_path / "a.csv", delimiter="~").dicts == [{"lead_id": "1", "a,b,c": "x"}]
+
+
+def test_a_delimiter_that_is_not_known_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"{HEADER}\n{LINE}\n".replace(",", "~"), encoding="utf-8")
+    assert 'say file_options={"delimiter": …}' in str(run(path=str(tmp_path / "a.csv"), preview=True).error)
 
 
 def test_titles_above_the_header_are_skipped_where_the_author_says_so(tmp_path: Path) -> None:
