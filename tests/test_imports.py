@@ -52,6 +52,7 @@ PURE = (
     "rows.delimited",
     "rows.compression",
     "rows.json_text",
+    "rows.habits",
     "rows.kinds",
     "rows.lake",
     "rows.lines",

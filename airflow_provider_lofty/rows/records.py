@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from airflow_provider_lofty.rows.file_options import Backslash, FileOptions
+from airflow_provider_lofty.rows.habits import Habit
 from airflow_provider_lofty.rows.lines import Lines
 from airflow_provider_lofty.rows.notes import Notes
 from airflow_provider_lofty.rows.strict import StrictReader
@@ -76,12 +77,13 @@ class Records:
         def line_of(at: int) -> int:
             return self._lines.number + 1 + block.count("\n", 0, at)
 
+        habits = self.strict.habits
         if "\\\\" in block:
-            self.strict.note_doubled(line_of(block.index("\\\\")))
+            habits.note(Habit.DOUBLED, line_of(block.index("\\\\")))
         if found := _LETTER.search(block):
-            self.strict.note_letter(line_of(found.start()))
+            habits.note(Habit.LETTER, line_of(found.start()))
         if found := self._null.search(block):
-            self.strict.note_null(line_of(found.end()))
+            habits.note(Habit.NULL, line_of(found.end()))
 
     def _has_dress(self, block: str) -> bool:
         if '="' in block or block[0] == "'":

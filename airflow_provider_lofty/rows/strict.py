@@ -11,21 +11,11 @@ from __future__ import annotations
 import re
 
 from airflow_provider_lofty.rows.file_options import Backslash, FileOptions
+from airflow_provider_lofty.rows.habits import SAY_ESCAPE, SAY_QUOTE, Habit, Habits
 from airflow_provider_lofty.rows.lines import LONGEST_LINE, Lines, too_long
 from airflow_provider_lofty.rows.notes import SPANNING, Notes
 from airflow_provider_lofty.rows.source import RefusedFile
 
-_SAY_ESCAPE = (
-    r'say file_options={"escape": "\\"} where a backslash escapes what follows, {"escape": None} where it is text'
-)
-_SAY_QUOTE = (
-    r'write a quote inside an enclosed cell twice (""), or say file_options={"quoting": "none"} where quotes enclose '
-    r'nothing, {"escape": "\\"} where a backslash escapes them'
-)
-_SAY_COPY = (
-    r'say file_options={"quoting": "none", "escape": "\\"} for what COPY or mysql --batch wrote, {"escape": "\\"} '
-    r'where cells are enclosed and a backslash escapes, {"escape": None} where it is text'
-)
 # What a backslash makes of a letter where nothing is enclosed: PostgreSQL's COPY and ``mysql --batch``.
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0", "N": "\\N"}
 _BACKSLASHES = re.compile(r"\\+")
@@ -40,6 +30,7 @@ class StrictReader:
     :param delimiter: between cells
     :param options: what quotes and backslashes are
     :param notes: gets records that span lines, one of which has as many delimiters as a row
+    :ivar habits: how quotes and backslashes were used so far
     :ivar width: how many cells a record should have; 0 while that is unknown
     """
 
@@ -49,21 +40,20 @@ class StrictReader:
         self._lines = lines
         self._delimiter = delimiter
         self._has_quotes = options.has_quotes
-        self._escaped_in = 0  # the first line where an undecided backslash escaped a quote
-        self._doubled_in = 0  # the first line where one means something else where backslashes escape
-        self._null_in = 0  # the first line with a database's mark for no value
-        self._letter_in = 0  # the first line where one means something else where databases wrote that mark
+        self.habits = Habits()
         self._line = ""
         self._at = 0
         self._begins_in = 0
         self._length = 0
         self._is_noted = False
+        self._opened_in = 0  # the line where the enclosed cell begins
         self._is_padded = False  # whether blanks stand before the quote of the enclosed cell
         self.take_backslashes_as(options.backslash)
 
     def take_backslashes_as(self, backslash: Backslash) -> None:
         """Say what a backslash is."""
         self._backslash = backslash
+        self.habits.is_undecided = self._has_quotes and backslash is Backslash.UNDECIDED
         delimiter, blank = re.escape(self._delimiter), "[ \t]".replace(self._delimiter, "")
         outside = rf"\r\n{delimiter}"
         if self._backslash is Backslash.ESCAPE or not (self._has_quotes or self._backslash is Backslash.TEXT):
@@ -71,7 +61,7 @@ class StrictReader:
         self._outside = re.compile(f"[{outside}]")
         self._inside = re.compile('"' if self._backslash is Backslash.TEXT else r'["\\]')
         self._opening = re.compile(rf'{blank}*"')
-        self._closing = re.compile(rf"{blank}*(?:({delimiter})|(?=[\r\n])|\Z)")
+        self._closing = re.compile(rf"(?P<blanks>{blank}*)(?:(?P<mark>{delimiter})|(?=[\r\n])|\Z)")
         self._null = re.compile(rf"N(?=[{delimiter}\r\n]|\Z)")
 
     def record(self, line: str) -> list[str]:
@@ -89,47 +79,16 @@ class StrictReader:
             cells.append(cell)
         return cells
 
-    def note_doubled(self, number: int) -> None:
-        """Note a line that reads otherwise where backslashes escape: it must not be beside one where they did."""
-        self._doubled_in = self._doubled_in or number
-        self._refuse_both()
-
-    def note_letter(self, number: int) -> None:
-        """Note a line with a backslash before a letter that databases write for a line's end or a tab."""
-        self._letter_in = self._letter_in or number
-        self._refuse_both()
-
-    def note_null(self, number: int) -> None:
-        """Note a line with a cell that databases write for no value, and beside it backslashes that escape."""
-        self._null_in = self._null_in or number
-        self._refuse_both()
-
-    def _note_escaped(self) -> None:
-        self._escaped_in = self._escaped_in or self._lines.number
-        self._refuse_both()
-
-    def _refuse_both(self) -> None:
-        if self._backslash is not Backslash.UNDECIDED or not self._has_quotes:
-            return
-        if self._null_in and (self._letter_in or self._doubled_in):
-            other = self._letter_in or self._doubled_in
-            raise RefusedFile(
-                f"line {self._null_in} has \\N as databases write it, line {other} another backslash, which may be "
-                f"text or escape: {_SAY_COPY}"
-            )
-        if self._escaped_in and self._doubled_in:
-            raise RefusedFile(
-                f"line {self._escaped_in} has a backslash that escapes a quote, line {self._doubled_in} one that may "
-                f"be text or escape: {_SAY_ESCAPE}"
-            )
-
     def _cell(self) -> tuple[str, bool]:
         """Read a cell; the flag says whether another follows."""
         opening = self._opening.match(self._line, self._at) if self._has_quotes else None
         if opening is None:
             return self._bare_cell()
         self._is_padded = opening.end() - self._at > 1
+        if self._is_padded:
+            self.habits.note(Habit.FORGIVEN, self._lines.number)
         self._at = opening.end()
+        self._opened_in = self._lines.number
         return self._enclosed_cell()
 
     def _bare_cell(self) -> tuple[str, bool]:
@@ -144,7 +103,7 @@ class StrictReader:
 
     def _null_mark(self, before: list[str]) -> str:
         if any(before) or not self._null.match(self._line, self._at):
-            raise RefusedFile(f"line {self._lines.number} has a backslash, which may be text or escape: {_SAY_ESCAPE}")
+            raise RefusedFile(f"line {self._lines.number} has a backslash, which may be text or escape: {SAY_ESCAPE}")
         return "\\"
 
     def _enclosed_cell(self) -> tuple[str, bool]:
@@ -168,11 +127,14 @@ class StrictReader:
     def _closed(self) -> bool:
         """Go behind a closing quote; whether another cell follows."""
         end = self._closing.match(self._line, self._at)
-        if end is None:
+        has_blanks = end is not None and end.end("blanks") > self._at
+        if has_blanks:
+            self.habits.note(Habit.FORGIVEN, self._lines.number)
+        if end is None or (has_blanks and self._opened_in != self._lines.number):
             what = _kind(self._line[self._at])
-            raise RefusedFile(f"{self._place()}: a quote that should end the cell is followed by {what}; {_SAY_QUOTE}")
+            raise RefusedFile(f"{self._place()}: a quote that should end the cell is followed by {what}; {SAY_QUOTE}")
         self._at = end.end()
-        return end[1] is not None
+        return end["mark"] is not None
 
     def _place(self) -> str:
         number = self._lines.number
@@ -180,10 +142,10 @@ class StrictReader:
 
     def _take_next_line(self) -> None:
         if self._is_padded:  # the quote may as well be a character of a cell that is not enclosed
-            raise RefusedFile(f"{self._place()}: a quote behind a blank is not closed in its line; {_SAY_QUOTE}")
+            raise RefusedFile(f"{self._place()}: a quote behind a blank is not closed in its line; {SAY_QUOTE}")
         line = self._lines.line()
         if not line:
-            raise RefusedFile(f"line {self._begins_in}: a quote is never closed; {_SAY_QUOTE}")
+            raise RefusedFile(f"line {self._begins_in}: a quote is never closed; {SAY_QUOTE}")
         self._note_lines(self._line, line)
         self._line, self._at = line, 0
 
@@ -193,11 +155,12 @@ class StrictReader:
         if self._length > LONGEST_LINE:
             raise RefusedFile(f"{too_long(self._begins_in, 'row')}; is one of its quotes never closed?")
         if "\\\\" in lines[-1]:
-            self.note_doubled(self._lines.number)
+            self.habits.note(Habit.DOUBLED, self._lines.number)
         looks_like_rows = self.width > 1 and any(line.count(self._delimiter) == self.width - 1 for line in lines)
         if looks_like_rows and not self._is_noted:
             self._is_noted = True
             self._notes.add(SPANNING, self._begins_in)
+            self.habits.note(Habit.SPANNING, self._begins_in)
 
     def _undecided(self) -> str:
         """Read backslashes in an enclosed cell that may be text or escape; the first was just read."""
@@ -209,19 +172,20 @@ class StrictReader:
                 self._at += 1
                 return backslashes[1:] + '"'
         if self._line[self._at : self._at + 1] in ("\r", "\n"):
-            self.note_doubled(self._lines.number)
+            self.habits.note(Habit.DOUBLED, self._lines.number)
         return backslashes
 
     def _escapes_quote(self, quotes: int) -> bool:
         """Whether an undecided backslash escapes the first of some quotes."""
         if quotes <= 2 and self._closing.match(self._line, self._at + quotes):
             raise RefusedFile(
-                f"{self._place()}: a quote behind a backslash may be escaped, or end the cell: {_SAY_ESCAPE}"
+                f"{self._place()}: a quote behind a backslash may be escaped, or end the cell: {SAY_ESCAPE}"
             )
         if quotes == 1:
-            self._note_escaped()
+            self.habits.note(Habit.ESCAPED, self._lines.number)
+            self.habits.note(Habit.FORGIVEN, self._lines.number)
             return True
-        self.note_doubled(self._lines.number)
+        self.habits.note(Habit.DOUBLED, self._lines.number)
         return False
 
     def _escaped(self) -> str:
@@ -235,7 +199,7 @@ class StrictReader:
         if self._has_quotes or not after:
             return "\\" + after  # programs that escape but quotes leave a path such as C:\new as it is
         if after not in _LETTERS:
-            raise RefusedFile(f"{self._place()}: a backslash is followed by {_kind(after)}; {_SAY_ESCAPE}")
+            raise RefusedFile(f"{self._place()}: a backslash is followed by {_kind(after)}; {SAY_ESCAPE}")
         return _LETTERS[after]
 
     def _escaped_line_end(self) -> str:

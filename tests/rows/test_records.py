@@ -167,6 +167,21 @@ def test_a_row_that_spans_what_could_be_rows_is_warned_of_once() -> None:
     assert "2 of them; the first: line 2" in warning
 
 
+@pytest.mark.parametrize("odd", ['9, "x",y', '9,"x" ,y', r'9,"said \"x\" twice",y'])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_row_that_spans_what_could_be_rows_is_refused_where_quotes_are_in_doubt(odd: str, *, is_first: bool) -> None:
+    lines = [odd, '1,"nest,x\n2,6",y']
+    with pytest.raises(RefusedFile, match="take several rows for one") as raised:
+        records("\n".join(lines[:: 1 if is_first else -1]), width=3)
+    assert "nest" not in str(raised.value)
+    assert len(records("\n".join([odd, '1,"two\nlines",y']), width=3)) == 2
+
+
+def test_a_cell_of_several_lines_ends_with_its_quote() -> None:
+    with pytest.raises(RefusedFile, match="line 2, of a row from line 1: .* followed by a blank"):
+        cells('1,"a\nb" ,c')
+
+
 def test_no_line_and_no_row_is_longer_than_memory_bears() -> None:
     line = "x" * 2**20
     with pytest.raises(RefusedFile, match="line 2: the line has more than 8,388,608 characters"):
