@@ -280,6 +280,22 @@ def test_a_value_that_python_cannot_hold_is_configuration_even_where_nobody_uses
     assert lofty.requests == []
 
 
+def test_a_column_of_32_bit_floats_is_no_more_exact_than_it_was(
+    way: str, postgres: str, lofty: Any, connect: Any, tmp_path: Any
+) -> None:
+    connect(lofty)
+    sql = (
+        "SELECT n::real AS lead_id, 'Browse' AS type, 't' AS text, 'l' AS link, '' AS picture, now() AS created,"
+        " (n / 10.0)::real AS listing_lot_size FROM unnest(ARRAY[16777217, 3, 20000000]) n"
+    )
+    report = str(tmp_path / "r.csv")
+    ended = run(sql=sql, source_conn_id=postgres, report_path=report)
+    assert ended.counts == {"invalid": 2, "delivered": 1}
+    assert "32-bit float" in ended.summary["errors"][0]["error"]
+    assert run(path=report).counts == {"invalid": 2, "already_delivered": 1}
+    assert [(a.lead_id, a.body["listing"]) for a in lofty.activities] == [(3, {"lotSize": 0.3})]
+
+
 def test_a_far_date_in_a_table_sends_nothing(way: str, postgres: str, lofty: Any, connect: Any) -> None:
     connect(lofty)
     ended = run(table="far", source_conn_id=postgres)
