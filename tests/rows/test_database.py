@@ -143,6 +143,26 @@ def test_every_kind_of_value_arrives_exactly(way: str, postgres: str, lofty: Any
     }
 
 
+def test_what_postgres_has_of_its_own_means_the_same(way: str, postgres: str, lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    sql = (
+        "SELECT 7::numeric(20, 4) AS lead_id, 'Browse' AS type, gen_random_uuid() AS text, 'l'::char(9) AS link, '' AS picture,"
+        " '2026-03-01 10:00+00'::timestamptz AS created, {listing} AS listing, 'AZ'::char(5) AS \"listing.state\""
+    )
+    for listing in (
+        "'null'::jsonb",
+        "'null'",
+        "NULL::jsonb",
+        """'{"price": "$450,000.00", "zip_code": null}'::jsonb""",
+    ):
+        assert run(sql=sql.format(listing=listing), source_conn_id=postgres).counts == {"delivered": 1}
+    bodies = [activity.body for activity in lofty.activities]
+    assert [body["created"] for body in bodies] == [1_772_359_200_000] * 4
+    assert [len(body["text"]) for body in bodies] == [36] * 4
+    assert [body["link"] for body in bodies] == ["l"] * 4
+    assert [body["listing"] for body in bodies] == [{"state": "AZ"}] * 3 + [{"price": 450_000, "state": "AZ"}]
+
+
 def test_a_timestamp_with_a_zone_means_that_moment(way: str, postgres: str, lofty: Any, connect: Any) -> None:
     connect(lofty)
     run(sql="SELECT * FROM leads WHERE lead_id = 2", source_conn_id=postgres, timezone="America/New_York")
