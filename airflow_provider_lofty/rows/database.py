@@ -20,8 +20,16 @@ from airflow_provider_lofty.config import named_connection
 from airflow_provider_lofty.exceptions import AirflowException, LoftyConfigurationError, LoftySourceNotReady
 from airflow_provider_lofty.lofty.redaction import redact
 from airflow_provider_lofty.rows.source import Source, SourceRow, Take
+from airflow_provider_lofty.rows.values import ShortFloat, SixDigitFloat
 
 _BATCH = 1000
+# The code of a column of 32-bit floats, by driver.
+_SHORT_FLOATS: dict[str, tuple[int, type[ShortFloat]]] = {
+    "psycopg": (700, ShortFloat),
+    "psycopg2": (700, ShortFloat),
+    "pymysql": (4, SixDigitFloat),
+    "MySQLdb": (4, SixDigitFloat),
+}
 _IDENTIFIER_PART = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
 _IDENTIFIER = re.compile(rf"(?:{_IDENTIFIER_PART.pattern})(?:\.(?:{_IDENTIFIER_PART.pattern}))*")
 
@@ -142,7 +150,8 @@ def _through_engine(engine: Engine, name: str, statement: str, parameters: Param
             if not result.returns_rows:
                 raise _no_rows(name)
             columns = tuple(map(str, result.keys()))
-            take(Source(name, columns, _numbered(columns, _guarded(result, name))))
+            rows = _shortened(_guarded(result, name), _short_floats(result.cursor))
+            take(Source(name, columns, _numbered(columns, rows)))
     except DBAPIError as error:
         raise _refused(name, error.orig or error, given) from None
     except SQLAlchemyError as error:
@@ -169,7 +178,8 @@ def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Paramet
         if cursor.description is None:
             raise _no_rows(name)
         columns = tuple(str(column[0]) for column in cursor.description)
-        take(Source(name, columns, _numbered(columns, _guarded(_fetched(cursor), name))))
+        rows = _shortened(_guarded(_fetched(cursor), name), _short_floats(cursor))
+        take(Source(name, columns, _numbered(columns, rows)))
 
     try:
         hook.run(statement, parameters=_driver_parameters(parameters), handler=handler)
@@ -177,6 +187,22 @@ def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Paramet
         if answered:
             raise
         raise _refused(name, error, _driver_parameters(parameters)) from None
+
+
+def _short_floats(cursor: object) -> dict[int, type[ShortFloat]]:
+    """Find the columns whose floats have 32 bits, which Python's do not tell; for drivers whose codes are known."""
+    code, kind = _SHORT_FLOATS.get(type(cursor).__module__.partition(".")[0], (None, ShortFloat))
+    columns = enumerate(getattr(cursor, "description", None) or ())
+    return {place: kind for place, column in columns if code is not None and column[1] == code}
+
+
+def _shortened(rows: Iterable[Sequence[object]], kinds: dict[int, type[ShortFloat]]) -> Iterable[Sequence[object]]:
+    if not kinds:
+        return rows
+    return (
+        [kinds[place](cell) if place in kinds and isinstance(cell, float) else cell for place, cell in enumerate(cells)]
+        for cells in rows
+    )
 
 
 def _fetched(cursor: _Cursor) -> Iterator[Sequence[object]]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.rows.values import short_float
 
 Record = tuple[tuple[str, ...], Sequence[object]]  # columns and cells
 
@@ -67,7 +68,7 @@ def records_in_frame(item: Any) -> Iterator[Record] | None:
     if kind == "DataFrame" and hasattr(item, "itertuples"):
         return _in_pandas(item)
     if kind == "DataFrame" and hasattr(item, "iter_rows"):  # polars
-        return _paired(item.columns, item.iter_rows())
+        return _in_polars(item)
     if kind in ("Table", "RecordBatch") and hasattr(item, "schema") and hasattr(item, "to_pylist"):  # Arrow
         return _in_arrow(item)
     return None
@@ -83,6 +84,17 @@ def _in_pandas(frame: _PandasFrame) -> Iterator[Record]:
         each.to_numpy() if str(dtype) == "float32" else each for each, dtype in zip(series, frame.dtypes, strict=True)
     ]
     return _paired(frame.columns, zip(*cells, strict=True))
+
+
+def _in_polars(frame: Any) -> Iterator[Record]:
+    short = frozenset(place for place, dtype in enumerate(frame.dtypes) if str(dtype) == "Float32")
+    rows: Iterable[Sequence[object]] = frame.iter_rows()
+    if short:
+        rows = (
+            tuple(short_float(c) if place in short and isinstance(c, float) else c for place, c in enumerate(cells))
+            for cells in rows
+        )
+    return _paired(frame.columns, rows)
 
 
 def _in_arrow(table: Any) -> Iterator[Record]:

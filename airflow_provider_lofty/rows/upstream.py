@@ -65,9 +65,15 @@ def _is_one_row(rows: object) -> TypeGuard[Sequence[object]]:
 
 
 def _each(items: Iterable[object], columns: Columns | None) -> Iterator[Item]:
+    keys: tuple[object, ...] = ()
+    names: Columns = ()
     for item in items:
         if type(item) is dict and columns is None and not is_column(next(iter(item.values()), None)):
-            yield tuple(map(str, item)), tuple(item.values()), None  # nearly every row: no second look
+            # Nearly every row: no second look, and the names of the row before where they are the same.
+            if tuple(item) != keys:
+                keys = tuple(item)
+                names = tuple(map(str, keys))
+            yield names, tuple(item.values()), None
         else:
             yield from _rows_of(item, columns)
 

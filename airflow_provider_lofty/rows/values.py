@@ -17,7 +17,6 @@ from uuid import UUID
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 
 _EXACT_BELOW = 2**53  # from here on a float may stand for another whole number
-_EXACT_BELOW_SINGLE = 2**24
 _NO_TEXT = (
     "holds bytes that are not UTF-8 text (a lone surrogate); where they come from a file that is in Windows-1252, say "
     'file_options={"encoding": "cp1252"}'
@@ -53,8 +52,20 @@ class NoValue(InvalidValue):
     """What a field that is not text takes for no value: blank text, the date of no day."""
 
 
-class SingleFloat(float):
-    """A float that had 32 bits: it holds whole numbers exactly only below 2**24."""
+class ShortFloat(float):
+    """
+    A float that had 32 bits.
+
+    :cvar exact_below: from here on it may stand for another whole number
+    """
+
+    exact_below = 2**24
+
+
+class SixDigitFloat(ShortFloat):
+    """One that MySQL or MariaDB gave: they write six digits of it."""
+
+    exact_below = 10**6
 
 
 def is_missing(value: object) -> bool:
@@ -73,19 +84,19 @@ def plain(value: Any) -> Any:
     if type(value).__module__ != "numpy" or not hasattr(value, "item") or getattr(value, "ndim", None):
         return value
     if not type(value).__name__.endswith("64") or not hasattr(value, "dtype") or value.dtype.kind not in "mM":
-        return single_float(value.item()) if type(value).__name__ == "float32" else value.item()
+        return short_float(value.item()) if type(value).__name__ == "float32" else value.item()
     # Of times finer than Python's, and of years beyond it, a bare number would come out.
     moment = value.astype("datetime64[us]") if value.dtype.name in _FINE_TIMES else value
     held = moment.item()
     return value if isinstance(held, int) else held
 
 
-def single_float(value: float) -> float:
+def short_float(value: float) -> float:
     """Give what a float of 32 bits was written as: 0.1, and not 0.10000000149011612."""
     for digits in (6, 7, 8, 9):  # nine tell any two of them apart
         short = float(f"{value:.{digits}g}")
         if c_float(short).value == value:
-            return SingleFloat(short)
+            return ShortFloat(short)
     return value  # infinity and NaN
 
 
@@ -123,10 +134,9 @@ def refuse_lost_digits(number: float | Decimal) -> None:
             raise InvalidValue(
                 "is a Decimal with an exponent, which may have lost digits; read the column as int or text"
             )
-    elif isinstance(number, SingleFloat) and abs(number) >= _EXACT_BELOW_SINGLE:
-        raise InvalidValue(
-            "is a 32-bit float of 2**24 or more, whose last digits are lost; read the column as int or text"
-        )
+    elif isinstance(number, ShortFloat) and abs(number) >= number.exact_below:
+        bound = number.exact_below
+        raise InvalidValue(f"is a 32-bit float of {bound} or more, whose last digits are lost; cast the column to int")
     elif abs(number) >= _EXACT_BELOW:
         raise InvalidValue("is a float of 2**53 or more, whose last digits are lost; read the column as int or text")
 

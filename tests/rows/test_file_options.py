@@ -94,6 +94,16 @@ def test_options_of_files_need_files(argument: str) -> None:
     assert argument in str(ended.error)
 
 
+def test_how_cells_are_written_may_be_said_of_any_source(lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    rows = [row(1, page_name="NULL", **{"listing.price": "450.000"})]
+    assert run(rows=rows, preview=True).counts == {"invalid": 1}
+    ended = run(rows=rows, file_options={"null_values": ["NULL"], "decimal": ","})
+    assert ended.counts == {"delivered": 1}
+    assert lofty.activities[0].body["listing"] == {"price": 450000}
+    assert "pageName" not in lofty.activities[0].body
+
+
 @pytest.mark.parametrize("columns", ["lead_id", [], ["a", "a"], ["a", 5], {"a": 1}])
 def test_columns_are_a_list_of_different_names(tmp_path: Any, columns: Any) -> None:
     ended = run(path=write_csv(tmp_path / "a.csv", [row(1)]), columns=columns, preview=True)

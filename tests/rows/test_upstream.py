@@ -8,6 +8,7 @@ import sqlite3
 from collections import namedtuple
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -173,12 +174,15 @@ def test_columns_are_rows(frame: Any) -> None:
 
 def test_a_frame_is_known_by_what_it_can_do() -> None:
     class DataFrame:
-        columns = ("lead_id", "text")
+        """As polars has it."""
+
+        columns = ("lead_id", "size")
+        dtypes = ("Int64", "Float32")
 
         def iter_rows(self) -> Iterator[tuple[Any, ...]]:
-            yield from ((1, "a"), (2, "b"))
+            yield from ((1, float(np.float32(0.1))), (2, None))
 
-    assert lead_ids(DataFrame()) == [1, 2]
+    assert [tuple(cells.values()) for cells in collected(read_rows, DataFrame()).dicts] == [(1, 0.1), (2, None)]
 
 
 TUPLES = [tuple(row(n).values()) for n in (1, 2)]
@@ -254,12 +258,17 @@ def test_lists_within_lists_have_an_end() -> None:
     ]
 
 
-def test_a_column_of_32_bit_floats_is_no_more_exact_than_it_was(lofty: Any, connect: Any) -> None:
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_a_column_of_32_bit_floats_is_no_more_exact_than_it_was(
+    lofty: Any, connect: Any, tmp_path: Path, ending: str
+) -> None:
     connect(lofty)
     frame = pd.DataFrame([row(2**24 + 2), row(3)]).astype({"lead_id": "float32"})
     frame["listing.lotSize"] = np.array([0.1, 0.1], dtype="float32")
-    ended = run(rows=frame)
+    report = str(tmp_path / f"r{ending}")
+    ended = run(rows=frame, report_path=report)
     assert ended.counts == {"invalid": 1, "delivered": 1}
+    assert run(path=report).counts == {"invalid": 1, "already_delivered": 1}
     assert [(a.lead_id, a.body["listing"]) for a in lofty.activities] == [(3, {"lotSize": 0.1})]
 
 
