@@ -13,7 +13,7 @@ class Outcome(str, Enum):
     DUPLICATE = "duplicate"  # repeats another row of this input, and shares its fate
     INVALID = "invalid"  # cannot become an activity; nothing was sent
     REJECTED = "rejected"  # Lofty refused it, or it was proven not to be stored each time it was sent
-    UNKNOWN = "unknown"  # perhaps stored: no trustworthy answer, and reading back could not settle it
+    UNKNOWN = "unknown"  # perhaps stored: by this try or an earlier one; reading back could not settle it
     NOT_ATTEMPTED = "not_attempted"  # the run stopped first
     WOULD_SEND = "would_send"  # preview only
 

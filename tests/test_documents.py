@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from datetime import datetime, timezone
 from typing import Any
 
@@ -29,7 +30,7 @@ from airflow_provider_lofty.rows.file_options import DECIMALS, FORMATS, OPTIONS,
 from airflow_provider_lofty.rows.report_format import REPORT_COLUMNS
 from airflow_provider_lofty.rows.timestamps import TimestampChecks
 from airflow_provider_lofty.rows.values import InvalidValue, text
-from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
+from airflow_provider_lofty.sandbox import FAULTS, Sandbox, SandboxSettings
 
 NOW = datetime(2026, 11, 20, tzinfo=timezone.utc)
 
@@ -61,6 +62,16 @@ def test_every_argument_is_in_the_docstring_and_marked_when_templated() -> None:
     assert set(documented) == {name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
     templated = {name for name, mark in documented.items() if mark}
     assert templated == set(LoftyAddActivityOperator.template_fields)
+
+
+def test_tables_of_faults_and_settings_of_the_practice_lofty() -> None:
+    text = section("What can go wrong")
+    assert dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.MULTILINE)).items() >= {
+        (name, fault.description) for name, fault in FAULTS.items()
+    }
+    named = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) - set(FAULTS)
+    assert named == {item.name for item in fields(SandboxSettings)} & named
+    assert len(named) > 5
 
 
 def test_table_of_connection_fields_is_complete() -> None:

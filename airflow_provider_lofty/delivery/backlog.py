@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from enum import Enum
 
+from airflow_provider_lofty.clock import Lapse
 from airflow_provider_lofty.delivery.recorder import Recorder
 from airflow_provider_lofty.delivery.workers import InFlight, Work
 from airflow_provider_lofty.journal.journal import Intent, intent_of
@@ -27,6 +28,7 @@ class Hold(Enum):
 
     DOUBT = "a row that looks the same is in doubt"
     LEAD = "its lead has to be read first"
+    PROOF = "its lead was read, and Lofty has not shown yet that it would show such a row"
 
 
 class Backlog:
@@ -52,6 +54,9 @@ class Backlog:
         self._behind_doubt: list[PendingRow] = []
         self._behind_lead: dict[int, list[PendingRow]] = {}
         self._missing_leads: dict[int, Result] = {}
+        self._early: set[int] = set()  # rows that were fetched out of turn
+        self._passed_over: set[int] = set()
+        self._last: set[int] | None = None  # rows that are the last of their type
         self.avoid_lead: int | None = None
 
     # What waits
@@ -68,7 +73,7 @@ class Backlog:
 
     @property
     def has_ready(self) -> bool:
-        """Whether a row may be sent at once."""
+        """Whether a row may be sent at once, by the journal."""
         return bool(self._ready)
 
     @property
@@ -99,8 +104,35 @@ class Backlog:
             if not rows:
                 break
             self._last_read = rows[-1].n
-            self._fetched.extend(row for row in rows if not self._hold_back(row))
+            self._fetched.extend(row for row in rows if row.n not in self._early and not self._hold_back(row))
         return bool(self._fetched)
+
+    def send_soon(self, lead_id: int, kind: str, but: Collection[bytes]) -> bool:
+        """
+        See to it that a row of a lead and a type is sent before others; tell whether there is one.
+
+        :param but: traces that it must not have
+        """
+
+        def fits(row: PendingRow) -> bool:
+            return row.lead_id == lead_id and row.kind == kind and row.trace_hash not in but
+
+        works = (*self._ready, *self._in_flight.posts.values())
+        if any(fits(work.row) for work in works) or any(map(fits, self._behind_lead.get(lead_id, ()))):
+            return True
+        row = next(filter(fits, self._fetched), None)
+        if row is not None:
+            self._fetched.remove(row)
+        else:
+            # What was fetched early and is in none of these places is another run's now, or behind a doubt.
+            later = self._spool.of_type(lead_id, kind, self._last_read)
+            row = next((row for row in later if row.trace_hash not in but and row.n not in self._early), None)
+            if row is None:
+                return False
+            self._early.add(row.n)
+        if not self._hold_back(row):
+            self._fetched.appendleft(row)
+        return True
 
     def _hold_back(self, row: PendingRow) -> bool:
         hold = self._hold_on(row)
@@ -108,16 +140,18 @@ class Backlog:
             self._behind_doubt.append(row)
         elif hold is Hold.LEAD:
             self._behind_lead.setdefault(row.lead_id, []).append(row)
+        elif hold is Hold.PROOF:
+            self._spool.set_aside(row.n)
         return hold is not None
 
     # Intending
 
-    def intend(self, count: int, start_before: float) -> None:
+    def intend(self, count: int, start_before: Lapse) -> None:
         """
         Commit the intents to send the next rows, which are ready then.
 
         :param count: how many rows at most
-        :param start_before: by the clock; the intents allow no first byte to leave later
+        :param start_before: the intents allow no first byte to leave later
         :raises JournalError: when it is unknown whether they are durable
         """
         rows = self._next_rows(count)
@@ -140,7 +174,7 @@ class Backlog:
         while len(rows) < count and len(later) < MOST_AHEAD and self.refill():
             row = self._fetched.popleft()
             # Two that look alike at once could not be told apart when an answer is lost.
-            if row.trace_hash in going or row.lead_id == self.avoid_lead:
+            if row.trace_hash in going or row.lead_id == self.avoid_lead or self._comes_too_soon(row, rows):
                 later.append(row)
             elif row.lead_id in self._missing_leads:
                 self._recorder.record_local(self._missing_leads[row.lead_id]._replace(n=row.n))
@@ -152,11 +186,40 @@ class Backlog:
             self.avoid_lead = None
         return rows
 
+    def _comes_too_soon(self, row: PendingRow, chosen: Collection[PendingRow]) -> bool:
+        """
+        Whether a row is the last of its type, and others are still on their way.
+
+        Where their answers are lost nothing proves them not to be stored but a row that was begun later.
+        """
+        if self._last is None:
+            self._last = self._spool.last_of_each_type()
+        if row.n not in self._last:
+            return False
+        before = (work.row for work in (*self._ready, *self._in_flight.posts.values()))
+        return any(other.kind == row.kind for other in (*chosen, *before))
+
     # Ready
 
-    def pop_ready(self) -> Work:
-        """Take the row that is sent next."""
-        return self._ready.popleft()
+    def pop_ready(self, avoid: Collection[int] = ()) -> Work | None:
+        """
+        Take the row that is sent next, if any may be.
+
+        :param avoid: leads that nothing is sent to at this moment
+        """
+        work = next((work for work in self._ready if work.row.lead_id not in avoid), None)
+        self._passed_over.update(one.row.lead_id for one in self._ready if one.row.lead_id in avoid)
+        if work is not None:
+            self._ready.remove(work)
+            self._passed_over.discard(work.row.lead_id)
+        return work
+
+    def leads_in_turn(self) -> Collection[int]:
+        """Leads that something is to be sent to before they are read again: it was passed over while they were read."""
+        if self._passed_over:
+            waiting = {row.lead_id for row in (*self._fetched, *(work.row for work in self._ready))}
+            self._passed_over &= waiting
+        return self._passed_over
 
     def retry(self, work: Work) -> None:
         """A row was certainly not stored: it is sent next, while its intent allows it."""
@@ -166,9 +229,9 @@ class Backlog:
         """A row was not taken up before the run ended: nothing was sent."""
         self._ready.append(work)
 
-    def return_expired(self, now: float) -> None:
+    def return_expired(self) -> None:
         """What was intended too long ago is intended anew."""
-        while self._ready and self._ready[0].start_before <= now:
+        while self._ready and self._ready[0].start_before.is_over:
             work = self._ready.popleft()
             self._expired[work.row.n] = work.intent
             self._fetched.appendleft(work.row)
@@ -204,6 +267,16 @@ class Backlog:
         """
         self._behind_doubt = [row for row in self._behind_doubt if row.n not in settled]
         self._fetched.extend(row for row in self._behind_lead.pop(lead_id, ()) if row.n not in settled)
+
+    def drop_rows(self, lead_id: int, settled: Collection[int]) -> None:
+        """
+        Some of the rows that wait for a lead have their outcome.
+
+        :param settled: their numbers
+        """
+        self._behind_doubt = [row for row in self._behind_doubt if row.n not in settled]
+        if lead_id in self._behind_lead:
+            self._behind_lead[lead_id] = [row for row in self._behind_lead[lead_id] if row.n not in settled]
 
     def drop_lead(self, lead_id: int) -> None:
         """The rows that waited for a lead have their outcome."""

@@ -1,15 +1,16 @@
 """
 Controls: what was delivered after a doubtful request, and is shown exactly as it was sent.
 
-A control shows that Lofty would show the doubtful activity, too, if it had stored it. One that is shown otherwise than
-it was sent, or whose lead cannot be read, proves nothing; the doubts that rely on it are given another.
+A control shows that Lofty would show the doubtful activity, too, if it had stored it. One of the same lead says most:
+what shows it shows what was stored there before. One that is shown otherwise than it was sent, or whose lead cannot be
+read, proves nothing; the doubts that rely on it are given another.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from airflow_provider_lofty.delivery.doubt import MOST_FLAWS, Control, Doubt, Page
 from airflow_provider_lofty.delivery.matching import is_altered
@@ -17,14 +18,9 @@ from airflow_provider_lofty.lofty.trace import Trace
 
 
 class Controls:
-    """
-    The controls of one run, by type of activity.
+    """The controls of one run, by type of activity."""
 
-    :param older_control: finds a row of this type that was delivered before, for want of a newer one
-    """
-
-    def __init__(self, older_control: Callable[[str], Trace | None]) -> None:
-        self._older_control = older_control
+    def __init__(self) -> None:
         # As many as are tried, and one to spare: memory stays flat whatever the input.
         self._delivered: defaultdict[str, deque[Control]] = defaultdict(lambda: deque(maxlen=MOST_FLAWS + 1))
         self._verified: dict[str, Control] = {}
@@ -43,47 +39,34 @@ class Controls:
         if doubt in waiting:
             waiting.remove(doubt)
 
-    def delivered(self, wanted: Trace, sent: float) -> None:
+    def delivered(self, wanted: Trace, sent: float, of_lead: Iterable[Doubt]) -> None:
         """
         Learn of a delivered row: the control of earlier doubts of its type.
 
         :param sent: when its request began
+        :param of_lead: the doubts about its own lead
         """
+        control = Control(wanted, sent)
+        for doubt in of_lead:
+            if doubt.own is None and doubt.lead_id == wanted.lead_id and _fits(control, doubt):
+                doubt.own, doubt.next_read = control, -math.inf
         controls = self._delivered[wanted.type]
         if controls and controls[-1].sent >= sent:
             return
-        control = Control(wanted, sent)
         controls.append(control)
         waiting = self._without.get(wanted.type)
         if waiting:
             for doubt in waiting:
-                if doubt.since <= sent:
+                if _fits(control, doubt):
                     doubt.control, doubt.next_read = control, -math.inf
             waiting[:] = [doubt for doubt in waiting if doubt.control is None]
 
-    def control_of(self, doubt: Doubt, now: float, *, may_be_older: bool) -> Control | None:
-        """
-        The best control there is for a doubt.
-
-        :param may_be_older: no newer one will come, so that one from before the doubt will do after a long time
-        """
-        kind = doubt.wanted.type
-        verified = self._verified.get(kind)
-        if verified is not None and verified.sent >= doubt.since:
+    def control_of(self, doubt: Doubt) -> Control | None:
+        """The best control there is for a doubt, of whatever lead."""
+        verified = self._verified.get(doubt.wanted.type)
+        if verified is not None and _fits(verified, doubt) and not verified.flaw:
             return verified
-        if doubt.control is not None or not may_be_older or doubt.flaws:
-            return doubt.control
-        if now >= doubt.expires_at:
-            controls = self._delivered[kind]
-            if not controls and (wanted := self._older_control(kind)) is not None:
-                controls.append(Control(wanted, -math.inf))
-            doubt.control = next((control for control in reversed(controls) if not control.flaw), None)
         return doubt.control
-
-    def may_get_older(self, kind: str) -> bool:
-        """Whether there will be a control of this type when time has passed, though there is none now."""
-        controls = self._delivered[kind]
-        return any(not control.flaw for control in controls) or (not controls and self._older_control(kind) is not None)
 
     def look_at(
         self,
@@ -122,9 +105,17 @@ class Controls:
             doubt.flaws += 1
             doubt.flaw = flaw
             doubt.next_read = -math.inf
-            self.assign(doubt)
+            if doubt.own is control:
+                doubt.own, doubt.has_flawed_own = None, True
+            if doubt.control is control:
+                self.assign(doubt)
 
     def _prefer(self, control: Control) -> None:
         best = self._verified.get(control.wanted.type)
         if best is None or best.sent < control.sent:
             self._verified[control.wanted.type] = control
+
+
+def _fits(control: Control, doubt: Doubt) -> bool:
+    """Whether a control was begun when the doubtful request was over, and is of the same type."""
+    return control.sent >= doubt.since and control.wanted.type == doubt.wanted.type

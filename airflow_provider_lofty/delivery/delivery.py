@@ -13,13 +13,15 @@ Lofty refuses shows after few requests.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
+from airflow_provider_lofty.clock import Lapse
 from airflow_provider_lofty.delivery.backlog import Backlog, Hold, Lookahead
 from airflow_provider_lofty.delivery.breaker import CircuitBreaker
+from airflow_provider_lofty.delivery.canary import Canary
 from airflow_provider_lofty.delivery.controls import Controls
-from airflow_provider_lofty.delivery.doubt import Page
+from airflow_provider_lofty.delivery.doubt import Doubt, Page
 from airflow_provider_lofty.delivery.precheck import Precheck
 from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.delivery.reconcile import Reconciler
@@ -31,7 +33,7 @@ from airflow_provider_lofty.delivery.workers import Came, InFlight, PageRead, Po
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyCredentialRefused, LoftyError
 from airflow_provider_lofty.journal.journal import Intent, Journal, JournalError
 from airflow_provider_lofty.lofty.client import LoftyClient
-from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
+from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.spool.spool import PendingRow, Spool
 
@@ -56,7 +58,7 @@ class Delivery:
     :param began: by the clock; when the run began, so that earlier tries had ended
     :param deadline: by the clock; when to stop
     :param show: given the progress, often
-    :param clock: monotonic seconds, the same as the client's
+    :param clock: seconds, those included in which the machine was suspended; the same as the client's
     :param now: seconds since 1970
     :param workers: makes the threads that make requests, so many at once
     """
@@ -86,27 +88,33 @@ class Delivery:
         self._deadline = deadline
         self._show = show
         self._clock = clock
+        self._now = now
         self._breaker = CircuitBreaker(clock)
         self._lookahead = Lookahead(settings.max_in_flight, clock)
         self._in_flight = InFlight(client, workers(settings.max_in_flight), clock, now)
         self._progress = Progress(spool.count_pending(), log, clock)
         self._recorder = Recorder(spool, journal, self._progress, clock)
         self._backlog = Backlog(spool, self._recorder, self._in_flight, self._hold_on)
-        controls = Controls(lambda kind: _older_control(spool, kind))
-        self._settling = Settling(controls, is_proving=on_unknown in ("verify", "resend"), clock=clock)
+        self._settling = Settling(
+            Controls(), is_proving=on_unknown in ("verify", "resend"), send_soon=self._send_soon, clock=clock
+        )
+        self._canary = Canary(
+            spool, self._recorder, self._backlog, log,
+            is_needed=on_unknown != "resend", settle_seconds=settings.settle_seconds, clock=clock,
+        )  # fmt: skip
         self._precheck = Precheck(
-            check_existing, spool, self._recorder, self._backlog, log,
-            has_gaps=has_gaps, not_before=began + settings.resumed_settle_seconds, clock=clock,
+            check_existing, spool, self._recorder, self._backlog, self._canary, log,
+            has_gaps=has_gaps, not_before=began + settings.resumed_absence_seconds, clock=clock,
         )  # fmt: skip
         self._reconciler = Reconciler(
-            spool, journal, self._recorder, self._settling, self._precheck, self._backlog, log,
-            on_unknown=on_unknown, resumed_settle_seconds=settings.resumed_settle_seconds, clock=clock,
+            spool, journal, self._recorder, self._settling, self._precheck, self._backlog, self._in_flight, log,
+            on_unknown=on_unknown, settings=settings, clock=clock, now=now,
         )  # fmt: skip
         self._verdicts = Verdicts(
-            client, self._recorder, self._breaker, self._backlog, controls, self._reconciler,
-            on_unknown=on_unknown, stop_after_rejections=stop_after_rejections, clock=clock,
+            client, self._recorder, self._breaker, self._backlog, self._canary, self._reconciler,
+            on_unknown=on_unknown, stop_after_rejections=stop_after_rejections,
         )  # fmt: skip
-        self._has_planned = False
+        self._has_planned = self._is_held = False  # held: what is ready goes to leads that are being read
         self._stop: Stop | None = None
 
     @property
@@ -124,10 +132,25 @@ class Delivery:
         """Whether another try may settle what this one could not."""
         return self._verdicts.has_unanswered or self._reconciler.may_settle_later or len(self._settling) > 0
 
+    @property
+    def blind_spot(self) -> str:
+        """What nobody can tell of rows that an earlier try may have sent, for people; empty where all is known."""
+        return self._canary.failure
+
+    @property
+    def proved(self) -> Mapping[str, float]:
+        """Type of activity → since when, by the clock, a page that does not show a row proves something."""
+        return {kind: self._canary.proved_at(kind) for kind in ACTIVITY_TYPES}
+
     def _hold_on(self, row: PendingRow) -> Hold | None:
         if self._settling.holds(row.trace_hash, row.lead_id):
             return Hold.DOUBT
-        return Hold.LEAD if self._precheck.must_read(row.lead_id) else None
+        return self._precheck.hold_on(row)
+
+    def _send_soon(self, doubt: Doubt) -> bool:
+        """See to it that the lead of a doubt gets another row of its type, its own control."""
+        twins = [other.wanted.trace_hash for other in self._settling.of_lead(doubt.lead_id)]
+        return self._backlog.send_soon(doubt.lead_id, doubt.wanted.type, twins)
 
     def take_doubts(self, doubtful: Iterable[tuple[Intent, PendingRow | None]]) -> None:
         """
@@ -180,7 +203,9 @@ class Delivery:
         self._stop = self._stop or self._reason_to_stop()
         if self._stop is not None:
             return True
-        return self._is_idle() and not (self._in_flight.reads or self._backlog.holds_rows or self._settling)
+        if not self._is_idle() or self._canary.advance():
+            return False
+        return not (self._in_flight.reads or self._backlog.holds_rows or self._settling)
 
     def _reason_to_stop(self) -> Stop | None:
         if self._stop_asked.is_set():
@@ -238,14 +263,22 @@ class Delivery:
         pacer = self._client.pacer
         while self._has_room() and self._next_is_ready() and pacer.delay() <= 0:
             self._plan()
+            # A lead stands still while it is read, or its entries would move from page to page.
+            work = self._backlog.pop_ready(avoid=self._in_flight.reads)
+            self._is_held = work is None
+            if work is None:
+                return
             pacer.reserve()
-            self._in_flight.post(self._backlog.pop_ready(), self._backlog.take_back)
+            self._in_flight.post(work, self._backlog.take_back)
 
     def _plan(self) -> None:
         if not self._has_planned:
             self._has_planned = True
             pacer = self._client.pacer
-            self._progress.plan(pacer.requests_per_minute, pacer.knows_limit, self._deadline - self._clock())
+            self._progress.plan(
+                pacer.requests_per_minute, pacer.knows_limit, seconds_allowed=self._deadline - self._clock(),
+                settling_seconds=self._client.settings.patience_seconds,
+            )  # fmt: skip
 
     def _start_probe(self) -> None:
         if self._in_flight.posts or self._in_flight.reads or not self._breaker.may_probe():
@@ -259,7 +292,7 @@ class Delivery:
         flight, is_idle, most = self._in_flight, self._is_idle(), self._in_flight.most
         share = 1 if not flight.has_read else most if is_idle else max(most // 2, 1)  # reading must not hold sending up
         while len(flight.reads) < share and flight.has_room and self._client.reading_delay() <= 0:
-            found = self._reconciler.next_read(flight.reads, is_idle)
+            found = self._reconciler.next_read({*flight.reads, *self._backlog.leads_in_turn()}, is_idle)
             if found is None:
                 return
             flight.read(*found)
@@ -270,18 +303,19 @@ class Delivery:
 
     def _next_is_ready(self) -> bool:
         """Whether the journal allows the next row to be sent, now."""
-        self._backlog.return_expired(self._clock())
+        self._backlog.return_expired()
         if not self._backlog.has_ready and self._client.pacer.delay() < _SOON_SECONDS:
             count = self._lookahead.next(self._client.pacer.requests_per_minute) if self._breaker.is_proven else 1
             # From before the commit: whoever finds the intent takes it for lapsed no earlier than this run does.
-            self._backlog.intend(count, self._clock() + self._client.settings.intent_ttl_seconds)
+            ttl = self._client.settings.intent_ttl_seconds
+            self._backlog.intend(count, Lapse(ttl, self._clock, self._now))
         return self._backlog.has_ready
 
     # What comes back
 
     def _patience(self) -> float:
         """How long to wait for an answer before looking at the clock again."""
-        if self._breaker.is_open or not self._backlog.has_ready or not self._has_room():
+        if self._breaker.is_open or self._is_held or not self._backlog.has_ready or not self._has_room():
             return _SLICE_SECONDS if self._in_flight.posts or self._in_flight.reads else _SLICE_SECONDS / 4
         return min(max(self._client.pacer.delay(), 0.001), _SLICE_SECONDS)
 
@@ -309,7 +343,7 @@ class Delivery:
     def _take_page(self, page: Page) -> None:
         if self._breaker.is_probing:
             self._breaker.probed(answered=True)
-        self._reconciler.take(page, self._in_flight.trace_hashes(), is_idle=self._is_idle())
+        self._reconciler.take(page, is_idle=self._is_idle())
 
     def _take_post_failure(self, came: PostFailed) -> None:
         """The client raised, so no byte of the row's own request had left."""
@@ -335,8 +369,3 @@ class Delivery:
         elif not is_answer and self._precheck.reads_every_lead:
             self._breaker.record_failure(str(error))
         self._stop_if(self._reconciler.failed(came.lead_id, error))
-
-
-def _older_control(spool: Spool, kind: str) -> Trace | None:
-    row = spool.delivered_example(kind)
-    return None if row is None else trace_of_body(row.lead_id, row.body)

@@ -4,33 +4,51 @@ What Lofty has already: before a row is sent, its lead's activities may be read.
 ``sample`` looks at a few rows spread over the input; when Lofty has one of them, it was sent before without a
 journal, and from then on every lead is read before it is sent to. ``always`` does so from the start, ``never`` not
 at all. A later try that finds no journal has to read every lead, whatever was chosen.
+
+That a lead does not show a row proves nothing as long as Lofty has not shown any row of that type exactly as it was
+sent: :mod:`canary <airflow_provider_lofty.delivery.canary>`. Until then such rows are set aside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from enum import Enum
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from airflow_provider_lofty.delivery.backlog import Backlog
+from airflow_provider_lofty.delivery.backlog import Backlog, Hold
+from airflow_provider_lofty.delivery.canary import Canary
+from airflow_provider_lofty.delivery.comparison import Rest, Wanted
 from airflow_provider_lofty.delivery.doubt import Page
-from airflow_provider_lofty.delivery.matching import looks_like_any
+from airflow_provider_lofty.delivery.matching import Match, reach_of
 from airflow_provider_lofty.delivery.recorder import Recorder
+from airflow_provider_lofty.delivery.settling import Reading
 from airflow_provider_lofty.journal.journal import intent_of
 from airflow_provider_lofty.lofty.answers import LEAD_NOT_FOUND
-from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
+from airflow_provider_lofty.lofty.trace import trace_of_body
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.history import JournalState
-from airflow_provider_lofty.spool.spool import PendingRow, Result, Spool
+from airflow_provider_lofty.spool.spool import FOUND_BEFORE, PendingRow, Result, Spool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_lofty.exceptions import LoftyError
 
 SAMPLE_ROWS = 5
 MODES = ("sample", "always", "never")
 _RETRY_SECONDS = 5.0
 _SAMPLE_RETRY_SECONDS = 1.0
+_MOST_TIMES_UNCLEAR = 3
+_BATCH = 500
+_WORDS = {
+    Match.NEAR: "Lofty shows one that is nearly the same",
+    Match.UNCLEAR: "Lofty shows it, or a row of another run that looks the same",
+    Match.UNREADABLE: "Lofty shows an activity of its lead that cannot be read",
+}
 
 
 class Reason(Enum):
@@ -46,9 +64,10 @@ class Precheck:
     Which leads are read before their rows are sent, and what their pages mean for these rows.
 
     :param mode: ``sample``, ``always`` or ``never``
+    :param canary: knows whether Lofty has shown that it would show a row
     :param has_gaps: the journal has gaps: earlier tries may have sent rows that are not in it
     :param not_before: by the clock; what an earlier try sent last has had time to show
-    :param clock: monotonic seconds
+    :param clock: seconds, those included in which the machine was suspended
     """
 
     def __init__(
@@ -57,6 +76,7 @@ class Precheck:
         spool: Spool,
         recorder: Recorder,
         backlog: Backlog,
+        canary: Canary,
         log: Log,
         *,
         has_gaps: bool,
@@ -66,6 +86,7 @@ class Precheck:
         self._spool = spool
         self._recorder = recorder
         self._backlog = backlog
+        self._canary = canary
         self._log = log
         self._clock = clock
         self._reason = Reason.GAPS if has_gaps else Reason.CHOSEN if mode == "always" else None
@@ -73,6 +94,8 @@ class Precheck:
         self._sample_is_due = mode == "sample" and not has_gaps
         self._sample: list[int] = []  # leads of it that are still to be read
         self._retry_at: dict[int, float] = {}
+        self._times_unclear: Counter[int] = Counter()
+        self._has_said = False
 
     @property
     def reads_every_lead(self) -> bool:
@@ -94,9 +117,22 @@ class Precheck:
         """Whether the sample has to be read, or is being read: nothing is fetched or sent meanwhile."""
         return self._sample_is_due or bool(self._sample)
 
-    def must_read(self, lead_id: int) -> bool:
-        """Whether this lead is to be read before a row is sent to it."""
-        return self.reads_every_lead and not self._spool.history.has_read(lead_id)
+    @property
+    def comes_first(self) -> bool:
+        """Whether leads are read before anything is sent to them, be it those of the sample."""
+        return self.is_sampling or self.reads_every_lead
+
+    def hold_on(self, row: PendingRow) -> Hold | None:
+        """What keeps a row from being sent, if anything."""
+        if not self.reads_every_lead or self._canary.is_one(row.n):
+            return None
+        read_at, proved_at = self._spool.history.lead_read_at(row.lead_id), self._canary.proved_at(row.kind)
+        if read_at is None or read_at < proved_at < math.inf:
+            return Hold.LEAD
+        if read_at >= proved_at:
+            return None
+        self._canary.wait_for(row.kind)
+        return Hold.PROOF
 
     def awaits(self, lead_id: int) -> bool:
         """Whether this lead's page decides what may be sent."""
@@ -115,16 +151,27 @@ class Precheck:
             self._sample = list(dict.fromkeys(row.lead_id for row in self._spool.spread(SAMPLE_ROWS)))
         now = self._clock()
         if now < self._not_before:
+            self._say_what_is_waited_for(self._not_before - now)
             return None
         for lead_id in (*self._sample, *self._backlog.leads_to_read):
             if lead_id not in busy and self._retry_at.get(lead_id, 0.0) <= now:
                 return lead_id
-        return None
+        return self._canary.next_lead(busy)
 
-    def oldest_created(self, lead_id: int) -> int:
-        """The oldest ``created`` among the rows that wait for a lead's page: so far down it has to be read."""
-        rows = self._spool.waiting_of_lead(lead_id)
-        return min((trace_of_body(row.lead_id, row.body).created for row in rows), default=0)
+    def _say_what_is_waited_for(self, seconds: float) -> None:
+        if not self._has_said:
+            self._has_said = True
+            self._log.info(
+                "for %.0f s nothing is read: what an earlier try sent last may take so long to show", seconds
+            )
+
+    def reach(self, lead_id: int) -> float:
+        """The oldest ``created`` that matters on a lead's page; infinity when nothing does."""
+        reach = self._canary.reach(lead_id)
+        if self.awaits(lead_id):
+            rows = self._spool.waiting_of_lead(lead_id)
+            reach = min(reach, *(reach_of(trace_of_body(row.lead_id, row.body)) for row in rows), math.inf)
+        return reach
 
     # What a page says
 
@@ -132,54 +179,72 @@ class Precheck:
         """The rows that wait for a lead's page and may be what it shows."""
         if not self.awaits(page.lead_id):
             return []
-        shown = {entry.trace_hash for entry in page.entries}
-        return [row for row in self._spool.waiting_of_lead(page.lead_id) if row.trace_hash in shown]
+        return self._spool.waiting_like(page.lead_id, [entry.trace_hash for entry in page.entries])
 
-    def take(self, page: Page, there: Sequence[PendingRow], unclear: Collection[bytes], surplus: list[Trace]) -> None:
+    def take(self, reading: Reading, rows: Sequence[tuple[PendingRow, Match]], rest: Rest) -> None:
         """
         Give a lead's rows that Lofty has already their outcome; the others may be sent.
 
-        :param there: rows that the page shows
-        :param unclear: traces of those whose entry may be another row's, altered
-        :param surplus: entries that belong to no row
+        :param rows: those that the page may show, each with what it says
+        :param rest: what the page says of others
         """
-        settled = {row.n for row in there}
+        page = reading.page
+        self._canary.look_at(reading)
+        if not self.awaits(page.lead_id):
+            return
+        settled = self._take_shown(page, [row for row, found in rows if found is Match.FOUND])
+        if any(found is Match.UNCLEAR for _, found in rows):
+            self._times_unclear[page.lead_id] += 1
+            if self._times_unclear[page.lead_id] < _MOST_TIMES_UNCLEAR:
+                self._retry_at[page.lead_id] = page.ended + _RETRY_SECONDS
+                self._backlog.drop_rows(page.lead_id, settled)
+                return
+        if self.reads_every_lead:
+            settled |= self._refuse_doubtful(page, dict(rows), rest)
+        self._release(page.lead_id, page.started, settled)
+
+    def _take_shown(self, page: Page, there: Sequence[PendingRow]) -> set[int]:
         for row in there:
-            self._take_shown(row, is_unclear=row.trace_hash in unclear)
-        if self.has_gaps:
-            settled |= self._refuse_doubtful(page, surplus)
+            result = Result(row.n, Outcome.ALREADY_DELIVERED, error=FOUND_BEFORE)
+            self._recorder.record(intent_of(row, row.attempts), JournalState.DELIVERED, result)
+            self._canary.prove(row.kind, page.ended)
         if there and self._reason is None:
             self._reason = Reason.FOUND
             self._log.warning(
                 "Lofty already has rows of this input that no journal knew to be delivered: every lead is read before "
                 "anything is sent to it"
             )
-        self._release(page.lead_id, settled)
+        return {row.n for row in there}
 
-    def _take_shown(self, row: PendingRow, *, is_unclear: bool) -> None:
-        if is_unclear:
-            self._refuse([row], "Lofty shows it, or one that is nearly the same")
-            return
-        result = Result(row.n, Outcome.ALREADY_DELIVERED, error="Lofty has it already")
-        self._recorder.record(intent_of(row, row.attempts), JournalState.DELIVERED, result)
+    def found(self, kind: str) -> None:
+        """Learn that a row of this type that was in doubt is shown exactly as it was sent."""
+        self._canary.prove(kind, self._clock())
 
-    def _refuse_doubtful(self, page: Page, surplus: list[Trace]) -> set[int]:
-        rows = [
-            row for row in self._spool.waiting_of_lead(page.lead_id)
-            if not page.is_complete or looks_like_any(trace_of_body(row.lead_id, row.body), surplus)
-        ]  # fmt: skip
-        self._refuse(
-            rows, "Lofty shows one that is nearly the same" if page.is_complete else "its lead has too many activities"
-        )
-        return {row.n for row in rows}
+    def _refuse_doubtful(self, page: Page, found: dict[PendingRow, Match], rest: Rest) -> set[int]:
+        """Refuse the rows of which a page does not say that they are not there."""
+        refused: set[int] = set()
+        if page.is_complete and rest.is_empty and all(said is Match.FOUND for said in found.values()):
+            return refused
+        after = 0
+        while rows := list(islice(self._spool.waiting_of_lead(page.lead_id, after), _BATCH)):
+            after = rows[-1].n
+            for row in rows:
+                said = found.get(row) or rest.match(Wanted(trace_of_body(row.lead_id, row.body)))
+                if page.is_complete and said is Match.ABSENT:
+                    continue
+                if said is Match.NEAR:
+                    self._canary.doubt(row.kind)
+                self._refuse([row], _WORDS.get(said, "its lead has too many activities, or too many that change"))
+                refused.add(row.n)
+        return refused
 
     def _refuse(self, rows: Iterable[PendingRow], reason: str) -> None:
         for row in rows:
-            error = f"it may have been sent before, and {reason}: look at the lead before it is sent again"
+            error = f"perhaps sent by an earlier try, and {reason}: look at the lead before it is sent again"
             self._recorder.record_local(Result(row.n, Outcome.UNKNOWN, error=error))
 
-    def _release(self, lead_id: int, settled: Collection[int] = ()) -> None:
-        self._spool.history.read_lead(lead_id)
+    def _release(self, lead_id: int, asked: float, settled: Collection[int] = ()) -> None:
+        self._spool.history.read_lead(lead_id, asked)
         self._forget_in_sample(lead_id)
         self._backlog.release_lead(lead_id, settled)
 
@@ -196,19 +261,20 @@ class Precheck:
         :param is_refused: Lofty answered, but not with the lead's activities
         :param is_hopeless: nothing could be read several times in a row
         """
-        self._retry_at[lead_id] = self._clock() + (_SAMPLE_RETRY_SECONDS if self.is_sampling else _RETRY_SECONDS)
+        now = self._clock()
+        self._retry_at[lead_id] = now + (_SAMPLE_RETRY_SECONDS if self.is_sampling else _RETRY_SECONDS)
         if not self.awaits(lead_id):
             return
         is_missing = error.code == LEAD_NOT_FOUND  # what is sent to it will be refused
         if not self.reads_every_lead:
             if is_missing:
-                self._release(lead_id)
+                self._release(lead_id, math.inf)
             elif is_hopeless:
                 self._log.warning("the sample cannot be read (%s): going on without", error)
                 self.give_up()
         elif is_refused:  # whatever else it was may be over later
             if is_missing and not self.has_gaps:
-                self._release(lead_id)
+                self._release(lead_id, math.inf)
             else:
                 self._give_up_lead(lead_id, error)
 
@@ -221,4 +287,5 @@ class Precheck:
         """Reading is not permitted or does not work: go on without."""
         self._sample_is_due, self._reason = False, None
         self._sample.clear()
+        self._canary.give_up()
         self._backlog.release_leads()

@@ -52,11 +52,14 @@ class Progress:
         rate, to_send = self.rows_per_minute, self.left - self.in_doubt
         return None if not rate or (self.in_doubt and to_send <= 0) else max(to_send, 0) * 60 / rate
 
-    def plan(self, requests_per_minute: float, knows_limit: bool, seconds_allowed: float) -> None:
+    def plan(
+        self, requests_per_minute: float, knows_limit: bool, *, settling_seconds: float, seconds_allowed: float
+    ) -> None:
         """
         Say how long it will take, before the first row is sent.
 
         :param knows_limit: whether Lofty has named its limit, so that the pace is known
+        :param settling_seconds: how long it may take to settle what becomes doubtful
         :param seconds_allowed: until the run has to stop
         """
         rows = self.left
@@ -68,6 +71,13 @@ class Progress:
                 "sending takes about %s at this pace, and execution_timeout leaves %s: the run stops in time, and a "
                 "retry goes on from there; raise execution_timeout, or allow enough retries",
                 duration(seconds), duration(seconds_allowed),
+            )  # fmt: skip
+        elif seconds + settling_seconds > seconds_allowed:
+            lacking = seconds + settling_seconds - seconds_allowed
+            self._log.warning(
+                "where an answer is lost, proving what became of its row takes up to %s (ten times settle_seconds), "
+                "and execution_timeout leaves %s: make it longer by %.0f s, or such a row is left to a retry",
+                duration(settling_seconds), duration(seconds_allowed), lacking,
             )  # fmt: skip
 
     def count(self, outcome: str, rows: int = 1, *, before: str | None = None, were_sent: bool = True) -> None:

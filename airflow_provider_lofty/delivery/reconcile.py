@@ -8,17 +8,17 @@ page they got.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable
-from typing import NamedTuple
 
 from airflow_provider_lofty.delivery.backlog import Backlog
+from airflow_provider_lofty.delivery.comparison import Comparer, Wanted
 from airflow_provider_lofty.delivery.doubt import ASSUMED, MOST_SENDS, Doubt, Page, Proof, Settled
-from airflow_provider_lofty.delivery.matching import NEAR_MILLISECONDS, Match, looks_like_any, match
 from airflow_provider_lofty.delivery.precheck import Precheck
 from airflow_provider_lofty.delivery.recorder import Recorder
-from airflow_provider_lofty.delivery.settling import Settling
+from airflow_provider_lofty.delivery.settling import Reading, Settling
 from airflow_provider_lofty.delivery.stop import Stop, stop_for
+from airflow_provider_lofty.delivery.workers import InFlight, Work
 from airflow_provider_lofty.exceptions import (
     LoftyConfigurationError,
     LoftyCredentialRefused,
@@ -26,33 +26,23 @@ from airflow_provider_lofty.exceptions import (
     LoftyRequestRejected,
 )
 from airflow_provider_lofty.journal.journal import Intent, Journal, Released, intent_of
-from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING
-from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
+from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Verdict
+from airflow_provider_lofty.lofty.settings import LoftySettings
+from airflow_provider_lofty.lofty.trace import trace_of_body
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.spool.history import KEY_OF_ANOTHER, JournalState, PastRow
-from airflow_provider_lofty.spool.spool import PendingRow, Result, Spool
+from airflow_provider_lofty.spool.history import (
+    CONTENT_HAS_CHANGED,
+    FINGERPRINT_BYTES,
+    KEY_OF_ANOTHER,
+    JournalState,
+    PastRow,
+)
+from airflow_provider_lofty.spool.spool import FOUND_BY_READING, PendingRow, Result, Spool
 
 _MOST_FAILURES = 3  # in a row, of reading
 _MOST_ODD_ANSWERS = 3  # in a row, that are not Lofty's own
-
-
-class _Comparison(NamedTuple):
-    """
-    A lead's page beside what is sought on it.
-
-    :param doubts: what the page says of each doubt
-    :param rows: waiting rows that it shows
-    :param unclear: traces whose entry may be that of a delivered row, altered
-    :param surplus: entries that belong to no row
-    :param delivered: trace → how many rows known to be delivered have it
-    """
-
-    doubts: dict[Doubt, Match]
-    rows: list[PendingRow]
-    unclear: set[bytes]
-    surplus: list[Trace]
-    delivered: Counter[bytes]
+_AGES = 2**63  # milliseconds: nothing is asked of this page
 
 
 class Reconciler:
@@ -61,8 +51,9 @@ class Reconciler:
 
     :param precheck: decides about rows that wait for a lead's page
     :param on_unknown: what to do about a row in doubt: ``verify``, ``report``, ``resend`` or ``assume_delivered``
-    :param resumed_settle_seconds: how long what another process sent may take to show; it may be on its way still
-    :param clock: monotonic seconds
+    :param settings: of the connection: how long Lofty may take to show what it stored
+    :param clock: seconds, those included in which the machine was suspended
+    :param now: seconds since 1970
     :ivar may_settle_later: whether another try may prove what this one could not
     """
 
@@ -74,40 +65,73 @@ class Reconciler:
         settling: Settling,
         precheck: Precheck,
         backlog: Backlog,
+        in_flight: InFlight,
         log: Log,
         *,
         on_unknown: str,
-        resumed_settle_seconds: float,
+        settings: LoftySettings,
         clock: Callable[[], float],
+        now: Callable[[], float],
     ) -> None:
         self._spool = spool
-        self._journal = journal
+        self._comparer = Comparer(spool, journal)
         self._recorder = recorder
         self._settling = settling
         self._precheck = precheck
         self._backlog = backlog
+        self._in_flight = in_flight
         self._log = log
         self._on_unknown = on_unknown
-        self._resumed_settle_seconds = resumed_settle_seconds
+        self._settings = settings
         self._clock = clock
+        self._now = now
         self._failures_in_a_row = self._odd_answers = 0
         self._has_read = False
         self._given_up: Counter[bytes] = Counter()
+        self._first_sent: dict[int, float] = {}  # of rows that are sent again
+        self._recent: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)  # lead → rows delivered since
         self._denied = ""
         self.may_settle_later = False
 
     # Doubts come in
 
-    def add(self, doubt: Doubt) -> None:
-        """Take in a doubt."""
+    def take_unanswered(self, work: Work, result: Result, verdict: Verdict) -> None:
+        """
+        Take in a row that was sent and has no trustworthy answer.
+
+        :param result: what is to be reported of it as long as nothing is proved
+        """
+        row, settle = work.row, self._settings.settle_seconds
+        now, ended = self._clock(), self._now()
+        received = ((ended - (now - work.began) - settle) * 1000, (ended + settle) * 1000)
+        wait = settle if verdict.was_handled or not self._is_proving else self._settings.absence_seconds
+        elsewhere = None if verdict.lead_id in (None, row.lead_id) else trace_of_body(verdict.lead_id, row.body)
+        self._first_sent.setdefault(row.n, work.began if result.attempts == 1 else -math.inf)
+        intent = work.intent._replace(attempts=result.attempts)
+        self._add(Doubt(intent, row, work.began, now, settle, wait, result, received, elsewhere))
+
+    def _add(self, doubt: Doubt) -> None:
         if self._denied:
             self._end([Settled(doubt, Proof.NONE, self._denied)])
         else:
             self._settling.add(doubt)
 
     def _adopt(self, intent: Intent, row: PendingRow | None) -> None:
-        """Take in a doubt of another process."""
-        self.add(Doubt(intent, row, -math.inf, self._clock(), self._resumed_settle_seconds))
+        """Take in a doubt of another process, which may be about to send it still."""
+        settings = self._settings
+        wait = settings.resumed_absence_seconds if self._is_proving else settings.resumed_settle_seconds
+        self._add(Doubt(intent, row, -math.inf, self._clock(), settings.settle_seconds, wait))
+
+    @property
+    def _is_proving(self) -> bool:
+        return self._on_unknown in ("verify", "resend")
+
+    def take_delivered(self, work: Work) -> None:
+        """Learn of a row that Lofty answered with its lead's id: its page has to show it from now on."""
+        lead_id = work.row.lead_id
+        self._settling.delivered(work.intent.trace, work.began)
+        if self._settling.of_lead(lead_id):
+            self._recent[lead_id].append((work.row.n, work.began))
 
     def take_earlier(self, intent: Intent, row: PendingRow | None) -> None:
         """
@@ -138,6 +162,7 @@ class Reconciler:
         if row is None:
             return
         if released.state == JournalState.DELIVERED:
+            self._comparer.came(row.lead_id, row.trace_hash)
             self._recorder.record_local(Result(row.n, Outcome.ALREADY_DELIVERED, error="delivered by another run"))
         elif released.state == JournalState.KEY_CONFLICT:
             self._recorder.record_local(Result(row.n, Outcome.INVALID, error=KEY_OF_ANOTHER))
@@ -155,76 +180,83 @@ class Reconciler:
 
         :param busy: leads that are being read
         :param is_idle: nothing is left to send
+        :raises JournalError: when the journal fails
         """
-        wanted = self._settling.next_read(busy, is_idle)
-        if wanted is not None:
-            return wanted.lead_id, self._since(wanted.lead_id, wanted.created)
-        lead_id = self._precheck.next_lead(busy)
-        return None if lead_id is None else (lead_id, self._since(lead_id))
+        lead_id = self._settling.next_read(busy, is_idle)
+        if lead_id is None:
+            lead_id = self._precheck.next_lead(busy)
+        return None if lead_id is None else self._ask(lead_id)
 
     def probe(self) -> tuple[int, int] | None:
         """A lead to read for a sign of life: best one with a doubt, else one that a row waits for."""
         doubt = self._settling.oldest()
         if doubt is not None:
-            return doubt.lead_id, self._since(doubt.lead_id)
+            return self._ask(doubt.lead_id)
         if not self._precheck.is_sampling:
             self._backlog.refill()
         lead_id = self._backlog.first_lead()
-        return self.next_read((), is_idle=True) if lead_id is None else (lead_id, 0)
+        return self.next_read((), is_idle=True) if lead_id is None else self._ask(lead_id)
 
-    def _since(self, lead_id: int, *created: int) -> int:
-        """How far to read a lead: to the oldest of all that its page will be asked about."""
-        times = [*created, *(doubt.wanted.created for doubt in self._settling.of_lead(lead_id))]
-        if self._precheck.awaits(lead_id):
-            times.append(self._precheck.oldest_created(lead_id))
-        return min(times, default=0) - NEAR_MILLISECONDS
+    def _ask(self, lead_id: int) -> tuple[int, int]:
+        """Get ready to read a lead, down to the oldest of all that its page will be asked about."""
+        self._comparer.ask(lead_id, self._in_flight.trace_hashes())
+        return lead_id, math.floor(min(self._settling.reach(lead_id), self._precheck.reach(lead_id), _AGES))
 
     # What a page says
 
-    def take(self, page: Page, in_flight: Iterable[bytes], *, is_idle: bool) -> None:
+    def take(self, page: Page, *, is_idle: bool) -> None:
         """
         Learn what Lofty shows of a lead.
 
-        :param in_flight: traces of rows that are on their way, so that the page may show them
         :raises JournalError: when the journal fails
         """
-        # First: what another run has delivered to this lead meanwhile claims entries of the page.
-        self._journal.load_lead(page.lead_id, self._spool)
         self._has_read, self._failures_in_a_row, self._odd_answers = True, 0, 0
-        found = self._compare(page, in_flight)
-        self._settling.look_at_controls(page, found.surplus, found.delivered)
-        self._end(self._settling.take(page, found.doubts, is_idle=is_idle))
-        if self._precheck.awaits(page.lead_id):
-            self._precheck.take(page, found.rows, found.unclear, found.surplus)
-        self._backlog.release_twins()
-
-    def _compare(self, page: Page, in_flight: Iterable[bytes]) -> _Comparison:
         of_lead = self._settling.of_lead(page.lead_id)
         doubts = [doubt for doubt in of_lead if doubt.since <= page.started]
-        late = [doubt for doubt in of_lead if doubt.since > page.started]
         rows = self._precheck.rows_on(page)
-        delivered = self._spool.history.delivered_traces([entry.trace_hash for entry in page.entries])
-        # Rows that are on their way may be on the page, and so may those given up; it is unknown which of them are.
-        perhaps = Counter([*in_flight, *(doubt.wanted.trace_hash for doubt in late)])
-        perhaps += self._spool.history.claimed_traces() + self._given_up
-        wanted = [*(doubt.wanted for doubt in doubts), *(trace_of_body(row.lead_id, row.body) for row in rows)]
-        matches, surplus = match(wanted, page.entries, delivered + perhaps)
-        unclear = self._unclear(page, [one for one, found in zip(wanted, matches, strict=True) if found is Match.FOUND])
-        judged = {
-            doubt: Match.NEAR if doubt.wanted.trace_hash in perhaps or doubt.wanted.trace_hash in unclear else found
-            for doubt, found in zip(doubts, matches, strict=False)
-        }
-        there = [row for row, found in zip(rows, matches[len(doubts) :], strict=True) if found is Match.FOUND]
-        return _Comparison(judged, there, unclear, surplus, delivered)
+        wanted = [self._wanted(doubt, page.lead_id) for doubt in doubts]
+        wanted += (Wanted(trace_of_body(row.lead_id, row.body)) for row in rows)
+        found = self._comparer.compare(page, wanted, self._perhaps(page))
+        reading = Reading(page, found.surplus, found.delivered, lambda before: self._shows_all(page, before))
+        self._settling.look_at_controls(reading)
+        self._end(self._settling.take(reading, dict(zip(doubts, found.matches, strict=False)), is_idle=is_idle))
+        self._precheck.take(reading, list(zip(rows, found.matches[len(doubts) :], strict=True)), found.rest)
+        self._keep_first(page)
+        if not self._settling.of_lead(page.lead_id):
+            self._recent.pop(page.lead_id, None)
+        self._backlog.release_twins()
 
-    def _unclear(self, page: Page, found: list[Trace]) -> set[bytes]:
-        """Of activities that are shown: those whose entry may be that of a delivered row, altered."""
-        if not found:
-            return set()
-        shown = {entry.trace_hash for entry in page.entries}
-        delivered = self._spool.delivered_to_lead(page.lead_id)
-        lacking = [trace_of_body(row.lead_id, row.body) for row in delivered if row.trace_hash not in shown]
-        return {one.trace_hash for one in found if looks_like_any(one, lacking)}
+    def _perhaps(self, page: Page) -> Counter[bytes]:
+        """Rows that may be on a page, by their trace: those on their way, and those given up."""
+        of_lead = self._settling.of_lead(page.lead_id)
+        late = (doubt.views[page.lead_id].wanted.trace_hash for doubt in of_lead if doubt.since > page.started)
+        return Counter((*self._in_flight.trace_hashes(), *late)) + self._given_up
+
+    def _keep_first(self, page: Page) -> None:
+        """What a lead showed before a row was first sent to it is not that row."""
+        if self._spool.has_waiting(page.lead_id):
+            marks = (*(entry.trace_hash for entry in page.entries), *page.unreadable)
+            self._spool.history.keep_first_page(page.lead_id, page.started, marks)
+
+    def _wanted(self, doubt: Doubt, lead_id: int) -> Wanted:
+        first_sent = -math.inf if doubt.row is None else self._first_sent.get(doubt.row.n, doubt.sent)
+        return Wanted(doubt.views[lead_id].wanted, first_sent, doubt.received)
+
+    def _shows_all(self, page: Page, before: float) -> bool:
+        """
+        Whether a page shows all that Lofty has of this run at the lead.
+
+        :param before: by the clock; what was begun later need not be shown
+        """
+        later = {n for n, began in self._recent.get(page.lead_id, ()) if began >= before}
+        left = Counter(entry.trace_hash for entry in page.entries)
+        for row in self._spool.shown_of_lead(page.lead_id):
+            if row.n in later:
+                continue
+            left[row.trace_hash] -= 1
+            if left[row.trace_hash] < 0 and not _is_below(page, row):
+                return False
+        return True
 
     # What cannot be read
 
@@ -237,6 +269,7 @@ class Reconciler:
         if self._is_final(error):
             return self._deny(error)
         is_refused = isinstance(error, LoftyRequestRejected)
+        self._comparer.forget(lead_id)
         self._end(self._settling.failed(lead_id, str(error), is_refused=is_refused))
         self._failures_in_a_row += 1
         is_hopeless = self._failures_in_a_row >= _MOST_FAILURES
@@ -257,6 +290,8 @@ class Reconciler:
                 f"{error} An earlier try may have sent rows, no journal says which, and Lofty's activities cannot be "
                 "read: nothing was sent. Give the report of the earlier try back as the source"
             ))  # fmt: skip
+        if isinstance(error, LoftyCredentialRefused) and self._precheck.comes_first:
+            return stop_for(error)  # rows would be refused like this
         if self._precheck.has_found or (self._precheck.reads_every_lead and self._has_read):
             return stop_for(type(error)(
                 f"{error} Lofty may have more of these rows already, so nothing more was sent"
@@ -276,7 +311,7 @@ class Reconciler:
         for end in ends:
             doubt = end.doubt
             if end.proof is Proof.STORED:
-                self._end_stored(doubt)
+                self._end_stored(doubt, end.reason)
             elif end.proof is Proof.NONE:
                 self._end_unknown(end)
             elif doubt.row is None:
@@ -287,11 +322,15 @@ class Reconciler:
                 self._spool.undoubt(doubt.row.n)
                 self._backlog.put([doubt.row._replace(attempts=doubt.intent.attempts)])
 
-    def _end_stored(self, doubt: Doubt) -> None:
+    def _end_stored(self, doubt: Doubt, elsewhere: str) -> None:
         result = None
         if doubt.row is not None:
             outcome = Outcome.ALREADY_DELIVERED if doubt.is_from_before else Outcome.DELIVERED
-            result = _result(doubt, doubt.row, outcome, "found by reading back")
+            has_changed = doubt.intent.fingerprint != doubt.row.fingerprint[:FINGERPRINT_BYTES]
+            remark = CONTENT_HAS_CHANGED if has_changed else elsewhere or FOUND_BY_READING
+            result = _result(doubt, doubt.row, outcome, remark)
+        if not elsewhere:
+            self._precheck.found(doubt.wanted.type)
         intent = doubt.intent
         self._spool.history.add(
             [PastRow(intent.row_key, JournalState.DELIVERED, intent.fingerprint, intent.trace.trace_hash)]
@@ -318,6 +357,11 @@ class Reconciler:
     def _end_rejected(self, doubt: Doubt, row: PendingRow) -> None:
         error = f"sent {doubt.intent.attempts} times, and each time proved not to be stored; not stored"
         self._recorder.record(doubt.intent, JournalState.REJECTED, _result(doubt, row, Outcome.REJECTED, error))
+
+
+def _is_below(page: Page, row: PendingRow) -> bool:
+    """Whether a row is older than what was asked for."""
+    return page.reached is not None and trace_of_body(row.lead_id, row.body).created < page.reached
 
 
 def _result(doubt: Doubt, row: PendingRow, outcome: Outcome, error: str) -> Result:

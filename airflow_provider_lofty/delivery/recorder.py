@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.journal.journal import Closing, Intent, Journal, Released
+from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.history import JournalState
 from airflow_provider_lofty.spool.spool import Result, Spool
 
@@ -51,9 +52,14 @@ class Recorder:
 
     def record_local(self, result: Result) -> None:
         """Write down an outcome that the journal need not know."""
-        # A row of a lead that proved to be missing has its outcome already, wherever it waits.
+        # A row of a lead that proved to be missing has an outcome already, wherever it waits.
         before = self._spool.record(result)
-        self._progress.count(result.outcome, before=before, were_sent=result.sent_at is not None)
+        is_sent_now = before is None and result.sent_at is not None
+        self._progress.count(result.outcome, before=before, were_sent=is_sent_now)
+
+    def count(self, outcome: Outcome, rows: int) -> None:
+        """Count rows whose outcome the spool has already."""
+        self._progress.count(outcome, rows, were_sent=False)
 
     def reject_lead(self, lead_id: int, result: Result, in_flight: Collection[int]) -> None:
         """

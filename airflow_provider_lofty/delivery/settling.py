@@ -1,10 +1,12 @@
 """
 Doubt becomes an outcome: when to read a lead back, and what its page proves.
 
-That an activity is shown proves that it was stored. That it is not shown proves nothing by itself: Lofty may show it
-later, or otherwise than it was sent. So "not stored" needs all of these: enough time has passed; an activity of the
-same type that was delivered *after* the doubtful request, the *control*, is shown exactly as it was sent; the page read
-after that is whole; and nothing on it is nearly what is sought.
+That an activity is shown proves that it was stored. That it is not shown proves nothing by itself: Lofty may store it
+later, show it later, or otherwise than it was sent. So "not stored" needs all of these: five settle times have passed;
+the lead was read as a whole, and shows all that is known to have been delivered there before; an activity of the same
+type that was delivered *after* the doubtful request, the *control*, is shown exactly as it was sent; and nothing that
+is shown is nearly what is sought. A control of the same lead proves it on the very page. Where the lead has no row left
+to be one, a control of another lead has to do, and two readings five settle times apart.
 
 All times are in seconds of the clock that is given; nothing here sleeps or makes a request.
 """
@@ -15,16 +17,44 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import NamedTuple
 
 from airflow_provider_lofty.delivery.controls import Controls
-from airflow_provider_lofty.delivery.doubt import Control, Doubt, Page, Proof, Settled
-from airflow_provider_lofty.delivery.matching import Match
+from airflow_provider_lofty.delivery.doubt import Control, Doubt, Page, Proof, Settled, View
+from airflow_provider_lofty.delivery.matching import Match, reach_of
+from airflow_provider_lofty.lofty.settings import ABSENCE
 from airflow_provider_lofty.lofty.trace import Trace
 
 _EARLY_SECONDS = 2.0
 _MOST_REFUSALS = 3
-_MOST_TIMES_NEAR = 3  # it may be a row of another run, which its journal will know in a moment
+_MOST_TIMES_UNDECIDED = 3  # it may be a row of another run, which its journal will know in a moment
 _LOOK_SECONDS = 0.05
+_REASONS = {
+    Match.NEAR: "Lofty shows one that is nearly the same (with journal_conn_id it is known which rows others sent)",
+    Match.UNCLEAR: "Lofty shows it, or a row of another run that looks the same",
+    Match.UNREADABLE: "Lofty shows an activity of its lead that cannot be read",
+    Match.ABSENT: "its lead has too many activities, or too many that change, to look for it",
+}
+
+
+class Reading(NamedTuple):
+    """
+    A lead's page, and what is known of the lead besides.
+
+    :param surplus: entries that belong to no row
+    :param delivered: trace → how many rows with it were delivered, all of which must be shown
+    :param shows_all: whether it shows all that was delivered there before this moment
+    """
+
+    page: Page
+    surplus: Sequence[Trace]
+    delivered: Mapping[bytes, int]
+    shows_all: Callable[[float], bool]
+
+    def shows(self, wanted: Trace) -> bool:
+        """Whether it shows this activity, and its twins as often as they were delivered."""
+        there = sum(entry.trace_hash == wanted.trace_hash for entry in self.page.entries)
+        return there >= max(self.delivered.get(wanted.trace_hash, 0), 1)
 
 
 class Settling:
@@ -33,21 +63,30 @@ class Settling:
 
     :param controls: what may prove that Lofty shows what it stored
     :param is_proving: whether absence is to be proved; else only what is shown counts
-    :param clock: monotonic seconds
+    :param send_soon: sees to it that a row of a doubt's lead and type is sent next; tells whether there is one
+    :param clock: seconds, those included in which the machine was suspended
     """
 
-    def __init__(self, controls: Controls, *, is_proving: bool, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        controls: Controls,
+        *,
+        is_proving: bool,
+        send_soon: Callable[[Doubt], bool],
+        clock: Callable[[], float],
+    ) -> None:
         self._controls = controls
         self._is_proving = is_proving
+        self._send_soon = send_soon
         self._clock = clock
-        self._doubts: dict[int, list[Doubt]] = {}
+        self._doubts: dict[int, list[Doubt]] = {}  # one that is looked for at two leads stands at both
         self._next_look = -math.inf
 
     def __len__(self) -> int:
-        return sum(map(len, self._doubts.values()))
+        return len(list(self._all()))
 
     def _all(self) -> Iterator[Doubt]:
-        return chain.from_iterable(self._doubts.values())
+        return (doubt for lead_id, doubts in self._doubts.items() for doubt in doubts if doubt.lead_id == lead_id)
 
     def of_lead(self, lead_id: int) -> Sequence[Doubt]:
         """The doubts about a lead's activities."""
@@ -59,18 +98,29 @@ class Settling:
 
     def holds(self, trace_hash: bytes, lead_id: int) -> bool:
         """Whether a row with this trace must wait: beside it, a doubtful one could not be recognised."""
-        return any(doubt.wanted.trace_hash == trace_hash for doubt in self._doubts.get(lead_id, ()))
+        return any(doubt.views[lead_id].wanted.trace_hash == trace_hash for doubt in self._doubts.get(lead_id, ()))
 
     def add(self, doubt: Doubt) -> None:
         """Take in a doubt."""
-        self._doubts.setdefault(doubt.lead_id, []).append(doubt)
+        for lead_id in doubt.views:
+            self._doubts.setdefault(lead_id, []).append(doubt)
         self._controls.assign(doubt)
+        if self._is_proving:
+            self._send_soon(doubt)
+
+    def delivered(self, wanted: Trace, sent: float) -> None:
+        """
+        Learn of a delivered row: it may be a control.
+
+        :param sent: when its request began
+        """
+        self._controls.delivered(wanted, sent, self.of_lead(wanted.lead_id))
 
     # When to read
 
-    def next_read(self, busy: Collection[int], is_idle: bool) -> Trace | None:
+    def next_read(self, busy: Collection[int], is_idle: bool) -> int | None:
         """
-        What to read back now, if anything: a lead, and how far.
+        Which lead to read now, if any.
 
         :param busy: leads that are being read already
         :param is_idle: nothing is left to send, so that no newer control will come
@@ -79,47 +129,56 @@ class Settling:
         if now < self._next_look:
             return None
         for doubt in (doubt for doubt in self._all() if doubt.next_read <= now):
-            found = self._read_for(doubt, now, is_idle)
-            if found is not None and found.lead_id not in busy:
-                return found
+            lead_id = self._lead_to_read(doubt, now, is_idle)
+            if lead_id is None:
+                doubt.next_read = now + min(doubt.settle_seconds / 10, 1.0)
+            elif lead_id not in busy:
+                return lead_id
         self._next_look = now + _LOOK_SECONDS
         return None
 
-    def _read_for(self, doubt: Doubt, now: float, is_idle: bool) -> Trace | None:
-        if now < doubt.settles_at:
-            early = doubt.since + min(_EARLY_SECONDS, doubt.settle_seconds / 4)
-            return doubt.wanted if is_idle and not doubt.was_read and now >= early else None
-        control = self._control_of(doubt, now, is_idle)
-        if control is None:
-            return doubt.wanted if is_idle or not self._is_proving else None
-        is_late = now >= doubt.expires_at + doubt.settle_seconds
-        return doubt.wanted if control.is_verified or is_late or doubt.has_used_up_controls else control.wanted
+    def reach(self, lead_id: int) -> float:
+        """The oldest ``created`` that matters on a lead's pages."""
+        reaches = [reach_of(doubt.views[lead_id].wanted, doubt.received) for doubt in self.of_lead(lead_id)]
+        reaches += [float(control.wanted.created) for control in self._relying_on(lead_id)]
+        return min(reaches, default=math.inf)
 
-    def _control_of(self, doubt: Doubt, now: float, is_idle: bool) -> Control | None:
-        return self._controls.control_of(doubt, now, may_be_older=is_idle and self._is_proving)
+    def _lead_to_read(self, doubt: Doubt, now: float, is_idle: bool) -> int | None:
+        view = min((view for view in doubt.views.values() if not view.is_absent), key=lambda view: view.last_read)
+        lead_id = view.wanted.lead_id
+        first_look = doubt.since + doubt.settle_seconds
+        if now < first_look:
+            early = doubt.since + min(_EARLY_SECONDS, doubt.settle_seconds / 4)
+            return lead_id if is_idle and view.last_read == -math.inf and now >= early else None
+        if not self._is_proving or now >= doubt.expires_at:
+            return lead_id
+        if doubt.own is not None or self._send_soon(doubt):
+            return lead_id if view.last_read < first_look or now >= doubt.settles_at else None
+        control = self._controls.control_of(doubt)
+        if control is None:
+            return lead_id if is_idle and (view.last_read < first_look or now >= doubt.settles_at) else None
+        if not control.is_verified and not doubt.has_used_up_controls:
+            return control.wanted.lead_id
+        return lead_id
 
     # What a page says
 
-    def look_at_controls(self, page: Page, surplus: Sequence[Trace], delivered: Mapping[bytes, int]) -> None:
-        """
-        Learn from a lead's page which controls are shown as they were sent. Comes before :meth:`take`.
-
-        :param surplus: entries that belong to no row
-        :param delivered: trace → how many rows with it were delivered, all of which must be shown
-        """
-        relying = self._relying_on(page.lead_id)
+    def look_at_controls(self, reading: Reading) -> None:
+        """Learn from a lead's page which controls are shown as they were sent. Comes before :meth:`take`."""
+        relying = self._relying_on(reading.page.lead_id)
         unseen = {control: doubts for control, doubts in relying.items() if not control.is_verified}
-        self._controls.look_at(page, unseen, surplus, delivered)
+        self._controls.look_at(reading.page, unseen, reading.surplus, reading.delivered)
 
     def _relying_on(self, lead_id: int) -> dict[Control, list[Doubt]]:
         """The controls that were sent to a lead, each with the doubts that rely on it."""
         relying = defaultdict(list)
         for doubt in self._all():
-            if doubt.control is not None and doubt.control.wanted.lead_id == lead_id:
-                relying[doubt.control].append(doubt)
+            for control in dict.fromkeys((doubt.own, doubt.control)):
+                if control is not None and control.wanted.lead_id == lead_id:
+                    relying[control].append(doubt)
         return relying
 
-    def take(self, page: Page, matches: Mapping[Doubt, Match], *, is_idle: bool) -> list[Settled]:
+    def take(self, reading: Reading, matches: Mapping[Doubt, Match], *, is_idle: bool) -> list[Settled]:
         """
         Learn what a lead's page says of its doubts.
 
@@ -127,51 +186,89 @@ class Settling:
         """
         settled = []
         for doubt, found in matches.items():
-            doubt.was_read = True
-            end = self._judge(doubt, found, page, is_idle)
+            view = doubt.views[reading.page.lead_id]
+            view.last_read = reading.page.started
+            end = self._judge(doubt, view, found, reading, is_idle)
             if end is not None:
                 settled.append(end)
             else:
-                doubt.next_read = self._next_read_of(doubt, found, page, is_idle)
+                doubt.next_read = self._next_read_of(doubt, view, reading.page)
         self._drop(settled)
         return settled
 
-    def _next_read_of(self, doubt: Doubt, found: Match, page: Page, is_idle: bool) -> float:
-        if doubt.control is None and is_idle and page.started >= doubt.settles_at:
-            return doubt.expires_at  # only time can bring a control
-        if found is Match.ABSENT and doubt.control is not None and doubt.control.is_verified:
+    def _next_read_of(self, doubt: Doubt, view: View, page: Page) -> float:
+        if not all(view.is_absent or view.last_read > -math.inf for view in doubt.views.values()):
+            return -math.inf
+        if page.started < doubt.since + doubt.settle_seconds:
+            return doubt.since + doubt.settle_seconds
+        if view.absent_since is not None:
+            return max(view.absent_since + ABSENCE * doubt.settle_seconds, doubt.settles_at)
+        if self._has_to_wait(doubt) and page.started < doubt.settles_at:
+            return doubt.settles_at
+        control = self._controls.control_of(doubt)
+        if control is not None and page.started < control.verified_at < math.inf:
             return page.ended  # the control was seen later than this page was asked for
         return max(page.ended + doubt.pause_seconds, doubt.next_read)
 
-    def _judge(self, doubt: Doubt, found: Match, page: Page, is_idle: bool) -> Settled | None:
-        if found is Match.FOUND:
-            return Settled(doubt, Proof.STORED)
-        if page.started < doubt.settles_at:
-            return None
-        if not self._is_proving:
-            return Settled(doubt, Proof.NONE, "Lofty does not show it")
-        if not page.is_complete:
-            return Settled(doubt, Proof.NONE, "its lead has too many activities to look for it")
-        if found is Match.NEAR:
-            doubt.times_near += 1
-            is_last = doubt.times_near >= _MOST_TIMES_NEAR
-            return Settled(doubt, Proof.NONE, "Lofty shows one that is nearly the same") if is_last else None
-        return self._judge_absence(doubt, page, is_idle)
+    def _has_to_wait(self, doubt: Doubt) -> bool:
+        """Whether there is nothing to be learned before its absence counts."""
+        return doubt.own is not None or self._controls.control_of(doubt) is None
 
-    def _judge_absence(self, doubt: Doubt, page: Page, is_idle: bool) -> Settled | None:
-        control = self._control_of(doubt, page.started, is_idle)
-        if doubt.has_used_up_controls or (doubt.flaws and control is None and is_idle):
-            return Settled(doubt, Proof.NONE, doubt.flaw)
-        if control is None:
-            if not is_idle or self._controls.may_get_older(doubt.wanted.type):
-                return None
-            return Settled(doubt, Proof.NONE, f"no other {doubt.wanted.type} activity was delivered, so nothing shows "
-                                              "whether Lofty would show this one")  # fmt: skip
-        if any(_was_seen_by(page, one) for one in (control, doubt.control) if one is not None):
+    def _judge(self, doubt: Doubt, view: View, found: Match, reading: Reading, is_idle: bool) -> Settled | None:
+        if found is Match.FOUND:
+            other = view.wanted.lead_id
+            return Settled(doubt, Proof.STORED, "" if view.wanted is doubt.wanted else f"found at lead {other}: merged")
+        is_due = reading.page.started >= doubt.settles_at
+        if not self._is_proving:
+            view.is_absent = is_due
+            return Settled(doubt, Proof.NONE, "Lofty does not show it") if doubt.is_absent else None
+        if found is not Match.ABSENT or not reading.page.is_complete:
+            view.absent_since = None
+            view.times_undecided += is_due
+            is_last = view.times_undecided >= _MOST_TIMES_UNDECIDED
+            return Settled(doubt, Proof.NONE, _REASONS[found]) if is_last else None
+        view.is_absent = self._is_absent(doubt, view, reading, is_due=is_due)
+        if doubt.is_absent:
             return Settled(doubt, Proof.NOT_STORED)
-        if page.started >= doubt.expires_at + doubt.settle_seconds:
-            return Settled(doubt, Proof.NONE, "Lofty does not show what was delivered after it, either")
-        return None
+        return self._give_up_on(doubt, view, reading.page, is_idle) if is_due else None
+
+    def _is_absent(self, doubt: Doubt, view: View, reading: Reading, *, is_due: bool) -> bool:
+        """Whether a whole page that shows neither a doubtful row nor anything near proves that it is not there."""
+        if doubt.own is not None and view.wanted is doubt.wanted:
+            return is_due and reading.shows(doubt.own.wanted) and reading.shows_all(doubt.own.sent)
+        control = self._controls.control_of(doubt)
+        is_alone = control is None or doubt.has_flawed_own or doubt.has_used_up_controls
+        if is_alone or control is None or self._send_soon(doubt) or reading.page.started < control.verified_at:
+            return False
+        if not reading.shows_all(control.sent):
+            view.absent_since = None
+        elif view.absent_since is None:
+            view.absent_since = reading.page.started
+        else:
+            return is_due and reading.page.started >= view.absent_since + ABSENCE * doubt.settle_seconds
+        return False
+
+    def _give_up_on(self, doubt: Doubt, view: View, page: Page, is_idle: bool) -> Settled | None:
+        """End a doubt of which nothing can be proved."""
+        if view.is_absent or view.absent_since is not None:
+            return None
+        if doubt.own is None and self._send_soon(doubt):
+            return None
+        if doubt.has_used_up_controls or (doubt.has_flawed_own and doubt.own is None):
+            return Settled(doubt, Proof.NONE, doubt.flaw)
+        if doubt.own is None and self._controls.control_of(doubt) is None:
+            if not is_idle or self._may_be_sent_again(doubt.wanted.type):
+                return None
+            return Settled(doubt, Proof.NONE, doubt.flaw or f"no other {doubt.wanted.type} activity was delivered "
+                           "after it, so nothing shows whether Lofty would show this one")  # fmt: skip
+        if page.started < doubt.expires_at:
+            return None
+        return Settled(doubt, Proof.NONE, f"lead {page.lead_id} does not show what was delivered to it, or Lofty not "
+                                          "what was delivered after it")  # fmt: skip
+
+    def _may_be_sent_again(self, kind: str) -> bool:
+        """Whether a doubt of this type can still prove not to be stored; sent again, it is a control of the others."""
+        return any(doubt.own or doubt.control for doubt in self._all() if doubt.wanted.type == kind)
 
     # What cannot be read
 
@@ -182,12 +279,18 @@ class Settling:
         :param is_refused: Lofty answered, but not with the lead's activities
         """
         now = self._clock()
-        relying = self._relying_on(lead_id)
+        relying = {
+            control: [doubt for doubt in doubts if lead_id not in doubt.views]
+            for control, doubts in self._relying_on(lead_id).items()
+        }
         settled = []
         for doubt in dict.fromkeys((*self.of_lead(lead_id), *chain.from_iterable(relying.values()))):
-            doubt.refusals += is_refused and doubt.lead_id == lead_id
             doubt.next_read = now + doubt.pause_seconds
-            if doubt.refusals >= _MOST_REFUSALS or now >= doubt.expires_at:
+            refusals = 0
+            if lead_id in doubt.views:
+                doubt.views[lead_id].refusals += is_refused
+                refusals = doubt.views[lead_id].refusals
+            if refusals >= _MOST_REFUSALS or now >= doubt.expires_at:
                 settled.append(Settled(doubt, Proof.NONE, f"reading back failed: {reason}", not is_refused))
         for control, doubts in relying.items() if is_refused else ():
             self._controls.spoil(control, doubts, f"what was delivered after it cannot be read: {reason}")
@@ -202,14 +305,9 @@ class Settling:
 
     def _drop(self, settled: Iterable[Settled]) -> None:
         for end in settled:
-            doubts = self._doubts[end.doubt.lead_id]
-            doubts.remove(end.doubt)
-            if not doubts:
-                del self._doubts[end.doubt.lead_id]
+            for lead_id in end.doubt.views:
+                doubts = self._doubts[lead_id]
+                doubts.remove(end.doubt)
+                if not doubts:
+                    del self._doubts[lead_id]
             self._controls.forget(end.doubt)
-
-
-def _was_seen_by(page: Page, control: Control) -> bool:
-    """Whether a control was seen before a page was asked for, or on this very page."""
-    is_on_page = control.verified_at == page.ended and control.wanted.lead_id == page.lead_id
-    return control.verified_at <= page.started or is_on_page

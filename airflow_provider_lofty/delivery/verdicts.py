@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from airflow_provider_lofty.delivery.backlog import Backlog
 from airflow_provider_lofty.delivery.breaker import CircuitBreaker, RejectionLimit
-from airflow_provider_lofty.delivery.controls import Controls
-from airflow_provider_lofty.delivery.doubt import ASSUMED, MOST_SENDS, Doubt
+from airflow_provider_lofty.delivery.canary import Canary
+from airflow_provider_lofty.delivery.doubt import ASSUMED, MOST_SENDS
 from airflow_provider_lofty.delivery.reconcile import Reconciler
 from airflow_provider_lofty.delivery.recorder import Recorder
 from airflow_provider_lofty.delivery.stop import Stop, StopKind, stop_for
@@ -28,7 +26,6 @@ class Verdicts:
 
     :param on_unknown: what to do about a row in doubt: ``verify``, ``report``, ``resend`` or ``assume_delivered``
     :param stop_after_rejections: so many different leads refused alike, before any success, end the run
-    :param clock: monotonic seconds
     :ivar sent: rows that Lofty has, or may have, from this run
     :ivar has_unanswered: whether a row is in doubt that this run does not settle
     """
@@ -39,22 +36,20 @@ class Verdicts:
         recorder: Recorder,
         breaker: CircuitBreaker,
         backlog: Backlog,
-        controls: Controls,
+        canary: Canary,
         reconciler: Reconciler,
         *,
         on_unknown: str,
         stop_after_rejections: int,
-        clock: Callable[[], float],
     ) -> None:
         self._client = client
         self._recorder = recorder
         self._breaker = breaker
         self._rejection_limit = RejectionLimit(stop_after_rejections)
         self._backlog = backlog
-        self._controls = controls
+        self._canary = canary
         self._reconciler = reconciler
         self._on_unknown = on_unknown
-        self._clock = clock
         self.sent = 0
         self.has_unanswered = False
 
@@ -94,13 +89,19 @@ class Verdicts:
         self._rejection_limit.record_success()
         is_other = verdict.lead_id != work.row.lead_id
         remark = f"Lofty answered with lead {verdict.lead_id}: the lead was merged" if is_other else None
-        self._recorder.record(work.intent, JournalState.DELIVERED, _result(work, Outcome.DELIVERED, verdict, remark))
-        self._controls.delivered(work.intent.trace, work.began)
+        result = _result(work, Outcome.DELIVERED, verdict, remark)
+        self._recorder.record(work.intent, JournalState.DELIVERED, result)
+        if not is_other:
+            self._reconciler.take_delivered(work)
+        self._canary.delivered(result, work.began)
 
     def _take_doubt(self, work: Work, verdict: Verdict) -> None:
         self.sent += 1
         failure = failure_text(verdict)
-        self._breaker.record_failure(failure)
+        if verdict.lead_id is None:
+            self._breaker.record_failure(failure)
+        else:  # Lofty does answer; only whom is not sure
+            self._breaker.record_answer()
         self._backlog.avoid_lead = work.row.lead_id
         error = f"sent, but no trustworthy answer ({failure}): it may be stored; look at the lead"
         result = _result(work, Outcome.UNKNOWN, verdict, error)
@@ -110,9 +111,7 @@ class Verdicts:
             return
         self._recorder.doubt(work.intent, result)
         if self._on_unknown != "resend":
-            intent = work.intent._replace(attempts=result.attempts)
-            wait = self._client.settings.settle_seconds
-            self._reconciler.add(Doubt(intent, work.row, work.began, self._clock(), wait, result))
+            self._reconciler.take_unanswered(work, result, verdict)
         elif result.attempts < MOST_SENDS:
             self._backlog.put([work.row._replace(attempts=result.attempts)])
 

@@ -8,6 +8,7 @@ from functools import partial
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from airflow_provider_lofty.clock import Lapse
 from airflow_provider_lofty.delivery.doubt import Page
 from airflow_provider_lofty.journal.journal import Intent, utc_now
 from airflow_provider_lofty.lofty.answers import Verdict
@@ -56,14 +57,14 @@ class Work(NamedTuple):
     """
     A row that may be sent: the intent is in the journal.
 
-    :param start_before: by the clock; the intent allows no first byte to leave later
+    :param start_before: the intent allows no first byte to leave later
     :param began: by the clock; when it was handed to a thread
     :param sent_at: the same, as reports write it
     """
 
     row: PendingRow
     intent: Intent
-    start_before: float
+    start_before: Lapse
     began: float = 0.0
     sent_at: str = ""
 
@@ -107,7 +108,7 @@ class InFlight:
 
     :param client: makes the requests
     :param workers: the threads that they are made in
-    :param clock: monotonic seconds, the same as the client's
+    :param clock: seconds, those included in which the machine was suspended; the same as the client's
     :param now: seconds since 1970
     :ivar posts: rows that are being sent, by their number
     :ivar reads: leads that are being read
@@ -180,7 +181,10 @@ class InFlight:
         started = self._clock()
         try:
             shown = self._client.read_back(lead_id, since)
-            return PageRead(Page(lead_id, shown.entries, shown.is_complete, started, self._clock()))
+            page = Page(
+                lead_id, shown.entries, shown.is_complete, started, self._clock(), shown.unreadable, shown.reached
+            )
+            return PageRead(page)
         except BaseException as error:  # noqa: BLE001 - re-raised in the main thread
             return ReadFailed(lead_id, error)
 

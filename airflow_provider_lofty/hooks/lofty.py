@@ -11,6 +11,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_lofty import config
+from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyRequestRejected
 from airflow_provider_lofty.hooks.form import field_behaviour, form_widgets
 from airflow_provider_lofty.hooks.settings import settings_from
@@ -40,7 +41,7 @@ class LoftyHook(BaseHook):
     :param lofty_conn_id: the connection; it is read when it is first needed
     :param requests_per_minute: a cap on the pace, on top of the connection's own
     :param sleep: waits for a number of seconds
-    :param clock: monotonic seconds
+    :param clock: seconds, those included in which the machine was suspended
     :param now: seconds since 1970
     :param chance: gives a number from 0 to 1
 
@@ -68,7 +69,7 @@ class LoftyHook(BaseHook):
         *,
         requests_per_minute: float | None = None,
         sleep: Callable[[float], object] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = boot_seconds,
         now: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:

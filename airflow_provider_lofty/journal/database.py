@@ -19,6 +19,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
+from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.journal.journal import Closing, Intent, JournalError, Loaded, Released, utc_now
 from airflow_provider_lofty.journal.schema import prepare
 from airflow_provider_lofty.journal.tables import (
@@ -77,7 +78,7 @@ class SqlJournal:
     :param place: which task instance this is
     :param max_tries: the task instance's; it changes when the task is cleared
     :param stale_seconds: a claim whose owner shows no sign of life for so long is taken over
-    :param clock: monotonic seconds
+    :param clock: seconds, those included in which the machine was suspended
     :param now: seconds since 1970
     """
 
@@ -90,7 +91,7 @@ class SqlJournal:
         place: TaskPlace,
         max_tries: int | None,
         stale_seconds: float,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = boot_seconds,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._tables = Tables(engine, scope)

@@ -3,7 +3,7 @@ What an answer means: from (status, headers, body) to one of seven meanings.
 
 Only an answer that can be trusted says "delivered" or "not stored". Whatever else comes back after the request's
 first byte has left is *doubt*: Lofty may have stored the activity, and no key exists by which a second request
-would be recognised.
+would be recognised. So is an answer that says two things, and one that names another lead and may be another request's.
 
 Sources: Lofty's pages "Rate limits" and "Authentication", and the answers that Lofty's OpenAPI document declares.
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 JsonObject = dict[str, Any]  # of Lofty, as it came: its fields are not promised
 
@@ -26,12 +26,16 @@ CREDENTIAL_CODES = frozenset((200058, 20004))
 KEY_AS_BEARER = 200058
 
 _SUCCESS_CODES = frozenset((None, 0, 200))
+_LARGEST_ID = 2**63 - 1
+_LONGEST_INT = 40  # digits; Python itself refuses to read a few thousand of them, and with them the whole body
 _ROW_CODES = frozenset((20001, 20012, 20017, 20042, 20043, 200057))  # about this request, whatever it echoes
+_GATEWAY_STATUSES = frozenset((408, 499, 502, 503, 504))
 _MAYBE_STORED_STATUSES = frozenset((408, 409, 425, 499))
 _RATE_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
-_EMBEDDED = re.compile(r"errorCode\s*=\s*(\d+)(?:\s*,\s*errorMsg\s*=\s*(.*))?", re.DOTALL)
-_RATE_WORDS = re.compile(r"too many requests|rate limit|request limit", re.IGNORECASE)
-_ENDPOINT_WORDS = re.compile(r"endpoint does not exist", re.IGNORECASE)
+_NAMES_CODE = re.compile(r"errorCode\s*=", re.IGNORECASE)
+_EMBEDDED = re.compile(r"errorCode\s*=\s*([0-9]+)(?:\s*,\s*errorMsg\s*=\s*(.*))?", re.DOTALL)
+_TOO_MANY = "too many requests"
+_NO_ENDPOINT = "endpoint does not exist"
 _HTML = re.compile(rb"\s*(<!doctype|<html|<head|<body)", re.IGNORECASE)
 _MESSAGE_LENGTH = 200
 _MOST_CODE_DIGITS = 9
@@ -49,6 +53,20 @@ class Meaning(Enum):
     DOUBT = "no trustworthy answer; may be stored"
 
 
+class Posted(NamedTuple):
+    """
+    An activity that was posted.
+
+    :param lead_id: the lead in the request's path
+    :param body: the activity as it was sent
+    :param needs_fresh: whether it goes on a connection of its own, where another lead's id is believed
+    """
+
+    lead_id: int
+    body: bytes
+    needs_fresh: bool = False
+
+
 @dataclass(frozen=True)
 class Answer:
     """
@@ -59,6 +77,8 @@ class Answer:
     :param body: as it came, at most 4 MiB
     :param sent: whether the request's first byte had left
     :param failure: when no answer came: the kind of failure, such as ``ReadTimeout``
+    :param posted: the activity that the request added; None of any other request
+    :param is_reused: whether the connection had carried another request before, whose answer this may be
     """
 
     status: int | None
@@ -66,12 +86,14 @@ class Answer:
     body: bytes = b""
     sent: bool = True
     failure: str = ""
+    posted: Posted | None = field(default=None, repr=False)
+    is_reused: bool = False
 
     @cached_property
     def json(self) -> object:
-        """The body as JSON; None when it is not JSON."""
+        """The body as JSON; None when it is not JSON. A name that is there more than once has a list of its values."""
         try:
-            return json.loads(self.body)
+            return json.loads(self.body, object_pairs_hook=_object_of, parse_int=_int_of)
         except (ValueError, RecursionError):
             return None
 
@@ -89,17 +111,49 @@ class Answer:
         """
         if self.is_html:
             return None, "an HTML page"
-        if isinstance(self.json, dict):
-            return _of_object(self.json)
         if isinstance(self.json, list):  # data, whose texts may contain anything
             return None, "a JSON array"
-        return _of_text(self.json if isinstance(self.json, str) else self.body.decode("utf-8", "replace"))
+        if isinstance(self.json, dict):
+            code, embedded, text = _of_object(self.json)
+        else:
+            text = self.json if isinstance(self.json, str) else self.body.decode("utf-8", "replace")
+            code, (embedded, text) = None, _of_text(text)
+        return (embedded if code is None and not self.may_echo("errorcode") else code), text
+
+    def may_echo(self, words: str) -> bool:
+        """Whether the row brought these words, in lower case: then they are not Lofty's own."""
+        return self.posted is not None and words.encode() in self.posted.body.lower()
+
+    @property
+    def _object(self) -> JsonObject:
+        return self.json if isinstance(self.json, dict) else {}
 
     @property
     def lead_id(self) -> int | None:
-        """The lead's id of a success body."""
-        found = self.json.get("leadId") if isinstance(self.json, dict) else None
-        return found if type(found) is int else None
+        """The lead's id of a success body; None where there is none, or something that cannot be one."""
+        found = self._object.get("leadId")
+        return found if type(found) is int and 0 < found <= _LARGEST_ID else None
+
+    @property
+    def has_lead_id(self) -> bool:
+        """Whether the body has anything as a lead's id, be it in JSON that cannot be read."""
+        return self._object.get("leadId") is not None or (self.json is None and b"leadId" in self.body)
+
+    @property
+    def names_error(self) -> bool:
+        """Whether the body, an object, says that something went wrong: beside a lead's id that contradicts it."""
+        said = self._object
+        return (
+            not all(_is_no_error_code(said.get(name)) for name in ("code", "errorCode"))
+            or not (said.get("success") is None or said["success"] is True)
+            or any(said.get(name) for name in ("error", "errors", "errorMsg"))
+            or (isinstance(said.get("message"), str) and _NAMES_CODE.search(said["message"]) is not None)
+        )
+
+    @property
+    def is_of_another(self) -> bool:
+        """Whether it names another lead: the lead was merged, or this is another request's answer."""
+        return self.posted is not None and self.lead_id not in (None, self.posted.lead_id)
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -107,20 +161,49 @@ class Answer:
         return _verdict_on(self)
 
 
-def _of_object(body: JsonObject) -> tuple[int | None, str]:
+def _object_of(pairs: list[tuple[str, Any]]) -> JsonObject:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    all_values: dict[str, list[Any]] = {}
+    for name, value in pairs:
+        all_values.setdefault(name, []).append(value)
+    return {name: values[0] if len(values) == 1 else values for name, values in all_values.items()}
+
+
+def _int_of(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST_INT else float(digits)
+
+
+def _is_no_error_code(value: object) -> bool:
+    """Whether it is null, empty, 0 or 200, as a number or as digits."""
+    if isinstance(value, str):
+        return not value or (_is_digits(value) and value.lstrip("0") in ("", "200"))
+    return value is None or value in ([], {}) or (type(value) in (int, float) and value in (0, 200))
+
+
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _code_of(digits: str) -> int:
+    return int(digits.lstrip("0")[:_MOST_CODE_DIGITS] or "0")
+
+
+def _of_object(body: JsonObject) -> tuple[int | None, int | None, str]:
     code = body.get("code")
     messages = (body.get("message"), body.get("error"))
     embedded, text = _of_text(next((message for message in messages if isinstance(message, str)), ""))
-    if isinstance(code, str) and code.isascii() and code.isdigit():
-        code = int(code[:_MOST_CODE_DIGITS])
-    return (code if type(code) is int and abs(code) < 10**_MOST_CODE_DIGITS else embedded), text
+    if isinstance(code, str) and _is_digits(code):
+        code = _code_of(code)
+    return (code if type(code) is int and abs(code) < 10**_MOST_CODE_DIGITS else None), embedded, text
 
 
 def _of_text(text: str) -> tuple[int | None, str]:
     text = text.encode("utf-8", "replace").decode()  # JSON may hold half a character
     embedded = _EMBEDDED.search(text)
     if embedded:
-        return int(embedded[1][:_MOST_CODE_DIGITS]), (embedded[2] or "").strip()[:_MESSAGE_LENGTH]
+        return _code_of(embedded[1]), (embedded[2] or "").strip()[:_MESSAGE_LENGTH]
     return None, text.strip()[:_MESSAGE_LENGTH]
 
 
@@ -129,8 +212,10 @@ class Verdict:
     """
     The meaning of one answer to a POST.
 
-    :param lead_id: when delivered: the id Lofty answered with
+    :param lead_id: when delivered: the id Lofty answered with. In doubt: the id of another lead, where that and only
+        that is the reason: the activity may be at either
     :param message: Lofty's own words, or what was wrong with the answer
+    :param was_handled: of a doubt: Lofty's own answer shows that it was done with this very request
     """
 
     meaning: Meaning
@@ -138,13 +223,26 @@ class Verdict:
     code: int | None = None
     message: str = ""
     lead_id: int | None = None
+    was_handled: bool = False
+
+
+def _is_delivered(answer: Answer) -> bool:
+    return _names_a_lead(answer) and not (answer.is_of_another and answer.is_reused)
+
+
+def _names_a_lead(answer: Answer) -> bool:
+    return answer.status == 200 and answer.lead_id is not None and not answer.names_error
 
 
 def _is_rate_refusal(answer: Answer) -> bool:
-    says_so = _RATE_WORDS.search(answer.error[1]) is not None and not answer.is_html
     if answer.status == 429:
-        return says_so or any(name in answer.headers for name in _RATE_HEADERS)
-    return answer.status == 400 and says_so and answer.error[0] not in _ROW_CODES
+        return not answer.has_lead_id or any(name in answer.headers for name in _RATE_HEADERS)
+    return answer.status == 400 and answer.error[0] not in _ROW_CODES and _says_too_many(answer)
+
+
+def _says_too_many(answer: Answer) -> bool:
+    """Whether these are Lofty's words for it, and all that it says."""
+    return answer.error[1].casefold().rstrip(".!") == _TOO_MANY and not answer.may_echo(_TOO_MANY)
 
 
 def _is_credential_refusal(answer: Answer) -> bool:
@@ -160,7 +258,7 @@ def _is_misconfigured(answer: Answer) -> bool:
         or status == 407
         or (status in (401, 403) and answer.is_html)
         or (_is_refusal(answer) and code == PERMISSION_MISSING)
-        or (status == 404 and _ENDPOINT_WORDS.search(message) is not None)
+        or (status == 404 and _NO_ENDPOINT in message.casefold() and not answer.may_echo(_NO_ENDPOINT))
     )
 
 
@@ -168,7 +266,7 @@ def _is_refusal(answer: Answer) -> bool:
     """An answer that says "no": a known error body inside a 200, or any 4xx that speaks of this request."""
     status = answer.status or 0
     if status == 200:
-        return answer.lead_id is None and answer.error[0] not in _SUCCESS_CODES
+        return not answer.has_lead_id and answer.error[0] not in _SUCCESS_CODES
     return 400 <= status < 500 and status not in _MAYBE_STORED_STATUSES and status != 429
 
 
@@ -176,7 +274,7 @@ def _is_refusal(answer: Answer) -> bool:
 _TABLE: tuple[tuple[Callable[[Answer], bool], Meaning], ...] = (
     (lambda answer: not answer.sent, Meaning.NEVER_SENT),
     (lambda answer: answer.status is None, Meaning.DOUBT),
-    (lambda answer: answer.status == 200 and answer.lead_id is not None, Meaning.DELIVERED),
+    (_is_delivered, Meaning.DELIVERED),
     (_is_rate_refusal, Meaning.RATE_LIMITED),
     (_is_credential_refusal, Meaning.CREDENTIAL_REFUSED),
     (_is_misconfigured, Meaning.MISCONFIGURED),
@@ -189,12 +287,31 @@ def _verdict_on(answer: Answer) -> Verdict:
     meaning = next(meaning for fits, meaning in _TABLE if fits(answer))
     if meaning is Meaning.DELIVERED:
         return Verdict(meaning, answer.status, lead_id=answer.lead_id)
-    code, message = answer.error
+    if meaning is Meaning.DOUBT and _names_a_lead(answer):
+        return Verdict(meaning, answer.status, message=_another_lead(answer), lead_id=answer.lead_id)
+    message = _message_of(answer, meaning)
+    return Verdict(meaning, answer.status, answer.error[0], message, was_handled=_was_handled(answer))
+
+
+def _message_of(answer: Answer, meaning: Meaning) -> str:
     if answer.status is None:
-        message = f"no answer: {answer.failure}"
-    elif meaning is Meaning.DOUBT and answer.status < 300:
-        message = "an answer without the lead's id"
-    return Verdict(meaning, answer.status, code, message)
+        return f"no answer: {answer.failure}"
+    if meaning is not Meaning.DOUBT or answer.status >= 300:
+        return answer.error[1]
+    return (
+        "an error beside the lead's id" if answer.lead_id and answer.names_error else "an answer without the lead's id"
+    )
+
+
+def _was_handled(answer: Answer) -> bool:
+    """Whether Lofty itself answers, not a gateway before it that may have given up waiting."""
+    is_lofty = isinstance(answer.json, dict) and (answer.error[0] is not None or "leadId" in answer.json)
+    return is_lofty and answer.status not in _GATEWAY_STATUSES
+
+
+def _another_lead(answer: Answer) -> str:
+    asked = answer.posted.lead_id if answer.posted else None
+    return f"the id of lead {answer.lead_id} for lead {asked}, on a connection that had other requests before"
 
 
 def names_missing_lead(verdict: Verdict) -> bool:

@@ -5,39 +5,35 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple, TypeVar
+from functools import cached_property, partial
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 
+from airflow_provider_lofty.clock import Lapse
 from airflow_provider_lofty.exceptions import LoftyError, LoftyUnreachable
-from airflow_provider_lofty.lofty.answers import JsonObject, Meaning, Verdict
+from airflow_provider_lofty.lofty.answers import JsonObject, Meaning, Posted, Verdict
 from airflow_provider_lofty.lofty.credentials import HeaderAuth, masked_header
 from airflow_provider_lofty.lofty.errors import error_for, failure_text
+from airflow_provider_lofty.lofty.reading import MOST_PAGES, PAGE_SIZE, Snapshot, read_lead
 from airflow_provider_lofty.lofty.session import PATIENCE_SECONDS, Endpoint, LoftySession
-from airflow_provider_lofty.lofty.trace import Trace, trace_in_entry
 
-_PAGE_SIZE = 100  # of the activities of a lead; fixed by Lofty
-_MOST_PAGES = 50
+_MOST_LEADS = 100  # in one answer
 _BRIEF_PATIENCE_SECONDS = (1.0,)  # where the caller will ask again
+_MOST_MERGED = 10_000  # leads that are remembered
 _RATE_REFUSALS = 20  # in a row, for one call
 
 _Json = TypeVar("_Json", list[object], JsonObject)
 
 
-class Snapshot(NamedTuple):
-    """
-    What Lofty shows of a lead's activities.
-
-    :param is_complete: whether all that was asked for was read
-    """
-
-    entries: list[Trace]
-    is_complete: bool
-
-
 class LoftyClient(LoftySession):
     """Talks to the Lofty API. Safe to share between threads."""
+
+    @cached_property
+    def _merged(self) -> set[int]:
+        """Leads for which another lead's id came."""
+        return set()
 
     def reading_delay(self) -> float:
         """Seconds until a lead's activities may be read; zero or less means now."""
@@ -81,7 +77,7 @@ class LoftyClient(LoftySession):
         raise LoftyUnreachable(f"{self.host} refused {_RATE_REFUSALS} times for the rate limit; nothing was stored")
 
     def post_activity(
-        self, lead_id: int, body: bytes, *, has_turn: bool = False, start_before: float = math.inf
+        self, lead_id: int, body: bytes, *, has_turn: bool = False, start_before: Lapse | None = None
     ) -> Verdict:
         """
         Make one ``POST /v1.0/leads/{leadId}/activity`` and say what its answer means.
@@ -91,12 +87,18 @@ class LoftyClient(LoftySession):
 
         :param body: a checked ``LeadActivity`` as JSON
         :param has_turn: the caller has reserved the pacer's turn and waited for it
-        :param start_before: by the clock; a request that has not begun by then is not sent
+        :param start_before: a request that has not begun by then is not sent
         :raises LoftyCredentialRefused, LoftyUnreachable, LoftyConfigurationError: no token could be obtained; the
             activity was not sent
         """
         request = self._add_request(lead_id, body)
-        answer = self.send_authorised(request, Endpoint.ADD_ACTIVITY, has_turn=has_turn, start_before=start_before)
+        # A lead that was merged answers so every time: without this, each row of it would be in doubt.
+        posted = Posted(lead_id, body, needs_fresh=lead_id in self._merged)
+        answer = self.send_authorised(
+            request, Endpoint.ADD_ACTIVITY, has_turn=has_turn, start_before=start_before, posted=posted
+        )
+        if answer.is_of_another and len(self._merged) < _MOST_MERGED:
+            self._merged.add(lead_id)
         return self.verdict_on(answer, body)
 
     def _add_request(self, lead_id: int, body: bytes) -> requests.Request:
@@ -131,16 +133,7 @@ class LoftyClient(LoftySession):
         :raises LoftyRequestRejected: the lead does not exist or is not visible
         :raises LoftyConfigurationError, LoftyCredentialRefused: reading is not permitted
         """
-        entries: list[Trace] = []
-        for page in self._pages(lead_id, _BRIEF_PATIENCE_SECONDS):
-            found = [trace_in_entry(lead_id, entry) for entry in page]
-            times = [entry.created for entry in found if entry is not None]
-            entries += (entry for entry in found if entry is not None)
-            is_last = len(page) < _PAGE_SIZE
-            is_beyond = bool(times) and times[-1] < since and times == sorted(times, reverse=True)
-            if is_last or is_beyond:
-                return Snapshot(entries, is_complete=True)
-        return Snapshot(entries, is_complete=False)
+        return read_lead(partial(self._activities, lead_id, patience=_BRIEF_PATIENCE_SECONDS), lead_id, since)
 
     def list_activities(self, lead_id: int) -> Iterator[JsonObject]:
         """
@@ -149,19 +142,19 @@ class LoftyClient(LoftySession):
         :raises LoftyRequestRejected: the lead does not exist or is not visible
         :raises LoftyUnreachable: no usable answer after several tries
         """
-        for page in self._pages(lead_id, PATIENCE_SECONDS):
-            yield from (entry for entry in page if isinstance(entry, dict))
-
-    def _pages(self, lead_id: int, patience: Sequence[float]) -> Iterator[list[object]]:
-        path, previous = f"/v1.0/leads/{lead_id}/activities", None
-        for number in range(_MOST_PAGES):
-            page = self._get(path, Endpoint.LIST_ACTIVITIES, list, {"curPage": number}, patience)
-            if page == previous and page:  # a server that ignores curPage would be read without end
+        previous = None
+        for number in range(MOST_PAGES):
+            page = self._activities(lead_id, number)
+            if page == previous:  # a server that ignores curPage would be read without end
                 return
-            yield page
-            if len(page) < _PAGE_SIZE:
+            yield from (entry for entry in page if isinstance(entry, dict))
+            if len(page) < PAGE_SIZE:
                 return
             previous = page
+
+    def _activities(self, lead_id: int, page: int, patience: Sequence[float] = PATIENCE_SECONDS) -> list[object]:
+        path = f"/v1.0/leads/{lead_id}/activities"
+        return self._get(path, Endpoint.LIST_ACTIVITIES, list, {"curPage": page}, patience)
 
     def find_leads(self, name: Literal["email", "phone"], wanted: str) -> list[JsonObject]:
         """
@@ -176,7 +169,7 @@ class LoftyClient(LoftySession):
         normal = _normal_email if name == "email" else _normal_phone
         if not normal(wanted):
             return []
-        params: dict[str, str | int] = {name: wanted.strip(), "preciseSearchFlag": "true", "limit": _PAGE_SIZE}
+        params: dict[str, str | int] = {name: wanted.strip(), "preciseSearchFlag": "true", "limit": _MOST_LEADS}
         leads = _list_in(self._get("/v1.0/leads", Endpoint.FIND_LEADS, dict, params), "leads")
         return [
             lead
@@ -205,7 +198,7 @@ class LoftyClient(LoftySession):
         refusals, waits = 0, list(patience)
         while True:
             answer = self.send_authorised(requests.Request("GET", self.host + path, params=params), endpoint)
-            if answer.status == 200 and isinstance(answer.json, shape) and answer.error[0] in (None, 0, 200):
+            if answer.status == 200 and isinstance(answer.json, shape) and not answer.names_error:
                 return answer.json
             verdict = self.verdict_on(answer)
             if verdict.meaning is Meaning.DELIVERED:  # a lead id does not make a success here

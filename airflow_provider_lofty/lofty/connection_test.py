@@ -164,7 +164,7 @@ class _ConnectionTest:
             return False, f"Lofty refused the credential ({status}): {advice}"
         if verdict.code == PERMISSION_MISSING:
             return True, f"Lofty accepts the credential; this app may not read whose it is (200100). {_quota(answer)}"
-        if answer.status == 200 and (owner := self._owner(answer.json)):
+        if answer.status == 200 and not answer.names_error and (owner := self._owner(answer.json)):
             return True, f"Lofty accepts the credential of {owner}. {_quota(answer)}"
         words = redact(verdict.message, self._secrets) or "no message"
         return False, (

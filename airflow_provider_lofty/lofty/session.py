@@ -7,7 +7,6 @@ redirect, and goes over verified TLS; plain http is for loopback only.
 
 from __future__ import annotations
 
-import math
 import random
 import threading
 import time
@@ -21,8 +20,9 @@ import requests
 from requests.auth import AuthBase
 
 from airflow_provider_lofty import __version__
+from airflow_provider_lofty.clock import Lapse, boot_seconds
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyUnreachable
-from airflow_provider_lofty.lofty.answers import Answer, Meaning, Verdict
+from airflow_provider_lofty.lofty.answers import Answer, Meaning, Posted, Verdict
 from airflow_provider_lofty.lofty.credentials import Credential, HeaderAuth, PostForm, credential_from
 from airflow_provider_lofty.lofty.errors import failure_text, origin_of
 from airflow_provider_lofty.lofty.pacing import Pacer, Ticket
@@ -60,7 +60,7 @@ class LoftySession:
     :param requests_per_minute: a cap on the pace, on top of the connection's own
     :param mask: keeps a secret out of logs from then on
     :param sleep: waits for a number of seconds
-    :param clock: monotonic seconds
+    :param clock: seconds, those included in which the machine was suspended
     :param now: seconds since 1970
     :param chance: gives a number from 0 to 1
     """
@@ -72,7 +72,7 @@ class LoftySession:
         requests_per_minute: float | None = None,
         mask: Callable[[str], object],
         sleep: Callable[[float], object] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = boot_seconds,
         now: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -187,13 +187,20 @@ class LoftySession:
     # Sending
 
     def send_authorised(
-        self, request: requests.Request, endpoint: Endpoint, *, has_turn: bool = False, start_before: float = math.inf
+        self,
+        request: requests.Request,
+        endpoint: Endpoint,
+        *,
+        has_turn: bool = False,
+        start_before: Lapse | None = None,
+        posted: Posted | None = None,
     ) -> Answer:
         """
         Make a request with the credential; if that is refused and can be renewed, once more.
 
         :param has_turn: the caller has reserved the pacer's turn and waited for it
-        :param start_before: by the clock; a request that has not begun by then is not sent
+        :param start_before: a request that has not begun by then is not sent
+        :param posted: the activity that the request adds, if it does
         """
         try:
             header = self._credential.header()
@@ -202,11 +209,11 @@ class LoftySession:
                 self.pacer.give_back()
             raise
         request.auth = HeaderAuth(header)
-        answer = self.send(request, endpoint, has_turn=has_turn, start_before=start_before)
+        answer = self.send(request, endpoint, has_turn=has_turn, start_before=start_before, posted=posted)
         is_refused = answer.sent and answer.verdict.meaning is Meaning.CREDENTIAL_REFUSED
         if is_refused and self._credential.renew(header):
             request.auth = HeaderAuth(self._credential.header())
-            answer = self.send(request, endpoint, start_before=start_before)
+            answer = self.send(request, endpoint, start_before=start_before, posted=posted)
         return answer
 
     def send_now(self, request: requests.Request, endpoint: Endpoint, timeout_seconds: float) -> Answer:
@@ -221,15 +228,17 @@ class LoftySession:
         endpoint: Endpoint,
         *,
         has_turn: bool = False,
-        start_before: float = math.inf,
+        start_before: Lapse | None = None,
         timeout_seconds: float | None = None,
+        posted: Posted | None = None,
     ) -> Answer:
         """
         Make one request. Every other method that makes one calls this.
 
         :param has_turn: a turn of each pacer has been reserved and waited for
-        :param start_before: by the clock; a request that has not begun by then is not sent
+        :param start_before: a request that has not begun by then is not sent
         :param timeout_seconds: from connecting to the last byte; by default the connection's own
+        :param posted: the activity that the request adds, if it does
         :raises LoftyConfigurationError: when the URL is not one that a request can be made of
         """
         pacers = self._pacers_of(endpoint)
@@ -240,7 +249,7 @@ class LoftySession:
             self.requests_made += 1
         tickets = [pacer.begin() for pacer in pacers]
         timeout = timeout_seconds or self.settings.timeout_seconds
-        answer = exchange(self.http, prepared, timeout, start_before, self.clock)
+        answer = exchange(self.http, prepared, timeout, start_before, self.clock, posted=posted)
         self._learn(answer, endpoint, pacers, tickets)
         return answer
 
@@ -287,5 +296,5 @@ class LoftySession:
         """Seconds since the epoch by the server's clock, which may be minutes off; by ours where it does not say."""
         try:
             return parsedate_to_datetime(answer.headers["date"]).timestamp()
-        except (KeyError, ValueError):
+        except (LookupError, ValueError, TypeError, ArithmeticError, OSError):  # whatever the header makes of it
             return self._now()

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 DEFAULT_HOST = "https://api.lofty.com"
 AUTH_TYPES = ("api_key", "access_token", "client_credentials", "refresh_token")
 
+ABSENCE = 5  # so many settle times must have passed before absence counts
+PATIENCE = 10  # so many settle times are the longest wait for any proof
 _LONGEST_INTENT_TTL_SECONDS = 10.0
 
 
@@ -55,6 +57,21 @@ class LoftySettings:
     def resumed_settle_seconds(self) -> float:
         """The settle time of what another process sent, which may still be about to send it."""
         return max(self.settle_seconds, self.intent_ttl_seconds + self.timeout_seconds)
+
+    @property
+    def absence_seconds(self) -> float:
+        """How long what was sent may take to show; only then that it is not shown begins to count."""
+        return ABSENCE * self.settle_seconds
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long any proof is waited for."""
+        return PATIENCE * self.settle_seconds
+
+    @property
+    def resumed_absence_seconds(self) -> float:
+        """The same for what another process sent, which may still be about to send it."""
+        return max(self.absence_seconds, self.intent_ttl_seconds + self.timeout_seconds)
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ all that reading back shows unaltered.
 
 from __future__ import annotations
 
+import json
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ import msgspec
 
 TRACE_BYTES = 12
 MARK_BYTES = 3
+_LEAST_MILLISECONDS = 10**11
+_MOST_DIGITS = 19  # of a number of 64 bits
 
 _encode = msgspec.json.Encoder().encode
 
@@ -26,6 +29,11 @@ def trace_of(lead_id: int, kind: str, created: int, text: str, link: str) -> byt
 def mark_of(text: str) -> bytes:
     """Hash one text, just long enough to see that two are the same."""
     return blake2b(text.encode(), digest_size=MARK_BYTES).digest()
+
+
+def mark_of_entry(entry: object) -> bytes:
+    """Hash an entry that cannot be read, to know it again; :data:`TRACE_BYTES` long."""
+    return blake2b(json.dumps(entry, sort_keys=True).encode(), digest_size=TRACE_BYTES).digest()
 
 
 class Trace(NamedTuple):
@@ -45,6 +53,11 @@ class Trace(NamedTuple):
     text_mark: bytes
     link_mark: bytes
 
+    @property
+    def moment(self) -> int:
+        """When it was, in milliseconds since 1970, also where it is shown in seconds: no activity is as old as that."""
+        return self.created * 1000 if abs(self.created) < _LEAST_MILLISECONDS else self.created
+
 
 def trace_of_body(lead_id: int, body: bytes) -> Trace:
     """
@@ -59,16 +72,31 @@ def trace_of_body(lead_id: int, body: bytes) -> Trace:
 
 
 def trace_in_entry(lead_id: int, entry: object) -> Trace | None:
-    """Read one activity as Lofty lists it; None when it is not one."""
+    """
+    Read one activity as Lofty lists it.
+
+    Digits are the number that they say, null is the empty text, and any type is a type: Lofty's own activities have
+    others than those that can be sent.
+
+    :return: None when it cannot be read, so that nobody knows what it is
+    """
     if not isinstance(entry, dict):
         return None
-    kind, created, text, link = (entry.get(name) for name in ("type", "created", "text", "link"))
-    if type(created) is not int or not (isinstance(kind, str) and isinstance(text or "", str)):
-        return None
-    if not isinstance(link or "", str):
+    created = _number(entry.get("created"))
+    kind, text, link = (_text(entry.get(name)) for name in ("type", "text", "link"))
+    if created is None or kind is None or text is None or link is None:
         return None
     try:
-        text, link = text or "", link or ""
         return Trace(lead_id, trace_of(lead_id, kind, created, text, link), kind, created, mark_of(text), mark_of(link))
     except (UnicodeEncodeError, OverflowError):  # half a character; a number beyond 64 bits
         return None
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS:
+        return int(value)
+    return value if type(value) is int else None
+
+
+def _text(value: object) -> str | None:
+    return "" if value is None else value if isinstance(value, str) else None

@@ -1,24 +1,28 @@
 """
-HTTP connections that know whether a request's first byte has left, and that keep a total deadline.
+HTTP connections that know whether a request's first byte has left, that keep a total deadline, and that pass no answer
+on to another request.
 
 Exception types cannot tell "never sent" from "sent and lost": proxies and TLS raise the same classes before and
 after. So the connection itself notes the moment at which the request line goes out, after TCP, proxy ``CONNECT``
 and TLS. And since the timeout of requests is one for each read, it would wait without end for a server that answers a
 byte at a time; here each read may only take what is left of the whole request's time.
+
+HTTP/1.1 tells which answer belongs to which request by their order alone. So nothing may lie on a connection when a
+request goes out on it, interim answers (1xx) are passed over, and a connection is used again only after an answer that
+ended where it should and was believed.
 """
 
 from __future__ import annotations
 
 import io
 import logging
-import math
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from http.client import HTTPResponse
+from functools import partial
+from http.client import SWITCHING_PROTOCOLS, HTTPResponse, parse_headers
 from typing import Any
 
 import requests
@@ -27,11 +31,13 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import LocationParseError
 
-from airflow_provider_lofty.lofty.answers import Answer
+from airflow_provider_lofty.clock import Lapse, boot_seconds
+from airflow_provider_lofty.lofty.answers import Answer, Meaning, Posted
 
 _IDLE_SECONDS = 2.0  # a server may be closing an older connection at this very moment
 _LONGEST_BODY = 4 * 2**20
 _CHUNK = 2**16
+_MOST_INTERIM = 1000
 
 # Kinds of failure that the type of an exception does not show; all others are named by that type.
 NAME_NOT_FOUND = "host name not found"
@@ -39,13 +45,24 @@ NAME_INVALID = "invalid host name"
 CERTIFICATE_OF_ANOTHER = "certificate for another host"
 CERTIFICATE_NOT_VALID_NOW = "certificate not valid now"
 PROXY_REFUSED = "refused by the proxy"
+SPOKE_FIRST = "the server spoke, or hung up, before it was asked"
+NO_FINAL_ANSWER = "interim answers only"
+MORE_THAN_ONE = "more than one answer"
 # OpenSSL's X509_V_ERR_… (its manual, X509_STORE_CTX_get_error)
 _OF_ANOTHER = frozenset((62, 64))  # host name, IP address
 _NOT_VALID_NOW = frozenset((9, 10))
 
 
-class _ProxyRefusal(OSError):
-    """A proxy answered CONNECT and did not connect."""
+class _NamedFailure(OSError):
+    """
+    A failure that the type of an exception does not show.
+
+    :param kind: one of the kinds above
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
 
 
 @dataclass
@@ -54,18 +71,38 @@ class _Exchange:
     One request on its way, and whether its first byte has left.
 
     :param deadline: when it must be over, by the clock
-    :param start_before: when its first byte must have left, by the clock
+    :param start_before: when its first byte must have left
+    :param needs_fresh: whether its connection must not have carried another request before
+    :ivar is_reused: whether its connection had carried another request before
+    :ivar has_more: whether more came behind its answer
+    :ivar connection: to be put back, or closed, once the answer has been judged
     """
 
     deadline: float
-    start_before: float
+    start_before: Lapse | None
     clock: Callable[[], float]
+    needs_fresh: bool = False
     started: bool = False
+    is_reused: bool = False
+    has_more: bool = False
+    connection: HTTPConnection | None = None
+    put_back: Callable[[], None] | None = None
 
-    def start(self) -> None:
-        if self.clock() > self.start_before:
+    def start(self, *, is_reused: bool) -> None:
+        if self.start_before is not None and self.start_before.is_over:
             raise TimeoutError("too late to begin")
         self.started = True
+        self.is_reused = is_reused
+        self.has_more = False  # of a proxy's answer to CONNECT
+
+    def finish(self, *, is_in_step: bool) -> None:
+        """Let the connection be used again, or not."""
+        connection, put_back = self.connection, self.put_back
+        self.connection = self.put_back = None  # a pool that its own connection refers to would never be closed
+        if connection is not None and not is_in_step:
+            connection.close()
+        if put_back is not None:
+            put_back()
 
     def seconds_left(self) -> float:
         left = self.deadline - self.clock()
@@ -80,7 +117,7 @@ _current: ContextVar[_Exchange | None] = ContextVar("exchange", default=None)
 
 def _now() -> float:
     exchange = _current.get()
-    return time.monotonic() if exchange is None else exchange.clock()
+    return boot_seconds() if exchange is None else exchange.clock()
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -90,11 +127,14 @@ class _DeadlineReader(io.RawIOBase):
         self._socket = sock
         self._exchange = exchange
         self._stream = sock.makefile("rb", buffering=0)
+        self.is_over = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self.is_over:
+            return None
         self._socket.settimeout(self._exchange.seconds_left())
         count: int | None = self._stream.readinto(buffer)
         return count
@@ -109,24 +149,65 @@ class _DeadlineResponse(HTTPResponse):
         self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
     ) -> None:
         super().__init__(sock, debuglevel, method, url)
-        exchange = _current.get()
-        if exchange is not None:
+        self._exchange = _current.get()
+        if self._exchange is not None:
             self.fp.close()
-            self.fp = io.BufferedReader(_DeadlineReader(sock, exchange))
+            self._reader = _DeadlineReader(sock, self._exchange)
+            self.fp = io.BufferedReader(self._reader)
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Pass over interim answers: http.client itself takes any but a 100 for the answer."""
+        for _ in range(_MOST_INTERIM):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 100 <= status < 200 or status == SWITCHING_PROTOCOLS:
+                return version, status, reason
+            parse_headers(self.fp)
+        raise _NamedFailure(NO_FINAL_ANSWER)
+
+    def _close_conn(self) -> None:
+        """Called when the answer has been read: what was read beyond it would be lost unseen with the buffer."""
+        if self._exchange is not None:
+            self._reader.is_over = True
+            self._exchange.has_more = bool(self.fp.peek(1))
+        super()._close_conn()  # type: ignore[misc]
+
+
+def _is_silent(sock: socket.socket) -> bool:
+    """
+    Whether nothing lies on a connection to be read, and it is open. If not it is of no more use.
+
+    Reading is the only question that plain sockets, TLS and TLS within TLS all answer.
+    """
+    sock.settimeout(0)
+    try:
+        sock.recv(1)
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 class _Watched(HTTPConnection):
     """Notes when a request starts, and when the connection was last used."""
 
     last_used = 0.0
+    is_used = False
+
+    def connect(self) -> None:
+        super().connect()
+        self.is_used = False
 
     def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:
         if self.sock is None:
             self.connect()
         exchange = _current.get()
         if exchange is not None:
+            if not self.is_used and not _is_silent(self.sock):  # of a used one the pool has made sure
+                raise _NamedFailure(SPOKE_FIRST)
             self.sock.settimeout(exchange.seconds_left())
-            exchange.start()
+            exchange.start(is_reused=self.is_used)
+        self.is_used = True
         super().putrequest(method, url, skip_host, skip_accept_encoding)
 
     def getresponse(self) -> Any:
@@ -143,18 +224,33 @@ class _WatchedTLS(_Watched, HTTPSConnection):
             super()._tunnel()
         except OSError as error:
             if type(error) is OSError:  # neither a time-out nor a reset: http.client raises it for the proxy's answer
-                raise _ProxyRefusal from None
+                raise _NamedFailure(PROXY_REFUSED) from None
             raise
 
 
+def _is_reusable(connection: _Watched) -> bool:
+    exchange = _current.get()
+    if exchange is not None and exchange.needs_fresh:
+        return False
+    return _now() - connection.last_used <= _IDLE_SECONDS and _is_silent(connection.sock)
+
+
 class _FreshPool(HTTPConnectionPool):
-    """Reuses no connection that lay idle: closed here, it is opened anew through proxy and TLS."""
+    """Reuses no connection that lay idle, or on which something lies: closed here, it is opened anew."""
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection: Any = super()._get_conn(timeout)
-        if not connection.is_closed and _now() - connection.last_used > _IDLE_SECONDS:
-            connection.close()
+        if not connection.is_closed and not _is_reusable(connection):
+            connection.close()  # here, not later: only now does urllib3 open it anew through proxy and TLS
         return connection
+
+    def _put_conn(self, connection: Any) -> None:
+        """Called as soon as the body has been read: another thread would use it before the answer is judged."""
+        exchange = _current.get()
+        if exchange is None:
+            super()._put_conn(connection)
+        else:
+            exchange.connection, exchange.put_back = connection, partial(super()._put_conn, connection)
 
 
 class _Pool(_FreshPool):
@@ -207,30 +303,58 @@ def exchange(
     session: requests.Session,
     request: requests.PreparedRequest,
     timeout_seconds: float,
-    start_before: float = math.inf,
-    clock: Callable[[], float] = time.monotonic,
+    start_before: Lapse | None = None,
+    clock: Callable[[], float] = boot_seconds,
+    *,
+    posted: Posted | None = None,
 ) -> Answer:
     """
     Send one request and read its whole answer; whatever happens is reported in the :class:`Answer`.
 
     :param timeout_seconds: for everything from connecting to the last byte
-    :param start_before: when the first byte must have left, by the clock; after that nothing is sent
-    :param clock: monotonic seconds
+    :param start_before: when the first byte must have left; after that nothing is sent
+    :param clock: seconds, those included in which the machine was suspended
+    :param posted: the activity that the request adds, if it does
     """
-    current = _Exchange(clock() + timeout_seconds, start_before, clock)
+    needs_fresh = posted is not None and posted.needs_fresh
+    current = _Exchange(clock() + timeout_seconds, start_before, clock, needs_fresh)
+    is_in_step = False
     token = _current.set(current)
+    try:
+        answer = _answer_to(session, request, timeout_seconds, current, posted)
+        is_in_step = _is_in_step(answer, current)
+    finally:
+        _current.reset(token)
+        current.finish(is_in_step=is_in_step)
+    return answer
+
+
+def _answer_to(
+    session: requests.Session,
+    request: requests.PreparedRequest,
+    timeout_seconds: float,
+    current: _Exchange,
+    posted: Posted | None,
+) -> Answer:
     settings: dict[str, Any] = {**session.merge_environment_settings(request.url, {}, True, True, None)}
     try:
         # Not session.send: it would take a redirect's Location apart, and fail when that is no URL.
         adapter = session.get_adapter(request.url or "")
         with adapter.send(request, timeout=timeout_seconds, **settings) as response:
             body = _read(response)
+        if current.has_more and current.is_reused:  # which of them is this request's cannot be told
+            raise _NamedFailure(MORE_THAN_ONE)
     except (requests.RequestException, OSError, ValueError) as error:  # ValueError: a host name that cannot be one
         return Answer(None, sent=current.started, failure=_cause(error))
-    finally:
-        _current.reset(token)
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Answer(response.status_code, headers, body)
+    return Answer(response.status_code, headers, body, posted=posted, is_reused=current.is_reused)
+
+
+def _is_in_step(answer: Answer, current: _Exchange) -> bool:
+    """Whether the next answer on this connection will belong to the next request."""
+    if answer.status is None or answer.status < 200 or current.has_more:
+        return False
+    return answer.posted is None or answer.verdict.meaning is not Meaning.DOUBT
 
 
 def _read(response: requests.Response) -> bytes:
@@ -252,10 +376,10 @@ def as_response(answer: Answer) -> requests.Response:
 
 def _cause(error: BaseException) -> str:
     """Name the innermost cause by its type; messages may hold the URL, and with it a person's address."""
-    while not isinstance(error, _ProxyRefusal) and (inner := _inner(error)) is not None:
+    while not isinstance(error, _NamedFailure) and (inner := _inner(error)) is not None:
         error = inner
-    if isinstance(error, _ProxyRefusal):
-        return PROXY_REFUSED
+    if isinstance(error, _NamedFailure):
+        return error.kind
     if isinstance(error, socket.gaierror):
         return NAME_NOT_FOUND
     if isinstance(error, (UnicodeError, LocationParseError)):  # of IDNA, where each Python raises another subclass

@@ -19,6 +19,7 @@ from airflow.sdk.definitions.param import DagParam
 
 from airflow_provider_lofty import config
 from airflow_provider_lofty.assets import activities, add_counts
+from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete, LoftyError
 from airflow_provider_lofty.hooks.lofty import LoftyHook
@@ -125,7 +126,7 @@ class LoftyAddActivityOperator(BaseOperator):
     ui_color = "#e4f0ea"
 
     # Time, chance and threads of the machine that the task runs on; a simulation brings its own.
-    _clock: Callable[[], float] = staticmethod(time.monotonic)
+    _clock: Callable[[], float] = staticmethod(boot_seconds)
     _now: Callable[[], float] = staticmethod(time.time)
     _chance: Callable[[], float] = staticmethod(random.random)
     _new_event: Callable[[], threading.Event] = threading.Event

@@ -7,11 +7,11 @@ A source with a ``lofty_outcome`` column is a report that came back: what it cal
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.log import PROGRESS_SECONDS, Log
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
@@ -31,7 +31,7 @@ from airflow_provider_lofty.spool.spool import Spool, SpoolRow
 
 _FINGERPRINT_COLUMN = "lofty_fingerprint"
 _FINGERPRINT = re.compile(f"([0-9a-f]{{2}}){{{FINGERPRINT_BYTES},16}}")
-_MOST_ATTEMPTS = 1000  # whoever edits a report may write any number
+_MOST_ATTEMPTS = 1000  # more is a slip of whoever edited the report
 _MOST_NAMES_LOGGED = 40
 _MOST_TABLES = 20  # sets of columns that are compared and logged
 _OTHER_FORMAT = (
@@ -70,7 +70,7 @@ class Ingest:
     :param spool: where they go
     :param log: gets the columns that are used and those that are ignored
     :param publisher: shows how many rows were read so far
-    :param clock: monotonic seconds
+    :param clock: seconds, those included in which the machine was suspended
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Ingest:
         spool: Spool,
         log: Log,
         publisher: StatusPublisher,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = boot_seconds,
     ) -> None:
         self._mapping = mapping
         self._spool = spool
@@ -210,10 +210,11 @@ class Ingest:
 
 def _delivered_before(row: SpoolRow, said: Fates) -> SpoolRow:
     row = row._replace(outcome=Outcome.ALREADY_DELIVERED, error_field=None, error=None)
-    if not _has_changed(row, said):
-        return row
-    # It goes on being compared with what was delivered, through any number of reports.
-    return row._replace(error=CONTENT_HAS_CHANGED, sent_fingerprint=_fingerprint_before(said))
+    before = _fingerprint_before(said)
+    if _has_changed(row, said) or (not before and said.get("lofty_error") == CONTENT_HAS_CHANGED):
+        # It goes on being compared with what was delivered, through any number of reports.
+        row = row._replace(error=CONTENT_HAS_CHANGED, sent_fingerprint=before or None)
+    return row
 
 
 def _repeated_before(row: SpoolRow, said: Fates) -> SpoolRow:
@@ -251,7 +252,7 @@ def _attempts_before(said: Fates) -> int:
         attempts = whole_number(plain(said.get("lofty_attempts")))
     except InvalidValue:
         return 1
-    return min(attempts, _MOST_ATTEMPTS) if attempts >= 0 else 1
+    return attempts if 0 <= attempts <= _MOST_ATTEMPTS else 1
 
 
 _WITHOUT_TIME = frozenset((str, int, float, bool, type(None)))

@@ -36,4 +36,7 @@ def show_preview(spool: Spool, client: LoftyClient, log: Log, clock: Callable[[]
     if rows:
         pacer = client.pacer
         progress = Progress(spool.count_pending(), log, clock)
-        progress.plan(pacer.requests_per_minute, pacer.knows_limit, deadline - clock())
+        progress.plan(
+            pacer.requests_per_minute, pacer.knows_limit,
+            settling_seconds=client.settings.patience_seconds, seconds_allowed=deadline - clock(),
+        )  # fmt: skip

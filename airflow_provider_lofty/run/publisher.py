@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 
 import msgspec
 
+from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.report.status import XCOM_KEY, Status
 
@@ -26,7 +27,7 @@ class StatusPublisher:
     :param facts: what is known from the start
     :param is_live: whether to show something while rows are sent, too
     :param on_lost: called when the process that takes what is pushed is gone: the task is an orphan then
-    :param clock: monotonic seconds
+    :param clock: seconds, those included in which the machine was suspended
     :param now: seconds since 1970
     """
 
@@ -38,7 +39,7 @@ class StatusPublisher:
         *,
         is_live: bool = True,
         on_lost: Callable[[], object] = lambda: None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = boot_seconds,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._push = push

@@ -19,6 +19,7 @@ from functools import partial
 import msgspec
 from airflow.sdk.bases.xcom import BaseXCom
 
+from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.delivery.delivery import Delivery
 from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.delivery.stop import Stop
@@ -56,7 +57,7 @@ class Run:
     :param publisher: shows whoever looks how far the run is, and gets the summary of a run that fails
     :param is_later_try: whether this task ran before, in a try or before a clear
     :param deadline: when to stop, by the clock
-    :param clock: monotonic seconds
+    :param clock: seconds, those included in which the machine was suspended
     :param now: seconds since 1970
     :param workers: makes the threads that make requests, so many at once
     :ivar sources: the names of the sources read
@@ -74,7 +75,7 @@ class Run:
         *,
         is_later_try: bool = False,
         deadline: float = math.inf,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = boot_seconds,
         now: Callable[[], float] = time.time,
         workers: Callable[[int], Workers[Came]] = Workers,
     ) -> None:
@@ -204,9 +205,8 @@ class Run:
         """Rows without an outcome were not attempted, unless an earlier try that left no journal may have sent them."""
         books = self._spool.books
         if self._has_gaps:
-            books.close_unread(
-                f"perhaps sent by an earlier try, of which there is no journal, and its lead was not read: {reason}"
-            )
+            error = f"perhaps sent by an earlier try, which left no journal, and not looked for at its lead: {reason}"
+            books.close_unread(error, self._delivery.proved if self._delivery else {})
         books.close(Outcome.NOT_ATTEMPTED, reason)
 
     def _make_delivery(self, stop: threading.Event, known: Counter[str]) -> Delivery:
@@ -319,6 +319,7 @@ class Run:
             gate=self._gate,
             stop=self._stop,
             may_settle_later=delivery is not None and delivery.may_settle_later,
+            blind_spot=delivery.blind_spot if delivery is not None else "",
             report_error=self._report_error,
         )
         error = failure_of(ending, self._policy.max_failed)

@@ -22,6 +22,7 @@ class Ending:
     :param gate: why nothing was sent, where a gate was closed
     :param stop: why it stopped early
     :param may_settle_later: whether a retry may settle rows that are in doubt
+    :param blind_spot: why nobody can tell which rows an earlier try has sent, where that is so
     :param report_error: why there is no report
     """
 
@@ -30,6 +31,7 @@ class Ending:
     gate: str | None = None
     stop: Stop | None = None
     may_settle_later: bool = False
+    blind_spot: str = ""
     report_error: str | None = None
 
 
@@ -47,6 +49,8 @@ def failure_of(ending: Ending, max_failed: Limit) -> LoftyError | None:
         return LoftyRowsFailed(f"nothing was sent: {ending.gate}. {text}")
     if ending.stop is not None:
         return _failure_of_stop(ending.stop, text)
+    if ending.blind_spot:
+        return LoftyRowsFailed(f"{ending.blind_spot}. {text}")
     if max_failed.is_exceeded_by(ending.failed, read):
         if ending.may_settle_later and outcomes[Outcome.UNKNOWN]:
             return LoftyDeliveryIncomplete(f"rows are in doubt that a retry may settle. {text}")

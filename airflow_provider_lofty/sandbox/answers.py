@@ -25,6 +25,8 @@ class Answer:
     :param delay_seconds: How long to wait before answering.
     :param headers: Further headers.
     :param refuses_rate: Whether this is a rate refusal, which says that nothing remains.
+    :param interim: The status of an interim answer (1xx) that comes first; None without one.
+    :param is_sent_twice: Whether the whole answer comes again, behind itself.
     """
 
     status: int | None
@@ -34,6 +36,8 @@ class Answer:
     delay_seconds: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
     refuses_rate: bool = False
+    interim: int | None = None
+    is_sent_twice: bool = False
 
 
 class Refused(Exception):

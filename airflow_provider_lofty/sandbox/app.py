@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
@@ -55,7 +56,7 @@ class SandboxApp:
             # Returning before uvicorn noticed would make it answer with a 500 of its own.
             await _read_body(receive)
         else:
-            await _send(answer, answer.status, send)
+            await _send(answer, answer.status, send, scope["state"]["transport"])
 
     async def _stopped_within(self, seconds: float) -> bool:
         with contextlib.suppress(asyncio.TimeoutError):
@@ -86,11 +87,16 @@ def _request(scope: Scope, body: bytes, at: float) -> ReceivedRequest:
     )
 
 
-async def _send(answer: Answer, status: int, send: Send) -> None:
+async def _send(answer: Answer, status: int, send: Send, transport: asyncio.WriteTransport) -> None:
     headers: list[tuple[bytes, bytes]] = [
         (b"content-type", answer.content_type.encode()),
         (b"content-length", str(len(answer.body)).encode()),
     ]
     headers += [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+    if answer.interim is not None:  # of which ASGI knows nothing
+        transport.write(f"HTTP/1.1 {answer.interim} {HTTPStatus(answer.interim).phrase}\r\n\r\n".encode())
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+    if answer.is_sent_twice:
+        lines = [f"HTTP/1.1 {status} OK".encode(), *(name + b": " + value for name, value in headers)]
+        transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + answer.body)

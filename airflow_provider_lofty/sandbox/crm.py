@@ -129,6 +129,7 @@ class Crm:
 
     def _forget_counts(self) -> None:
         self.dice = Dice(self.settings.seed)
+        self._newcomers: dict[int, list[Body]] = {}
         self._window, self._read_window = FixedWindow(), FixedWindow()
 
     def change(self, changes: dict[str, Any]) -> None:
@@ -164,9 +165,17 @@ class Crm:
         for _ in range(2 if self.settings.stores_twice else 1):
             self.store.add(lead_id, body, time.time() + delay_seconds)
 
+    def welcome(self, lead_id: int, created: int) -> None:
+        """Let an activity of somebody else come to a lead that is being paged, as long as there are newcomers."""
+        come = self._newcomers.setdefault(lead_id, [])
+        if len(come) < self.settings.newcomers:
+            come.append({"type": "Browse", "text": "Viewed by somebody", "link": "", "picture": "", "created": created})
+
     def visible(self, lead_id: int) -> Iterator[Body]:
         """Give the bodies of a lead's activities that reading back shows by now, last stored first."""
-        shown_until = time.time() - self.settings.read_lag_seconds
+        settings = self.settings
+        yield from self._newcomers.get(lead_id, ())
+        shown_until = time.time() - settings.read_lag_seconds - settings.lead_lag_seconds.get(lead_id, 0.0)
         for activity in reversed(self.store.by_lead.get(lead_id, [])):
             if activity.received_at <= shown_until:
                 yield activity.body

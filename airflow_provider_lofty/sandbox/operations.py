@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from html import escape
 from urllib.parse import parse_qsl
 
 from pydantic_core import from_json
@@ -22,7 +23,7 @@ from airflow_provider_lofty.sandbox.checks import (
 from airflow_provider_lofty.sandbox.crm import Crm, ReceivedRequest
 from airflow_provider_lofty.sandbox.faults import FAULTS
 from airflow_provider_lofty.sandbox.leads import Lead
-from airflow_provider_lofty.sandbox.settings import OperationName, SandboxSettings
+from airflow_provider_lofty.sandbox.settings import CreatedForm, OperationName, SandboxSettings
 
 PAGE_SIZE = 100  # fixed by the OpenAPI specification
 DEFAULT_LEADS_LIMIT = 10
@@ -64,7 +65,7 @@ def add_activity(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
         return due
     fault = FAULTS[name]
     if fault.stores:
-        crm.keep(lead_id, body, settings.slow_seconds if fault.is_late else 0.0)
+        crm.keep(lead_id, body, fault.seconds_late(settings))
     return replace(fault.answer(due, settings), note=f"fault {name}: {fault.description}")
 
 
@@ -75,7 +76,10 @@ def list_activities(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
         raise _unreadable(crm.settings.read_back_status, lead_id)
     page = read_int("curPage", request.query.get("curPage") or "0", least=0, most=INT32)
     newest_first = sorted(crm.visible(lead_id), key=lambda body: -body["created"])
-    return ok([_read_back(body, crm.settings) for body in newest_first[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]])
+    shown = newest_first[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
+    if len(shown) == PAGE_SIZE:
+        crm.welcome(lead_id, newest_first[0]["created"] + 1)
+    return ok([_read_back(body, crm.settings) for body in shown])
 
 
 def find_leads(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
@@ -154,14 +158,27 @@ def permission_refused(name: str) -> Refused:
 
 
 def _read_back(body: Body, settings: SandboxSettings) -> Body:
-    shown = {name: _shown(value, settings) for name, value in body.items() if name != "listing"}
+    shown: Body = {name: _shown(value, settings) for name, value in body.items() if name != "listing"}
     if settings.truncates_created_to_seconds:
         shown["created"] = body["created"] // 1000 * 1000
+    shown["created"] = _CREATED_FORMS[settings.created_form](shown["created"])
+    if settings.lowers_type:
+        shown["type"] = body["type"].lower()
+    if settings.escapes_text:
+        shown |= {name: escape(shown[name]) for name in ("text", "link")}
     if "listing" in body:
         unset = dict.fromkeys(LISTING_NUMBERS, -1) if settings.unset_numbers_read_minus_one else {}
         sent = {name: value for name, value in body["listing"].items() if name not in WRITE_ONLY}
         shown["listing"] = unset | {name: _shown(value, settings) for name, value in sent.items()}
     return shown
+
+
+_CREATED_FORMS: Mapping[CreatedForm, Callable[[int], int | str]] = {
+    "milliseconds": int,
+    "text": str,
+    "seconds": lambda created: created // 1000,
+    "an_hour_later": lambda created: created + 3_600_000,
+}
 
 
 def _shown(value: object, settings: SandboxSettings) -> object:

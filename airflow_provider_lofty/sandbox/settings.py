@@ -15,7 +15,9 @@ OperationName = Literal[
 FaultName = Literal[
     "refused", "rate_limited", "error_before_storing", "error_after_storing", "drop_before_storing",
     "drop_after_storing", "slow", "stall", "html_502", "html_502_after_storing", "empty_200", "error_in_200",
+    "error_beside_lead_id", "lead_id_zero", "interim_102", "interim_103", "answered_twice", "late_504", "late_drop",
 ]  # fmt: skip
+CreatedForm = Literal["milliseconds", "text", "seconds", "an_hour_later"]
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,16 @@ class SandboxSettings:
     :param scripted_faults: The faults of the first activities, in order (None: none), before chance decides.
     :param seed: The seed of the faults.
     :param slow_seconds: How long the fault "slow" takes to answer.
+    :param late_seconds: How long after its answer the faults "late_504" and "late_drop" store an activity.
     :param canned_answers: Operation name → an answer that is given whatever is asked; nothing is stored.
     :param read_lag_seconds: How long a stored activity takes to show when reading back (unknown).
+    :param lead_lag_seconds: Lead id → how much longer its activities take to show.
+    :param newcomers: So many activities of others come to a lead while it is paged, one after each full page.
     :param read_back_status: The error status of reading activities back, such as 403 (default: it works).
     :param trims_text: Reading back gives strings without surrounding white space (unknown).
+    :param escapes_text: Reading back gives text and link as HTML writes them, "&amp;" for "&" (unknown).
+    :param lowers_type: Reading back gives "type" in lower case (unknown).
+    :param created_form: How reading back gives "created" (unknown; Lofty has made text of other numbers).
     :param truncates_created_to_seconds: Reading back gives "created" without its milliseconds (unknown).
     :param unset_numbers_read_minus_one: Reading back gives -1 for listing numbers not sent (seen).
     :param stores_twice: Every accepted activity is stored twice (unknown).
@@ -98,11 +106,17 @@ class SandboxSettings:
     scripted_faults: Sequence[FaultName | None] = ()
     seed: int = 0
     slow_seconds: float = 2.0
+    late_seconds: float = 5.0
     canned_answers: Mapping[OperationName, Answer] = field(default_factory=dict)
 
     read_lag_seconds: float = 0.0
+    lead_lag_seconds: Mapping[int, float] = field(default_factory=dict)
+    newcomers: int = 0
     read_back_status: int | None = None
     trims_text: bool = False
+    escapes_text: bool = False
+    lowers_type: bool = False
+    created_form: CreatedForm = "milliseconds"
     truncates_created_to_seconds: bool = False
     unset_numbers_read_minus_one: bool = True
     stores_twice: bool = False
@@ -122,7 +136,7 @@ class SandboxSettings:
         for name in ("requests_per_minute", "window_seconds", "token_lifetime_seconds", "kept_requests"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be greater than 0")
-        for name in ("latency_seconds", "slow_seconds", "read_lag_seconds", "keep_alive_seconds"):
+        for name in _NOT_NEGATIVE:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
         if self.read_back_status is not None and not 400 <= self.read_back_status <= 599:
@@ -149,6 +163,9 @@ CREDENTIALS = frozenset(
         "refresh_token",
     }
 )
+_NOT_NEGATIVE = (
+    "latency_seconds", "slow_seconds", "late_seconds", "read_lag_seconds", "newcomers", "keep_alive_seconds",
+)  # fmt: skip
 _HINTS: Mapping[str, object] = get_type_hints(SandboxSettings)
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
 from airflow_provider_lofty.spool.codec import decode_cells
-from airflow_provider_lofty.spool.schema import FAILED_SQL, IS_WAITING, MAY_BE_STORED, MAY_FAIL
+from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
+from airflow_provider_lofty.spool.schema import FAILED_SQL, IS_ASIDE, IS_WAITING, MAY_BE_STORED, MAY_FAIL
 
 # A duplicate shares the fate of the row it repeats.
 _IS_FAILED = (
@@ -23,6 +24,11 @@ _IS_FAILED = (
 _ERROR = (
     f"CASE WHEN r.outcome = '{Outcome.DUPLICATE}' THEN r.error || coalesce((SELECT ', which ended ' || o.outcome"
     f" FROM rows o WHERE o.n = r.duplicate_of AND o.outcome IN ({FAILED_SQL})), '') ELSE r.error END"
+)
+# What a row's fate is about: its content, or the one that was sent in its place, which may not be known.
+_SENT = (
+    f"CASE WHEN r.error = '{CONTENT_HAS_CHANGED}' THEN r.sent_fingerprint"
+    " ELSE coalesce(r.sent_fingerprint, r.fingerprint) END"
 )
 
 
@@ -77,12 +83,21 @@ class Books:
         )
         self._db.execute("UPDATE rows SET outcome = ?, error = ? WHERE outcome IS NULL", (outcome, error))
 
-    def close_unread(self, error: str) -> None:
-        """Give the rows that wait for a lead that was not read the outcome ``unknown``: it may have them."""
+    def close_unread(self, error: str, proved: Mapping[str, float]) -> None:
+        """
+        Give the rows that wait the outcome ``unknown``, but those that Lofty does not show and would show.
+
+        :param proved: type of activity → since when pages count for it, by the run's clock
+        """
+        ruled_out = "substr(body, 1, ?) = ? AND lead_id IN (SELECT lead_id FROM leads_read WHERE asked >= ?)"
+        values: list[object] = [error]
+        for kind, at in proved.items():
+            start = b'{"type":"%b"' % kind.encode()
+            values += [len(start), start, at]
         self._db.execute(
-            f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = ? WHERE {IS_WAITING}"
-            " AND lead_id NOT IN (SELECT lead_id FROM leads_read)",
-            (error,),
+            f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = ? WHERE ({IS_WAITING} OR {IS_ASIDE})"
+            + f" AND NOT ({ruled_out})" * len(proved),
+            values,
         )
 
     def counts(self) -> dict[str, int]:
@@ -118,7 +133,7 @@ class Books:
         found = self._db.execute(
             "SELECT r.layout, r.cells, r.source, r.row_number, r.line, r.outcome, r.lead_id, r.http_status,"
             f" r.error_code, r.error_field, {_ERROR}, r.attempts, r.sent_at,"
-            f" nullif(lower(hex(coalesce(r.sent_fingerprint, r.fingerprint))), '') FROM rows r {which}"
+            f" nullif(lower(hex({_SENT})), '') FROM rows r {which}"
         )
         layout_id: int | None = None
         columns: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from enum import Enum
 from typing import NamedTuple
 
+from airflow_provider_lofty.lofty.trace import TRACE_BYTES
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.schema import INDEX_ROW_TRACES, RowState
 
@@ -49,7 +50,8 @@ _PAST_ROWS_TABLE = (
 _SCHEMA = (
     _PAST_ROWS_TABLE,
     f"CREATE INDEX past_rows_claimed ON past_rows (trace_hash) WHERE state = '{JournalState.CLAIMED}'",
-    "CREATE TABLE leads_read (lead_id INTEGER PRIMARY KEY)",
+    "CREATE TABLE leads_read (lead_id INTEGER PRIMARY KEY, asked REAL NOT NULL)",
+    "CREATE TABLE first_pages (lead_id INTEGER PRIMARY KEY, asked REAL NOT NULL, marks BLOB NOT NULL)",
 )
 _INDEX_PAST_TRACES = "CREATE INDEX IF NOT EXISTS past_rows_by_trace ON past_rows (trace_hash)"
 
@@ -179,10 +181,32 @@ class History:
         )
         return Counter(dict(found))
 
-    def read_lead(self, lead_id: int) -> None:
-        """Remember that a lead's activities were read."""
-        self._db.execute("INSERT OR IGNORE INTO leads_read VALUES (?)", (lead_id,))
+    def read_lead(self, lead_id: int, asked: float) -> None:
+        """
+        Remember that a lead's activities were read.
 
-    def has_read(self, lead_id: int) -> bool:
-        """Whether a lead's activities were read."""
-        return self._db.execute("SELECT 1 FROM leads_read WHERE lead_id = ?", (lead_id,)).fetchone() is not None
+        :param asked: by the run's clock
+        """
+        self._db.execute("INSERT OR REPLACE INTO leads_read VALUES (?, ?)", (lead_id, asked))
+
+    def lead_read_at(self, lead_id: int) -> float | None:
+        """When a lead's activities were last asked for and read; None when they were not."""
+        found = self._db.execute("SELECT asked FROM leads_read WHERE lead_id = ?", (lead_id,)).fetchone()
+        return None if found is None else float(found[0])
+
+    def keep_first_page(self, lead_id: int, asked: float, marks: Iterable[bytes]) -> None:
+        """
+        Remember what a lead showed when it was first read.
+
+        :param asked: by the run's clock
+        :param marks: a hash of each entry, :data:`~airflow_provider_lofty.lofty.trace.TRACE_BYTES` long
+        """
+        self._db.execute("INSERT OR IGNORE INTO first_pages VALUES (?, ?, ?)", (lead_id, asked, b"".join(marks)))
+
+    def first_page(self, lead_id: int) -> tuple[float, Counter[bytes]] | None:
+        """When a lead was first asked for, and what it showed: how often each hash."""
+        found = self._db.execute("SELECT asked, marks FROM first_pages WHERE lead_id = ?", (lead_id,)).fetchone()
+        if found is None:
+            return None
+        asked, marks = found
+        return asked, Counter(marks[start : start + TRACE_BYTES] for start in range(0, len(marks), TRACE_BYTES))

@@ -17,11 +17,13 @@ class RowState(IntEnum):
     WAITING = 0  # to be sent
     IN_DOUBT = 1  # sent, and it is unknown whether it is stored
     RESENDING = 2  # proved not to be stored, and in the sender's hands again
-    REPEATED = 3  # its report calls it a duplicate; of which row is found when all are read
-    UNTRACEABLE = 4  # sent with another content than it has now, so that it cannot be looked for
+    ASIDE = 3  # not shown by Lofty, which has not shown yet that it would show such a row
+    REPEATED = 4  # its report calls it a duplicate; of which row is found when all are read
+    UNTRACEABLE = 5  # sent with another content than it has now, so that it cannot be looked for
 
 
 IS_WAITING = f"outcome IS NULL AND state = {RowState.WAITING:d}"
+IS_ASIDE = f"outcome IS NULL AND state = {RowState.ASIDE:d}"
 IS_IN_DOUBT = f"outcome IS NULL AND state = {RowState.IN_DOUBT:d}"
 MAY_BE_STORED = f"outcome IS NULL AND state IN ({RowState.IN_DOUBT:d}, {RowState.REPEATED:d}, {RowState.UNTRACEABLE:d})"
 FAILED_SQL = ", ".join(f"'{outcome}'" for outcome in FAILED_OUTCOMES)
@@ -45,5 +47,6 @@ SCHEMA = (_ROWS, _ROWS_FAILED, _LAYOUTS)
 # Made when they are first needed: keeping an index while rows are read would cost each of them.
 INDEX_ROW_KEYS = "CREATE INDEX rows_by_key ON rows (row_key) WHERE row_key IS NOT NULL"
 INDEX_ROW_TRACES = "CREATE INDEX IF NOT EXISTS rows_by_trace ON rows (trace_hash) WHERE trace_hash IS NOT NULL"
+INDEX_ASIDE = f"CREATE INDEX IF NOT EXISTS rows_aside ON rows (n) WHERE {IS_ASIDE}"
 INDEX_OPEN_LEADS = "CREATE INDEX IF NOT EXISTS rows_open_by_lead ON rows (lead_id) WHERE outcome IS NULL"
 INDEX_LEADS = "CREATE INDEX IF NOT EXISTS rows_by_lead ON rows (lead_id)"

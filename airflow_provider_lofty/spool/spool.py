@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,21 +26,29 @@ from airflow_provider_lofty.spool.duplicates import mark_duplicates
 from airflow_provider_lofty.spool.history import History
 from airflow_provider_lofty.spool.sample import ROW_KEY_BYTES, SAMPLE_ROWS, InputSample
 from airflow_provider_lofty.spool.schema import (
+    INDEX_ASIDE,
     INDEX_LEADS,
     INDEX_OPEN_LEADS,
     INDEX_ROW_TRACES,
+    IS_ASIDE,
     IS_IN_DOUBT,
     IS_WAITING,
     SCHEMA,
     RowState,
 )
 
+FOUND_BY_READING = "found by reading back"
+FOUND_BEFORE = "Lofty has it already"
 _INSERT = (
     "INSERT INTO rows (source, row_number, layout, cells, lead_id, body, row_key, fingerprint, trace_hash,"
     " outcome, error_field, error, attempts, state, sent_fingerprint, line) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _IS_CONTROL = (
     f"body IS NOT NULL AND outcome IN ('{Outcome.DELIVERED}', '{Outcome.ALREADY_DELIVERED}') AND error IS NULL"
+)
+_IS_SHOWN = (
+    f"(outcome = '{Outcome.DELIVERED}' AND (error IS NULL OR error = '{FOUND_BY_READING}')"
+    f" OR outcome = '{Outcome.ALREADY_DELIVERED}' AND error IN ('{FOUND_BY_READING}', '{FOUND_BEFORE}'))"
 )
 _BATCH = 500
 _BATCH_BYTES = 2**22  # of rows that are long
@@ -78,6 +87,16 @@ class PendingRow(NamedTuple):
     trace_hash: bytes
     attempts: int = 0
     line: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """The activity's type."""
+        return _kind_of(self.body)
+
+
+def _kind_of(body: bytes) -> str:
+    """The activity's type: a body begins with it."""
+    return body.split(b'"', 4)[3].decode()
 
 
 _PENDING = "n, row_number, lead_id, body, row_key, fingerprint, trace_hash, attempts, line"
@@ -196,22 +215,61 @@ class Spool:
         found = {row.n: row for step in steps for row in self.pending(step - 1, 1)}
         return list(found.values())
 
-    def waiting_of_lead(self, lead_id: int) -> Iterator[PendingRow]:
+    def waiting_of_lead(self, lead_id: int, after: int = 0) -> Iterator[PendingRow]:
         """The rows of a lead that wait to be sent; nothing may be written until the last one was taken."""
         self._index_leads()
-        return self._checked(f"lead_id = ? AND {IS_WAITING} ORDER BY n", lead_id)
+        return self._checked(f"lead_id = ? AND n > ? AND {IS_WAITING} ORDER BY n", lead_id, after)
 
-    def delivered_example(self, kind: str) -> PendingRow | None:
-        """A row of this type that was delivered just as it is now."""
-        start = b'{"type":"%b"' % kind.encode()
-        return next(
-            self._checked(
-                f"{_IS_CONTROL} AND substr(body, 1, ?) = ? ORDER BY n DESC LIMIT 1",
-                len(start),
-                start,
-            ),
-            None,
-        )
+    def has_waiting(self, lead_id: int) -> bool:
+        """Whether rows of a lead wait to be sent."""
+        return next(self.waiting_of_lead(lead_id), None) is not None
+
+    def waiting_like(self, lead_id: int, trace_hashes: Collection[bytes]) -> list[PendingRow]:
+        """The rows of a lead that wait to be sent and have one of these traces."""
+        self._db.execute(INDEX_ROW_TRACES)
+        which = f"trace_hash = ? AND lead_id = ? AND {IS_WAITING} ORDER BY n"
+        return [row for trace_hash in set(trace_hashes) for row in self._checked(which, trace_hash, lead_id)]
+
+    def last_of_each_type(self) -> set[int]:
+        """The numbers of the rows that are the last of their type of those that wait to be sent."""
+        kind = "substr(body, 10, instr(substr(body, 10, 40), x'22') - 1)"  # of {"type":"Browse", …
+        return {n for (n,) in self._db.execute(f"SELECT MAX(n) FROM rows WHERE {IS_WAITING} GROUP BY {kind}")}
+
+    def of_type(self, lead_id: int, kind: str, after: int) -> Iterator[PendingRow]:
+        """The rows of a lead and a type that wait to be sent; nothing may be written until the last one was taken."""
+        return (row for row in self.waiting_of_lead(lead_id, after) if row.kind == kind)
+
+    # Aside
+
+    def set_aside(self, n: int) -> None:
+        """Let a row wait until Lofty has shown that it would show it."""
+        self._db.execute(INDEX_ASIDE)
+        self._db.execute(f"UPDATE rows SET state = {RowState.ASIDE:d} WHERE n = ? AND outcome IS NULL", (n,))
+
+    def bring_back(self, kind: str, limit: int = _BATCH) -> list[PendingRow]:
+        """Let rows of a type that were set aside wait to be sent again, in input order, so many at most."""
+        rows = list(islice((row for row in self._checked(f"{IS_ASIDE} ORDER BY n") if row.kind == kind), limit))
+        waiting = f"UPDATE rows SET state = {RowState.WAITING:d} WHERE n = ?"
+        self._db.executemany(waiting, [(row.n,) for row in rows])
+        return rows
+
+    def last_aside(self, kind: str) -> PendingRow | None:
+        """The last row of a type that was set aside; it waits to be sent again."""
+        row = next((row for row in self._checked(f"{IS_ASIDE} ORDER BY n DESC") if row.kind == kind), None)
+        if row is not None:
+            self._db.execute(f"UPDATE rows SET state = {RowState.WAITING:d} WHERE n = ?", (row.n,))
+        return row
+
+    def refuse_aside(self, kind: str, error: str) -> int:
+        """Give the rows of a type that were set aside their outcome, ``unknown``; return how many."""
+        numbers = [(error, row.n) for row in self._checked(IS_ASIDE) if row.kind == kind]
+        self._db.executemany(f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = ? WHERE n = ?", numbers)
+        return len(numbers)
+
+    def outcome_of(self, n: int) -> str | None:
+        """What came of a row; None as long as that is open."""
+        (outcome,) = self._db.execute("SELECT outcome FROM rows WHERE n = ?", (n,)).fetchone()
+        return None if outcome is None else str(outcome)
 
     def take_twin(self, trace_hash: bytes, attempts: int) -> PendingRow | None:
         """
@@ -283,6 +341,15 @@ class Spool:
         self._db.execute(INDEX_LEADS)
         return self._checked(f"lead_id = ? AND {_IS_CONTROL} ORDER BY n", lead_id)
 
+    def shown_of_lead(self, lead_id: int) -> Iterator[PendingRow]:
+        """
+        The rows that Lofty has of this run at a lead: it answered with that lead's id, or showed them there.
+
+        What was assumed, merged or told by a journal or a report is not among them.
+        """
+        self._db.execute(INDEX_LEADS)
+        return self._checked(f"lead_id = ? AND body IS NOT NULL AND {_IS_SHOWN}", lead_id)
+
     def reject_lead(
         self, lead_id: int, http_status: int | None, code: int | None, error: str, on_their_way: Collection[int]
     ) -> int:
@@ -294,7 +361,7 @@ class Spool:
         self._index_leads()
         return self._db.execute(
             f"UPDATE rows SET outcome = '{Outcome.REJECTED}', http_status = ?, error_code = ?, error = ?"
-            f" WHERE lead_id = ? AND {IS_WAITING} AND n NOT IN ({','.join(map(str, on_their_way))})",
+            f" WHERE lead_id = ? AND ({IS_WAITING} OR {IS_ASIDE}) AND n NOT IN ({','.join(map(str, on_their_way))})",
             (http_status, code, error, lead_id),
         ).rowcount
 

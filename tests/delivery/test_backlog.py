@@ -24,9 +24,17 @@ class Holds:
 
 class TestFetching:
     def test_rows_go_in_the_order_they_were_read(self, make_desk: MakeDesk) -> None:
-        desk = make_desk(*range(1, 6))
+        desk = make_desk(*range(1, 7))
         assert desk.make_ready(3) == [1, 2, 3]
         assert desk.make_ready(3) == [1, 2, 3, 4, 5]
+
+    def test_the_last_of_a_type_goes_when_all_before_it_are_answered(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(1, 2)
+        work = desk.post()
+        assert desk.make_ready(2) == []
+        assert not desk.backlog.is_drained
+        desk.in_flight.settle(work)
+        assert desk.make_ready(2) == [2]
 
     def test_the_backlog_is_drained_when_nothing_waits(self, make_desk: MakeDesk) -> None:
         desk = make_desk(1)
@@ -50,7 +58,7 @@ class TestIntending:
         desk = make_desk(1, 2)
         desk.journal.is_down = True
         with pytest.raises(JournalError):
-            desk.backlog.intend(2, desk.clock.now + 10)
+            desk.backlog.intend(2, desk.lapse())
         assert not desk.backlog.has_ready
         desk.journal.is_down = False
         desk.backlog.withdraw()
@@ -58,27 +66,28 @@ class TestIntending:
         assert desk.journal.commits == []  # what was never durable needs no withdrawal
 
     def test_two_that_look_alike_never_go_at_once(self, make_desk: MakeDesk) -> None:
-        desk = make_desk(1, 2)
+        desk = make_desk(1, 2, 9)
         desk.backlog.put([desk.rows[0]])  # the same trace under another key
         assert desk.make_ready(3) == [1, 2]
         work = desk.backlog.pop_ready()
+        assert work is not None
         desk.in_flight.post(work, desk.backlog.take_back)
         assert desk.make_ready(3) == [2]
         desk.in_flight.settle(work)
         assert desk.make_ready(3) == [2, 1]
 
     def test_after_a_doubt_another_lead_is_tried_first(self, make_desk: MakeDesk) -> None:
-        desk = make_desk(7, 7, 8)
+        desk = make_desk(7, 7, 8, 7)
         desk.backlog.avoid_lead = 7
         assert desk.make_ready() == [3]
         assert desk.make_ready(2) == [3]  # no other is there: from now on the lead will do
         assert desk.make_ready(2) == [3, 1, 2]
 
     def test_an_expired_intent_is_replaced_in_the_commit_of_the_new_one(self, make_desk: MakeDesk) -> None:
-        desk = make_desk(1, 2)
+        desk = make_desk(1, 2, 9)
         desk.make_ready(2)
         desk.clock.now += 10
-        desk.backlog.return_expired(desk.clock.now)
+        desk.backlog.return_expired()
         assert not desk.backlog.has_ready
         assert sorted(desk.make_ready(2)) == [1, 2]
         assert [(len(intents), closings) for intents, closings in desk.journal.commits] == [(2, []), (2, [])]
@@ -86,8 +95,37 @@ class TestIntending:
     def test_what_is_not_expired_stays_ready(self, make_desk: MakeDesk) -> None:
         desk = make_desk(1)
         desk.make_ready()
-        desk.backlog.return_expired(desk.clock.now + 9.9)
+        desk.clock.now += 9.9
+        desk.backlog.return_expired()
         assert desk.backlog.has_ready
+
+
+class TestSoon:
+    """The lead of a row in doubt gets another row, which proves what became of the first."""
+
+    def test_a_row_of_the_lead_and_type_goes_before_others(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(*range(1, 600), 7, 8)
+        assert desk.backlog.send_soon(7, "Browse", [desk.trace(7).trace_hash])
+        assert desk.make_ready() == [600]
+        assert desk.backlog.send_soon(7, "Browse", [desk.trace(7).trace_hash])
+        rest = desk.make_ready(800)
+        assert (len(rest), len(set(rest)), rest.count(600)) == (600, 600, 1)  # all but the last, each once
+
+    @pytest.mark.parametrize(("lead_id", "kind"), [(9, "Browse"), (7, "Search")])
+    def test_where_there_is_none_it_is_said_so(self, make_desk: MakeDesk, lead_id: int, kind: str) -> None:
+        desk = make_desk(7, 8)
+        assert not desk.backlog.send_soon(lead_id, kind, [])
+
+    def test_a_twin_is_none(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 8)
+        assert not desk.backlog.send_soon(7, "Browse", [desk.trace(1).trace_hash])
+
+    def test_nor_is_one_that_another_run_claims(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 8)
+        desk.journal.claims.add(desk.rows[0].row_key)
+        assert desk.backlog.send_soon(7, "Browse", [])
+        assert desk.make_ready() == []
+        assert not desk.backlog.send_soon(7, "Browse", [])
 
 
 class TestTheEnd:
@@ -95,7 +133,7 @@ class TestTheEnd:
         desk = make_desk(1, 2, 3)
         desk.make_ready(2)
         desk.clock.now += 10
-        desk.backlog.return_expired(desk.clock.now)
+        desk.backlog.return_expired()
         desk.make_ready(1)
         desk.backlog.withdraw()
         desk.recorder.finish()
@@ -123,7 +161,7 @@ class TestTheEnd:
 
 class TestHeldBack:
     def test_a_row_that_another_run_claimed_waits_for_its_end(self, make_desk: MakeDesk) -> None:
-        desk = make_desk(1, 2)
+        desk = make_desk(1, 2, 9)
         desk.journal.claims.add(desk.rows[0].row_key)
         assert desk.make_ready(2) == [2]
         assert desk.backlog.holds_rows
@@ -161,28 +199,39 @@ class TestHeldBack:
         assert desk.make_ready(2) == [2]
 
     def test_all_leads_may_be_released_at_once(self, make_desk: MakeDesk) -> None:
-        holds = Holds(row1=Hold.LEAD, row2=Hold.LEAD)
-        desk = make_desk(7, 8, holds=holds)
+        holds = Holds(row1=Hold.LEAD, row2=Hold.LEAD, row3=Hold.LEAD)
+        desk = make_desk(7, 8, 9, holds=holds)
         desk.backlog.refill()
         holds.by_number.clear()
         desk.backlog.release_leads()
         assert desk.make_ready(2) == [1, 2]
+
+    def test_what_waits_for_a_lead_to_be_read_goes_before_the_next_reading(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 8, 9)
+        desk.make_ready(2)
+        first = desk.backlog.pop_ready(avoid=(7,))
+        assert first is not None
+        assert (first.row.lead_id, desk.backlog.leads_in_turn()) == (8, {7})
+        assert desk.backlog.pop_ready(avoid=(7,)) is None
+        second = desk.backlog.pop_ready()
+        assert second is not None
+        assert (second.row.lead_id, desk.backlog.leads_in_turn()) == (7, set())
 
     def test_the_rows_of_a_missing_lead_are_rejected_wherever_they_wait(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7, 7, 7, 8)
         sent = desk.post()
         desk.make_ready()
         desk.backlog.reject_lead(7, Result(0, Outcome.REJECTED, 404, 20006, "missing"))
+        desk.in_flight.settle(sent)
         assert desk.make_ready(4) == [4]
         assert desk.outcomes == [None, "rejected", "rejected", None]
-        assert list(desk.in_flight.posts) == [sent.row.n]
         desk.backlog.withdraw()
         desk.recorder.finish()
         assert (desk.rows[1].row_key, JournalState.WITHDRAWN) in desk.journal.closed
 
     def test_they_are_counted_once_and_in_no_rate(self, make_desk: MakeDesk) -> None:
         holds = Holds(row3=Hold.DOUBT, row4=Hold.LEAD)
-        desk = make_desk(*[7] * 6, 8, holds=holds)
+        desk = make_desk(*[7] * 6, 8, 9, holds=holds)
         desk.post()
         assert desk.make_ready() == [2]
         desk.backlog.reject_lead(7, Result(0, Outcome.REJECTED, 404, 20006, "missing"))
@@ -191,7 +240,7 @@ class TestHeldBack:
         desk.backlog.release_lead(7)
         desk.clock.now += 10
         assert desk.make_ready(9) == [7]
-        assert (desk.progress.counts, desk.progress.left) == ({"rejected": 5}, 2)
+        assert (desk.progress.counts, desk.progress.left) == ({"rejected": 5}, 3)
         assert desk.progress.rows_per_minute == 0.0
 
 

@@ -8,8 +8,9 @@ import pytest
 from support.desk import CREATED, SETTLE
 
 from airflow_provider_lofty.delivery.controls import Controls
-from airflow_provider_lofty.delivery.doubt import MOST_FLAWS, PATIENCE, Control, Doubt, Page
+from airflow_provider_lofty.delivery.doubt import MOST_FLAWS, Control, Doubt, Page
 from airflow_provider_lofty.journal.journal import Intent
+from airflow_provider_lofty.lofty.settings import ABSENCE
 from airflow_provider_lofty.lofty.trace import Trace, trace_in_entry
 
 
@@ -23,7 +24,7 @@ def activity(n: int, kind: str = "Browse", text: str | None = None) -> Trace:
 
 def doubt(since: float = 1.0, kind: str = "Browse") -> Doubt:
     wanted = activity(1, kind)
-    return Doubt(Intent(wanted.trace_hash, b"f", wanted), None, 0.0, since, SETTLE)
+    return Doubt(Intent(wanted.trace_hash, b"f", wanted), None, 0.0, since, SETTLE, ABSENCE * SETTLE)
 
 
 def look(controls: Controls, control: Control, doubts: list[Doubt], *shown: Trace, at: float = 10.0) -> None:
@@ -34,7 +35,7 @@ def look(controls: Controls, control: Control, doubts: list[Doubt], *shown: Trac
 
 @pytest.fixture
 def controls() -> Controls:
-    return Controls(lambda kind: None)
+    return Controls()
 
 
 def assigned(controls: Controls, **settings: float) -> Doubt:
@@ -46,55 +47,51 @@ def assigned(controls: Controls, **settings: float) -> Doubt:
 class TestChoosing:
     def test_the_newest_that_was_begun_after_the_doubt(self, controls: Controls) -> None:
         for sent in (0.5, 2.0, 3.0):
-            controls.delivered(activity(int(sent * 10)), sent)
+            controls.delivered(activity(int(sent * 10)), sent, ())
         one = assigned(controls)
         assert one.control is not None
         assert one.control.sent == 3.0
 
     @pytest.mark.parametrize(("sent", "kind"), [(0.9, "Browse"), (5.0, "Search")])
     def test_none_that_is_older_or_of_another_type(self, controls: Controls, sent: float, kind: str) -> None:
-        controls.delivered(activity(2, kind), sent)
+        controls.delivered(activity(2, kind), sent, ())
         assert assigned(controls).control is None
 
     def test_a_doubt_without_one_gets_the_next_that_is_delivered(self, controls: Controls) -> None:
         one, late = assigned(controls), assigned(controls, since=9.0)
         one.next_read = late.next_read = 100.0
-        controls.delivered(activity(2), 5.0)
+        controls.delivered(activity(2), 5.0, ())
         assert one.control is not None
         assert (one.next_read, late.control, late.next_read) == (-math.inf, None, 100.0)
 
     def test_a_doubt_that_is_over_gets_none(self, controls: Controls) -> None:
         one = assigned(controls)
         controls.forget(one)
-        controls.delivered(activity(2), 5.0)
+        controls.delivered(activity(2), 5.0, ())
         assert one.control is None
 
     def test_one_that_was_seen_is_better_than_a_newer_one(self, controls: Controls) -> None:
         first = assigned(controls)
-        controls.delivered(activity(2), 5.0)
+        controls.delivered(activity(2), 5.0, ())
         assert first.control is not None
         look(controls, first.control, [first], activity(2))
-        controls.delivered(activity(3), 6.0)
+        controls.delivered(activity(3), 6.0, ())
         later = assigned(controls, since=2.0)
-        assert controls.control_of(later, 61.0, may_be_older=False) is first.control
+        assert controls.control_of(later) is first.control
 
-    def test_an_older_one_only_after_a_long_time_and_when_no_newer_will_come(self) -> None:
-        controls = Controls({"Browse": activity(2)}.get)
+    def test_one_of_the_same_lead_is_its_own(self, controls: Controls) -> None:
         one = assigned(controls)
-        expires = 1.0 + PATIENCE * SETTLE
-        assert controls.may_get_older("Browse")
-        assert not controls.may_get_older("Search")
-        assert controls.control_of(one, expires - 0.1, may_be_older=True) is None
-        assert controls.control_of(one, expires, may_be_older=False) is None
-        found = controls.control_of(one, expires, may_be_older=True)
-        assert found is not None
-        assert (found.wanted, found.sent) == (activity(2), -math.inf)
+        same_lead = activity(2)._replace(lead_id=one.lead_id)
+        for sent, wanted in ((0.5, same_lead), (2.0, activity(3)), (3.0, same_lead), (4.0, same_lead)):
+            controls.delivered(wanted, sent, [one])
+        assert one.own is not None
+        assert (one.own.sent, one.own.wanted) == (3.0, same_lead)
 
 
 class TestLooking:
     def control(self, controls: Controls) -> tuple[Doubt, Control]:
         one = assigned(controls)
-        controls.delivered(activity(2), 5.0)
+        controls.delivered(activity(2), 5.0, ())
         assert one.control is not None
         return one, one.control
 
@@ -110,7 +107,7 @@ class TestLooking:
 
     def test_one_that_is_shown_altered_is_replaced(self, controls: Controls) -> None:
         one, control = self.control(controls)
-        controls.delivered(activity(3), 6.0)
+        controls.delivered(activity(3), 6.0, ())
         look(controls, control, [one], activity(2, text="cut"))
         assert control.flaw
         assert one.flaws == 1
@@ -126,7 +123,7 @@ class TestLooking:
     def test_so_many_are_tried(self, controls: Controls) -> None:
         one = assigned(controls)
         for n in range(2, 12):
-            controls.delivered(activity(n), float(n))
+            controls.delivered(activity(n), float(n), ())
         while not one.has_used_up_controls:
             assert one.control is not None
             controls.spoil(one.control, [one], "useless")

@@ -244,7 +244,7 @@ def test_five_doubts_in_a_row_suspend_posting_until_a_read_is_answered(lofty: Sa
 
 def test_while_reads_fail_nothing_is_posted_until_the_outage_ends_the_run(lofty: Sandbox, prepare: Prepare) -> None:
     lofty.change(faults={"drop_before_storing": 1.0}, read_back_status=503)
-    sent = prepare(range(1, 50), clock=hurried(4000))
+    sent = prepare(range(1, 50), clock=hurried(200), settle_seconds=60.0)
     stop = sent.run()
     assert stop is not None
     assert stop.kind is StopKind.OUTAGE

@@ -95,12 +95,18 @@ def test_rows_that_earlier_tries_left_in_doubt_are_added(clock: Clock, log: Log)
     ],
 )
 def test_the_plan_says_how_long_it_takes(clock: Clock, log: Log, knows_limit: bool, said: str) -> None:
-    Progress(120, log, clock).plan(60, knows_limit, seconds_allowed=121)
+    Progress(120, log, clock).plan(60, knows_limit, seconds_allowed=121, settling_seconds=1)
     assert log.lines == [said]
 
 
+def test_the_plan_warns_when_there_is_no_time_to_settle_what_is_lost(clock: Clock, log: Log) -> None:
+    Progress(120, log, clock).plan(60, knows_limit=True, seconds_allowed=420, settling_seconds=600)
+    assert "up to 10 min" in log.lines[1]
+    assert "execution_timeout leaves 7 min: make it longer by 300 s" in log.lines[1]
+
+
 def test_the_plan_warns_when_the_time_will_not_do(clock: Clock, log: Log) -> None:
-    Progress(120, log, clock).plan(60, knows_limit=True, seconds_allowed=60)
+    Progress(120, log, clock).plan(60, knows_limit=True, seconds_allowed=60, settling_seconds=1)
     assert "execution_timeout leaves 60 s" in log.lines[1]
 
 

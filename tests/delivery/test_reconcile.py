@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.desk import SETTLE, Desk, MakeDesk
 
-from airflow_provider_lofty.delivery.matching import NEAR_MILLISECONDS
+from airflow_provider_lofty.delivery.matching import reach_of
 from airflow_provider_lofty.delivery.stop import Stop, StopKind
 from airflow_provider_lofty.exceptions import (
     LoftyConfigurationError,
@@ -17,6 +17,7 @@ from airflow_provider_lofty.exceptions import (
 )
 from airflow_provider_lofty.journal.journal import Released, intent_of
 from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Meaning, Verdict
+from airflow_provider_lofty.lofty.settings import ABSENCE
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.history import JournalState
 from airflow_provider_lofty.spool.spool import Result
@@ -59,16 +60,14 @@ class TestPages:
         assert (desk.results[0].error, desk.results[0].http_status) == ("found by reading back", 502)
 
     def test_what_is_proved_not_to_be_stored_is_sent_again_twice_at_most(self, make_desk: MakeDesk) -> None:
-        desk = make_desk(7, 8, 8, 8)
-        for attempts in (1, 2, 3):
+        desk = make_desk(7)
+        for _ in range(3):
             doubt(desk)
             desk.clock.now += 1
-            deliver(desk)
-            desk.clock.now += SETTLE
-            desk.show(8, *range(2, 2 + attempts))
-            desk.clock.now += 1
-            desk.show(7)
-            desk.backlog.avoid_lead = 8  # so that lead 7 is next again
+            control = desk.trace(1)._replace(trace_hash=b"another", created=0, text_mark=b"", link_mark=b"")
+            desk.settling.delivered(control, desk.clock.now)
+            desk.clock.now += ABSENCE * SETTLE
+            desk.show(7, control)
         assert desk.outcomes[0] == "rejected"
         assert desk.results[0].error == "sent 3 times, and each time proved not to be stored; not stored"
         assert closed(desk)[0] == JournalState.REJECTED
@@ -115,19 +114,18 @@ class TestReading:
         desk.clock.now += 1
         doubt(desk)
         desk.clock.now += SETTLE
-        oldest = desk.trace(1).created
-        assert desk.reconciler.next_read((), is_idle=True) == (7, oldest - NEAR_MILLISECONDS)
+        assert desk.reconciler.next_read((), is_idle=True) == (7, -SETTLE * 1000)  # it may be shown as sent then
         assert desk.reconciler.next_read((7,), is_idle=True) is None
 
     def test_a_sign_of_life_is_sought_where_a_doubt_is(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7, 8)
-        assert desk.reconciler.probe() == (7, 0)
+        assert desk.reconciler.probe() == (7, 2**63)  # one page will do
         doubt(desk)
-        assert desk.reconciler.probe() == (7, desk.trace(1).created - NEAR_MILLISECONDS)
+        assert desk.reconciler.probe() == (7, -SETTLE * 1000)  # when it was sent, which may be shown as its time
 
     def test_or_else_where_a_lead_is_to_be_read_anyway(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7, check_existing="always")
-        assert desk.reconciler.probe() == (7, desk.trace(1).created - NEAR_MILLISECONDS)
+        assert desk.reconciler.probe() == (7, reach_of(desk.trace(1)))
 
 
 class TestEarlierTries:
@@ -146,8 +144,9 @@ class TestEarlierTries:
         deliver(desk)
         desk.clock.now += SETTLE
         desk.show(8, 1)
-        desk.clock.now += 1
-        desk.show(7)
+        for _ in range(2):
+            desk.clock.now += ABSENCE * SETTLE
+            desk.show(7)
         desk.recorder.finish()
         assert (b"gone", JournalState.WITHDRAWN) in desk.journal.closed
         assert any("the input no longer has it" in line for line in desk.log.lines)
@@ -261,6 +260,28 @@ class TestWithoutReading:
         assert (stop.kind, type(stop.error)) == (StopKind.CREDENTIAL, LoftyCredentialRefused)
         assert "no journal says which" in stop.reason
         assert desk.make_ready() == []
+
+    @pytest.mark.parametrize("mode", ["sample", "always"])
+    def test_a_credential_that_is_refused_before_anything_was_sent_ends_the_run(
+        self, make_desk: MakeDesk, mode: str
+    ) -> None:
+        desk = make_desk(7, 8, check_existing=mode)
+        if mode == "always":
+            desk.backlog.refill()
+        assert desk.reconciler.next_read((), is_idle=False) is not None
+        stop = fail(desk, 7, LoftyCredentialRefused)
+        assert stop is not None
+        assert (stop.kind, stop.reason) == (StopKind.CREDENTIAL, "no")
+        assert not any("reading back does not work" in line for line in desk.log.lines)
+
+    @pytest.mark.parametrize("mode", ["sample", "always"])
+    def test_a_permission_to_read_that_is_lacking_does_not(self, make_desk: MakeDesk, mode: str) -> None:
+        desk = make_desk(7, 8, 9, check_existing=mode)
+        if mode == "always":
+            desk.backlog.refill()
+        assert desk.reconciler.next_read((), is_idle=False) is not None
+        assert fail(desk, 7, LoftyConfigurationError, PERMISSION_MISSING) is None
+        assert desk.make_ready(2) == [1, 2]
 
     def test_after_rows_were_found_nothing_more_is_sent(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7, 8, check_existing="always")

@@ -53,6 +53,14 @@ class TestDelivered:
 
 
 class TestDoubt:
+    def test_another_leads_id_is_no_trouble(self, make_desk: MakeDesk) -> None:
+        leads = range(1, TROUBLE_IN_A_ROW + 2)
+        desk = make_desk(*leads)
+        for _ in leads:
+            take(desk, Verdict(Meaning.DOUBT, 200, message="the id of lead 7", lead_id=7))
+        assert not desk.breaker.is_open
+        assert all(desk.settling.of_lead(lead_id) for lead_id in leads)
+
     def test_it_is_looked_for_from_its_end_on(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7)
         work = desk.post()

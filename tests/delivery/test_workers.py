@@ -65,7 +65,7 @@ class TestCounting:
         assert desk.in_flight.posts == {}
 
     def test_rows_and_leads_together_fill_the_room(self, make_desk: MakeDesk) -> None:
-        desk = make_desk(1, 2)
+        desk = make_desk(1, 2, 9)
         for lead_id in (7, 8):
             desk.in_flight.read(lead_id, since=0)
         desk.post()
@@ -95,8 +95,8 @@ def real(lofty: Sandbox, connect: Any, make_desk: MakeDesk) -> Any:
 
 
 class TestResults:
-    def post(self, in_flight: InFlight, desk: Desk, start_before: float = 10**12) -> Any:
-        desk.backlog.intend(1, start_before)
+    def post(self, in_flight: InFlight, desk: Desk, seconds: float = 10**12) -> Any:
+        desk.backlog.intend(1, desk.lapse(seconds))
         in_flight.post(desk.backlog.pop_ready(), desk.backlog.take_back)
         return in_flight.result(0)
 
@@ -107,7 +107,7 @@ class TestResults:
         assert [activity.body["text"] for activity in lofty.activities] == ["row 1"]
 
     def test_after_its_intent_has_lapsed_a_row_is_not_sent(self, real: tuple[InFlight, Desk], lofty: Sandbox) -> None:
-        came = self.post(*real, start_before=-1)
+        came = self.post(*real, seconds=-1)
         assert isinstance(came, Posted)
         assert came.verdict.meaning is Meaning.NEVER_SENT
         assert lofty.requests == []

@@ -28,7 +28,11 @@ SETTLE_SECONDS = 0.4
 def connected(lofty: Sandbox, connect: Any) -> None:
     connect(lofty, extra={"settle_seconds": SETTLE_SECONDS})
     lofty.change(
-        window_seconds=0.05, rate_reset_reading="epoch_milliseconds", slow_seconds=0.5, requests_per_minute=10**7
+        window_seconds=0.05,
+        rate_reset_reading="epoch_milliseconds",
+        slow_seconds=0.5,
+        late_seconds=2.5 * SETTLE_SECONDS,
+        requests_per_minute=10**7,
     )
 
 

@@ -152,7 +152,7 @@ def test_without_any_journal_and_without_reading_a_later_try_sends_nothing(lofty
     run(rows=ROW_LIST[:10], durable=False)
     lofty.change(read_back_status=403)
     again = run(task_instance(try_number=2), rows=ROW_LIST[:10], durable=False)
-    assert again.counts == {"not_attempted": 10}
+    assert again.counts == {"unknown": 10}  # the first try may have sent any of them
     assert "no journal says which" in str(again.error)
     assert set(arrived(lofty).values()) == {1}
 

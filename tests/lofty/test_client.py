@@ -164,7 +164,7 @@ def test_no_answer_makes_a_traceback(lofty: Sandbox, connected_client: LoftyClie
         lambda: connected_client.find_leads("email", "a@example.com"),
     ):
         try:
-            assert call() in ([], {}, json.loads(answer))
+            assert call() in ([], {}, json.loads(answer, parse_int=float))  # int() refuses thousands of digits
         except LoftyError as error:
             str(error).encode()
     assert isinstance(as_result(lambda: check_connection(connected_client))[0], bool)
@@ -271,9 +271,20 @@ class TestReading:
         shown = connected_client.read_back(5, 0)
         assert (len(shown.entries), shown.is_complete) == (100, False)
 
-    def test_entries_that_are_not_activities_are_skipped(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
+    def test_a_number_too_long_for_python_spoils_no_page(
+        self, serve: Any, connect: Connect, client: LoftyClient
+    ) -> None:
+        connect(serve(http(b'[{"text":"a","views":' + b"9" * 5000 + b'},{"text":"b","text":"c"}]')).url)
+        first, second = client.list_activities(5)
+        assert (first["text"], type(first["views"])) == ("a", float)
+        assert second["text"] == ["b", "c"]
+
+    def test_entries_that_are_not_activities_are_kept_apart(
+        self, lofty: Sandbox, connected_client: LoftyClient
+    ) -> None:
         lofty.change(canned_answers={"list_activities": Answer(200, b'[5, {}, {"type": 1, "created": 2}, null]')})
-        assert connected_client.read_back(5, 0) == ([], True)
+        shown = connected_client.read_back(5, 0)
+        assert (shown.entries, len(shown.unreadable), shown.is_complete) == ([], 4, True)
 
 
 class TestFindLeads:
@@ -311,6 +322,18 @@ class TestFindLeads:
     ) -> None:
         connect(serve(http(json.dumps({"leads": leads}).encode())).url)
         assert client.find_leads("email", "ada@example.com") == []
+
+    @pytest.mark.parametrize(
+        "error", [{"success": False}, {"code": "E1"}, {"errorCode": 5}, {"errors": ["x"]}, {"message": "errorCode=x"}]
+    )
+    def test_an_error_beside_the_leads_is_no_result(
+        self, serve: Any, connect: Connect, client: LoftyClient, error: dict[str, Any]
+    ) -> None:
+        server = serve(http(json.dumps({"leads": [], **error}).encode()))
+        connect(server.url)
+        with pytest.raises(LoftyUnreachable, match="no usable answer"):
+            client.find_leads("email", "ada@example.com")
+        assert len(server.received) == 4
 
     @pytest.mark.parametrize("asked", [("email", " "), ("phone", "none")])
     def test_an_empty_search_sends_no_request(self, lofty: Sandbox, connected_client: LoftyClient, asked: Any) -> None:

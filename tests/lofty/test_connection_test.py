@@ -222,7 +222,7 @@ class TestObstacles:
     @pytest.mark.parametrize(
         "answer",
         [Answer(200, b"OK"), Answer(200, b"[]"), Answer(200, b"{}"), Answer(200, b'{"id":true}'), Answer(200, b'{"id":""}'),
-         Answer(200, b'{"code":20012,"message":"no"}'), Answer(400, b'{"code":20012,"message":"no"}'), Answer(204)],
+         Answer(200, b'{"code":20012,"message":"no"}'), Answer(200, b'{"id":5,"success":false}'), Answer(400, b'{"code":20012,"message":"no"}'), Answer(204)],
         ids=lambda answer: f"{answer.status} {answer.body!r}",
     )  # fmt: skip
     def test_an_answer_without_a_profile(self, lofty: Sandbox, connected: LoftyHook, answer: Answer) -> None:

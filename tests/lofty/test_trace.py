@@ -55,15 +55,20 @@ def test_what_lofty_leaves_out_is_empty(name: str) -> None:
 @pytest.mark.parametrize(
     "entry",
     [
-        None, "text", 7, [], {}, {**ENTRY, "type": None}, {**ENTRY, "type": 3}, {**ENTRY, "created": None},
-        {**ENTRY, "created": str(CREATED)}, {**ENTRY, "created": True}, {**ENTRY, "created": 1.5},
+        None, "text", 7, [], {}, {**ENTRY, "type": 3}, {**ENTRY, "created": None},
+        {**ENTRY, "created": "soon"}, {**ENTRY, "created": True}, {**ENTRY, "created": 1.5},
         {**ENTRY, "text": 7}, {**ENTRY, "text": ["a"]}, {**ENTRY, "link": {"a": 1}}, {**ENTRY, "text": "\ud800"},
         {**ENTRY, "link": "\ud800"}, {**ENTRY, "type": "\ud800"},
     ],
     ids=str,
 )  # fmt: skip
-def test_anything_that_is_not_an_activity_is_skipped(entry: Any) -> None:
+def test_anything_else_cannot_be_read(entry: Any) -> None:
     assert trace_in_entry(LEAD, entry) is None
+
+
+def test_digits_are_the_number_and_any_type_is_a_type() -> None:
+    assert shown(created=str(CREATED)) == shown()
+    assert [shown(type=kind).type for kind in ("Sold a home", None)] == ["Sold a home", ""]
 
 
 def test_a_body_that_is_not_an_activity_is_an_error() -> None:

@@ -422,6 +422,8 @@ class TestAnswers:
         assert isinstance(ended.error, LoftyCredentialRefused)
         assert ended.counts == {"not_attempted": 199}
         assert 1 <= len(lofty.requests) <= 3
+        assert {request.method for request in lofty.requests} == {"GET"}
+        assert not [line for line in ended.log if "rows to send at" in line or "reading back does not work" in line]
         assert "lofty_default" in str(ended.error)
 
     def test_a_key_that_is_sent_as_a_token_is_explained(self, lofty: Sandbox, connect: Any) -> None:
@@ -771,7 +773,8 @@ class TestTelling:
         ti = task_instance(try_number=2)
         ti.xcom_push = lambda key, value: pushed.append({"key": key, "value": value})
         lofty.change(latency_seconds=0.4)
-        ended = run(ti, rows=[row(n) for n in range(1, 160)] + [row("x")], report_path=f"{tmp_path}/r.csv")
+        rows = [*(row(n) for n in range(1, 160)), row("x")]
+        ended = run(ti, rows=rows, on_unknown="resend", report_path=f"{tmp_path}/r.csv")
         told = [push["value"] for push in pushed if push["key"] == "lofty_progress"]
         assert [facts["phase"] for facts in told] == ["reading", *["sending"] * (len(told) - 3), "ended", "ended"]
         assert len(told) >= 5

@@ -17,6 +17,7 @@ from airflow_provider_lofty.rows.source import Source, SourceRow
 from airflow_provider_lofty.run.ingest import Ingest
 from airflow_provider_lofty.spool.books import ReportRow
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
+from airflow_provider_lofty.spool.schema import RowState
 from airflow_provider_lofty.spool.spool import Result, Spool, SpoolRow
 
 
@@ -224,6 +225,11 @@ def test_a_delivered_row_whose_content_has_changed_says_so(take: Take) -> None:
     assert "content has changed" in str(changed.rows[0].error)
 
 
+def test_that_it_has_changed_is_not_forgotten_where_nobody_knows_what_was_delivered(take: Take) -> None:
+    changed = take(table(report_row("already_delivered", lofty_error=CONTENT_HAS_CHANGED)))
+    assert [(found.error, found.fingerprint) for found in changed.rows] == [(CONTENT_HAS_CHANGED, None)]
+
+
 @pytest.mark.parametrize("order", [("delivered", "not_attempted"), ("not_attempted", "delivered")])
 def test_a_row_that_a_report_calls_delivered_makes_the_same_row_a_duplicate(take: Take, order: tuple[str, str]) -> None:
     taken = take(table(*map(report_row, order)))
@@ -358,7 +364,9 @@ class TestIdentitiesOfReports:
         with closing(Spool(keep_cells=False)) as spool:
             spool.add_source("a.csv")
             for n in range(3000):
-                spool.add(SpoolRow(0, n, (), (), 1, b"{}", b"%d" % (n // 2), b"same", b"t", state=3 * (n % 2)))
+                spool.add(
+                    SpoolRow(0, n, (), (), 1, b"{}", b"%d" % (n // 2), b"same", b"t", state=n % 2 * RowState.REPEATED)
+                )
             spool.flush()
             spool._db.set_trace_callback(asked.append)
             spool.find_duplicates("identity")
@@ -372,9 +380,9 @@ class TestBrokenColumns:
 
     @pytest.mark.parametrize(
         ("cell", "attempts"),
-        [("9" * 20, 1000), (10**20, 1000), ("9" * 5000, 1), (10**5000, 1000), (-3, 1), ("-3", 1), ("many", 1), ("", 1),
+        [("9" * 20, 1), (10**20, 1), (1001, 1), (1000, 1000), ("9" * 5000, 1), (10**5000, 1), (-3, 1), ("-3", 1), ("many", 1), ("", 1),
          (None, 1), (True, 1), ([2], 1), (float("nan"), 1), (float("inf"), 1), (2.0, 2), ("2.0", 2), ("0", 0), ("٣", 1)],
-        ids=range(17),
+        ids=range(19),
     )  # fmt: skip
     def test_attempts_are_a_number_within_bounds(self, take: Take, cell: object, attempts: int) -> None:
         taken = take(objects(report_row("unknown", lofty_attempts=cell)))

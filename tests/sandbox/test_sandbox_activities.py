@@ -267,3 +267,50 @@ def test_created_can_lose_its_milliseconds(start):
     caller = start(truncates_created_to_seconds=True)
     caller.add(created=1_747_272_300_999)
     assert caller.read()[0]["created"] == 1_747_272_300_000
+
+
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        ({"created_form": "text"}, {"created": "1747272300123"}),
+        ({"created_form": "seconds"}, {"created": 1_747_272_300}),
+        ({"created_form": "an_hour_later"}, {"created": 1_747_275_900_123}),
+        ({"created_form": "text", "truncates_created_to_seconds": True}, {"created": "1747272300000"}),
+        ({"lowers_type": True}, {"type": "browse"}),
+        ({"escapes_text": True}, {"text": "it&#x27;s &lt;here&gt;", "link": "https://homes.example.com/?a&amp;b"}),
+    ],
+)
+def test_entries_can_be_shown_otherwise(start, settings, shown):
+    caller = start(**settings)
+    caller.add(text="it's <here>", link="https://homes.example.com/?a&b")
+    (entry,) = caller.read()
+    assert {name: entry[name] for name in shown} == shown
+    caller.lofty.change(created_form="milliseconds", lowers_type=False, escapes_text=False)
+    assert caller.read()[0]["text"] == "it's <here>"
+
+
+def test_one_lead_can_lag_behind(start):
+    caller = start(lead_lag_seconds={2: 60})
+    caller.add(1)
+    caller.add(2)
+    assert (len(caller.read(1)), len(caller.read(2))) == (1, 0)
+    caller.lofty.change(lead_lag_seconds={})
+    assert len(caller.read(2)) == 1
+
+
+def test_pages_can_shift_while_they_are_read(start):
+    caller = start(newcomers=1)
+    for number in range(150):
+        caller.add(created=number)
+    first, second = caller.read(curPage=0), caller.read(curPage=1)
+    assert second[0] == first[-1]
+    assert [entry["created"] for entry in caller.read(curPage=0)][:2] == [150, 149]
+    assert len(caller.lofty.activities) == 150
+    caller.lofty.reset()
+    assert caller.read() == []
+
+
+def test_a_page_that_is_not_full_does_not_shift(start):
+    caller = start(newcomers=1)
+    caller.add()
+    assert caller.read() == caller.read()

@@ -46,6 +46,9 @@ def test_the_operations_are_those_that_settings_may_name():
         ({"token_lifetime_seconds": 0}, "token_lifetime_seconds"),
         ({"kept_requests": 0}, "kept_requests"),
         ({"latency_seconds": -1}, "latency_seconds"),
+        ({"late_seconds": -1}, "late_seconds"),
+        ({"newcomers": -1}, "newcomers"),
+        ({"created_form": "days"}, "created_form cannot be 'days'"),
         ({"read_back_status": 200}, "read_back_status"),
     ],
 )

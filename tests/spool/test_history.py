@@ -181,9 +181,9 @@ class TestCounting:
         ]
 
     def test_leads_that_were_read_are_remembered(self, spool: Spool) -> None:
-        spool.history.read_lead(5)
-        spool.history.read_lead(5)
-        assert [spool.history.has_read(lead) for lead in (5, 6)] == [True, False]
+        spool.history.read_lead(5, 10.0)
+        spool.history.read_lead(5, 10.0)
+        assert [spool.history.lead_read_at(lead) for lead in (5, 6)] == [10.0, None]
 
 
 class TestTraces:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
+from airflow_provider_lofty.clock import Lapse
 from airflow_provider_lofty.delivery.backlog import Backlog, Hold
 from airflow_provider_lofty.delivery.breaker import CircuitBreaker
+from airflow_provider_lofty.delivery.canary import Canary
 from airflow_provider_lofty.delivery.controls import Controls
-from airflow_provider_lofty.delivery.doubt import Page
+from airflow_provider_lofty.delivery.doubt import Doubt, Page
 from airflow_provider_lofty.delivery.precheck import Precheck
 from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.delivery.reconcile import Reconciler
@@ -120,19 +122,24 @@ class Desk:
         self.progress = Progress(len(leads), self.log, self.clock)
         self.recorder = Recorder(self.spool, self.journal, self.progress, self.clock)
         self.backlog = Backlog(self.spool, self.recorder, self.in_flight, holds or self._hold_on)
-        self.controls = Controls(lambda kind: None)
-        self.settling = Settling(self.controls, is_proving=on_unknown in ("verify", "resend"), clock=self.clock)
+        self.settling = Settling(
+            Controls(), is_proving=on_unknown in ("verify", "resend"), send_soon=self._send_soon, clock=self.clock
+        )
+        self.canary = Canary(
+            self.spool, self.recorder, self.backlog, self.log, is_needed=on_unknown != "resend",
+            settle_seconds=SETTLE, clock=self.clock,
+        )  # fmt: skip
         self.precheck = Precheck(
-            check_existing, self.spool, self.recorder, self.backlog, self.log,
-            has_gaps=has_gaps, not_before=self.clock.now + SETTLE, clock=self.clock,
+            check_existing, self.spool, self.recorder, self.backlog, self.canary, self.log,
+            has_gaps=has_gaps, not_before=self.clock.now + SETTINGS.resumed_absence_seconds, clock=self.clock,
         )  # fmt: skip
         self.reconciler = Reconciler(
-            self.spool, self.journal, self.recorder, self.settling, self.precheck, self.backlog, self.log,
-            on_unknown=on_unknown, resumed_settle_seconds=SETTLE, clock=self.clock,
+            self.spool, self.journal, self.recorder, self.settling, self.precheck, self.backlog, self.in_flight,
+            self.log, on_unknown=on_unknown, settings=SETTINGS, clock=self.clock, now=lambda: 0.0,
         )  # fmt: skip
         self.verdicts = Verdicts(
-            self.client, self.recorder, self.breaker, self.backlog, self.controls, self.reconciler,
-            on_unknown=on_unknown, stop_after_rejections=stop_after_rejections, clock=self.clock,
+            self.client, self.recorder, self.breaker, self.backlog, self.canary, self.reconciler,
+            on_unknown=on_unknown, stop_after_rejections=stop_after_rejections,
         )  # fmt: skip
 
     def _fill(self, leads: Sequence[int]) -> None:
@@ -148,24 +155,33 @@ class Desk:
     def _hold_on(self, row: PendingRow) -> Hold | None:
         if self.settling.holds(row.trace_hash, row.lead_id):
             return Hold.DOUBT
-        return Hold.LEAD if self.precheck.must_read(row.lead_id) else None
+        return self.precheck.hold_on(row)
+
+    def _send_soon(self, doubt: Doubt) -> bool:
+        twins = [other.wanted.trace_hash for other in self.settling.of_lead(doubt.lead_id)]
+        return self.backlog.send_soon(doubt.lead_id, doubt.wanted.type, twins)
+
+    def lapse(self, seconds: float = 10.0) -> Lapse:
+        """Until when intents of this moment allow a request to begin."""
+        return Lapse(seconds, self.clock, lambda: 0.0)
 
     def make_ready(self, count: int = 1) -> list[int]:
         """Intend this many rows; the numbers of those that are ready."""
-        self.backlog.intend(count, self.clock.now + 10)
+        self.backlog.intend(count, self.lapse())
         ready = []
-        while self.backlog.has_ready:
-            ready.append(self.backlog.pop_ready())
+        while (work := self.backlog.pop_ready()) is not None:
+            ready.append(work)
         for work in ready:
             self.backlog.take_back(work)
         return [work.row.n for work in ready]
 
     def post(self) -> Work:
         """Hand the next row to a thread."""
-        self.backlog.intend(1, self.clock.now + 10)
+        self.backlog.intend(1, self.lapse())
         if not self.backlog.has_ready:  # after a doubt the first look is for a row of another lead
-            self.backlog.intend(1, self.clock.now + 10)
+            self.backlog.intend(1, self.lapse())
         work = self.backlog.pop_ready()
+        assert work is not None
         self.in_flight.post(work, self.backlog.take_back)
         return self.in_flight.posts[work.row.n]
 
@@ -173,11 +189,12 @@ class Desk:
         """What a row reads back as."""
         return trace_of_body(self.rows[n - 1].lead_id, self.rows[n - 1].body)
 
-    def show(self, lead_id: int, *shown: int | Trace, is_complete: bool = True) -> None:
+    def show(self, lead_id: int, *shown: int | Trace, is_complete: bool = True, took: float = 0.0) -> None:
         """Take a lead's page that shows these rows, by their number, or these entries."""
         entries = [self.trace(one) if isinstance(one, int) else one for one in shown]
-        page = Page(lead_id, entries, is_complete, self.clock.now, self.clock.now)
-        self.reconciler.take(page, self.in_flight.trace_hashes(), is_idle=True)
+        page = Page(lead_id, entries, is_complete, self.clock.now, self.clock.now + took)
+        self.clock.now += took
+        self.reconciler.take(page, is_idle=True)
 
     @property
     def results(self) -> list[ReportRow]:

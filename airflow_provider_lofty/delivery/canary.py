@@ -1,0 +1,203 @@
+"""
+Has Lofty shown that it would show a row?
+
+Where no journal knows all that was sent, a lead that does not show a row is no proof: Lofty may show activities late,
+or otherwise than they were sent. So each type of activity needs one row of ours that is shown exactly as it was sent,
+and only pages that were asked for after that count. A row that an earlier try sent is such a proof and costs nothing.
+Where none is found, and nothing near, one row goes ahead, the *canary*: the last of the input, since earlier tries
+began with the first. When it is shown as it was sent, the others may follow. When not, they stay ``unknown``, and so
+does it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from airflow_provider_lofty.delivery.backlog import Backlog
+from airflow_provider_lofty.delivery.matching import reach_of
+from airflow_provider_lofty.delivery.recorder import Recorder
+from airflow_provider_lofty.delivery.settling import Reading
+from airflow_provider_lofty.lofty.settings import PATIENCE
+from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
+from airflow_provider_lofty.log import Log
+from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.spool.spool import PendingRow, Result, Spool
+
+_PAUSE = 0.5  # of a settle time, between two looks
+_PERHAPS = (
+    "perhaps sent by an earlier try, and Lofty did not show {what} as it was sent, so that nobody can tell: look at "
+    'the lead; on_unknown="resend" sends it all the same'
+)
+
+
+@dataclass
+class _Sent:
+    """A canary; ``shown_by``: the clock's time until which it has to be shown, when it was delivered."""
+
+    row: PendingRow
+    wanted: Trace
+    result: Result | None = None
+    shown_by: float = math.inf
+    next_look: float = -math.inf
+
+
+class Canary:
+    """
+    Which types of activity Lofty has shown as they were sent, and the rows that go ahead to find out.
+
+    :param is_needed: whether proof is needed at all: not when what is in doubt is to be sent again
+    :param settle_seconds: how long Lofty may take to show what it stored
+    :param clock: seconds, those included in which the machine was suspended
+    :ivar failure: what keeps rows from being sent, for people; empty when nothing does
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        recorder: Recorder,
+        backlog: Backlog,
+        log: Log,
+        *,
+        is_needed: bool,
+        settle_seconds: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._spool = spool
+        self._recorder = recorder
+        self._backlog = backlog
+        self._log = log
+        self._is_needed = is_needed
+        self._settle_seconds = settle_seconds
+        self._clock = clock
+        self._proved: dict[str, float] = {}
+        self._doubted: set[str] = set()
+        self._sent: dict[str, _Sent] = {}
+        self._kinds_aside: set[str] = set()
+        self.failure = ""
+
+    def proved_at(self, kind: str) -> float:
+        """Since when pages count for a type, by the clock; infinity as long as they do not."""
+        return self._proved.get(kind, math.inf) if self._is_needed else -math.inf
+
+    def is_one(self, n: int) -> bool:
+        """Whether this row is a canary, which may go without proof."""
+        return any(sent.row.n == n for sent in self._sent.values())
+
+    def doubt(self, kind: str) -> None:
+        """Learn that Lofty shows an activity of this type that may be a row of ours, altered."""
+        self._doubted.add(kind)
+
+    def prove(self, kind: str, at: float) -> None:
+        """
+        Learn that Lofty has shown a row of this type exactly as it was sent.
+
+        :param at: by the clock; from then on pages count
+        """
+        if self._proved.setdefault(kind, at) == at:
+            self._sent.pop(kind, None)
+
+    def give_up(self) -> None:
+        """Reading is not permitted, and not needed: all rows may be sent."""
+        self._is_needed = False
+        self._sent.clear()
+
+    # Sending one
+
+    def wait_for(self, kind: str) -> None:
+        """Learn that rows of this type are set aside."""
+        self._kinds_aside.add(kind)
+
+    def advance(self) -> bool:
+        """
+        Go on with the rows that were set aside, now that all others are on their way.
+
+        :return: whether there are any of which the outcome is still open
+        """
+        for kind, sent in list(self._sent.items()):
+            self._look_after(kind, sent)
+        for kind in sorted(self._kinds_aside):
+            if self.proved_at(kind) < math.inf:
+                self._bring_back(kind)
+            elif kind not in self._sent:
+                self._send_one(kind)
+        return bool(self._sent or self._kinds_aside)
+
+    def _bring_back(self, kind: str) -> None:
+        rows = self._spool.bring_back(kind)
+        self._backlog.put(rows)
+        if not rows:
+            self._kinds_aside.discard(kind)
+
+    def _send_one(self, kind: str) -> None:
+        if kind in self._doubted:
+            self._fail(kind, f"another {kind} activity")
+            return
+        row = self._spool.last_aside(kind)
+        if row is None:
+            self._kinds_aside.discard(kind)
+            return
+        self._log.info(
+            "Lofty has shown no %s row of this input yet: row %d goes ahead, to see how it is shown",
+            kind, row.row_number,
+        )  # fmt: skip
+        self._sent[kind] = _Sent(row, trace_of_body(row.lead_id, row.body))
+        self._backlog.put([row])
+
+    def _look_after(self, kind: str, sent: _Sent) -> None:
+        outcome = self._spool.outcome_of(sent.row.n)
+        if sent.result is None and outcome == Outcome.UNKNOWN:
+            self._fail(kind, "the row that went ahead")
+        elif sent.result is None and outcome is not None:
+            del self._sent[kind]  # refused, or another run sent it: the next one goes
+        elif self._clock() >= sent.shown_by:
+            self._fail(kind, "the row that went ahead")
+
+    def delivered(self, result: Result, began: float) -> None:
+        """
+        Learn that a row was delivered, or found: a canary has to be shown from now on.
+
+        :param result: the row's
+        :param began: when its request began
+        """
+        for sent in self._sent.values():
+            if sent.row.n == result.n:
+                sent.result, sent.shown_by = result, began + PATIENCE * self._settle_seconds
+
+    def _fail(self, kind: str, what: str) -> None:
+        error = _PERHAPS.format(what=what)
+        sent = self._sent.pop(kind, None)
+        if sent is not None and sent.result is not None:
+            self._recorder.record_local(sent.result._replace(outcome=Outcome.UNKNOWN, error=error))
+        count = self._spool.refuse_aside(kind, error)
+        self._recorder.count(Outcome.UNKNOWN, count)
+        self._kinds_aside.discard(kind)
+        self.failure = self.failure or (
+            f"an earlier try may have sent {kind} rows and left no journal, and Lofty does not show them as they are "
+            'sent, so that nothing tells which: look at their leads, then clear the task with on_unknown="resend" to '
+            "send them all the same"
+        )
+
+    # Seeing it
+
+    def next_lead(self, busy: Collection[int]) -> int | None:
+        """Which lead to read now to see whether a canary is shown, if any."""
+        now = self._clock()
+        for sent in self._sent.values():
+            if sent.result is not None and sent.next_look <= now and sent.wanted.lead_id not in busy:
+                sent.next_look = now + _PAUSE * self._settle_seconds
+                return sent.wanted.lead_id
+        return None
+
+    def reach(self, lead_id: int) -> float:
+        """The oldest ``created`` that matters on a lead's page; infinity when nothing does."""
+        return min(
+            (reach_of(sent.wanted) for sent in self._sent.values() if sent.wanted.lead_id == lead_id), default=math.inf
+        )
+
+    def look_at(self, reading: Reading) -> None:
+        """Learn whether a page shows a canary."""
+        for kind, sent in list(self._sent.items()):
+            if sent.result is not None and sent.wanted.lead_id == reading.page.lead_id and reading.shows(sent.wanted):
+                self.prove(kind, reading.page.ended)

@@ -1,0 +1,173 @@
+"""
+A lead's page beside what is sought on it, and beside what the journal knows of the lead.
+
+The journal is asked twice: before the first page is asked for, and after the last one came. Other runs send meanwhile.
+What they have, or may have, at the end claims entries, so that none of theirs is taken for a row of this run; but only
+what they had at the beginning explains an entry away, where a row is to be proved absent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from airflow_provider_lofty.delivery.doubt import Page
+from airflow_provider_lofty.delivery.matching import ZONE_REACH_MILLISECONDS, Match, Times, is_altered, is_near, match
+from airflow_provider_lofty.journal.journal import Journal
+from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
+from airflow_provider_lofty.spool.spool import Spool
+
+_SECOND = 1000
+_ZONES = range(-ZONE_REACH_MILLISECONDS // _SECOND, ZONE_REACH_MILLISECONDS // _SECOND + 1, 900)
+_FEW = 3 * len(_ZONES)
+
+
+class Wanted(NamedTuple):
+    """
+    An activity that is sought.
+
+    :param first_sent: by the clock; when a request with it first began, ``-inf`` where that may be any time ago
+    :param received: when Lofty may have received it, where that is known
+    """
+
+    trace: Trace
+    first_sent: float = -math.inf
+    received: Times | None = None
+
+
+class Compared(NamedTuple):
+    """
+    What a page says.
+
+    :param matches: for each activity that was sought, in order
+    :param rest: what the entries that belong to no row say of any other activity
+    :param surplus: these entries
+    :param delivered: trace → how many rows with it are known to be delivered
+    """
+
+    matches: list[Match]
+    rest: Rest
+    surplus: list[Trace]
+    delivered: Counter[bytes]
+
+
+class Comparer:
+    """Compares pages with what is sought, each between two looks at the journal."""
+
+    def __init__(self, spool: Spool, journal: Journal) -> None:
+        self._spool = spool
+        self._journal = journal
+        self._meanwhile: dict[int, Counter[bytes]] = {}  # of each lead that is being read
+
+    def ask(self, lead_id: int, on_their_way: Iterable[bytes]) -> None:
+        """
+        Take note, before a lead is read, of what is known to be there.
+
+        :param on_their_way: traces of rows of this run that may come to be there while it is read
+        :raises JournalError: when the journal fails
+        """
+        self._journal.load_lead(lead_id, self._spool)
+        self._meanwhile[lead_id] = Counter(on_their_way)
+
+    def came(self, lead_id: int, trace_hash: bytes) -> None:
+        """Learn that another run has delivered a row; it need not have been there when the lead was asked for."""
+        if lead_id in self._meanwhile:
+            self._meanwhile[lead_id][trace_hash] += 1
+
+    def forget(self, lead_id: int) -> None:
+        """A lead could not be read."""
+        self._meanwhile.pop(lead_id, None)
+
+    def compare(self, page: Page, wanted: Sequence[Wanted], perhaps: Counter[bytes]) -> Compared:
+        """
+        Compare a lead's page with what is sought.
+
+        :param perhaps: trace → how many other rows of this run have it that may be there
+        :raises JournalError: when the journal fails
+        """
+        history, shown = self._spool.history, [entry.trace_hash for entry in page.entries]
+        before = history.delivered_traces(shown) - self._meanwhile.pop(page.lead_id, Counter())
+        self._journal.load_lead(page.lead_id, self._spool)
+        delivered = history.delivered_traces(shown)
+        claimed = delivered + perhaps + history.claimed_traces()
+        found, surplus = match([one.trace for one in wanted], page.entries, claimed, before)
+        matches = list(zip(wanted, found, strict=True))
+        altered = self._perhaps_altered(page, [one.trace for one, said in matches if said is Match.FOUND])
+        rest = Rest(page, surplus, history.first_page(page.lead_id))
+        said_of_each = [
+            Match.UNCLEAR if one.trace in altered else rest.match(one) if said is Match.ABSENT else said
+            for one, said in matches
+        ]
+        return Compared(said_of_each, rest, surplus, delivered)
+
+    def _perhaps_altered(self, page: Page, found: list[Trace]) -> set[Trace]:
+        """Of activities that are shown: those whose entry may be that of a delivered row, altered."""
+        if not found:
+            return set()
+        shown = {entry.trace_hash for entry in page.entries}
+        lacking = (row for row in self._spool.delivered_to_lead(page.lead_id) if row.trace_hash not in shown)
+        traces = (trace_of_body(row.lead_id, row.body) for row in lacking)
+        return {one for trace in traces for one in found if is_altered(one, trace)}
+
+
+class Rest:
+    """
+    Entries that belong to no row: one of them may be what is sought, altered.
+
+    :param first: when the lead was first asked for, and what it showed then: no request that began later put it there
+    """
+
+    def __init__(self, page: Page, surplus: list[Trace], first: tuple[float, Counter[bytes]] | None) -> None:
+        self._first_asked, seen = first or (math.inf, Counter())
+        self._all = _Likeness(surplus)
+        self._new = _Likeness(_among(surplus, Counter(entry.trace_hash for entry in page.entries) - seen))
+        self._unreadable = Counter(page.unreadable)
+        self._new_unreadable = self._unreadable - seen
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left over, so that whatever is not there is absent."""
+        return not (self._all or self._unreadable)
+
+    def match(self, one: Wanted) -> Match:
+        """Say whether one of them may be this activity: UNREADABLE, NEAR or ABSENT."""
+        is_later = one.first_sent >= self._first_asked
+        if self._new_unreadable if is_later else self._unreadable:
+            return Match.UNREADABLE
+        likeness = self._new if is_later else self._all
+        return Match.NEAR if likeness.has_near(one) else Match.ABSENT
+
+
+def _among(entries: Iterable[Trace], counts: Counter[bytes]) -> list[Trace]:
+    """Of each trace no more entries than this."""
+    kept = []
+    for entry in entries:
+        if counts[entry.trace_hash] > 0:
+            counts[entry.trace_hash] -= 1
+            kept.append(entry)
+    return kept
+
+
+class _Likeness:
+    """Entries by the second of their ``created``: a lead may have thousands, and as many rows."""
+
+    def __init__(self, entries: Sequence[Trace]) -> None:
+        self._entries = entries
+        self._by_second: defaultdict[int, list[Trace]] = defaultdict(list)
+        if len(entries) > _FEW:
+            for entry in entries:
+                self._by_second[entry.moment // _SECOND].append(entry)
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def has_near(self, one: Wanted) -> bool:
+        trace, received = one.trace, one.received
+        entries: Iterable[Trace] = self._entries
+        if self._by_second and received is None:
+            second = trace.moment // _SECOND
+            near = (second + zone + beside for zone in _ZONES for beside in (-2, -1, 0, 1, 2))
+            entries = (entry for at in near for entry in self._by_second.get(at, ()))
+        return any(is_near(trace, entry, received) for entry in entries)
