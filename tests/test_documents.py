@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from dataclasses import fields
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -24,8 +25,14 @@ from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.outcomes import OUTCOMES
 from airflow_provider_lofty.provider_info import get_provider_info
 from airflow_provider_lofty.report.advice import CODES
+from airflow_provider_lofty.rows.checks import checks
+from airflow_provider_lofty.rows.file_options import DECIMALS, FORMATS, OPTIONS, QUOTINGS
 from airflow_provider_lofty.rows.report_format import REPORT_COLUMNS
+from airflow_provider_lofty.rows.timestamps import TimestampChecks
+from airflow_provider_lofty.rows.values import InvalidValue, text
 from airflow_provider_lofty.sandbox import FAULTS, Sandbox, SandboxSettings
+
+NOW = datetime(2026, 11, 20, tzinfo=timezone.utc)
 
 
 def names_in(cells: list[str]) -> set[str]:
@@ -89,6 +96,12 @@ def test_table_of_fields_is_complete() -> None:
     required = names_in([row[0] for row in rows if row[1] == "required"])
     assert required == {field.name for field in FIELDS if field.required}
     assert names_in([row[2] for row in rows if row[0] == "`type`"]) == set(ACTIVITY_TYPES)
+
+
+def test_table_of_file_options_is_complete() -> None:
+    rows = {row[0].strip("`"): names_in([row[1]]) for row in table_below("Files")}
+    assert list(rows) == list(OPTIONS)
+    assert (rows["format"], rows["quoting"], rows["decimal"]) == (set(FORMATS), set(QUOTINGS), set(DECIMALS))
 
 
 def test_table_of_outcomes_is_complete() -> None:
@@ -182,3 +195,39 @@ def test_block_of_the_practice_server_is_a_test_that_passes(monkeypatch: pytest.
     exec(block, names)
     names["test_my_dag"](monkeypatch)
     assert "my_dag()" in block
+
+
+def test_numbers_are_read_as_the_table_says() -> None:
+    read_as = {row[0].strip("`"): row[1] for row in table_below("Numbers")}
+    prices = checks(TimestampChecks(timezone.utc, NOW))["money"]
+    for written, expected in read_as.items():
+        if expected:
+            assert str(prices(written)) == expected, written
+        else:
+            with pytest.raises(InvalidValue):
+                prices(written)
+
+
+def test_times_are_read_as_the_table_says() -> None:
+    moments = TimestampChecks(timezone.utc, NOW)
+    rows = table_below("Times")
+    assert {row[1].partition(":")[0] for row in rows} == {"read", "refused"}
+    for row in rows:
+        for written in names_in([row[0]]):
+            if row[1] == "read":
+                assert moments.milliseconds(written) // 86_400_000 in (20758, 20759), written
+            else:
+                with pytest.raises(InvalidValue):
+                    moments.milliseconds(written)
+
+
+def test_words_for_no_value_are_what_the_chapter_says() -> None:
+    refused = re.search(r"only programs write for no value \((.*?)\)", section("No value"), re.DOTALL)
+    kept = re.search(r"(`None` and `N/A`) in a text are text", section("No value"))
+    assert refused
+    assert kept
+    for word in names_in([refused[1]]):
+        with pytest.raises(InvalidValue):
+            text(word)
+    for word in names_in([kept[1]]):
+        assert text(word) == word

@@ -66,8 +66,8 @@ class LoftyAddActivityDecoratedOperator(DecoratedOperator, LoftyAddActivityOpera
             self.op_args = [shown(value) for value in op_args]
             self.op_kwargs = {name: shown(value) for name, value in op_kwargs.items()}
 
-    def _rows_reader(self, context: Context) -> Callable[[Take], None]:
-        return lambda take: read_rows(self._called(context), take)
+    def _rows_reader(self, context: Context, columns: tuple[str, ...] | None) -> Callable[[Take], None]:
+        return lambda take: read_rows(self._called(context), take, columns)
 
     def _called(self, context: Context) -> object:
         function = self.python_callable

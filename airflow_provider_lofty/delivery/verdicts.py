@@ -15,6 +15,7 @@ from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.lofty.errors import failure_text, status_text
 from airflow_provider_lofty.lofty.redaction import redact, texts_of
 from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.rows.source import row_name
 from airflow_provider_lofty.spool.history import JournalState
 from airflow_provider_lofty.spool.spool import Result
 
@@ -121,7 +122,7 @@ class Verdicts:
         error = f"Lofty refused it: {message}; not stored"
         self._recorder.record(work.intent, JournalState.REJECTED, _result(work, Outcome.REJECTED, verdict, error))
         if names_missing_lead(verdict):
-            error = f"the lead does not exist, as Lofty said of row {row.row_number}; not sent"
+            error = f"the lead does not exist, as Lofty said of {row_name(row.row_number, row.line)}; not sent"
             result = Result(0, Outcome.REJECTED, verdict.status, verdict.code, error)
             self._backlog.reject_lead(row.lead_id, result)
         if not self._rejection_limit.is_reached(row.lead_id, verdict):

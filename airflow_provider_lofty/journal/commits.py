@@ -39,7 +39,8 @@ class Records:
         self._keyed = keyed
         # identity, fingerprint, trace, lead, created (in two parts), type and attempts, marks of text and link
         self._intent = struct.Struct(f">{TRACE_BYTES}s{FINGERPRINT_BYTES}s{trace_hash}QHIB{MARK_BYTES}s{MARK_BYTES}s")
-        self._delivered = struct.Struct(f">{TRACE_BYTES}s{FINGERPRINT_BYTES}s{trace_hash}")
+        # Without a key, the identity is that of a row of one lead.
+        self._delivered = struct.Struct(f">{TRACE_BYTES}s{FINGERPRINT_BYTES}s{trace_hash}{'Q' if keyed else ''}")
 
     @property
     def delivered_bytes(self) -> int:
@@ -75,8 +76,12 @@ class Records:
 
     def pack_delivered(self, rows: Iterable[PastRow]) -> str:
         """Write what is kept of delivered rows."""
-        packed = (self._delivered.pack(r.row_key, r.fingerprint, r.trace_hash if self._keyed else b"") for r in rows)
-        return b64encode(b"".join(packed)).decode().rstrip("=")
+        return b64encode(b"".join(map(self._packed_delivered, rows))).decode().rstrip("=")
+
+    def _packed_delivered(self, row: PastRow) -> bytes:
+        if self._keyed:
+            return self._delivered.pack(row.row_key, row.fingerprint, row.trace_hash, row.lead_id or 0)
+        return self._delivered.pack(row.row_key, row.fingerprint, b"")
 
     def unpack_delivered(self, text: str) -> Iterator[PastRow]:
         """
@@ -84,8 +89,9 @@ class Records:
 
         :raises ValueError: when it is something else
         """
-        for row_key, fingerprint, trace_hash in self._delivered.iter_unpack(_bytes_of(text)):
-            yield PastRow(row_key, JournalState.DELIVERED, fingerprint, trace_hash if self._keyed else row_key)
+        for row_key, fingerprint, trace_hash, *lead in self._delivered.iter_unpack(_bytes_of(text)):
+            past = PastRow(row_key, JournalState.DELIVERED, fingerprint, trace_hash if self._keyed else row_key)
+            yield past._replace(lead_id=lead[0] or None) if lead else past
 
 
 class CommitLog:
@@ -178,9 +184,11 @@ class CommitLog:
     ) -> None:
         intent = self._opened(number)
         del self._numbers[intent.row_key], self._open[number]
-        trace_hash, attempts = intent.trace.trace_hash, intent.attempts + 1
-        past = PastRow(intent.row_key, state, intent.fingerprint, trace_hash, http_status, error_code, error, attempts)
-        self.closed.append(past)
+        trace, attempts = intent.trace, intent.attempts + 1
+        said = (http_status, error_code, error, attempts)
+        self.closed.append(
+            PastRow(intent.row_key, state, intent.fingerprint, trace.trace_hash, *said, lead_id=trace.lead_id)
+        )
 
 
 def _bytes_of(text: str) -> bytes:

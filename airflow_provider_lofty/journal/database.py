@@ -31,7 +31,7 @@ from airflow_provider_lofty.journal.tables import (
     batches,
     storable,
 )
-from airflow_provider_lofty.spool.history import JournalState, PastRow
+from airflow_provider_lofty.spool.history import JournalState
 from airflow_provider_lofty.spool.sample import InputSample
 from airflow_provider_lofty.spool.spool import Spool
 
@@ -133,7 +133,7 @@ class SqlJournal:
         for row_keys in batches(spool.row_keys()):
             found = self._tables.find(row_keys)
             there += sum(row.state == JournalState.DELIVERED and row.task_key == key for row in found)
-            spool.history.add(self._past(row) for row in found if self._is_known(row))
+            spool.history.add(row.past for row in found if self._is_known(row))
         if self._before is None:
             return Loaded(doubtful)
         return Loaded(doubtful, self._before, delivered, delivered - there)
@@ -146,12 +146,6 @@ class SqlJournal:
             if self._is_cleared:
                 reopened = {"state": JournalState.REOPENED}
                 self._tables.update(connection, reopened, task_key=key, state=JournalState.REJECTED)
-
-    def _past(self, row: JournalRow) -> PastRow:
-        return row.past._replace(foreign_lead=row.lead_id if self._is_foreign(row) else None)
-
-    def _is_foreign(self, row: JournalRow) -> bool:
-        return (row.dag_id, row.task_id) != (self._place.dag_id, self._place.task_id)
 
     def _is_known(self, row: JournalRow) -> bool:
         if (
@@ -307,7 +301,7 @@ class SqlJournal:
         if row is None or row.state in _CLAIMABLE:
             return Released(key, JournalState.WITHDRAWN)
         held = self._held[key]
-        if self._is_foreign(row) and row.lead_id != held.lead_id:
+        if row.lead_id != held.lead_id:
             return Released(key, JournalState.KEY_CONFLICT)
         if row.state == JournalState.DELIVERED:
             return Released(key, JournalState.DELIVERED, row.intent)

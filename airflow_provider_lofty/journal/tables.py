@@ -139,7 +139,7 @@ class JournalRow(NamedTuple):
         """What a later run knows of it."""
         return PastRow(
             bytes.fromhex(self.row_key), JournalState(self.state), bytes.fromhex(self.fingerprint),
-            bytes.fromhex(self.trace), self.http_status, self.error_code, self.error, self.attempts,
+            bytes.fromhex(self.trace), self.http_status, self.error_code, self.error, self.attempts, self.lead_id,
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ open are carried over into a new log. The header names the segments with their d
 ::
 
     lofty_journal              version, source, sample of the input, where the log begins, digest of every segment
-    lofty_journal.ID.chunk.0 … delivered rows, 16 bytes each; rejected ones with what Lofty said
+    lofty_journal.ID.chunk.0 … delivered rows, 16 bytes each (keyed: 36); rejected ones with what Lofty said
     lofty_journal.ID.tail.0 …  one commit: intents, 37 bytes each, and the numbers of those that are closed
 
 Every write can be the last: a segment or a log that was carried over counts only once the header names it. Each commit
@@ -46,7 +46,7 @@ from airflow_provider_lofty.spool.sample import InputSample
 from airflow_provider_lofty.spool.spool import Spool
 
 KEY = "lofty_journal"
-VERSION = 2
+VERSION = 3
 CHUNK_CHARACTERS = 48_000  # Airflow warns of values above 64 KB
 MOST_CLOSED = 13_000  # sealed together: what is open is written anew each time
 MOST_TAIL_KEYS = 1500  # each is read by itself when the journal is loaded
@@ -170,7 +170,14 @@ class TaskStateJournal:
         spool.history.add(self._commits.closed)
         doubtful = self._commits.open
         spool.history.add(
-            PastRow(i.row_key, JournalState.INTENDED, i.fingerprint, i.trace.trace_hash, attempts=i.attempts)
+            PastRow(
+                i.row_key,
+                JournalState.INTENDED,
+                i.fingerprint,
+                i.trace.trace_hash,
+                attempts=i.attempts,
+                lead_id=i.trace.lead_id,
+            )
             for i in doubtful
         )
         return Loaded(doubtful, before, spool.history.count(JournalState.DELIVERED), spool.history.count_gone())

@@ -7,14 +7,15 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, XComArg
+from airflow.sdk.definitions.param import DagParam
 
 from airflow_provider_lofty import config
 from airflow_provider_lofty.assets import activities, add_counts
@@ -33,6 +34,7 @@ from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
 from airflow_provider_lofty.rows.columns import normalise
+from airflow_provider_lofty.rows.file_options import FileOptions, FileOptionsError
 from airflow_provider_lofty.rows.mapping import RowMapping, key_columns
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.run.ingest import mapping_errors
@@ -57,19 +59,23 @@ class LoftyAddActivityOperator(BaseOperator):
     than ``max_failed_rows`` allows.
 
     :param lofty_conn_id: (templated) connection of type ``lofty``
-    :param rows: (templated) the source: an upstream task's output, that is a list of dicts, a DataFrame, one dict
-        (one row), or what a mapped upstream gives. Never shown under Rendered Templates
-    :param path: (templated) the source: one path or URL or a list, each may be a glob; ``.csv``, ``.tsv``,
-        ``.jsonl``, ``.ndjson`` (also ``.gz``) and ``.parquet``, local or in object storage
-        (``s3://conn_id@bucket/key``). No file yet: retryable
+    :param rows: (templated, where it is one string) the source: an upstream task's output, that is a list of dicts or
+        of other rows with names, a DataFrame, one dict (one row), or what a mapped upstream gives. Never shown under
+        Rendered Templates
+    :param path: (templated) the source: one path or URL or a list, each may be a glob; delimited text, JSON lines,
+        JSON (also compressed) and Parquet, local or in object storage (``s3://conn_id@bucket/key``). No file yet:
+        retryable
     :param sql: (templated, also a ``.sql`` file) the source: one statement, with ``source_conn_id``
     :param parameters: (templated) for ``sql``, in the driver's own style
     :param table: (templated) the source: a table, with or without its schema, with ``source_conn_id``
     :param source_conn_id: (templated) connection of the database, any ``DbApiHook``
     :param source_hook_params: (templated) given to that hook when it is made
+    :param columns: names of the cells, for rows that are lists or tuples and for files without a header
+    :param file_options: (templated) what files are where their names and bytes do not say: a dict of ``format``,
+        ``encoding``, ``delimiter``, ``quoting``, ``escape``, ``skip_rows``, ``decimal`` and ``null_values``
     :param mapping: field → column, or a callable that gets the row as a dict; laid over matching by name, which
-        ignores case, underscores and dots. Fields: ``leadId``, ``type``, ``text``, ``link``, ``picture``,
-        ``created``, ``listing.…``, ``scheduledDate``, ``pageName``
+        ignores case, underscores, hyphens, dots and blanks. Fields: ``leadId``, ``type``, ``text``, ``link``,
+        ``picture``, ``created``, ``listing.…``, ``scheduledDate``, ``pageName``
     :param defaults: (templated) field → value where the row has none
     :param unique_key: column or columns that identify a row; without it lead id, type, created, text and link do
     :param timezone: IANA zone of timestamps that name none
@@ -110,6 +116,7 @@ class LoftyAddActivityOperator(BaseOperator):
         "table",
         "source_conn_id",
         "source_hook_params",
+        "file_options",
         "defaults",
         "journal_conn_id",
         "report_path",
@@ -137,6 +144,8 @@ class LoftyAddActivityOperator(BaseOperator):
         table: str | None = None,
         source_conn_id: str | None = None,
         source_hook_params: dict[str, Any] | None = None,
+        columns: Sequence[str] | None = None,
+        file_options: Mapping[str, Any] | None = None,
         mapping: Mapping[str, str | Callable[[dict[str, Any]], Any]] | None = None,
         defaults: Mapping[str, Any] | None = None,
         unique_key: str | Sequence[str] | None = None,
@@ -164,6 +173,8 @@ class LoftyAddActivityOperator(BaseOperator):
         self.table = table
         self.source_conn_id = source_conn_id
         self.source_hook_params = source_hook_params
+        self.columns = columns
+        self.file_options = file_options
         self.mapping = mapping
         self.defaults = defaults
         self.unique_key = unique_key
@@ -183,14 +194,22 @@ class LoftyAddActivityOperator(BaseOperator):
         self._run: Run | None = None
         self._stop: threading.Event | None = None
 
-    def _do_render_template_fields(self, parent: object, *args: Any, **kwargs: Any) -> None:
+    def _do_render_template_fields(
+        self, parent: object, template_fields: Iterable[str], context: Context, *args: Any, **kwargs: Any
+    ) -> None:
         """
         Take the rows out of their template field, which Airflow stores and shows under Rendered Templates.
+
+        Only rows that are one string are a template: what is inside of lists and dicts is customers' text, whoever put
+        it there, and a template could read Airflow's connections.
 
         OpenLineage's provider writes an operator's attributes into its events as JSON, so rows and parameters are kept
         in a form that JSON does not have.
         """
-        super()._do_render_template_fields(parent, *args, **kwargs)
+        if parent is self and not isinstance(self.rows, str):
+            template_fields = [name for name in template_fields if name != "rows"]
+            self.rows = _resolved(self.rows, context)
+        super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
         if parent is not self:
             return
         rows = self.rows
@@ -244,7 +263,9 @@ class LoftyAddActivityOperator(BaseOperator):
         deadline = self._deadline()
         policy = self._policy()
         with mapping_errors():
-            mapping = RowMapping(self.mapping, self.defaults, self.unique_key, self.timezone)
+            mapping = RowMapping(
+                self.mapping, self.defaults, self.unique_key, self.timezone, options=self._file_options()
+            )
         report = self._report(context)
         hook = LoftyHook(
             self.lofty_conn_id, requests_per_minute=self.requests_per_minute, sleep=partial(_sleep, stop),
@@ -370,14 +391,17 @@ class LoftyAddActivityOperator(BaseOperator):
         if len(names) != 1:
             raise LoftyConfigurationError(
                 f"give exactly one source of rows, path, sql and table; got {' and '.join(names) or 'none'}"
-                + ("" if names else ". An upstream task that returned None counts as none: let it return []")
+                + ("" if names else f". {self._why_none(context)}")
             )
+        columns, options = self._shape(names[0])
         if rows is not None:
-            return self._rows_reader(context)
+            return self._rows_reader(context, columns)
         if self.path is not None:
             from airflow_provider_lofty.rows.files import read_files
 
-            return partial(read_files, self.path, matched=refuse_overwriting)
+            return partial(
+                read_files, self.path, matched=refuse_overwriting, options=options, columns=columns, log=self.log
+            )
         if not self.source_conn_id:
             raise LoftyConfigurationError(f"{names[0]} needs source_conn_id, the connection of the database")
         from airflow_provider_lofty.rows.database import read_sql
@@ -391,10 +415,36 @@ class LoftyAddActivityOperator(BaseOperator):
             take=take,
         )
 
-    def _rows_reader(self, context: Context) -> Callable[[Take], None]:
+    def _shape(self, source: str) -> tuple[tuple[str, ...] | None, FileOptions]:
+        """Check what the author says of the source's form."""
+        options = self._file_options()
+        if source != "path" and options != options.of_cells():
+            raise LoftyConfigurationError(
+                f"file_options is for path; for {source} it takes decimal and null_values only; nothing was sent"
+            )
+        if self.columns is not None and source not in ("path", "rows"):
+            raise LoftyConfigurationError(f"columns is for path and rows, not for {source}; nothing was sent")
+        return _names(self.columns), options
+
+    def _file_options(self) -> FileOptions:
+        try:
+            return FileOptions.from_dict(self.file_options)
+        except FileOptionsError as error:
+            raise LoftyConfigurationError(f"{error}; nothing was sent") from None
+
+    def _why_none(self, context: Context) -> str:
+        skipped = _skipped(context.get("ti"), self.upstream_task_ids)
+        if skipped:
+            return (
+                f"The upstream task {skipped[0]!r} was skipped, and so gave no rows; a trigger_rule lets this task run"
+            )
+        return "An upstream task that returned None counts as none: let it return []"
+
+    def _rows_reader(self, context: Context, columns: tuple[str, ...] | None) -> Callable[[Take], None]:
         from airflow_provider_lofty.rows.upstream import read_rows
 
-        return partial(read_rows, self._rendered_rows() if self._rendered_rows is not None else self.rows)
+        rows = self._rendered_rows() if self._rendered_rows is not None else self.rows
+        return partial(read_rows, rows, columns=columns)
 
     def _report(self, context: Context) -> Report | None:
         path = self._report_path(context)
@@ -413,6 +463,33 @@ def _sleep(stop: threading.Event, seconds: float) -> None:
     """Wait, but not beyond a stop."""
     if stop.wait(seconds):
         raise LoftyDeliveryIncomplete("the task was told to stop")
+
+
+def _names(columns: object) -> tuple[str, ...] | None:
+    if columns is None:
+        return None
+    names = tuple(columns) if isinstance(columns, Sequence) and not isinstance(columns, str) else ()
+    if not names or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
+        raise LoftyConfigurationError("columns must be a list of different names; nothing was sent")
+    return names
+
+
+def _resolved(rows: Any, context: Context) -> Any:
+    """Put what upstream tasks gave in the place of references to it, however deep these stand."""
+    if isinstance(rows, (XComArg, DagParam)):
+        return rows.resolve(context)
+    if type(rows) is dict:
+        return {name: _resolved(value, context) for name, value in rows.items()}
+    return type(rows)(_resolved(item, context) for item in rows) if type(rows) in (list, tuple) else rows
+
+
+def _skipped(ti: Any, task_ids: Collection[str]) -> list[str]:
+    """Which of these tasks were skipped in this Dag run, as far as Airflow tells."""
+    ask = getattr(ti, "get_task_states", None)
+    if ask is None or not task_ids:
+        return []
+    states = ask(dag_id=ti.dag_id, task_ids=sorted(task_ids), run_ids=[ti.run_id]).get(ti.run_id, {})
+    return [task_id for task_id, state in states.items() if state == "skipped"]
 
 
 def _digest(*named: object) -> str:

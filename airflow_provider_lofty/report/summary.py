@@ -32,6 +32,7 @@ class ErrorGroup(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     example_source: str | None = None
     example_row: Count | None = None
+    example_line: Count | None = None
     example_lead_id: LeadId | None = None
 
 
@@ -117,6 +118,7 @@ def _error_group(group: FailureGroup, spool: Spool, length: int) -> ErrorGroup:
         error=_shortened(group.error, length),
         example_source=_shortened(spool.source(group.source), length),
         example_row=group.row_number,
+        example_line=group.line,
         example_lead_id=group.lead_id,
     )
 

@@ -154,6 +154,6 @@ def _write_json_lines(stream: IO[str], spool: Spool) -> None:
 def _fate(row: ReportRow, spool: Spool) -> tuple[object, ...]:
     """The report's own columns of a row, in the order of :data:`REPORT_COLUMNS`."""
     return (
-        spool.source(row.source), row.row_number, row.outcome, row.lead_id, row.http_status, row.error_code,
-        row.error_field, row.error, row.attempts, row.sent_at, marked(row.fingerprint),
+        spool.source(row.source), row.row_number, row.line, row.outcome, row.lead_id, row.http_status,
+        row.error_code, row.error_field, row.error, row.attempts, row.sent_at, marked(row.fingerprint),
     )  # fmt: skip

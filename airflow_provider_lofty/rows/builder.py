@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -11,18 +11,20 @@ import msgspec
 
 from airflow_provider_lofty.lofty.fields import FIELDS, Field
 from airflow_provider_lofty.lofty.trace import TRACE_BYTES, trace_of
-from airflow_provider_lofty.rows.checks import Check
+from airflow_provider_lofty.rows.checks import Check, TextCheck
 from airflow_provider_lofty.rows.columns import (
     FIELDS_BY_NAME,
     FIELDS_BY_PATH,
     LISTING,
     ColumnMatch,
+    ColumnMissing,
     RowFunction,
     closest,
     normalise,
+    row_view,
 )
 from airflow_provider_lofty.rows.report_format import REPORT_PREFIX
-from airflow_provider_lofty.rows.values import InvalidValue, is_missing, kind_of, plain, text
+from airflow_provider_lofty.rows.values import NULL_MARK, InvalidValue, NoValue, is_missing, kind_of, plain
 
 # Raise it whenever the same row would get another row key, fingerprint or trace than before: by a change here or in
 # ``lofty.trace`` (a digest's size, the order or the spelling of what is hashed), in the checks (a value that is sent
@@ -33,9 +35,11 @@ KEY_RULES = 2
 _LISTING_DOT = "listing."
 _LISTING_KEYS = tuple(path.removeprefix(_LISTING_DOT) for path in FIELDS_BY_PATH if path.startswith(_LISTING_DOT))
 _BEFORE_LISTING = ("type", "text", "link", "picture", "created")
+_MAY_BE_EMPTY = ("text", "link", "picture")  # required, but Lofty takes an empty text
 _AFTER_LISTING = ("scheduledDate", "pageName")
 _SIMPLE_TYPES = frozenset((str, int, bool))
 _MOST_NESTED_NAMES = 50
+_NULL_KEY = "is NULL, but it is part of unique_key"
 _FAILED = object()  # stands for the value of a mapping function that raised
 
 Problems = list[tuple[str, str]]  # (field, rule)
@@ -82,6 +86,8 @@ class FieldRules(NamedTuple):
     :param defaults: field → checked value where the row has none
     :param checks: kind of field → its check
     :param unique_key: the columns that identify a row
+    :param key_check: the check of each of them
+    :param nulls: the texts that stand for no value
     :param nested_ignored: collects names inside ``listing`` objects that match no field
     """
 
@@ -89,6 +95,8 @@ class FieldRules(NamedTuple):
     defaults: Mapping[str, object]
     checks: Mapping[str, Check]
     unique_key: tuple[str, ...]
+    key_check: TextCheck
+    nulls: Collection[str]
     nested_ignored: set[str]
 
 
@@ -134,7 +142,9 @@ class RowBuilder:
         if index is None and default is None:
             if field.required and field.name not in self._rules.sources:
                 hint = closest(field.name, self.columns)
-                self.unmet[field.name] = f"the required field {field.name} has neither a column nor a default{hint}"
+                self.unmet[field.name] = (
+                    f"the required field {field.name} has neither a column nor a default{hint}{_empty_hint(field.name)}"
+                )
             if not field.required:
                 return None
         key = field.name.removeprefix(_LISTING_DOT)
@@ -148,7 +158,7 @@ class RowBuilder:
         A CSV report writes both as an empty cell; in a row that passed the checks at that time, only the empty text
         can have been meant.
         """
-        empty = {s.place for s in self._head if s.check is text and s.required and s.default is None}
+        empty = {step.place for step in self._head if step.name in _MAY_BE_EMPTY and step.default is None}
         return ["" if value is None and index in empty else value for index, value in enumerate(values)]
 
     def build(self, values: Sequence[object]) -> Activity:
@@ -176,10 +186,15 @@ class RowBuilder:
         """Call the author's functions on the row."""
         if not self._functions:
             return []
+        nulls = self._rules.nulls
+        row = row_view(self.columns, [None if isinstance(v, str) and v in nulls else v for v in values])
         results: list[object] = []
         for name, function in self._functions:
             try:
-                results.append(function(dict(zip(self.columns, values, strict=True))))
+                results.append(function(row))
+            except ColumnMissing as error:
+                problems.append((name, f"could not be computed: its mapping callable reads {error.args[0]}"))
+                results.append(_FAILED)
             except Exception as error:  # the author's own code, which may raise anything; its text may be personal
                 problems.append((name, f"could not be computed: its mapping callable raised {type(error).__name__}"))
                 results.append(_FAILED)
@@ -198,14 +213,14 @@ class RowBuilder:
         """Take apart a ``listing`` that is one object, or an object written as JSON text."""
         if nested is None or nested is _FAILED or (not isinstance(nested, dict) and is_missing(nested)):
             return {}
-        if isinstance(nested, str):
-            nested = _object_from_json(nested)
-        if not isinstance(nested, dict):
-            problems.append((LISTING, f"must be an object, got {kind_of(nested)}"))
+        try:
+            pairs = _pairs_of(nested)
+        except InvalidValue as error:
+            problems.append((LISTING, str(error)))
             return {}
         steps: dict[str, _Step] = {}
         given: list[object] = []
-        for key, value in nested.items():
+        for key, value in pairs:
             field = FIELDS_BY_NAME.get(LISTING + normalise(str(key)))
             if field is None:
                 if len(self._rules.nested_ignored) < _MOST_NESTED_NAMES:
@@ -220,14 +235,19 @@ class RowBuilder:
         return _fill(steps.values(), given, problems)
 
     def _unique_key(self, values: Sequence[object], problems: Problems) -> list[str]:
+        if not self._key:
+            return []
         key = []
         for column, index in self._key:
             value = None if index is None else plain(values[index])
             try:
-                key.append(str(value) if isinstance(value, bool) else text(value))
+                key.append(self._rules.key_check(value))
+            except NoValue:
+                problems.append((column, _NULL_KEY))
             except InvalidValue as error:
-                rule = "is NULL, but it is part of unique_key" if is_missing(value) else str(error)
-                problems.append((column, rule))
+                problems.append((column, _NULL_KEY if is_missing(value) else str(error)))
+        if len(key) == len(self._key) and not any(map(str.strip, key)):
+            problems += [(column, _NULL_KEY) for column, _ in self._key]
         return key
 
 
@@ -237,7 +257,7 @@ def _fill(steps: Iterable[_Step], values: Sequence[object], problems: Problems) 
 
     Runs several times per row, so it is written for speed.
     """
-    filled = {}
+    filled: dict[str, Any] = {}
     for key, name, place, check, default, required in steps:
         value = values[place]
         if value is None or type(value) not in _SIMPLE_TYPES:
@@ -245,16 +265,31 @@ def _fill(steps: Iterable[_Step], values: Sequence[object], problems: Problems) 
                 continue
             value = plain(value)
             if is_missing(value):
-                if default is not None:
-                    filled[key] = default
-                elif required:
-                    problems.append((name, "is required, but has no value and no default"))
+                _fill_missing(filled, key, name, default, required, problems)
                 continue
         try:
             filled[key] = check(value)
+        except NoValue:
+            _fill_missing(filled, key, name, default, required, problems)
         except InvalidValue as error:
-            problems.append((name, str(error)))
+            if isinstance(value, str) and value.strip() == NULL_MARK:
+                _fill_missing(filled, key, name, default, required, problems)
+            else:
+                problems.append((name, str(error)))
     return filled
+
+
+def _fill_missing(
+    filled: dict[str, Any], key: str, name: str, default: object, required: bool, problems: Problems
+) -> None:
+    if default is not None:
+        filled[key] = default
+    elif required:
+        problems.append((name, f"is required, but has no value and no default{_empty_hint(name)}"))
+
+
+def _empty_hint(name: str) -> str:
+    return f'; where it may be empty, say defaults={{"{name}": ""}}' if name in _MAY_BE_EMPTY else ""
 
 
 def _activity(lead_id: int, body: dict[str, Any], key: list[str]) -> Activity:
@@ -269,8 +304,40 @@ def _activity(lead_id: int, body: dict[str, Any], key: list[str]) -> Activity:
     )
 
 
-def _object_from_json(value: str) -> object:
+def _pairs_of(nested: object) -> Sequence[tuple[object, object]]:
+    """
+    Take an object apart: a dict, the pairs of a map, or either as JSON text, written as JSON once more perhaps.
+
+    :raises InvalidValue: when it is none, or has a name twice
+    """
+    for _ in range(2):
+        nested = _from_json(nested) if isinstance(nested, str) else nested
+    if nested is None:
+        return ()
+    if isinstance(nested, dict):
+        return tuple(nested.items())
+    if isinstance(nested, (list, tuple)) and nested and all(map(_is_pair, nested)):
+        return [(name, value) for name, value in nested]
+    raise InvalidValue(f"must be an object, or one as JSON text, got {kind_of(nested)}")
+
+
+def _is_pair(item: object) -> bool:
+    return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
+
+
+def _from_json(text: str) -> object:
+    if not text.strip():
+        return None
     try:
-        return json.loads(value)
+        return json.loads(text, object_pairs_hook=_without_repeats)
+    except InvalidValue:
+        raise
     except (ValueError, RecursionError):
-        return value
+        raise InvalidValue("must be an object, or one as JSON text, got text that is not JSON") from None
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise InvalidValue("is JSON that has a name twice in one object")
+    return found

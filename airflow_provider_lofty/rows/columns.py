@@ -1,11 +1,12 @@
 """
-How column names, and the names that a Dag author writes, find Lofty's fields: regardless of case, underscores and dots.
+How column names, and the names that a Dag author writes, find Lofty's fields: regardless of case and separators.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from airflow_provider_lofty.lofty.fields import FIELDS
@@ -17,6 +18,8 @@ FIELDS_BY_PATH = {field.name: field for field in FIELDS}
 
 RowFunction = Callable[[dict[str, Any]], object]
 Value = TypeVar("Value")
+_SEPARATORS = re.compile(r"[\s_.\-]+")
+_LONGEST_NAME_SHOWN = 60
 
 
 class MappingError(ValueError):
@@ -24,8 +27,8 @@ class MappingError(ValueError):
 
 
 def normalise(name: str) -> str:
-    """Column and field names match without regard to case, underscores, dots and outer blanks."""
-    return name.strip().casefold().replace("_", "").replace(".", "")
+    """Column and field names match without regard to case, underscores, hyphens, dots and blanks."""
+    return _SEPARATORS.sub("", name.casefold())
 
 
 FIELDS_BY_NAME = {normalise(field.name): field for field in FIELDS}
@@ -67,6 +70,45 @@ def closest(name: str, names: Iterable[str]) -> str:
     by_normal = {normalise(candidate): candidate for candidate in names}
     close = difflib.get_close_matches(normalise(name), by_normal, n=1, cutoff=0.6)
     return f"; the closest name is {by_normal[close[0]]!r}" if close else ""
+
+
+class ColumnMissing(KeyError):
+    """A mapping callable reads a column that the row lacks or has twice; its argument names that column."""
+
+
+class _Row(dict[str, Any]):
+    """A row as a mapping callable sees it."""
+
+    def __missing__(self, column: object) -> Any:
+        if column in self.values():  # which may be personal
+            raise ColumnMissing("a column named by one of its values, which the source lacks")
+        name = str(column)[:_LONGEST_NAME_SHOWN]
+        raise ColumnMissing(f"the column {name!r}, which the source lacks{closest(name, self)}")
+
+
+class _RowWithRepeats(_Row):
+    """A row of a source that has the same column more than once: none of them is the one that is meant."""
+
+    repeated: Collection[str] = ()
+
+    def __missing__(self, column: object) -> Any:
+        if column in self.repeated:
+            raise ColumnMissing(f"the column {column!r}, which the source has twice; give each a name of its own")
+        return super().__missing__(column)
+
+    def get(self, column: str, default: Any = None) -> Any:
+        return self[column] if column in self.repeated else super().get(column, default)
+
+
+def row_view(columns: tuple[str, ...], values: Sequence[object]) -> dict[str, Any]:
+    """Give a row as a dict that names a column it lacks, and that has no column which came twice."""
+    if len(set(columns)) == len(columns):
+        return _Row(zip(columns, values, strict=True))
+    row = _RowWithRepeats(zip(columns, values, strict=True))
+    row.repeated = frozenset(column for column in columns if columns.count(column) > 1)
+    for column in row.repeated:
+        del row[column]
+    return row
 
 
 class ColumnMatch:

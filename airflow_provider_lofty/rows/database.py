@@ -20,8 +20,16 @@ from airflow_provider_lofty.config import named_connection
 from airflow_provider_lofty.exceptions import AirflowException, LoftyConfigurationError, LoftySourceNotReady
 from airflow_provider_lofty.lofty.redaction import redact
 from airflow_provider_lofty.rows.source import Source, SourceRow, Take
+from airflow_provider_lofty.rows.values import ShortFloat, SixDigitFloat
 
 _BATCH = 1000
+# The code of a column of 32-bit floats, by driver.
+_SHORT_FLOATS: dict[str, tuple[int, type[ShortFloat]]] = {
+    "psycopg": (700, ShortFloat),
+    "psycopg2": (700, ShortFloat),
+    "pymysql": (4, SixDigitFloat),
+    "MySQLdb": (4, SixDigitFloat),
+}
 _IDENTIFIER_PART = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
 _IDENTIFIER = re.compile(rf"(?:{_IDENTIFIER_PART.pattern})(?:\.(?:{_IDENTIFIER_PART.pattern}))*")
 
@@ -142,11 +150,12 @@ def _through_engine(engine: Engine, name: str, statement: str, parameters: Param
             if not result.returns_rows:
                 raise _no_rows(name)
             columns = tuple(map(str, result.keys()))
-            take(Source(name, columns, _numbered(columns, _guarded(result, name))))
+            rows = _shortened(_guarded(result, name), _short_floats(result.cursor))
+            take(Source(name, columns, _numbered(columns, rows)))
     except DBAPIError as error:
-        raise _not_ready(name, error.orig or error, given) from None
+        raise _refused(name, error.orig or error, given) from None
     except SQLAlchemyError as error:
-        raise _not_ready(name, error, given) from None
+        raise _refused(name, error, given) from None
     finally:
         engine.dispose()
 
@@ -169,14 +178,31 @@ def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Paramet
         if cursor.description is None:
             raise _no_rows(name)
         columns = tuple(str(column[0]) for column in cursor.description)
-        take(Source(name, columns, _numbered(columns, _guarded(_fetched(cursor), name))))
+        rows = _shortened(_guarded(_fetched(cursor), name), _short_floats(cursor))
+        take(Source(name, columns, _numbered(columns, rows)))
 
     try:
         hook.run(statement, parameters=_driver_parameters(parameters), handler=handler)
     except Exception as error:  # drivers share no base class; an error in ``take`` is not theirs
         if answered:
             raise
-        raise _not_ready(name, error, _driver_parameters(parameters)) from None
+        raise _refused(name, error, _driver_parameters(parameters)) from None
+
+
+def _short_floats(cursor: object) -> dict[int, type[ShortFloat]]:
+    """Find the columns whose floats have 32 bits, which Python's do not tell; for drivers whose codes are known."""
+    code, kind = _SHORT_FLOATS.get(type(cursor).__module__.partition(".")[0], (None, ShortFloat))
+    columns = enumerate(getattr(cursor, "description", None) or ())
+    return {place: kind for place, column in columns if code is not None and column[1] == code}
+
+
+def _shortened(rows: Iterable[Sequence[object]], kinds: dict[int, type[ShortFloat]]) -> Iterable[Sequence[object]]:
+    if not kinds:
+        return rows
+    return (
+        [kinds[place](cell) if place in kinds and isinstance(cell, float) else cell for place, cell in enumerate(cells)]
+        for cells in rows
+    )
 
 
 def _fetched(cursor: _Cursor) -> Iterator[Sequence[object]]:
@@ -188,28 +214,44 @@ def _guarded(rows: Iterable[Row], name: str) -> Iterator[Row]:
     """Report only the type of an error while rows arrive: a driver's message may quote their values."""
     try:
         yield from rows
-    except (ValueError, OverflowError) as error:
-        raise LoftyConfigurationError(
-            f"the {name} holds a value that cannot be read ({type(error).__name__}), such as a date beyond the year "
-            "9999; cast it to text in the statement; nothing was sent"
-        ) from None
     except Exception as error:  # drivers share no base class
         cause = getattr(error, "orig", None) or error
+        if _is_of_a_value(cause):
+            raise _unreadable(name, cause) from None
         raise LoftySourceNotReady(
             f"the database aborted the {name}: {type(cause).__name__}; nothing was sent"
         ) from None
+
+
+def _is_of_a_value(error: BaseException) -> bool:
+    """Whether a value is at fault, which a retry would meet again."""
+    is_data_error = any(base.__name__ == "DataError" for base in type(error).__mro__)  # every driver has its own
+    # SQLite's driver has the same type for a text that is not UTF-8 as for a table that is not there.
+    return is_data_error or isinstance(error, (ValueError, OverflowError)) or "decode to UTF-8" in str(error)
+
+
+def _unreadable(name: str, error: BaseException) -> LoftyConfigurationError:
+    return LoftyConfigurationError(
+        f"the {name} has a value that the database or its driver cannot read ({type(error).__name__}): infinity, a "
+        "date before the year 1 or after 9999, or text in another encoding, perhaps in a column that nothing uses. "
+        "Cast it to text in the statement (created::text), or leave the column out; nothing was sent"
+    )
 
 
 def _no_rows(name: str) -> LoftyConfigurationError:
     return LoftyConfigurationError(f"the {name} returns no rows; it must be one SELECT statement; nothing was sent")
 
 
-def _not_ready(name: str, error: BaseException, parameters: DriverParameters) -> LoftySourceNotReady:
+def _refused(
+    name: str, error: BaseException, parameters: DriverParameters
+) -> LoftySourceNotReady | LoftyConfigurationError:
     """Report the database's message, unless it may quote a value; parameters are removed from it."""
+    if _is_of_a_value(error):
+        return _unreadable(name, error)
     given = parameters.values() if isinstance(parameters, Mapping) else parameters or ()
     names = {base.__name__ for base in type(error).__mro__}
     first_line = str(error).strip().partition("\n")[0][:200]
-    said = "" if names & {"DataError", "IntegrityError"} else f": {redact(first_line, map(str, given))}"
+    said = "" if "IntegrityError" in names else f": {redact(first_line, map(str, given))}"
     return LoftySourceNotReady(f"the database refused the {name}: {type(error).__name__}{said}; nothing was sent")
 
 

@@ -2,87 +2,131 @@
 
 from __future__ import annotations
 
-import csv
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import IO
 
-from airflow_provider_lofty.rows.report_format import NUL_STAND_IN, outcome_place, restored, typed
-from airflow_provider_lofty.rows.source import DamagedFile, SourceRow
+from airflow_provider_lofty.rows.file_options import FileOptions
+from airflow_provider_lofty.rows.lines import Lines
+from airflow_provider_lofty.rows.notes import BLANK, SURPLUS, Notes, undressed
+from airflow_provider_lofty.rows.records import Record, Records
+from airflow_provider_lofty.rows.report_format import outcome_place, restored, typed
+from airflow_provider_lofty.rows.source import DamagedFile, RefusedFile, SourceRow
 
-_DELIMITERS = ",;\t|"
-_LONGEST_CELL = 2**26  # characters; csv's own default of 131 072 would refuse honest texts
+DELIMITERS = ",;\t|\x01"  # the last one is Hive's
+_BYTE_ORDER_MARK = "\ufeff"
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # as Excel writes and reads it
+_ENCLOSED = re.compile('"[^"]*"')
 
 
-def delimited_rows(stream: IO[str], delimiter: str | None) -> tuple[tuple[str, ...] | None, Iterator[SourceRow]]:
+def delimited_rows(
+    stream: IO[str],
+    options: FileOptions,
+    delimiter: str | None = None,
+    columns: tuple[str, ...] | None = None,
+    notes: Notes | None = None,
+) -> tuple[tuple[str, ...] | None, Iterator[SourceRow]]:
     """
     Read the header; the rows follow on demand.
 
-    :param delimiter: None: the one that splits the first line into most cells
-    :raises DamagedFile: when it is not text, or a quote is never closed
+    :param options: what the author says of the file
+    :param delimiter: what the file's name says; None: the one that splits the first line into most cells
+    :param columns: the names of the cells of a file that has no header
+    :param notes: gets what is noticed
+    :raises RefusedFile: when quotes or backslashes do not add up, or could mean two things
     """
-    first = next((line for line in stream if line.strip()), "")
-    if "\0" in first:
-        raise DamagedFile("it is not UTF-8 text (UTF-16, or binary)")
-    with _long_cells():
-        delimiter = delimiter or max(_DELIMITERS, key=lambda mark: _cells_in(first, mark))
-        records = _records(first, stream, delimiter)
-        header = next((tuple(cells) for cells in records if cells), None)
-    if header is None:
-        return None, iter(())
+    lines, notes = Lines(stream), notes or Notes()
+    delimiter = notes.delimiter = _delimiter(lines, options, delimiter, columns)
+    records = Records(lines, delimiter, options, notes)
+    found = iter(records)
+    first = next((record for record in found if not _is_blank(record[1])), None)
+    if first is None:
+        return columns, iter(())
+    if columns is not None:
+        _refuse_header(first, columns)
+        records.strict.width = len(columns)
+        return columns, _rows(chain([first], found), records, columns, notes, "columns names")
+    header = tuple(first[1])
+    records.strict.width = len(header)
     outcome = outcome_place(header)
     if outcome is None:
-        return header, _cell_rows(records, header)
-    columns = tuple(map(restored, header))
-    return columns, typed(_cell_rows((list(map(restored, cells)) for cells in records), columns), outcome)
+        return header, _rows(found, records, header, notes)
+    records.take_backslashes_as_text()  # as reports are written
+    names = tuple(map(restored, header))
+    as_written = ((number, list(map(restored, cells))) for number, cells in found)
+    return names, typed(_rows(as_written, None, names, notes), outcome)
 
 
-def _records(first: str, rest: IO[str], delimiter: str) -> Iterator[list[str]]:
+def _delimiter(lines: Lines, options: FileOptions, by_name: str | None, columns: tuple[str, ...] | None) -> str:
+    """Read what stands before the header or first row, and find the delimiter."""
+    line = _first_line(lines, options)
+    separator = _SEPARATOR_LINE.fullmatch(line)
+    if separator is not None:
+        if options.delimiter not in (None, separator[1]):
+            raise RefusedFile("its first line names another delimiter than file_options does")
+        return separator[1]
+    lines.unread(line)
+    bare = _ENCLOSED.sub("", line) if options.has_quotes else line
+    fitting = (mark for mark in DELIMITERS if columns and bare.count(mark) == len(columns) - 1)
+    return options.delimiter or by_name or next(fitting, None) or max(DELIMITERS, key=bare.count)
+
+
+def _first_line(lines: Lines, options: FileOptions) -> str:
+    line = lines.line().lstrip(_BYTE_ORDER_MARK)
+    for _ in range(options.skip_rows):
+        if not line:
+            raise RefusedFile(f"it has fewer lines than file_options says to skip ({options.skip_rows})")
+        line = lines.line()
+    while line and not line.strip():
+        line = lines.line()
+    if "\0" in line:
+        raise DamagedFile(
+            'it is not UTF-8 text; if it is UTF-16 without its mark, say file_options={"encoding": "utf-16-le"}'
+        )
+    return line
+
+
+def _is_blank(cells: list[str]) -> bool:
+    return all(not cell or cell.isspace() for cell in cells)
+
+
+def _refuse_header(first: Record, columns: tuple[str, ...]) -> None:
+    if [cell.strip().casefold() for cell in first[1]] == [name.casefold() for name in columns]:
+        raise RefusedFile(f"line {first[0]} is a header, but columns says that there is none; leave columns out")
+
+
+def _rows(
+    found: Iterable[Record],
+    dressed: Records | None,
+    columns: tuple[str, ...],
+    notes: Notes,
+    named_by: str = "the header has",
+) -> Iterator[SourceRow]:
     """
-    Split lines into cells.
+    Make rows of records.
 
-    :raises DamagedFile: when a quote is never closed; ``csv`` would take all that follows, rows of other people, for
-        one cell
+    :param dressed: knows whether cells may be dressed for a spreadsheet; None: a report, whose cells are not
+    :param named_by: what says how many cells there should be
     """
-    is_read = False
-
-    def lines() -> Iterator[str]:
-        nonlocal is_read
-        yield first
-        yield from rest if sys.version_info >= (3, 11) else (line.replace("\0", NUL_STAND_IN) for line in rest)
-        is_read = True
-
-    for number, cells in enumerate(csv.reader(lines(), delimiter=delimiter)):
-        if is_read:  # the reader had asked for more
-            raise DamagedFile(f"a quote in row {number} is never closed")
-        yield cells
-
-
-def _cells_in(line: str, delimiter: str) -> int:
-    return len(next(csv.reader([line], delimiter=delimiter), ()))
-
-
-@contextmanager
-def _long_cells() -> Iterator[None]:
-    """Lift csv's limit on a cell's length, which is global, only while we read."""
-    before = csv.field_size_limit(_LONGEST_CELL)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
-
-
-def _cell_rows(records: Iterator[list[str]], columns: tuple[str, ...]) -> Iterator[SourceRow]:
-    width, number = len(columns), 0
-    with _long_cells():
-        for cells in records:
-            if not cells:
-                continue
-            number += 1
-            values: Sequence[str | None] = [cell or None for cell in cells]
-            if len(values) == width:
-                yield SourceRow(number, columns, values)
-            else:
-                problem = f"has {len(cells)} cells where the header has {width}"
-                yield SourceRow(number, columns, [*values, *[None] * width][:width], problem)
+    width, row_number = len(columns), 0
+    named = max(place for place, name in enumerate(columns, start=1) if name.strip())
+    for line, cells in found:
+        if dressed is not None and dressed.may_be_dressed:
+            cells = [undressed(cell, line, notes) if cell[:1] in ("'", "=") else cell for cell in cells]
+        values: list[str | None] = [cell or None for cell in cells]
+        first = values[0]
+        if (first is None or first.isspace()) and _is_blank(cells):
+            notes.add(BLANK, line)
+            continue
+        row_number += 1
+        if len(values) > width and not any(values[width:]):
+            notes.add(SURPLUS, line)
+            del values[width:]
+        if named <= len(values) < width:  # a spreadsheet left columns over that have no name
+            values += [None] * (width - len(values))
+        if len(values) == width:
+            yield SourceRow(row_number, columns, values, None, line)
+        else:
+            problem = f"has {len(cells)} cells where {named_by} {width}"
+            yield SourceRow(row_number, columns, [*values, *[None] * width][:width], problem, line)

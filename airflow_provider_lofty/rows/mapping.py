@@ -12,8 +12,9 @@ from datetime import datetime, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
 from airflow_provider_lofty.rows.builder import FieldRules, RowBuilder
-from airflow_provider_lofty.rows.checks import Check, checks
+from airflow_provider_lofty.rows.checks import Check, Remarks, checks, key_check, nulls_of
 from airflow_provider_lofty.rows.columns import FIELDS_BY_PATH, MappingError, RowFunction, by_field, normalise
+from airflow_provider_lofty.rows.file_options import NOTHING_SAID, FileOptions
 from airflow_provider_lofty.rows.timestamps import TimestampChecks
 from airflow_provider_lofty.rows.values import InvalidValue, is_missing, kind_of, plain
 
@@ -29,7 +30,9 @@ class RowMapping:
     :param unique_key: column or columns that identify a row
     :param zone: IANA name of the zone of timestamps that name none
     :param now: the current time, aware
+    :param options: how cells write decimals and no value, in a source that says nothing of it itself
     :ivar timestamps: the checks of dates and times in that zone
+    :ivar remarks: what was noticed about values, and how often
     :ivar nested_ignored: names inside ``listing`` objects that match no field, as far as they were seen
     :raises MappingError: when a name is not a field of an activity, a default breaks its field's rule, or the zone
         is unknown
@@ -42,16 +45,37 @@ class RowMapping:
         unique_key: str | Sequence[str] | None = None,
         zone: str = "UTC",
         now: datetime | None = None,
+        options: FileOptions = NOTHING_SAID,
     ) -> None:
         self.timestamps = TimestampChecks(_zone(zone), now or datetime.now(timezone.utc))
-        by_kind = checks(self.timestamps)
-        sources = _checked_sources(mapping or {})
-        checked_defaults = _checked_defaults(defaults or {}, by_kind)
         self.unique_key = key_columns(unique_key)
         self.nested_ignored: set[str] = set()
-        self._rules = FieldRules(sources, checked_defaults, by_kind, self.unique_key, self.nested_ignored)
+        self.remarks = Remarks()
+        self._options = self._cells = options
+        self._rules = FieldRules(
+            _checked_sources(mapping or {}),
+            _checked_defaults(defaults or {}, checks(self.timestamps)),
+            checks(self.timestamps, options, self.remarks),
+            self.unique_key,
+            key_check(options),
+            nulls_of(options),
+            self.nested_ignored,
+        )
         self._builders: dict[tuple[str, ...], RowBuilder] = {}
         self._unmet: dict[str, str] | None = None
+
+    def start_source(self, file: FileOptions | None) -> None:
+        """
+        Read what follows as the cells of a file are written.
+
+        :param file: what is known of it; None where the source is not a file
+        """
+        cells = file or self._options
+        if cells != self._cells:
+            self._cells = cells
+            self._builders.clear()
+            by_kind = checks(self.timestamps, cells, self.remarks)
+            self._rules = self._rules._replace(checks=by_kind, key_check=key_check(cells), nulls=nulls_of(cells))
 
     def builder(self, columns: tuple[str, ...], *, table: bool) -> RowBuilder:
         """

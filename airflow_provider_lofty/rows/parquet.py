@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
 from airflow_provider_lofty.rows.source import DamagedFile, SourceRow
+from airflow_provider_lofty.rows.values import short_float
 
 if TYPE_CHECKING:
     from pyarrow import Array, Scalar
     from pyarrow.parquet import ParquetFile
 
-_BATCH_ROWS = 2000
+_MOST_ROWS = 64  # at once: repeated values may take hardly any room in the file, and each its own here
+_BATCH_BYTES = 2**23
 
 
 def parquet_rows(stream: IO[bytes]) -> tuple[tuple[str, ...], Iterator[SourceRow]]:
@@ -26,7 +28,7 @@ def parquet_rows(stream: IO[bytes]) -> tuple[tuple[str, ...], Iterator[SourceRow
     from pyarrow.parquet import ParquetFile
 
     try:
-        file = ParquetFile(stream)
+        file = ParquetFile(stream, coerce_int96_timestamp_unit="us")  # in nanoseconds the year 2262 would be too late
     except (ArrowInvalid, ArrowException) as error:
         raise DamagedFile(f"it is not a Parquet file ({type(error).__name__})") from None
     return tuple(file.schema_arrow.names), _rows(file)
@@ -36,14 +38,37 @@ def _rows(file: ParquetFile) -> Iterator[SourceRow]:
     from pyarrow import ArrowException
 
     columns, number = tuple(file.schema_arrow.names), 0
+    instants = _int96_columns(file)
     try:
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-            lists = [_values(column) for column in batch.columns]
+        for batch in file.iter_batches(batch_size=_rows_at_once(file)):
+            lists = [
+                values_of(_as_instants(column) if name in instants else column)
+                for name, column in zip(columns, batch.columns, strict=True)
+            ]
             for cells in zip(*lists, strict=True):
                 number += 1
                 yield SourceRow(number, columns, cells)
     except ArrowException as error:
         raise DamagedFile(f"a part of the Parquet file cannot be read ({type(error).__name__})") from None
+
+
+def _rows_at_once(file: ParquetFile) -> int:
+    metadata = file.metadata
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    largest = max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0)
+    return max(1, min(_MOST_ROWS, _BATCH_BYTES // max(largest, 1)))
+
+
+def _int96_columns(file: ParquetFile) -> frozenset[str]:
+    """Find times as Spark, Hive and Impala wrote them for years: instants, though nothing in the file says so."""
+    found = (file.schema.column(number) for number in range(len(file.schema)))
+    return frozenset(column.path for column in found if column.physical_type == "INT96")
+
+
+def _as_instants(column: Array) -> Array:
+    import pyarrow as pa
+
+    return column.cast(pa.timestamp("us", "UTC"))
 
 
 class UnreadableValue:
@@ -53,11 +78,14 @@ class UnreadableValue:
         return "unreadable"
 
 
-def _values(column: Array) -> list[object]:
+def values_of(column: Array) -> list[object]:
+    """Give the values of an Arrow array."""
     try:
         values: list[object] = column.to_pylist()
     except (ValueError, OverflowError):
         return [_value(scalar) for scalar in column]
+    if str(column.type) == "float":  # of 32 bits, which Python's no longer tell
+        return [short_float(value) if isinstance(value, float) else value for value in values]
     return values
 
 

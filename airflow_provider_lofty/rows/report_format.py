@@ -22,6 +22,7 @@ OUTCOME_COLUMN = "lofty_outcome"
 REPORT_COLUMNS = (
     "lofty_source",
     "lofty_row_number",
+    "lofty_line",
     "lofty_outcome",
     "lofty_lead_id",
     "lofty_http_status",

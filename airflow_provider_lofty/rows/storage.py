@@ -7,24 +7,28 @@ work wherever the provider package that owns the scheme is installed.
 
 from __future__ import annotations
 
-import csv
+import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from gzip import BadGzipFile
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from zipfile import BadZipFile
 
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
-from airflow_provider_lofty.rows.source import DamagedFile
+from airflow_provider_lofty.rows.lake import GLOB_MARKS, HIDDEN_MARKS, Tables, is_hidden, partitions_of
+from airflow_provider_lofty.rows.notes import HIDDEN, Notes
+from airflow_provider_lofty.rows.source import DamagedFile, RefusedFile
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
+_BUFFER_BYTES = 2**17
 LOCAL_PROTOCOLS = ("", "file", "local")
-_GLOB_MARKS = "*?["
 _PACKAGES = {
     "s3": "apache-airflow-providers-amazon[s3fs]",
     "gs": "apache-airflow-providers-google",
@@ -42,11 +46,22 @@ class StoredFile(NamedTuple):
     :param name: its path or URL, for people
     :param fs: the file system
     :param path: its path as ``fs`` knows it
+    :param partitions: columns that its folders stand for
     """
 
     name: str
     fs: AbstractFileSystem
     path: str
+    partitions: Mapping[str, str | None]
+
+    def open(self) -> IO[bytes]:
+        """
+        Open it as bytes; whatever fails of the storage while it is read is not the file's fault.
+
+        :raises LoftySourceNotReady: now or while it is read, when the storage fails
+        """
+        with storage_errors(self.name):
+            return BufferedReader(_StoredBytes(self.name, self.fs.open(self.path, mode="rb")), _BUFFER_BYTES)
 
 
 def storage_path(url: str) -> ObjectStoragePath:
@@ -68,48 +83,132 @@ def storage_path(url: str) -> ObjectStoragePath:
     return path
 
 
-def matching_files(pattern: str) -> list[StoredFile]:
+def matching_files(pattern: str, notes: Notes) -> list[StoredFile]:
     """
     Find the file of this name, or the files that a glob matches, in the order of their names.
 
+    :param notes: gets how many a glob passed over
     :raises LoftySourceNotReady: when there is none, or the storage cannot be read just now
-    :raises LoftyConfigurationError: for a folder, or a missing file system package
+    :raises LoftyConfigurationError: for a folder, a file of a lake's table, or a missing file system package
     """
     root = storage_path(pattern)
-    with file_errors(pattern):
+    with content_errors(pattern), storage_errors(pattern):
         if root.fs.isfile(root.path):
-            return [_file(root, root.path)]
+            return [_file(root, root.path, {})]
         if root.fs.isdir(root.path):
             raise LoftyConfigurationError(
-                f"{pattern} is a folder; name its files, for example {pattern.rstrip('/')}/*.csv"
+                f"{pattern} is a folder; name its files, for example {_example(root, pattern)}"
             )
-        names = sorted(root.fs.glob(root.path)) if any(mark in pattern for mark in _GLOB_MARKS) else []
-        files = [_file(root, name) for name in names if root.fs.isfile(name)]
+        names = sorted(root.fs.glob(root.path)) if any(mark in pattern for mark in GLOB_MARKS) else []
+        files = [
+            _file(root, name, partitions_of(name, root.path))
+            for name in names
+            if root.fs.isfile(name) and not _is_passed_over(name, root.path, notes)
+        ]
     if not files:
-        raise LoftySourceNotReady(f"no file matches {pattern}; nothing was sent")
+        hidden = ", but files that are drafts or markers by their names" if names else ""
+        raise LoftySourceNotReady(f"no file matches {pattern}{hidden}; nothing was sent")
     return files
 
 
-def _file(root: ObjectStoragePath, path: str) -> StoredFile:
+def _is_passed_over(name: str, pattern: str, notes: Notes) -> bool:
+    hidden = is_hidden(name, pattern)
+    if hidden:
+        notes.add(HIDDEN, name)
+    return hidden
+
+
+def _example(root: ObjectStoragePath, pattern: str) -> str:
+    """Write a glob for the files in a folder, or for those in the folders in it."""
+    for folder, _, all_names in root.fs.walk(root.path):
+        if names := [name for name in all_names if not name.startswith(HIDDEN_MARKS)]:
+            below = "" if folder.rstrip("/") == root.path.rstrip("/") else "**/"
+            return f"{pattern.rstrip('/')}/{below}*{Path(sorted(names)[-1]).suffix}"
+    return f"{pattern.rstrip('/')}/*.csv"
+
+
+def refuse_tables(files: list[StoredFile]) -> None:
+    """
+    Refuse files of a lake's table.
+
+    :raises RefusedFile: for the first of them
+    """
+    tables: dict[int, Tables] = {}
+    for file in files:
+        with content_errors(file.name), storage_errors(file.name):
+            tables.setdefault(id(file.fs), Tables(file.fs)).refuse(file.path)
+
+
+def _file(root: ObjectStoragePath, path: str, partitions: Mapping[str, str | None]) -> StoredFile:
     if root.protocol in LOCAL_PROTOCOLS:
-        return StoredFile(path, root.fs, path)
+        return StoredFile(path, root.fs, path, partitions)
     conn_id = getattr(root, "conn_id", None) or root.storage_options.get("conn_id")  # Airflow 3.1 has the latter
     connection = f"{conn_id}@" if conn_id else ""
-    return StoredFile(f"{root.protocol}://{connection}{path.lstrip('/')}", root.fs, path)
+    return StoredFile(f"{root.protocol}://{connection}{path.lstrip('/')}", root.fs, path, partitions)
+
+
+class _StoredBytes(RawIOBase):
+    """Bytes of a stored file: what fails here is the storage's fault; what fails in whoever reads it is the file's."""
+
+    def __init__(self, name: str, stream: Any) -> None:
+        self._name = name
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(self._stream.seekable())
+
+    def readinto(self, buffer: Any) -> int:
+        with storage_errors(self._name):
+            data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._stream.seek(offset, whence))  # to where a damaged file points, if it must
+
+    def tell(self) -> int:
+        return int(self._stream.tell())
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 @contextmanager
-def file_errors(name: str) -> Iterator[None]:
+def storage_errors(name: str) -> Iterator[None]:
     """
     Report errors of finding, opening and reading a file.
 
-    :raises LoftyConfigurationError: when the file is damaged
     :raises LoftySourceNotReady: when it cannot be read just now
     """
     try:
         yield
-    except (csv.Error, EOFError, BadGzipFile, zlib.error, DamagedFile) as error:
-        raise LoftyConfigurationError(f"{name} is damaged: {error}; nothing was sent") from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise LoftySourceNotReady(f"{name} cannot be read: {reason}; nothing was sent") from None
+
+
+@contextmanager
+def content_errors(name: str) -> Iterator[None]:
+    """
+    Report errors of what is in a file.
+
+    :raises LoftyConfigurationError: when it is damaged, or may mean two things
+    """
+    try:
+        yield
+    except UnicodeError as error:
+        reason = f"it is not text in {getattr(error, 'encoding', 'that encoding')}; name its own in file_options"
+        raise LoftyConfigurationError(f"{name} is damaged: {reason}; nothing was sent") from None
+    except BadGzipFile:  # whose text shows the first bytes
+        raise LoftyConfigurationError(
+            f"{name} is damaged: it is not gzip, as its name says; nothing was sent"
+        ) from None
+    # OSError: of a decompressor, which knows no better
+    except (EOFError, OSError, zlib.error, lzma.LZMAError, BadZipFile, DamagedFile) as error:
+        raise LoftyConfigurationError(f"{name} is damaged: {error}; nothing was sent") from None
+    except RefusedFile as error:
+        raise LoftyConfigurationError(f"{name}: {error}; nothing was sent") from None

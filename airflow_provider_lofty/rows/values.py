@@ -6,6 +6,9 @@ A check's refusal names the rule and the kind of value, never the value, which m
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from ctypes import c_float
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -13,14 +16,56 @@ from uuid import UUID
 
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 
+_EXACT_BELOW = 2**53  # from here on a float may stand for another whole number
+_NO_TEXT = (
+    "holds bytes that are not UTF-8 text (a lone surrogate); where they come from a file that is in Windows-1252, say "
+    'file_options={"encoding": "cp1252"}'
+)
 _FINE_TIMES = frozenset(f"datetime64[{unit}]" for unit in ("ns", "ps", "fs", "as"))
-_YES = frozenset(("true", "t", "yes", "y", "1"))
-_NO = frozenset(("false", "f", "no", "n", "0"))
+_YES = frozenset(("true", "t", "yes", "y", "1", "1.0"))
+_NO = frozenset(("false", "f", "no", "n", "0", "0.0"))
+_BITS = {b"\0": False, b"\1": True}  # MySQL's BIT(1)
 _TYPES_BY_NAME = {name.lower(): name for name in ACTIVITY_TYPES}
+
+NULL_MARK = "\\N"  # as COPY, UNLOAD and mysqldump write NULL; nobody writes it for anything else
+# Written by databases, spreadsheets and data frames. What people write, too, such as None and N/A, is not among them.
+_WORDS_FOR_NO_VALUE = frozenset(
+    ("NULL", "null", "(NULL)", "(null)", "<NULL>", "<null>", "[NULL]", "[null]", "<nil>", "NaN", "nan", "NAN",
+     "-nan", "NaT", "<NA>", "#N/A", "#NA", "#NULL!", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "undefined")
+)  # fmt: skip
+# In a field that is not text, these stand for no value, too, or for another column.
+_PEOPLES_WORDS = frozenset(("none", "n/a", "na", "-", "--", "nil", "unknown", "tbd", "?"))
+# As programs write a float: one digit in front of the point, and the exponent with a sign unless there is a point.
+# 5E10 and 1234e567 may be codes.
+_FLOAT = re.compile(r"[+-]?\d(\.\d+[eE][+-]?|[eE][+-])\d+", re.ASCII)
+# Not 450.000, which may also be thousands.
+_POINT_ZERO = re.compile(r"\d+\.0{1,2}|\d{4,}\.0+", re.ASCII)
+LONGEST_SUSPECT = 30
+SUSPECT_STARTS = frozenset({*"0123456789+- \t\\", *(word[0] for word in _WORDS_FOR_NO_VALUE)})
 
 
 class InvalidValue(ValueError):
     """A value breaks its field's rule. The text names the rule and the kind of value only."""
+
+
+class NoValue(InvalidValue):
+    """What a field that is not text takes for no value: blank text, the date of no day."""
+
+
+class ShortFloat(float):
+    """
+    A float that had 32 bits.
+
+    :cvar exact_below: from here on it may stand for another whole number
+    """
+
+    exact_below = 2**24
+
+
+class SixDigitFloat(ShortFloat):
+    """One that MySQL or MariaDB gave: they write six digits of it."""
+
+    exact_below = 10**6
 
 
 def is_missing(value: object) -> bool:
@@ -39,11 +84,20 @@ def plain(value: Any) -> Any:
     if type(value).__module__ != "numpy" or not hasattr(value, "item") or getattr(value, "ndim", None):
         return value
     if not type(value).__name__.endswith("64") or not hasattr(value, "dtype") or value.dtype.kind not in "mM":
-        return value.item()
+        return short_float(value.item()) if type(value).__name__ == "float32" else value.item()
     # Of times finer than Python's, and of years beyond it, a bare number would come out.
     moment = value.astype("datetime64[us]") if value.dtype.name in _FINE_TIMES else value
     held = moment.item()
     return value if isinstance(held, int) else held
+
+
+def short_float(value: float) -> float:
+    """Give what a float of 32 bits was written as: 0.1, and not 0.10000000149011612."""
+    for digits in (6, 7, 8, 9):  # nine tell any two of them apart
+        short = float(f"{value:.{digits}g}")
+        if c_float(short).value == value:
+            return ShortFloat(short)
+    return value  # infinity and NaN
 
 
 def kind_of(value: object) -> str:
@@ -52,6 +106,39 @@ def kind_of(value: object) -> str:
         if isinstance(value, types):
             return words
     return f"a value of type {type(value).__name__}"
+
+
+def given(value: object) -> str:
+    """Say what was given instead of what is wanted; the words for no value are no secret."""
+    if not isinstance(value, str):
+        return kind_of(value)
+    word = value.strip()
+    if word in _WORDS_FOR_NO_VALUE or word.lower() in _PEOPLES_WORDS:
+        return _word_for_no_value(word)
+    return "text" if word else "empty text"
+
+
+def _word_for_no_value(word: str) -> str:
+    return f'the word {word}; if it stands for no value, say file_options={{"null_values": ["{word}"]}}'
+
+
+def refuse_lost_digits(number: float | Decimal) -> None:
+    """
+    Refuse a whole number that may have been another one.
+
+    :raises InvalidValue: for a float beyond what floats hold exactly, and a Decimal that was made of such a one
+    """
+    if isinstance(number, Decimal):
+        exponent = number.as_tuple().exponent
+        if isinstance(exponent, int) and exponent > 0 and abs(number) >= _EXACT_BELOW:
+            raise InvalidValue(
+                "is a Decimal with an exponent, which may have lost digits; read the column as int or text"
+            )
+    elif isinstance(number, ShortFloat) and abs(number) >= number.exact_below:
+        bound = number.exact_below
+        raise InvalidValue(f"is a 32-bit float of {bound} or more, whose last digits are lost; cast the column to int")
+    elif abs(number) >= _EXACT_BELOW:
+        raise InvalidValue("is a float of 2**53 or more, whose last digits are lost; read the column as int or text")
 
 
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
@@ -68,19 +155,46 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
 
 
 def text(value: object) -> str:
-    """Text as it is; a number as its plain digits; dates as ISO 8601."""
-    if type(value) is str and value.isascii() and "\0" not in value:  # nearly every value: no second look
-        return value
+    """
+    Text as it is; a number as its plain digits; dates as ISO 8601.
+
+    :raises NoValue: for the mark that databases write for NULL
+    :raises InvalidValue: for what is no text, a number that may have lost digits, and a program's word for no value
+    """
+    if (
+        type(value) is str and value.isascii() and "\0" not in value
+        and (len(value) > LONGEST_SUSPECT or value[:1] not in SUSPECT_STARTS)
+    ):  # fmt: skip
+        return value  # nearly every value: no second look
+    kept = any_text(value)
+    word = kept.strip() if len(kept) <= LONGEST_SUSPECT else kept
+    if word == NULL_MARK:
+        raise NoValue("is the mark of NULL")
+    if word in _WORDS_FOR_NO_VALUE:
+        raise InvalidValue(f"is {_word_for_no_value(word)}; [] says that it is text")
+    return kept
+
+
+def any_text(value: object) -> str:
+    """Text as :func:`text` reads it, words for no value included."""
     if not isinstance(value, str):
         value = _as_text(value)
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise InvalidValue("holds bytes that are not UTF-8 text (a lone surrogate)") from None
+            raise InvalidValue(_NO_TEXT) from None
     if "\0" in value:
         raise InvalidValue("holds a NUL character")
+    if len(value) <= LONGEST_SUSPECT and _FLOAT.fullmatch(value.strip()):
+        raise InvalidValue("is a number in scientific notation, which may have lost digits; read the column as text")
     return str.__str__(value)  # of an enum that is text: its value, not its name
+
+
+def code(value: object, as_text: Callable[[object], str] = text) -> str:
+    """Text that names something: ``4711.0``, which is what a column of floats makes of ``4711``, is ``4711``."""
+    name = as_text(value)
+    return name.partition(".")[0] if "." in name and _POINT_ZERO.fullmatch(name) else name
 
 
 def _as_text(value: object) -> str:
@@ -101,6 +215,7 @@ def _plain_digits(number: int | float | Decimal) -> str:
         raise InvalidValue("must be finite, got infinity")
     if abs(exact.adjusted()) > 400:
         _too_long()
+    refuse_lost_digits(number)
     return str(int(exact)) if exact == exact.to_integral_value() else format(exact, "f").rstrip("0")
 
 
@@ -109,21 +224,26 @@ def _too_long() -> str:
 
 
 def boolean(value: object) -> bool:
-    """True or false; also 1 and 0, and the usual words."""
+    """True or false; also 1 and 0, as a bit, too, and the usual words."""
     if isinstance(value, bool):
         return value
+    if isinstance(value, bytes) and value in _BITS:
+        return _BITS[value]
     if isinstance(value, (int, float, Decimal)) and value in (0, 1):
         return bool(value)
     if isinstance(value, str):
         word = value.strip().lower()
         if word in _YES or word in _NO:
             return word in _YES
-    raise InvalidValue(f"must be true or false, got {kind_of(value)}")
+        if not word:
+            raise NoValue("must be true or false, got empty text")
+    raise InvalidValue(f"must be true or false, got {given(value)}")
 
 
 def activity_type(value: object) -> str:
     """One of the five types, whatever its case."""
     name = _TYPES_BY_NAME.get(value.strip().lower()) if isinstance(value, str) else None
     if name is None:
-        raise InvalidValue(f"must be one of {', '.join(ACTIVITY_TYPES)}, got {kind_of(value)}")
+        refusal = NoValue if isinstance(value, str) and not value.strip() else InvalidValue
+        raise refusal(f"must be one of {', '.join(ACTIVITY_TYPES)}, got {given(value)}")
     return name

@@ -18,11 +18,11 @@ from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
 from airflow_provider_lofty.report.format import FORMAT_MARK, fingerprint_in
 from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.rows.builder import InvalidRow, RowBuilder
-from airflow_provider_lofty.rows.columns import MappingError
+from airflow_provider_lofty.rows.columns import MappingError, closest
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.numbers import whole_number
 from airflow_provider_lofty.rows.report_format import OUTCOME_COLUMN, outcome_place
-from airflow_provider_lofty.rows.source import Source, SourceRow
+from airflow_provider_lofty.rows.source import Source, SourceRow, row_name
 from airflow_provider_lofty.rows.values import InvalidValue, is_missing, plain
 from airflow_provider_lofty.run.publisher import SHOW_SECONDS, StatusPublisher
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED, FINGERPRINT_BYTES
@@ -33,8 +33,9 @@ _FINGERPRINT_COLUMN = "lofty_fingerprint"
 _FINGERPRINT = re.compile(f"([0-9a-f]{{2}}){{{FINGERPRINT_BYTES},16}}")
 _MOST_ATTEMPTS = 1000  # more is a slip of whoever edited the report
 _MOST_NAMES_LOGGED = 40
+_MOST_TABLES = 20  # sets of columns that are compared and logged
 _OTHER_FORMAT = (
-    f"row {{}} of {{}} comes from a report of another format: its {_FINGERPRINT_COLUMN} does not begin with "
+    f"{{}} of {{}} comes from a report of another format: its {_FINGERPRINT_COLUMN} does not begin with "
     f"{FORMAT_MARK}, so what it says became of the row may mean something else here. Nothing was sent. Send the "
     "original source instead: clear the task that wrote the report, whose journal knows what it delivered, or use "
     "check_existing='always', which reads every lead before anything is sent to it"
@@ -85,7 +86,8 @@ class Ingest:
         self._log = log
         self._publisher = publisher
         self._clock = clock
-        self._logged_columns: tuple[str, ...] | None = None
+        self._has_logged_columns = False
+        self._tables: dict[tuple[str, ...], str] = {}  # the sets of columns so far → the first source with them
         self._publish_at = self._clock() + SHOW_SECONDS
         self._log_at = self._clock() + PROGRESS_SECONDS
 
@@ -96,8 +98,9 @@ class Ingest:
         :raises MappingError: when its columns do not fit
         """
         number = self._spool.add_source(source.name)
+        self._mapping.start_source(source.file)
         if source.columns is not None:
-            self._log_columns(self._mapping.builder(source.columns, table=True))
+            self._take_columns(source.name, self._mapping.builder(source.columns, table=True))
         add, spooled = self._spool.add, self._spooled
         columns: tuple[str, ...] | None = None
         for row in source.rows:
@@ -121,6 +124,8 @@ class Ingest:
             self._mapping.require_columns()
         if self._mapping.nested_ignored:
             self._log.info("ignored inside listing: %s", _some(sorted(self._mapping.nested_ignored)))
+        for remark, count in self._mapping.remarks.items():
+            self._log.warning("%s (%d times)", remark, count)
         self._spool.find_duplicates(", ".join(self._mapping.unique_key) or "identity")
 
     def _show_progress(self) -> None:
@@ -132,10 +137,30 @@ class Ingest:
             self._log_at = now + PROGRESS_SECONDS
             self._log.info("%d rows read and checked so far", self._spool.read)
 
+    def _take_columns(self, name: str, builder: RowBuilder) -> None:
+        """
+        Compare a file's or query's columns with those that came before.
+
+        :raises MappingError: when a column seems to have another name here, and would be left out without a word
+        """
+        if builder.columns in self._tables or len(self._tables) >= _MOST_TABLES:
+            return
+        for columns, before in self._tables.items():
+            other = self._mapping.builder(columns, table=True)
+            renamed = _renamed(other, builder) or _renamed(builder, other)
+            if renamed:
+                raise MappingError(f"the columns of {name} are not those of {before}: {renamed}")
+        if self._tables:
+            self._log.warning("%s has other columns than %s", name, next(iter(self._tables.values())))
+        self._tables[builder.columns] = name
+        self._log_builder(builder)
+
     def _log_columns(self, builder: RowBuilder) -> None:
-        if self._logged_columns is not None:
-            return  # once is enough: the rows of an upstream task may differ in shape without end
-        self._logged_columns = builder.columns
+        if not self._has_logged_columns:  # once is enough: rows of an upstream task may differ in shape without end
+            self._log_builder(builder)
+
+    def _log_builder(self, builder: RowBuilder) -> None:
+        self._has_logged_columns = True
         used = [f"{column} → {field}" for column, field in builder.used.items()]
         self._log.info("columns used: %s; ignored: %s", _some(used), _some(builder.ignored))
 
@@ -148,8 +173,8 @@ class Ingest:
         except InvalidRow as error:
             lead_id = error.lead_id
             return SpoolRow(source, row.row_number, row.columns, kept, lead_id, None, None, None, None, Outcome.INVALID,
-                            error.fields, str(error))  # fmt: skip
-        return SpoolRow(source, row.row_number, row.columns, kept, *activity)
+                            error.fields, str(error), line=row.line)  # fmt: skip
+        return SpoolRow(source, row.row_number, row.columns, kept, *activity, line=row.line)
 
     def _zoned(self, cell: object) -> object:
         """Give a time its zone, which a report given back could not know."""
@@ -169,7 +194,8 @@ class Ingest:
         said: Fates = {column.casefold(): cell for column, cell in zip(row.columns, row.cells, strict=True)}
         outcome = said[OUTCOME_COLUMN]
         if not is_missing(outcome) and fingerprint_in(said.get(_FINGERPRINT_COLUMN)) is None:
-            raise LoftyConfigurationError(_OTHER_FORMAT.format(row.row_number, self._spool.source(source)))
+            name = row_name(row.row_number, row.line)
+            raise LoftyConfigurationError(_OTHER_FORMAT.format(name, self._spool.source(source)))
         if isinstance(outcome, str) and outcome in _PASSED_CHECKS:
             row = row._replace(cells=builder.with_empty_texts(row.cells))
         spooled = self._spooled(source, row, builder)
@@ -241,7 +267,21 @@ _SETTLED: dict[str, Callable[[SpoolRow, Fates], SpoolRow]] = {
 
 def _broken(source: int, row: SourceRow) -> SpoolRow:
     lacking = (None,) * 5
-    return SpoolRow(source, row.row_number, row.columns, row.cells, *lacking, Outcome.INVALID, "row", row.problem)
+    outcome = Outcome.INVALID, "row", row.problem
+    return SpoolRow(source, row.row_number, row.columns, row.cells, *lacking, *outcome, line=row.line)
+
+
+def _renamed(one: RowBuilder, other: RowBuilder) -> str | None:
+    """Find a column that fills a field in one source, and in the other is missing beside one of a similar name."""
+    left_over = [column for column in other.ignored if column not in one.columns]
+    for column, field in one.used.items():
+        similar = closest(column, left_over) if field not in other.used.values() else ""
+        if similar:
+            return (
+                f"one has {column!r} for {field}, the other has no such column{similar}. If they are the same, give "
+                "them one name; if not, send these files by tasks of their own"
+            )
+    return None
 
 
 def _some(names: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.log import Log
+from airflow_provider_lofty.rows.source import row_name
 from airflow_provider_lofty.spool.spool import Spool
 
 _REQUESTS_SHOWN = 3
@@ -27,7 +28,8 @@ def show_preview(spool: Spool, client: LoftyClient, log: Log, clock: Callable[[]
         log.warning("no request can be shown: %s", error)
         return
     for row, lines in requests:
-        log.info("::group::The request for row %d, as it would be sent to %s", row.row_number, client.host)
+        name = row_name(row.row_number, row.line)
+        log.info("::group::The request for %s, as it would be sent to %s", name, client.host)
         for line in lines:
             log.info("%s", line)
         log.info("::endgroup::")

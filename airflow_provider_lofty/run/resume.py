@@ -69,7 +69,7 @@ def doubts_of(loaded: Loaded, spool: Spool, *, has_gaps: bool) -> Doubts:
     found: Doubts = []
     for intent in loaded.doubtful:
         row = rows.pop(intent.row_key, None)
-        if row is None and spool.history.has_row(intent.row_key):
+        if row is None and spool.history.has_row(intent.row_key, intent.trace.lead_id):
             continue
         if row is None and has_gaps:
             # It was another source, and so perhaps another unique_key: the same activity under another row key.

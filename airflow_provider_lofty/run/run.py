@@ -42,7 +42,7 @@ from airflow_provider_lofty.run.resume import Doubts, doubts_of, journal_errors,
 from airflow_provider_lofty.run.verdict import Ending, counts_text, failure_of, failure_of_disk
 from airflow_provider_lofty.spool.spool import Spool
 
-_MOST_ROWS_LOGGED = 50
+_MOST_FAILURES_LOGGED = 50
 
 
 class Run:
@@ -259,7 +259,7 @@ class Run:
         spool.flush()
         self._close_books(reason)
         self._write_report()
-        self._log_failed_rows()
+        self._log_failures()
         self.summary = summary_of(
             spool,
             seconds=self._clock() - self._started,
@@ -288,17 +288,18 @@ class Run:
         else:
             self._log.info("report: %s", self._report.path)
 
-    def _log_failed_rows(self) -> None:
-        books, place = self._spool.books, self._spool.place
-        for row in books.failed_rows(_MOST_ROWS_LOGGED):
+    def _log_failures(self) -> None:
+        """Log the first row of each kind of failure: a thousand that failed alike would hide the one that did not."""
+        books = self._spool.books
+        groups = [g for g in books.failure_groups(_MOST_FAILURES_LOGGED) if g.outcome != Outcome.NOT_ATTEMPTED]
+        for group in groups:
             self._log.error(
-                "%s: %s%s: %s", place(row.source, row.row_number), row.outcome,
-                f", lead {row.lead_id}" if row.lead_id else "", row.error,
+                "%s%s: %s%s: %s", self._spool.place(group.source, group.row_number, group.line),
+                f" and {_grouped(group.rows - 1)} more that failed alike" if group.rows > 1 else "", group.outcome,
+                f", lead {group.lead_id}" if group.lead_id else "", group.error,
             )  # fmt: skip
-        more = books.count_failed() - _MOST_ROWS_LOGGED
-        if more > 0:
-            see = "see the report" if self._report else "set report_path to see all of them"
-            self._log.error("… and %d more, %s", more, see)
+        if groups and books.count_failed() > len(groups):
+            self._log.error("%s", "the report has each row" if self._report else "set report_path to see each row")
 
     def _push_summary(self, summary: Summary) -> None:
         """A failed try returns nothing."""

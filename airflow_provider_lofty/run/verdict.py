@@ -9,6 +9,7 @@ from airflow_provider_lofty.delivery.stop import Stop, StopKind
 from airflow_provider_lofty.exceptions import LoftyDeliveryIncomplete, LoftyError, LoftyRowsFailed, LoftySourceNotReady
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.report.summary import Summary
+from airflow_provider_lofty.rows.source import row_name
 from airflow_provider_lofty.run.policy import Limit
 
 
@@ -84,7 +85,8 @@ def failure_of_disk(error: Exception, sent: int) -> LoftyError:
 def status_text(summary: Summary) -> str:
     """Counts and the largest errors, each with an example row."""
     errors = "; ".join(
-        f"{group.count} × {group.outcome} such as row {group.example_row} of {group.example_source}: {group.error}"
+        f"{group.count} × {group.outcome} such as {row_name(group.example_row or 0, group.example_line)} of "
+        f"{group.example_source}: {group.error}"
         for group in summary.errors
         if group.outcome != Outcome.NOT_ATTEMPTED
     )

@@ -39,6 +39,7 @@ class ReportRow(NamedTuple):
     cells: list[object]
     source: int
     row_number: int
+    line: int | None
     outcome: str
     lead_id: int | None
     http_status: int | None
@@ -61,6 +62,7 @@ class FailureGroup(NamedTuple):
     error: str | None
     source: int
     row_number: int
+    line: int | None
     lead_id: int | None
 
 
@@ -115,17 +117,13 @@ class Books:
         """
         found = self._db.execute(
             f"SELECT COUNT(*) AS count, r.outcome, r.http_status, r.error_code, r.error_field, {_ERROR}, r.source,"
-            f" r.row_number, r.lead_id, MIN(r.n) FROM rows r WHERE {_IS_FAILED}"
+            f" r.row_number, r.line, r.lead_id, MIN(r.n) FROM rows r WHERE {_IS_FAILED}"
             " GROUP BY r.outcome, r.http_status, r.error_code, r.error_field,"
             f" CASE WHEN r.error_code IS NOT NULL OR r.outcome = '{Outcome.DUPLICATE}' THEN '' ELSE r.error END"
             " ORDER BY count DESC, MIN(r.n) LIMIT ?",
             (limit,),
         )
-        return [FailureGroup(*row[:9]) for row in found]
-
-    def failed_rows(self, limit: int) -> Iterator[ReportRow]:
-        """The first failed rows that were tried or checked, in input order."""
-        return self._rows(f"WHERE {_IS_FAILED} AND r.outcome != '{Outcome.NOT_ATTEMPTED}' ORDER BY r.n LIMIT {limit}")
+        return [FailureGroup(*row[:10]) for row in found]
 
     def rows(self) -> Iterator[ReportRow]:
         """Every row in input order."""
@@ -133,8 +131,8 @@ class Books:
 
     def _rows(self, which: str) -> Iterator[ReportRow]:
         found = self._db.execute(
-            "SELECT r.layout, r.cells, r.source, r.row_number, r.outcome, r.lead_id, r.http_status, r.error_code,"
-            f" r.error_field, {_ERROR}, r.attempts, r.sent_at,"
+            "SELECT r.layout, r.cells, r.source, r.row_number, r.line, r.outcome, r.lead_id, r.http_status,"
+            f" r.error_code, r.error_field, {_ERROR}, r.attempts, r.sent_at,"
             f" nullif(lower(hex({_SENT})), '') FROM rows r {which}"
         )
         layout_id: int | None = None

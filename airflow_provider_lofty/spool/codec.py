@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from airflow_provider_lofty.rows.values import plain
+from airflow_provider_lofty.rows.values import ShortFloat, plain
 
 _json = msgspec.json.Encoder().encode
 
@@ -54,6 +54,9 @@ def _jsonable(value: object) -> object:
     """Bring a cell to what JSON can hold, exactly: what a report shows must lead to the same activity again."""
     if value is None or isinstance(value, (str, bool, int)):
         return value
+    if isinstance(value, ShortFloat):
+        # In a form that numbers with decimals are read from, too, and that cannot pass for an exact one.
+        return float(value) if abs(value) < value.exact_below else f"{value:.16e}"
     if isinstance(value, float):
         return value if value - value == 0 else None if value != value else ["number", str(value)]
     if isinstance(value, Decimal):

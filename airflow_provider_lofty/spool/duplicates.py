@@ -25,6 +25,7 @@ _ORDER = (
 _BESIDE_FIRST = f"""
     SELECT n, outcome, state, fingerprint, trace_hash, first_value(n) OVER same AS first,
         first_value(source) OVER same AS source, first_value(row_number) OVER same AS row_number,
+        first_value(line) OVER same AS line,
         first_value(outcome IS NOT NULL) OVER same AS is_delivered,
         first_value(fingerprint) OVER same AS first_fingerprint,
         first_value(coalesce(sent_fingerprint, fingerprint)) OVER same AS delivered,
@@ -36,7 +37,7 @@ _BESIDE_FIRST = f"""
 # Same content, or a repeat as its report says: a duplicate. Beside one that was delivered, other content is what has
 # changed since. Two that may be stored are one. Of two that wait, nobody can say which is right.
 _JUDGED = f"""
-    SELECT n, first, place(source, row_number) AS place, fingerprint = first_fingerprint AS is_same,
+    SELECT n, first, place(source, row_number, line) AS place, fingerprint = first_fingerprint AS is_same,
         CASE WHEN fingerprint = first_fingerprint OR state = {RowState.REPEATED:d} THEN '{Outcome.DUPLICATE}'
              WHEN is_delivered THEN '{Outcome.ALREADY_DELIVERED}'
              WHEN state <> {RowState.WAITING:d} THEN '{Outcome.DUPLICATE}'
@@ -80,15 +81,15 @@ _DOUBT_REPEATS = (
 )
 
 
-def mark_duplicates(db: sqlite3.Connection, place: Callable[[int, int], str], identity_name: str) -> None:
+def mark_duplicates(db: sqlite3.Connection, place: Callable[[int, int, int | None], str], identity_name: str) -> None:
     """
     Give rows whose identity another row stands for their outcome.
 
     :param db: the spool's database
-    :param place: names a row, by its source and its number there
+    :param place: names a row, by its source, its number and its line there
     :param identity_name: what to call the identity where it is at fault
     """
-    db.create_function("place", 2, place)
+    db.create_function("place", 3, place)
     db.execute(INDEX_ROW_KEYS)
     db.execute(_MARKS)
     db.execute(_FILL_MARKS, {"name": identity_name, "changed": CONTENT_HAS_CHANGED})

@@ -18,8 +18,8 @@ from airflow_provider_lofty.spool.schema import INDEX_ROW_TRACES, RowState
 
 CONTENT_HAS_CHANGED = "its content has changed since it was delivered"
 KEY_OF_ANOTHER = (
-    "the journal says that another Dag or task uses this key for another lead: where a journal is shared, unique_key "
-    "must tell their rows apart; not sent"
+    "the journal says that this key was sent to another lead, by an earlier try or run, or by another Dag or task that "
+    "shares the journal. A unique_key names one row of one lead: give this row one of its own; not sent"
 )
 FINGERPRINT_BYTES = 4  # enough to see that a content has changed
 _MOST_IN_A_QUERY = 500
@@ -36,7 +36,7 @@ class JournalState(str, Enum):
     ABANDONED = "abandoned"  # in doubt, and this run has given up settling it
     WITHDRAWN = "withdrawn"  # intended, and certainly not stored
     CLAIMED = "held"  # intended by another run that is alive
-    KEY_CONFLICT = "foreign"  # another Dag or task uses this key for a row of another lead
+    KEY_CONFLICT = "foreign"  # this key is used for a row of another lead
 
     __str__ = str.__str__  # the value, in f-strings too: Pythons differ in what they make of a str that is an Enum
 
@@ -45,7 +45,7 @@ _IS_DELIVERED = f"state = '{JournalState.DELIVERED}'"
 _PAST_ROWS_TABLE = (
     "CREATE TABLE past_rows (row_key BLOB PRIMARY KEY, state TEXT NOT NULL, fingerprint BLOB NOT NULL,"
     " trace_hash BLOB NOT NULL, http_status INTEGER, error_code INTEGER, error TEXT, attempts INTEGER NOT NULL,"
-    " foreign_lead INTEGER) WITHOUT ROWID"
+    " lead_id INTEGER) WITHOUT ROWID"
 )
 _SCHEMA = (
     _PAST_ROWS_TABLE,
@@ -63,7 +63,7 @@ class PastRow(NamedTuple):
     :param state: delivered, rejected, intended or claimed
     :param fingerprint: the first bytes of the content's; empty when the journal has none
     :param attempts: how often it was sent, as far as is known
-    :param foreign_lead: the lead it was delivered to, when another Dag or task did that
+    :param lead_id: the lead that it was sent to, where the journal knows
     """
 
     row_key: bytes
@@ -74,7 +74,7 @@ class PastRow(NamedTuple):
     error_code: int | None = None
     error: str | None = None
     attempts: int = 0
-    foreign_lead: int | None = None
+    lead_id: int | None = None
 
 
 class History:
@@ -113,14 +113,15 @@ class History:
         """
         Give the rows of the input what is known of them.
 
-        Delivered and rejected ones get their outcome, intended ones are in doubt. A key under which another Dag or
-        task has delivered to another lead names two different things: nothing can be said of such a row.
+        Delivered and rejected ones get their outcome, intended ones are in doubt. A key under which something was sent
+        to another lead names two different things: nothing can be said of such a row.
         """
         past_row = "FROM past_rows p WHERE p.row_key = rows.row_key"
         is_other = f"p.fingerprint NOT IN (x'', substr(rows.fingerprint, 1, {FINGERPRINT_BYTES}))"
         self._db.execute(
             f"UPDATE rows SET outcome = 'invalid', state = {RowState.WAITING:d}, error_field = 'unique_key', error = ?"
-            f" WHERE outcome IS NULL AND EXISTS (SELECT 1 {past_row} AND p.foreign_lead <> rows.lead_id)",
+            f" WHERE outcome IS NULL AND EXISTS (SELECT 1 {past_row} AND p.lead_id <> rows.lead_id"
+            f" AND p.state IN ('{JournalState.DELIVERED}', '{JournalState.INTENDED}'))",
             (KEY_OF_ANOTHER,),
         )
         self._db.execute(
@@ -141,9 +142,10 @@ class History:
                 (state,),
             )
 
-    def has_row(self, row_key: bytes) -> bool:
-        """Whether the input has this row."""
-        return self._db.execute("SELECT 1 FROM rows WHERE row_key = ? LIMIT 1", (row_key,)).fetchone() is not None
+    def has_row(self, row_key: bytes, lead_id: int) -> bool:
+        """Whether the input has this row for this lead."""
+        wanted = "SELECT 1 FROM rows WHERE row_key = ? AND lead_id = ? LIMIT 1"
+        return self._db.execute(wanted, (row_key, lead_id)).fetchone() is not None
 
     def delivered_traces(self, trace_hashes: Collection[bytes]) -> Counter[bytes]:
         """

@@ -36,7 +36,7 @@ _ROWS = (
     " outcome TEXT, http_status INTEGER, error_code INTEGER, error_field TEXT, error TEXT,"
     " attempts INTEGER NOT NULL DEFAULT 0, sent_at TEXT, duplicate_of INTEGER,"
     f" state INTEGER NOT NULL DEFAULT {RowState.WAITING:d},"
-    " sent_fingerprint BLOB)"  # where another content than this was sent; perhaps its first bytes only
+    " sent_fingerprint BLOB, line INTEGER)"  # where another content than this was sent; perhaps its first bytes only
 )
 # Failed rows are asked for several times; they are few, and without an index each time reads the whole file.
 _ROWS_FAILED = f"CREATE INDEX rows_failed ON rows (outcome, n) WHERE {MAY_FAIL}"

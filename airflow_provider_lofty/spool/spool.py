@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.rows.source import row_name
 from airflow_provider_lofty.spool.books import Books
 from airflow_provider_lofty.spool.codec import encode_cells
 from airflow_provider_lofty.spool.duplicates import mark_duplicates
@@ -40,7 +41,7 @@ FOUND_BY_READING = "found by reading back"
 FOUND_BEFORE = "Lofty has it already"
 _INSERT = (
     "INSERT INTO rows (source, row_number, layout, cells, lead_id, body, row_key, fingerprint, trace_hash,"
-    " outcome, error_field, error, attempts, state, sent_fingerprint) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    " outcome, error_field, error, attempts, state, sent_fingerprint, line) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _IS_CONTROL = (
     f"body IS NOT NULL AND outcome IN ('{Outcome.DELIVERED}', '{Outcome.ALREADY_DELIVERED}') AND error IS NULL"
@@ -50,6 +51,7 @@ _IS_SHOWN = (
     f" OR outcome = '{Outcome.ALREADY_DELIVERED}' AND error IN ('{FOUND_BY_READING}', '{FOUND_BEFORE}'))"
 )
 _BATCH = 500
+_BATCH_BYTES = 2**22  # of rows that are long
 
 
 class SpoolRow(NamedTuple):
@@ -70,6 +72,7 @@ class SpoolRow(NamedTuple):
     attempts: int = 0
     state: int = RowState.WAITING.value  # an enum's member would cost the database 1 µs a row
     sent_fingerprint: bytes | None = None
+    line: int | None = None
 
 
 class PendingRow(NamedTuple):
@@ -83,6 +86,7 @@ class PendingRow(NamedTuple):
     fingerprint: bytes
     trace_hash: bytes
     attempts: int = 0
+    line: int | None = None
 
     @property
     def kind(self) -> str:
@@ -95,7 +99,7 @@ def _kind_of(body: bytes) -> str:
     return body.split(b'"', 4)[3].decode()
 
 
-_PENDING = "n, row_number, lead_id, body, row_key, fingerprint, trace_hash, attempts"
+_PENDING = "n, row_number, lead_id, body, row_key, fingerprint, trace_hash, attempts, line"
 
 
 class Result(NamedTuple):
@@ -125,6 +129,7 @@ class Spool:
         self._layout_ids: dict[tuple[str, ...], int] = {}
         self._next_layout = 0
         self._batch: list[tuple[object, ...]] = []
+        self._batch_bytes = 0
         self._db = _open_unlinked(folder)
         for statement in SCHEMA:
             self._db.execute(statement)
@@ -148,13 +153,15 @@ class Spool:
             cells = encode_cells(row.cells)
         self.read += 1
         self._batch.append((row.source, row.row_number, layout, cells, *row[4:]))
-        if len(self._batch) >= _BATCH:
+        self._batch_bytes += len(cells or b"") + len(row.body or b"")
+        if len(self._batch) >= _BATCH or self._batch_bytes >= _BATCH_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Write what is still held in memory."""
         self._db.executemany(_INSERT, self._batch)
         self._batch.clear()
+        self._batch_bytes = 0
 
     def _layout_id(self, columns: tuple[str, ...]) -> int:
         if len(self._layout_ids) > 500:  # rows of objects may have endlessly many shapes
@@ -176,17 +183,25 @@ class Spool:
         """
         mark_duplicates(self._db, self.place, identity_name)
 
-    def place(self, source: int, row_number: int) -> str:
-        """Name a row for people: its number, and its file where there are several."""
-        return f"row {row_number} of {self.source(source)}" if len(self.sources) > 1 else f"row {row_number}"
+    def place(self, source: int, row_number: int, line: int | None = None) -> str:
+        """Name a row for people: its number, its line, and its file where there are several."""
+        name = row_name(row_number, line)
+        return f"{name} of {self.source(source)}" if len(self.sources) > 1 else name
 
     def source(self, number: int) -> str:
         """Name a source for people; a file's name need not be text."""
         return self.sources[number].encode("utf-8", "backslashreplace").decode()
 
     def pending(self, after: int = 0, limit: int = _BATCH) -> list[PendingRow]:
-        """The next rows that wait to be sent, in the order they were read."""
-        return list(self._checked(f"n > ? AND {IS_WAITING} ORDER BY n LIMIT ?", after, limit))
+        """The next rows that wait to be sent, in the order they were read; fewer where they are long."""
+        rows: list[PendingRow] = []
+        size = 0
+        for row in self._checked(f"n > ? AND {IS_WAITING} ORDER BY n LIMIT ?", after, limit):
+            rows.append(row)
+            size += len(row.body)
+            if size >= _BATCH_BYTES:
+                break
+        return rows
 
     def _checked(self, which: str, *values: int | bytes) -> Iterator[PendingRow]:
         return (PendingRow(*row) for row in self._db.execute(f"SELECT {_PENDING} FROM rows WHERE {which}", values))

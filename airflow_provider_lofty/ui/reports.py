@@ -242,6 +242,7 @@ def _group(count: int, example: dict[str, str]) -> ErrorGroup:
         error=restored(example["error"]),
         example_source=restored(example["source"]),
         example_row=_number(example["row_number"]),
+        example_line=_number(example["line"]),
         example_lead_id=_number(example["lead_id"]),
     )
 

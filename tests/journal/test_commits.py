@@ -30,8 +30,9 @@ def made(n: int, attempts: int = 0, *, keyed: bool = False) -> Intent:
 def closed(intent: Intent, state: str = JournalState.DELIVERED, *said: Any) -> PastRow:
     status, code, error = [*said, None, None, None][:3]
     return PastRow(
-        intent.row_key, state, intent.fingerprint, intent.trace.trace_hash, status, code, error, intent.attempts + 1
-    )
+        intent.row_key, state, intent.fingerprint, intent.trace.trace_hash, status, code, error, intent.attempts + 1,
+        intent.trace.lead_id,
+    )  # fmt: skip
 
 
 class Written:
@@ -206,7 +207,7 @@ def test_what_is_kept_of_delivered_rows_reads_back(keyed: bool) -> None:
     records = Records(keyed)
     rows = [closed(made(n, keyed=keyed)) for n in range(50)]
     found = list(records.unpack_delivered(records.pack_delivered(rows)))
-    assert found == [row._replace(attempts=0) for row in rows]
+    assert found == [row._replace(attempts=0, lead_id=row.lead_id if keyed else None) for row in rows]
 
 
 _INTENTS = Records(False).pack([made(1)])

@@ -513,6 +513,7 @@ class TestRecalling:
             None,
             None,
             1,
+            made(500).trace.lead_id,
         )
         assert (learned.has_gaps, learned.loaded) == (False, Loaded([]))
 
@@ -595,21 +596,18 @@ class TestSharedKeys:
         journal.commit([ONE], ())
         journal.commit((), closed(JournalState.DELIVERED, ONE))
 
-    @pytest.mark.parametrize("other", [{"dag": "another"}, {"task": "another"}])
-    def test_what_another_dag_or_task_delivered_says_to_which_lead(self, parties: Parties, other: Any) -> None:
+    @pytest.mark.parametrize("other", [{"dag": "another"}, {"task": "another"}, {"index": 3}, {}])
+    def test_what_was_delivered_says_to_which_lead(self, parties: Parties, other: Any) -> None:
         self.delivered(parties, "a", **other)
         found = parties.learn(parties.journal("b"), [1]).rows[ONE.row_key]
-        assert (found.state, found.foreign_lead) == (JournalState.DELIVERED, ONE.trace.lead_id)
-
-    def test_what_this_task_delivered_in_any_run_does_not(self, parties: Parties) -> None:
-        self.delivered(parties, "a", index=3)
-        for run in ("a", "b"):
-            found = parties.learn(parties.journal(run, index=5), [1]).rows[ONE.row_key]
-            assert (found.state, found.foreign_lead) == (JournalState.DELIVERED, None)
+        assert (found.state, found.lead_id) == (JournalState.DELIVERED, ONE.trace.lead_id)
 
     @pytest.mark.parametrize("is_same_lead", [True, False])
-    def test_a_row_for_another_lead_is_not_taken_for_delivered(self, parties: Parties, is_same_lead: bool) -> None:
-        self.delivered(parties, "a", dag="another")
+    @pytest.mark.parametrize("other", [{"dag": "another"}, {"task": "another"}, {"index": 3}, {}])
+    def test_a_row_for_another_lead_is_not_taken_for_delivered(
+        self, parties: Parties, is_same_lead: bool, other: Any
+    ) -> None:
+        self.delivered(parties, "a", **other)
         lead_id = ONE.trace.lead_id - (not is_same_lead)
         with closing(Spool(keep_cells=False)) as spool:
             spool.add_source("leads")

@@ -65,6 +65,8 @@ GOLDEN = {
         ("9fee27645fe9d45c662f79dd", "56359b915e70ecf5290c380d0dd0ab05", _TRACE, "9ef326", "4dc9f2"),
         ("9fee27645fe9d45c662f79dd", "56359b915e70ecf5290c380d0dd0ab05", _TRACE, "9ef326", "4dc9f2"),
         (_TRACE, "4cff3a26bca4d9244041c42a7879825e", _TRACE, "9ef326", "4dc9f2"),
+        ("9fee27645fe9d45c662f79dd", "56359b915e70ecf5290c380d0dd0ab05", _TRACE, "9ef326", "4dc9f2"),
+        (_TRACE, "56359b915e70ecf5290c380d0dd0ab05", _TRACE, "9ef326", "4dc9f2"),
     ],
 }
 GOLDEN_SOURCES = {  # host of Lofty, unique_key, kind of source
@@ -79,6 +81,8 @@ def test_keys_are_formed_by_the_rules_of_their_number() -> None:
         keys(unique_key=["a", "b"], a=17, b="x"),
         keys(unique_key=["B", "a"], a=17, b="x"),
         keys(**{"listing.price": "450000", "pageName": "p", "scheduledDate": "2026-04-01"}),
+        keys(unique_key=["a", "b"], a="17.0", b="x"),
+        keys(link=" https://homes.example.com/12", picture="\u00a0"),
     ]
     assert formed == GOLDEN[KEY_RULES], "raise KEY_RULES in rows/builder.py, and add what is formed now"
 

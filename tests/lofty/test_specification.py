@@ -19,7 +19,11 @@ SPECIFIED = {
     "int32": ("integer", "int32"),
     "double": ("number", "double"),
     "boolean": ("boolean", None),
+    "money": ("integer", "int64"),
     "text": ("string", None),
+    "trimmed text": ("string", None),
+    "code": ("string", None),
+    "zip code": ("string", None),
     "date text": ("string", None),
     "activity type": ("string", None),
 }

@@ -58,6 +58,10 @@ class Rounds:
         ti = task_instance(run_id=f"round {self.count}")
         return run(ti, report_path=str(self.last), check_existing="never", **arguments)
 
+    def name(self, row_number: int) -> str:
+        """Name a row of a report that was read: a CSV file has a header."""
+        return f"row {row_number} (line {row_number + (self.ending == 'csv')})"
+
     @property
     def lines(self) -> list[dict[str, Any]]:
         assert self.last is not None
@@ -88,7 +92,7 @@ def test_duplicates_of_a_rejected_row_are_so_until_lofty_takes_it(lofty: Sandbox
         )  # fmt: skip
         assert "3 of 4 rows failed" in str(ended.error)
         assert [line["lofty_error"] for line in rounds.lines if line["lofty_outcome"] == "duplicate"] == [
-            "same as row 1, which ended rejected"
+            f"same as {rounds.name(1)}, which ended rejected"
         ] * 2
     lofty.change(missing_leads=frozenset())
     ended = rounds.go()
@@ -105,7 +109,7 @@ def test_the_rows_of_a_report_may_stand_in_any_order(lofty: Sandbox, rounds: Rou
     rounds.edit(lambda lines: lines[::-1])
     lofty.change(missing_leads=frozenset())
     assert rounds.go().counts == {"already_delivered": 1, "delivered": 1, "duplicate": 1}
-    assert [line["lofty_error"] for line in rounds.lines][1] == "same as row 3"
+    assert [line["lofty_error"] for line in rounds.lines][1] == f"same as {rounds.name(3)}"
 
 
 @pytest.mark.parametrize("is_stored", [True, False])

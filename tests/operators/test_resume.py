@@ -246,3 +246,28 @@ class TestTheSameWrittenOtherwise:
         assert later.counts == {"already_delivered": 10}
         assert not any("left no journal" in line for line in later.log)
         assert later.summary["read_backs"] == 0
+
+
+@pytest.mark.parametrize(
+    ("shared", "later"),
+    [
+        (False, {"try_number": 2}),
+        (False, {"try_number": 2, "max_tries": 1}),
+        (True, {"try_number": 2}),
+        (True, {"run_id": "next"}),
+        (True, {"dag_id": "another"}),
+    ],
+)
+def test_a_key_that_was_delivered_to_another_lead_is_invalid(
+    lofty: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool, later: dict[str, Any]
+) -> None:
+    connection = {"conn_type": "sqlite", "host": str(tmp_path / "journal.db")}
+    monkeypatch.setenv("AIRFLOW_CONN_JOURNAL", json.dumps(connection))
+    wanted: dict[str, Any] = {"unique_key": "event", "journal_conn_id": "journal" if shared else None}
+    store = Store()
+    assert run(store=store, rows=[row(1, event="E1"), row(2, event="E2")], **wanted).counts == {"delivered": 2}
+    ended = run(task_instance(**later), store=store, rows=[row(3, event="E1"), row(2, event="E2")], **wanted)
+    assert ended.counts == {"invalid": 1, "already_delivered": 1}
+    assert ended.summary["errors"][0]["error_field"] == "unique_key"
+    assert "sent to another lead" in ended.summary["errors"][0]["error"]
+    assert sorted(activity.lead_id for activity in lofty.activities) == [1, 2]

@@ -41,7 +41,7 @@ def test_what_has_another_mark_or_none_is_of_another_format(cell: object) -> Non
 def test_a_report_of_another_version_is_refused_with_nothing_sent(lofty: Sandbox, kept: str, ending: str) -> None:
     ended = run(path=str(KEPT / f"{kept}.{ending}"))
     assert type(ended.error) is LoftyConfigurationError
-    for said in ("row 1 of", "another format", "Nothing was sent", "clear the task", "check_existing='always'"):
+    for said in ("row 1 (line ", "another format", "Nothing was sent", "clear the task", "check_existing='always'"):
         assert said in str(ended.error)
     assert [request for request in lofty.requests if request.method == "POST"] == []
 
@@ -53,7 +53,7 @@ def test_one_row_of_another_format_is_enough(lofty: Sandbox, tmp_path: Path, fin
     rows[before]["lofty_fingerprint"] = fingerprint
     ended = run(path=write_csv(tmp_path / "mixed.csv", rows))
     assert type(ended.error) is LoftyConfigurationError
-    assert f"row {before + 1} of" in str(ended.error)
+    assert f"row {before + 1} (line {before + 2}) of" in str(ended.error)
     assert [request for request in lofty.requests if request.method == "POST"] == []
 
 

@@ -24,6 +24,7 @@ HOSTILE_TEXTS = [
     "=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx", "\rx", "\nx", "'", "''", "'=1", "''=1", "＝1",
     "a\rb", "a\r\nb", "a\nb", 'say "hi"', '"', ",;|\t", " padded ", "02134", "-5", "+15", "1e5", "1E400",
     "true", "null", "[1]", '{"a": 1}', "NaN", "Zoë 🏡", "\u2028", "\x7f", "\ufeff", "x" * 200_000,
+    "to C:\\, and back", "a, b\\", '5\\", 6', "\\\\, x", "'02134", '="02134"',
 ]  # fmt: skip
 
 
@@ -49,6 +50,7 @@ def test_every_row_is_there_in_order_with_its_own_columns_and_what_became_of_it(
         "extra": "",
         "lofty_source": "leads.csv",
         "lofty_row_number": "1",
+        "lofty_line": "",
         "lofty_outcome": "rejected",
         "lofty_lead_id": "1",
         "lofty_http_status": "404",

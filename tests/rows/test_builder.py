@@ -17,6 +17,7 @@ from support.activities import BODY, CREATED, ROW, body_of, built, mapping, refu
 from airflow_provider_lofty.lofty.fields import FIELDS
 from airflow_provider_lofty.rows.builder import InvalidRow
 from airflow_provider_lofty.rows.columns import MappingError
+from airflow_provider_lofty.rows.file_options import FileOptions
 from airflow_provider_lofty.sandbox.checks import read_activity
 
 
@@ -68,7 +69,38 @@ class TestRequired:
     def test_a_required_field_without_a_value_is_named(self, field: str, missing: Any) -> None:
         error = refusal({**ROW, field: missing})
         assert error.fields == field
-        assert str(error) == f"{field} is required, but has no value and no default"
+        hint = (
+            f'; where it may be empty, say defaults={{"{field}": ""}}' if field in ("text", "link", "picture") else ""
+        )
+        assert str(error) == f"{field} is required, but has no value and no default{hint}"
+
+    @pytest.mark.parametrize("blank", ["", "  "])
+    @pytest.mark.parametrize("field", ["leadId", "type", "created"])
+    def test_blank_text_is_no_value_where_text_is_not_wanted(self, field: str, blank: str) -> None:
+        assert "is required, but has no value" in str(refusal({**ROW, field: blank}))
+
+    def test_a_field_of_another_kind_without_a_value_is_left_out(self) -> None:
+        row = {
+            **ROW,
+            "listing.price": "",
+            "listing.bathrooms": " ",
+            "listing.mailAddress": " ",
+            "scheduledDate": "0000-00-00",
+        }
+        assert body_of(row) == BODY
+
+    @pytest.mark.parametrize("field", [field.name for field in FIELDS])
+    def test_the_mark_of_null_is_no_value_in_any_field(self, field: str) -> None:
+        row = {**ROW, field: "\\N"}
+        if field in ROW:
+            assert "is required, but has no value" in str(refusal(row))
+        else:
+            assert body_of(row) == BODY
+
+    def test_no_value_takes_the_default(self) -> None:
+        row = {**ROW, "listing.price": " ", "created": "0000-00-00"}
+        body = body_of(row, defaults={"listing.price": 5, "created": CREATED})
+        assert (body["listing"], body["created"]) == ({"price": 5}, CREATED)
 
     @pytest.mark.parametrize("field", ["leadId", "type", "text", "link", "picture", "created"])
     def test_a_required_field_without_a_column_fails_before_any_row(self, field: str) -> None:
@@ -93,7 +125,22 @@ class TestRequired:
         wishes.require_columns()
 
 
+LOST = [float(2**53), np.float64(2**60), np.float32(2**24 + 2), Decimal("2.00604E+19"), "2.00604E+19"]
+
+
 class TestProblems:
+    @pytest.mark.parametrize("field", [field.name for field in FIELDS if field.kind not in ("double", "boolean")])
+    @pytest.mark.parametrize("lost", LOST, ids=repr)
+    def test_no_field_takes_a_number_that_may_have_lost_digits(self, field: str, lost: Any) -> None:
+        assert refusal({**ROW, field: lost}).fields == field
+
+    @pytest.mark.parametrize("field", [field.name for field in FIELDS if "text" in field.kind or "code" in field.kind])
+    @pytest.mark.parametrize("word", ["NULL", "null", "nan", "NaT", "<NA>", "(null)", "#N/A"])
+    def test_no_text_field_takes_a_programs_word_for_no_value(self, field: str, word: str) -> None:
+        error = refusal({**ROW, field: word})
+        assert error.fields == field
+        assert "null_values" in str(error)
+
     def test_every_wrong_field_is_named_and_the_lead_is_kept(self) -> None:
         error = refusal({**ROW, "type": "Viewed", "created": 1714557600, "listing.price": "cheap", "link": None})
         assert error.fields == "type, link, created, listing.price"
@@ -113,22 +160,35 @@ class TestProblems:
 
 
 class TestListingObject:
-    @pytest.mark.parametrize("given", [{"price": "5", "City": "Phoenix"}, '{"PRICE": 5, "city": "Phoenix"}'])
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"price": "5", "City": "Phoenix"},
+            '{"PRICE": 5, "city": "Phoenix"}',
+            json.dumps('{"price": 5, "city": "Phoenix"}'),
+            [("price", 5), ("city", "Phoenix")],
+        ],
+    )
     def test_an_object_or_json_text_is_taken_apart(self, given: Any) -> None:
         assert body_of({**ROW, "listing": given})["listing"] == {"price": 5, "city": "Phoenix"}
 
-    @pytest.mark.parametrize("given", [None, float("nan"), pd.NA, {}, "{}", {"price": None}, {"colour": "red"}])
+    @pytest.mark.parametrize(
+        "given", [None, float("nan"), pd.NA, {}, "{}", "null", " null ", "", " ", {"price": None}, {"colour": "red"}]
+    )
     def test_nothing_in_it_leaves_it_out(self, given: Any) -> None:
         assert "listing" not in body_of({**ROW, "listing": given})
 
     @pytest.mark.parametrize(
         "given",
         [
-            "",
             "Phoenix",
+            "{'price': 5}",
+            '[["price", 5]]',
+            [{"price": 5}],
+            [("price", 5, 6)],
+            [("price", 5), "city"],
             "[1]",
             "5",
-            "null",
             "NaN",
             "{",
             "[" * 100_000,
@@ -156,6 +216,15 @@ class TestListingObject:
     )
     def test_a_wrong_value_in_it_is_named_with_its_path(self, given: Any, field: str) -> None:
         assert refusal({**ROW, "listing": given}).fields == field
+
+    @pytest.mark.parametrize(
+        "given", ['{"price": 1, "price": 2}', '{"a": {"b": 1, "b": 2}}', [("price", 1), ("price", 2)]]
+    )
+    def test_a_name_that_comes_twice_in_json_is_refused(self, given: Any) -> None:
+        assert "twice" in str(refusal({**ROW, "listing": given}))
+
+    def test_text_that_is_not_json_says_so(self) -> None:
+        assert "text that is not JSON" in str(refusal({**ROW, "listing": "{'price': 5}"}))
 
     def test_a_name_that_comes_twice_is_refused(self) -> None:
         error = refusal({**ROW, "listing": {"price": 1, "PRICE": 2}})
@@ -226,6 +295,35 @@ class TestKeyAndHashes:
     def test_a_unique_key_that_is_null_makes_the_row_invalid(self, missing: Any) -> None:
         error = refusal({**ROW, "event": missing}, unique_key="event")
         assert str(error) == "event is NULL, but it is part of unique_key"
+
+    @pytest.mark.parametrize("blank", ["", "  "])
+    def test_a_unique_key_of_blanks_is_null(self, blank: str) -> None:
+        assert (
+            str(refusal({**ROW, "event": blank}, unique_key="event")) == "event is NULL, but it is part of unique_key"
+        )
+        assert refusal({**ROW, "a": blank, "b": ""}, unique_key=["a", "b"]).fields == "a, b"
+
+    @pytest.mark.parametrize("other", [123.0, "123", "123.0", Decimal("123.00"), np.int64(123), np.float64(123)])
+    def test_a_number_is_one_key_whatever_its_clothes(self, other: Any) -> None:
+        keys = {built({**ROW, "event": event}, unique_key="event").row_key for event in (123, other)}
+        assert len(keys) == 1
+
+    @pytest.mark.parametrize(
+        "lost", [1795707900000000001.0, float(2**53), np.float32(2**24), Decimal("1.8E+18"), "1.79571E+18", "1e+22"]
+    )
+    def test_a_unique_key_that_may_have_lost_digits_is_refused(self, lost: Any) -> None:
+        error = refusal({**ROW, "event": lost}, unique_key="event")
+        assert error.fields == "event"
+        assert "lost" in str(error)
+
+    def test_the_mark_of_null_is_no_key(self) -> None:
+        assert "is NULL" in str(refusal({**ROW, "event": "\\N"}, unique_key="event"))
+
+    @pytest.mark.parametrize("word", ["NULL", "nan"])
+    def test_a_programs_word_for_no_value_is_no_key(self, word: str) -> None:
+        assert "null_values" in str(refusal({**ROW, "event": word}, unique_key="event"))
+        listed = FileOptions(null_values=(word,))
+        assert "is NULL" in str(refusal({**ROW, "event": word}, unique_key="event", options=listed))
 
     @pytest.mark.parametrize("wrong", [["a"], {"a": 1}, b"a", "\ud800"])
     def test_a_unique_key_that_is_not_text_makes_the_row_invalid(self, wrong: Any) -> None:

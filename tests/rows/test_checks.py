@@ -13,8 +13,9 @@ from hypothesis import given, strategies as st
 from support.values import MOMENTS, NEW_YORK, NEWEST_MS, OLDEST_MS, Colour, Number
 
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES, FIELDS
-from airflow_provider_lofty.rows.checks import checks
-from airflow_provider_lofty.rows.values import InvalidValue, is_missing, kind_of, plain
+from airflow_provider_lofty.rows.checks import BLANKS_CUT, SHORT_ZIP_CODE, Remarks, checks, key_check
+from airflow_provider_lofty.rows.file_options import FileOptions
+from airflow_provider_lofty.rows.values import InvalidValue, NoValue, is_missing, kind_of, plain
 
 CHECKS = checks(MOMENTS)
 
@@ -53,14 +54,13 @@ def fits(kind: str, sent: Any) -> bool:
     return {
         "id": lambda: type(sent) is int and 0 < sent < 2**63,
         "int64": lambda: type(sent) is int and -(2**63) <= sent < 2**63,
+        "money": lambda: type(sent) is int and -(2**63) <= sent < 2**63,
         "int32": lambda: type(sent) is int and -(2**31) <= sent < 2**31,
         "milliseconds": lambda: type(sent) is int and OLDEST_MS <= sent <= NEWEST_MS,
         "double": lambda: type(sent) is float and abs(sent) != float("inf") and sent == sent,
         "boolean": lambda: type(sent) is bool,
         "activity type": lambda: sent in ACTIVITY_TYPES,
-        "text": lambda: type(sent) is str and "\0" not in sent and bool(sent.encode() or True),
-        "date text": lambda: type(sent) is str and "\0" not in sent and bool(sent.encode() or True),
-    }[kind]()
+    }.get(kind, lambda: type(sent) is str and "\0" not in sent and bool(sent.encode() or True))()
 
 
 @given(value=ANYTHING)
@@ -105,3 +105,49 @@ def test_the_kind_of_a_value_is_named_without_it(value: Any) -> None:
 def test_every_field_has_a_kind_that_is_checked_and_a_name_of_its_own() -> None:
     assert {field.kind for field in FIELDS} == set(CHECKS)
     assert len({field.name for field in FIELDS}) == len(FIELDS)
+
+
+class TestPadding:
+    @pytest.mark.parametrize("kind", ["trimmed text", "code", "zip code"])
+    @pytest.mark.parametrize("value", ["AZ   ", " AZ", "\u00a0AZ\u2003", "AZ\r\n", "\tAZ"])
+    def test_blanks_around_names_and_links_are_cut_and_counted(self, kind: str, value: str) -> None:
+        remarks = Remarks()
+        assert checks(MOMENTS, remarks=remarks)[kind](value) == "AZ"
+        assert remarks == {BLANKS_CUT: 1}
+
+    def test_prose_keeps_its_blanks(self) -> None:
+        remarks = Remarks()
+        assert checks(MOMENTS, remarks=remarks)["text"](" hi ") == " hi "
+        assert checks(MOMENTS, remarks=remarks)["trimmed text"]("as it is") == "as it is"
+        assert not remarks
+
+    @pytest.mark.parametrize(
+        ("value", "sent", "count"),
+        [("2134", "2134", 1), (2134, "2134", 1), (501, "501", 1), ("2134.0", "2134", 1), ("02134", "02134", 0),
+         ("85001-1234", "85001-1234", 0), ("SW1A", "SW1A", 0)],
+    )  # fmt: skip
+    def test_a_short_zip_code_is_sent_and_counted(self, value: Any, sent: str, count: int) -> None:
+        remarks = Remarks()
+        assert checks(MOMENTS, remarks=remarks)["zip code"](value) == sent
+        assert remarks[SHORT_ZIP_CODE] == count
+
+
+class TestNullValues:
+    @pytest.mark.parametrize("kind", sorted(CHECKS))
+    @pytest.mark.parametrize("value", ["n/a", " n/a "])
+    def test_what_the_author_lists_is_no_value_for_any_field(self, kind: str, value: str) -> None:
+        with pytest.raises(NoValue):
+            checks(MOMENTS, FileOptions(null_values=("n/a",)))[kind](value)
+
+    @pytest.mark.parametrize("null_values", [(), ("n/a",)])
+    def test_whoever_lists_them_says_that_all_else_is_text(self, null_values: tuple[str, ...]) -> None:
+        options = FileOptions(null_values=null_values)
+        assert checks(MOMENTS, options)["text"]("NULL") == "NULL"
+        assert key_check(options)("NULL") == "NULL"
+
+
+def test_files_of_semicolons_may_have_decimal_commas() -> None:
+    for kind in ("int64", "money", "double"):
+        with pytest.raises(InvalidValue, match="ambiguous"):
+            checks(MOMENTS, FileOptions(delimiter=";"))[kind]("450,000")
+        assert checks(MOMENTS, FileOptions(delimiter=";", decimal="."))[kind]("450,000") == 450000

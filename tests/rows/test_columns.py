@@ -11,12 +11,17 @@ from airflow_provider_lofty.rows.columns import MappingError
 
 
 class TestMatchingByName:
-    @pytest.mark.parametrize("column", ["leadId", "LEADID", "lead_id", "LEAD_ID", "Lead_Id", " lead.id "])
-    def test_case_underscores_and_dots_do_not_count(self, column: str) -> None:
+    @pytest.mark.parametrize(
+        "column",
+        ["leadId", "LEADID", "lead_id", "LEAD_ID", "Lead_Id", " lead.id ", "Lead ID", "lead-id", "Lead\u00a0Id"],
+    )
+    def test_case_and_separators_do_not_count(self, column: str) -> None:
         row = {column: 5, **{name: value for name, value in ROW.items() if name != "leadId"}}
         assert built(row).lead_id == 5
 
-    @pytest.mark.parametrize("column", ["listing.price", "LISTING_PRICE", "listingPrice", "listing_price"])
+    @pytest.mark.parametrize(
+        "column", ["listing.price", "LISTING_PRICE", "listingPrice", "listing_price", "Listing Price"]
+    )
     def test_listing_fields_carry_their_prefix(self, column: str) -> None:
         assert body_of({**ROW, column: 5})["listing"] == {"price": 5}
 

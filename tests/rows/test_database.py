@@ -13,6 +13,7 @@ from typing import Any
 import psycopg2
 import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
+from airflow.providers.postgres.hooks import postgres as postgres_hook
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.providers.sqlite.hooks.sqlite import SqliteHook
 from support.practice import Collected, collected, run
@@ -142,6 +143,26 @@ def test_every_kind_of_value_arrives_exactly(way: str, postgres: str, lofty: Any
     }
 
 
+def test_what_postgres_has_of_its_own_means_the_same(way: str, postgres: str, lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    sql = (
+        "SELECT 7::numeric(20, 4) AS lead_id, 'Browse' AS type, gen_random_uuid() AS text, 'l'::char(9) AS link, '' AS picture,"
+        " '2026-03-01 10:00+00'::timestamptz AS created, {listing} AS listing, 'AZ'::char(5) AS \"listing.state\""
+    )
+    for listing in (
+        "'null'::jsonb",
+        "'null'",
+        "NULL::jsonb",
+        """'{"price": "$450,000.00", "zip_code": null}'::jsonb""",
+    ):
+        assert run(sql=sql.format(listing=listing), source_conn_id=postgres).counts == {"delivered": 1}
+    bodies = [activity.body for activity in lofty.activities]
+    assert [body["created"] for body in bodies] == [1_772_359_200_000] * 4
+    assert [len(body["text"]) for body in bodies] == [36] * 4
+    assert [body["link"] for body in bodies] == ["l"] * 4
+    assert [body["listing"] for body in bodies] == [{"state": "AZ"}] * 3 + [{"price": 450_000, "state": "AZ"}]
+
+
 def test_a_timestamp_with_a_zone_means_that_moment(way: str, postgres: str, lofty: Any, connect: Any) -> None:
     connect(lofty)
     run(sql="SELECT * FROM leads WHERE lead_id = 2", source_conn_id=postgres, timezone="America/New_York")
@@ -244,15 +265,61 @@ def test_a_value_that_a_driver_cannot_read_is_not_quoted(way: str, sqlite: Any, 
     name, database = sqlite
     database.execute("UPDATE leads SET text = CAST(x'4D617269676F6C64E9' AS TEXT) WHERE lead_id = 3")
     ended = run(table="leads", source_conn_id=name)
-    assert isinstance(ended.error, (LoftySourceNotReady, LoftyConfigurationError))
+    assert isinstance(ended.error, LoftyConfigurationError)
+    assert "Cast it to text" in str(ended.error)
     assert "Marigold" not in "".join([str(ended.error), *ended.log])
     assert lofty.requests == []
 
 
-def test_a_date_that_python_cannot_hold_sends_nothing(way: str, postgres: str, lofty: Any, connect: Any) -> None:
+needs_psycopg_3 = pytest.mark.skipif(
+    not getattr(postgres_hook, "USE_PSYCOPG3", False), reason="psycopg2 reads infinity as the last day of 9999"
+)
+UNREADABLE = (
+    pytest.param("'infinity'::timestamptz", marks=needs_psycopg_3),
+    pytest.param("'-infinity'::date", marks=needs_psycopg_3),
+    "'0044-03-15 BC'::date",
+    "'10000-01-01'::timestamp",
+    "1 / (g - g)",
+    "('x' || g)::int",
+)
+
+
+@pytest.mark.parametrize("value", UNREADABLE)
+@pytest.mark.parametrize("rows", [1, 3000])
+def test_a_value_that_python_cannot_hold_is_configuration_even_where_nobody_uses_it(
+    way: str, postgres: str, value: str, rows: int, lofty: Any, connect: Any
+) -> None:
+    connect(lofty)
+    sql = (
+        "SELECT g AS lead_id, 'Browse' AS type, 't' AS text, 'l' AS link, '' AS picture, now() AS created,"
+        f" CASE WHEN g = {rows} THEN {value} END AS unused FROM generate_series(1, {rows}) g"
+    )
+    ended = run(sql=sql, source_conn_id=postgres)
+    assert isinstance(ended.error, LoftyConfigurationError)
+    assert "Cast it to text in the statement" in str(ended.error)
+    assert lofty.requests == []
+
+
+def test_a_column_of_32_bit_floats_is_no_more_exact_than_it_was(
+    way: str, postgres: str, lofty: Any, connect: Any, tmp_path: Any
+) -> None:
+    connect(lofty)
+    sql = (
+        "SELECT n::real AS lead_id, 'Browse' AS type, 't' AS text, 'l' AS link, '' AS picture, now() AS created,"
+        " (n / 10.0)::real AS listing_lot_size FROM unnest(ARRAY[16777217, 3, 20000000]) n"
+    )
+    report = str(tmp_path / "r.csv")
+    ended = run(sql=sql, source_conn_id=postgres, report_path=report)
+    assert ended.counts == {"invalid": 2, "delivered": 1}
+    assert "32-bit float" in ended.summary["errors"][0]["error"]
+    assert run(path=report).counts == {"invalid": 2, "already_delivered": 1}
+    assert [(a.lead_id, a.body["listing"]) for a in lofty.activities] == [(3, {"lotSize": 0.3})]
+
+
+def test_a_far_date_in_a_table_sends_nothing(way: str, postgres: str, lofty: Any, connect: Any) -> None:
     connect(lofty)
     ended = run(table="far", source_conn_id=postgres)
-    assert isinstance(ended.error, (LoftySourceNotReady, LoftyConfigurationError))
+    assert isinstance(ended.error, LoftyConfigurationError)
     assert lofty.requests == []
 
 

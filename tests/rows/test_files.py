@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 from support.files import HEADER, LINE, read
-from support.practice import COLUMNS, collected, row, run, write_csv
+from support.practice import COLUMNS, row, run, write_csv
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
-from airflow_provider_lofty.rows.files import read_files
 
 
 def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path: Path) -> None:
@@ -78,6 +78,26 @@ def test_files_of_several_kinds_are_one_input(tmp_path: Path, lofty: Any, connec
     assert sorted(activity.lead_id for activity in lofty.activities) == [1, 2, 3, 4]
 
 
+def test_any_sequence_of_paths_is_a_list_of_them(tmp_path: Path) -> None:
+    class Outputs(Sequence[str]):
+        """What a mapped upstream task gives: neither a list nor a tuple."""
+
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: Any) -> Any:
+            return [f"{tmp_path}/a.csv", f"{tmp_path}/b.csv"][index]
+
+    write_csv(tmp_path / "a.csv", [row(1)])
+    write_csv(tmp_path / "b.csv", [row(2)])
+    assert len(read(Outputs()).rows) == 2
+
+
+def test_lists_of_lists_of_paths_are_read_as_mapped_tasks_give_them(tmp_path: Path) -> None:
+    paths = [write_csv(tmp_path / f"{n}.csv", [row(n)]) for n in (1, 2, 3)]
+    assert [cells["lead_id"] for cells in read([paths[:2], [], paths[2:]]).dicts] == ["1", "2", "3"]
+
+
 def test_an_empty_list_of_paths_is_not_ready_yet() -> None:
     with pytest.raises(LoftySourceNotReady, match="empty list"):
         read([])
@@ -89,9 +109,30 @@ def test_anything_but_a_path_is_refused(path: Any) -> None:
         read(path)
 
 
-@pytest.mark.parametrize("name", ["a.xlsx", "a", "a.csv.zip", "a.parquet.gz", "csv"])
-def test_an_unknown_ending_is_refused_before_any_file_is_read(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("x", encoding="utf-8")
-    good = write_csv(tmp_path / "good.csv", [row(1)])
-    with pytest.raises(LoftyConfigurationError, match="ending must be"):
-        collected(read_files, [good, tmp_path / name])
+@pytest.mark.parametrize(
+    ("delimiter", "options", "expected"),
+    [
+        (",", {}, {"delivered": 1}),
+        (";", {}, {"invalid": 1}),
+        (";", {"decimal": "."}, {"delivered": 1}),
+        ("|", {}, {"delivered": 1}),
+    ],
+)
+def test_in_a_file_of_semicolons_a_comma_may_be_of_decimals(
+    tmp_path: Path, lofty: Any, connect: Any, delimiter: str, options: dict[str, str], expected: dict[str, int]
+) -> None:
+    connect(lofty)
+    path = write_csv(tmp_path / "a.csv", [row(1, **{"listing.price": "450,000"})], delimiter=delimiter)
+    ended = run(path=path, file_options=options)
+    assert ended.counts == expected
+    assert [a.body["listing"] for a in lofty.activities] == [{"price": 450000}] * expected.get("delivered", 0)
+
+
+def test_the_mark_of_null_and_what_the_author_lists_are_no_value(tmp_path: Path, lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    rows = [row(1, page_name="\\N", **{"listing.city": "NULL"}), row(2, page_name="NULL", **{"listing.city": "x"})]
+    path = write_csv(tmp_path / "a.csv", rows)
+    assert run(path=path, preview=True).counts == {"invalid": 2}
+    assert run(path=path, file_options={"null_values": ["NULL", "\\N"]}).counts == {"delivered": 2}
+    assert ["pageName" in a.body for a in lofty.activities] == [False, False]
+    assert ["listing" in a.body for a in sorted(lofty.activities, key=lambda a: a.lead_id)] == [False, True]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
+import json
 import weakref
 from typing import Any
 
 import pytest
 from support.activities import ROW, body_of, mapping, refusal
 
+from airflow_provider_lofty.rows.builder import InvalidRow
 from airflow_provider_lofty.rows.columns import MappingError
+from airflow_provider_lofty.rows.file_options import FileOptions
 
 
 class TestMapping:
@@ -40,6 +43,45 @@ class TestMapping:
         error = refusal(ROW, mapping={"text": broken})
         assert error.fields == "text"
         assert str(error) == f"text could not be computed: its mapping callable raised {type(raised).__name__}"
+
+    def test_a_column_that_a_callable_misspells_is_named_with_the_closest(self) -> None:
+        error = refusal({**ROW, "NOTE": "hi"}, mapping={"text": lambda row: row["NOTES"]})
+        assert str(error) == (
+            "text could not be computed: its mapping callable reads the column 'NOTES', which the source lacks; "
+            "the closest name is 'NOTE'"
+        )
+
+    def test_a_column_that_is_named_by_a_value_is_not_quoted(self) -> None:
+        error = refusal({**ROW, "NOTE": "Ada Example"}, mapping={"text": lambda row: row[row["NOTE"]]})
+        assert "Ada" not in str(error)
+
+    def test_a_callable_may_catch_that_a_column_is_not_there(self) -> None:
+        def either(row: dict[str, Any]) -> Any:
+            try:
+                return row["NOTES"]
+            except KeyError:
+                return row.get("NOTE", "none")
+
+        assert body_of(ROW, mapping={"text": either})["text"] == "none"
+
+    @pytest.mark.parametrize("read", [lambda row: row["NOTE"], lambda row: row.get("NOTE")])
+    def test_a_column_that_is_there_twice_is_not_read(self, read: Any) -> None:
+        columns = (*ROW, "NOTE", "NOTE", "HOME")
+        builder = mapping(mapping={"text": read}).builder(columns, table=True)
+        with pytest.raises(InvalidRow, match="'NOTE', which the source has twice"):
+            builder.build([*ROW.values(), "one", "two", "7"])
+
+    def test_the_other_columns_of_such_a_source_are_read(self) -> None:
+        columns = (*ROW, "NOTE", "NOTE", "HOME")
+        builder = mapping(mapping={"text": lambda row: f"{row['HOME']} {row.get('x')}"}).builder(columns, table=True)
+        assert b'"text":"7 None"' in builder.build([*ROW.values(), "one", "two", "7"]).body
+
+    @pytest.mark.parametrize(("cell", "options"), [("\\N", FileOptions()), ("-", FileOptions(null_values=("-",)))])
+    def test_what_stands_for_no_value_is_none(self, cell: str, options: FileOptions) -> None:
+        kept: list[Any] = []
+        row = {**ROW, "NOTE": cell, "HOME": "7"}
+        body_of(row, mapping={"text": lambda row: kept.append((row["NOTE"], row["HOME"])) or "x"}, options=options)
+        assert kept == [(None, "7")]
 
     def test_what_a_callable_returns_is_checked(self) -> None:
         assert refusal(ROW, mapping={"text": lambda row: ["a"]}).fields == "text"
@@ -91,6 +133,17 @@ class TestDefaults:
 
     def test_a_wrong_value_is_not_replaced_by_the_default(self) -> None:
         assert refusal({**ROW, "type": "Viewed"}, defaults={"type": "Browse"}).fields == "type"
+
+
+class TestSources:
+    def test_each_file_is_read_as_it_is_written(self) -> None:
+        wishes = mapping(options=FileOptions(decimal="."))
+        columns, cells = (*ROW, "listing.price"), [*ROW.values(), "450.000"]
+        prices = []
+        for file in (FileOptions(decimal=","), None, FileOptions(decimal=",")):
+            wishes.start_source(file)
+            prices.append(json.loads(wishes.builder(columns, table=True).build(cells).body)["listing"]["price"])
+        assert prices == [450000, 450, 450000]
 
 
 def test_builders_of_endlessly_many_shapes_are_not_kept() -> None:

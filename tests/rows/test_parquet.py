@@ -13,6 +13,7 @@ from support.files import read
 from support.practice import run
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.rows.parquet import parquet_rows
 
 
 def test_parquet_ids_beyond_what_a_float_holds_stay_exact_beside_nulls(tmp_path: Path) -> None:
@@ -62,3 +63,32 @@ def test_a_damaged_parquet_file_sends_nothing(tmp_path: Path, cut: int) -> None:
     (tmp_path / "a.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:cut])
     with pytest.raises(LoftyConfigurationError, match=r"a\.parquet is damaged"):
         read(tmp_path / "a.parquet")
+
+
+def test_old_times_of_spark_are_instants_whatever_the_timezone_argument_says(tmp_path: Path) -> None:
+    moment = datetime(2026, 3, 1, 10, tzinfo=timezone.utc)
+    table = pa.table({"created": pa.array([moment, None], pa.timestamp("ns")), "other": pa.array([moment] * 2)})
+    parquet.write_table(table, tmp_path / "a.parquet", use_deprecated_int96_timestamps=True)
+    assert [cells["created"] for cells in read(tmp_path / "a.parquet").dicts] == [moment, None]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    # A page is decompressed whole: how many rows share one is up to the writer.
+    [{}, {"use_dictionary": False, "write_batch_size": 16}],
+    ids=["repeated", "each"],
+)
+def test_rows_that_are_small_in_the_file_and_large_out_of_it_take_little_memory(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    rows, size = 400, 500_000
+    text = pa.array(["x" * size] * rows, pa.large_string())
+    parquet.write_table(pa.table({"text": text}), tmp_path / "a.parquet", compression="zstd", **settings)
+    del text
+    before, most, read_rows = pa.total_allocated_bytes(), 0, 0
+    with (tmp_path / "a.parquet").open("rb") as stream:
+        for row in parquet_rows(stream)[1]:
+            most = max(most, pa.total_allocated_bytes() - before)
+            assert len(str(row.cells[0])) == size
+            read_rows += 1
+    assert (read_rows, most < 80_000_000) == (rows, True)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from support.values import HUGE, MOMENTS, NEW_YORK, NEWEST_MS, OLDEST_MS
 
-from airflow_provider_lofty.rows.values import InvalidValue
+from airflow_provider_lofty.rows.values import InvalidValue, NoValue
 
 
 class TestCreated:
@@ -32,13 +32,38 @@ class TestCreated:
             "2024-05-01T12:00:00.123456789+02:00",
             "2024-05-01T12:00:00.123+0200",
             "20240501T100000.123Z",
+            "2024-05-01 10:00:00.123 UTC",
+            "2024-05-01 10:00:00.123456 utc",
+            "2024-05-01 02:00:00.123 -0800",
+            "2024-05-01 10:00:00.123+00",
+            "2024-05-01 10:00:00.123 Z",
+            "2024-05-01T10:00:00,123Z",
+            "2024-05-01 10:00:00.1230000 +00:00",
+            "2024/05/01 10:00:00.123",
+            "2024.05.01 10:00:00.123",
+            "2024-5-1 10:00:00.123",
+            "2024-05-01 10:00:00.123 AM",
+            "Wed, 01 May 2024 10:00:00.123 GMT",
+            "1 May 2024 10:00:00.123",
+            "May 1, 2024, 10:00:00.123 AM",
+            "Wednesday, May 1, 2024 10:00:00.123",
+            "01-MAY-2024 10:00:00.123 +0000",
+            "1714557600123.9",
+            1714557600123.5,
+            Decimal("1714557600123.500000"),
         ],
         ids=repr,
     )
     def test_one_moment_however_it_is_written(self, value: Any) -> None:
         assert MOMENTS.milliseconds(value) == 1714557600123
 
-    @pytest.mark.parametrize("value", [date(2024, 5, 1), "2024-05-01", datetime(2024, 5, 1)], ids=repr)
+    @pytest.mark.parametrize(
+        "value",
+        [date(2024, 5, 1), "2024-05-01", datetime(2024, 5, 1), "20240501", 20240501, 20240501.0, Decimal(20240501),
+         "2024/05/01", "2024-05-01 12:00 AM", "2024-04-30T24:00:00", "2024-04-30 24:00:00.000", "20240501000000",
+         20240501000000, "2024-W18-3", "1-May-2024", "Wed, 1 May 2024", "May 1, 2024", "May 01 2024"],
+        ids=repr,
+    )  # fmt: skip
     def test_a_date_is_midnight_in_the_zone(self, value: Any) -> None:
         assert NEW_YORK.milliseconds(value) == 1714536000000
 
@@ -82,7 +107,7 @@ class TestCreated:
         ],
     )
     def test_a_number_in_another_unit_names_the_unit(self, value: Any, unit: str) -> None:
-        with pytest.raises(InvalidValue, match=f"looks like {unit}$"):
+        with pytest.raises(InvalidValue, match=f"looks like {unit}: mapping="):
             MOMENTS.milliseconds(value)
 
     @pytest.mark.parametrize(
@@ -91,7 +116,9 @@ class TestCreated:
             "", " ", "yesterday", "05/01/2024", "01.05.2024", "2024-13-01", "2024-02-30", "2024-05-01T25:00", "24-05-01",
             "2024-05-01+02:00", "2024-05-01-10:00", "2024-05-01Z", "2024-05-01_10:00", "2024-05-01\ud80010:00",
             "2024-05-01\x0010:00", "２０２４-05-01", "2024-05-01T10:00 Europe/Berlin", "2024-05-01T", "9" * 5000,
-            "-1714557600123", "1.7e12", "1714557600123.5", 1714557600123.5, True, time(10), timedelta(1), [], {}, b"2024",
+            "-1714557600123", "1.7e12", "1.79353E+12", "2024-05-01T24:00:01", "2024-05-01 13:00 PM", "2024-05-01 0:30 AM",
+            "2024-05-01 10:60", "2024-05-01 10:00 +05:99", "2024-05-01 10:00 +24:00", "Mon, 01 May 2024 10:00:00 GMT",
+            "01-MAY-24 03.45.00.000000 PM", "20240532", 20240532, "2024-05/01", "2024-W54-1", "2024-05", "2024", "Thursday, May 1, 2024", "Mayor 1, 2024", "May 32, 2024", "May 2024", True, time(10), timedelta(1), [], {}, b"2024",
         ],
         ids=lambda value: repr(value)[:30],
     )  # fmt: skip
@@ -99,9 +126,35 @@ class TestCreated:
         with pytest.raises(InvalidValue):
             MOMENTS.milliseconds(value)
 
+    @pytest.mark.parametrize("value", ["11/05/2026 15:45", "05.11.2026", "yesterday", "01-NOV-26 03.45.00.000000 PM"])
+    def test_other_text_gets_a_recipe(self, value: str) -> None:
+        with pytest.raises(InvalidValue, match=r"November 5 or May 11.*mapping=.*strptime"):
+            MOMENTS.milliseconds(value)
+
+    @pytest.mark.parametrize("value", ["45413.65625", "45413", 45413, 45413.65625, Decimal("45413.65625")])
+    def test_the_day_number_of_a_spreadsheet_is_named(self, value: Any) -> None:
+        with pytest.raises(InvalidValue, match="day number of a spreadsheet"):
+            MOMENTS.milliseconds(value)
+
+    def test_seconds_with_a_fraction_are_named(self) -> None:
+        for value in ("1714557600.5", Decimal("1714557600.500000"), 1714557600.5):
+            with pytest.raises(InvalidValue, match="looks like seconds"):
+                MOMENTS.milliseconds(value)
+
+    def test_scientific_notation_says_that_digits_are_lost(self) -> None:
+        with pytest.raises(InvalidValue, match="scientific notation"):
+            MOMENTS.milliseconds("1.71456E+12")
+
+    @pytest.mark.parametrize("value", ["", "  ", "0000-00-00", "0000-00-00 00:00:00", "0000-00-00 00:00:00.000000"])
+    def test_blanks_and_the_date_of_no_day_are_no_value(self, value: str) -> None:
+        with pytest.raises(NoValue):
+            MOMENTS.milliseconds(value)
+
 
 class TestScheduledDate:
-    @pytest.mark.parametrize("value", ["next Tuesday", "2024-05-01", "05/01/2024 10am", ""])
+    @pytest.mark.parametrize(
+        "value", ["next Tuesday", "2024-05-01", "05/01/2024 10am", "", "20240501", "10 am", "1st of May"]
+    )
     def test_text_goes_as_it_is(self, value: str) -> None:
         assert NEW_YORK.date_text(value) == value
 
@@ -112,6 +165,20 @@ class TestScheduledDate:
     def test_a_timestamp_keeps_an_offset_of_its_own(self) -> None:
         value = datetime(2024, 5, 1, 10, tzinfo=timezone(timedelta(hours=2)))
         assert NEW_YORK.date_text(value) == "2024-05-01T10:00:00+02:00"
+
+    def test_a_number_that_is_a_date_goes_as_its_digits(self) -> None:
+        assert NEW_YORK.date_text(20240501) == "20240501"
+
+    @pytest.mark.parametrize(
+        "value", [1714557600123, 45413.65625, "45413.65625", " 45413 ", "1714557600123", "4.5E+04", "7"]
+    )
+    def test_a_bare_number_names_no_day(self, value: Any) -> None:
+        with pytest.raises(InvalidValue, match="bare number|scientific"):
+            NEW_YORK.date_text(value)
+
+    def test_the_date_of_no_day_is_no_value(self) -> None:
+        with pytest.raises(NoValue):
+            NEW_YORK.date_text("0000-00-00")
 
     def test_a_date_goes_as_a_date(self) -> None:
         assert NEW_YORK.date_text(date(2024, 5, 1)) == "2024-05-01"

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import sqlite3
+from collections import namedtuple
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pydantic
 import pytest
-from support.practice import collected, row, run
+import sqlalchemy
+from airflow.sdk import DAG, task
+from support.practice import COLUMNS, collected, row, run, run_operator, task_instance
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.rows.upstream import read_rows
 
 EXACT = 2**53 + 1  # a float cannot hold it
@@ -67,10 +79,262 @@ def test_row_numbers_count_through_all_outputs_of_a_mapped_upstream() -> None:
     assert found.names == ["rows"]
 
 
-@pytest.mark.parametrize("rows", ["[{'lead_id': 1}]", "{{ ti.xcom_pull('extract') }}", b"[]"])
+Pair = namedtuple("Pair", ["lead_id", "listing"])
+
+
+@dataclasses.dataclass
+class Home:
+    price: int
+
+
+@dataclasses.dataclass
+class Visit:
+    lead_id: int
+    listing: Home
+
+
+class HomeModel(pydantic.BaseModel):
+    price: int
+
+
+class VisitModel(pydantic.BaseModel):
+    lead_id: int
+    listing: HomeModel
+
+
+class Keyed:
+    """As BigQuery's Row: keys and values, but no Mapping, and no iteration."""
+
+    def __init__(self, **cells: Any) -> None:
+        self._cells = cells
+
+    def keys(self) -> Any:
+        return self._cells.keys()
+
+    def values(self) -> tuple[Any, ...]:
+        return tuple(self._cells.values())
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._cells[key] if isinstance(key, str) else self.values()[key]
+
+
+def sqlite_row() -> sqlite3.Row:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.row_factory = sqlite3.Row
+        found: sqlite3.Row = database.execute("SELECT 1 AS lead_id, 5 AS listing").fetchone()
+        return found
+
+
+def sqlalchemy_row() -> Any:
+    engine = sqlalchemy.create_engine("sqlite://")
+    with engine.connect() as connection:
+        found = connection.execute(sqlalchemy.text("SELECT 1 AS lead_id, 5 AS listing")).fetchone()
+    engine.dispose()
+    return found
+
+
+HOME = {"price": 5}
+NAMED = [
+    Pair(1, HOME), Visit(1, Home(5)), VisitModel(lead_id=1, listing=HomeModel(price=5)), Keyed(lead_id=1, listing=HOME),
+    sqlite_row(), sqlalchemy_row(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("item", NAMED, ids=lambda item: type(item).__module__ + type(item).__name__)
+@pytest.mark.parametrize("wrap", [lambda item: item, lambda item: [item], lambda item: Outputs([item], [])])
+def test_a_row_with_names_is_a_row(item: Any, wrap: Any) -> None:
+    (found,) = collected(read_rows, wrap(item)).dicts
+    assert found["lead_id"] == 1
+    assert found["listing"] in (5, HOME)
+
+
+def test_a_row_with_the_same_name_twice_keeps_both_for_whoever_maps_them() -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.row_factory = sqlite3.Row
+        found = collected(read_rows, database.execute("SELECT 1 AS lead_id, 2 AS lead_id").fetchall()).rows[0]
+    assert (found.columns, found.cells) == (("lead_id", "lead_id"), (1, 2))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pa.table({"lead_id": [EXACT, 2]}),
+        pa.record_batch({"lead_id": [EXACT, 2]}),
+        [pa.table({"lead_id": [EXACT]}), pa.table({"lead_id": [2]})],
+        {"lead_id": [EXACT, 2]},
+        [{"lead_id": [EXACT]}, {"lead_id": (2,)}],
+        {"lead_id": np.array([EXACT, 2])},
+        {"lead_id": pd.Series([EXACT, 2])},
+    ],
+    ids=["arrow", "batch", "arrows", "lists", "mapped_lists", "arrays", "series"],
+)
+def test_columns_are_rows(frame: Any) -> None:
+    assert lead_ids(frame) == [EXACT, 2]
+
+
+def test_a_frame_is_known_by_what_it_can_do() -> None:
+    class DataFrame:
+        """As polars has it."""
+
+        columns = ("lead_id", "size")
+        dtypes = ("Int64", "Float32")
+
+        def iter_rows(self) -> Iterator[tuple[Any, ...]]:
+            yield from ((1, float(np.float32(0.1))), (2, None))
+
+    assert [tuple(cells.values()) for cells in collected(read_rows, DataFrame()).dicts] == [(1, 0.1), (2, None)]
+
+
+TUPLES = [tuple(row(n).values()) for n in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (TUPLES, [1, 2]),
+        (tuple(TUPLES), [1, 2]),
+        (list(map(list, TUPLES)), [1, 2]),
+        (TUPLES[0], [1]),
+        (list(TUPLES[0]), [1]),
+        ([TUPLES, TUPLES], [1, 2, 1, 2]),
+        (Outputs([TUPLES], [TUPLES[:1], []]), [1, 2, 1]),
+        (iter(TUPLES), [1, 2]),
+    ],
+)
+def test_columns_names_the_cells_of_lists_and_tuples(rows: Any, expected: list[int]) -> None:
+    found = collected(read_rows, rows, columns=COLUMNS)
+    assert [cells["lead_id"] for cells in found.dicts] == expected
+    assert not found.problems
+
+
+def test_a_cell_may_be_an_object() -> None:
+    (found,) = collected(read_rows, [(1, HOME)], columns=("lead_id", "listing")).dicts
+    assert found == {"lead_id": 1, "listing": HOME}
+
+
+def test_a_row_with_another_number_of_cells_is_one_bad_row() -> None:
+    found = collected(read_rows, [TUPLES[0], TUPLES[1][:5]], columns=COLUMNS)
+    assert found.problems == [(2, "has 5 cells where columns names 6")]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [TUPLES, TUPLES[0], list(TUPLES[0]), [TUPLES, TUPLES], Outputs(TUPLES), [(1, HOME)], (1, "Browse", row(1)),
+     [row(1), (1, "Browse")], [[row(1), None]], [[1]]],
+)  # fmt: skip
+def test_cells_without_names_are_one_error_that_says_what_to_do(rows: Any) -> None:
+    with pytest.raises(LoftyConfigurationError, match=r"columns=.*sql=.*nothing was sent"):
+        collected(read_rows, rows)
+
+
+@pytest.mark.parametrize("rows", [[row(1)], row(1), pd.DataFrame([row(1)]), [Pair(1, HOME)], {"lead_id": [1, 2]}])
+def test_columns_for_rows_that_have_names_is_refused(rows: Any) -> None:
+    with pytest.raises(LoftyConfigurationError, match="names of their own"):
+        collected(read_rows, rows, columns=COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (pd.DataFrame([row(1), row(2)]).to_dict(), r"to_dict\('records'\)"),
+        ({"data": [row(1)], "total": 1}, "under 'data'; pass that list"),
+        ({"total": 1, "items": [{"leadId": 1}]}, "under 'items'"),
+    ],
+)
+def test_a_dict_that_holds_rows_is_refused_and_the_way_to_them_named(rows: Any, said: str) -> None:
+    with pytest.raises(LoftyConfigurationError, match=said):
+        collected(read_rows, rows)
+
+
+def test_one_dict_with_lists_in_it_is_one_row() -> None:
+    assert lead_ids({"lead_id": 1, "tags": [{"text": "a"}], "homes": [1, 2]}) == [1]
+
+
+def test_lists_within_lists_have_an_end() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    assert [problem for _, problem in collected(read_rows, endless).problems] == [
+        "is a list, not an object of columns and values"
+    ]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_a_column_of_32_bit_floats_is_no_more_exact_than_it_was(
+    lofty: Any, connect: Any, tmp_path: Path, ending: str
+) -> None:
+    connect(lofty)
+    frame = pd.DataFrame([row(2**24 + 2), row(3)]).astype({"lead_id": "float32"})
+    frame["listing.lotSize"] = np.array([0.1, 0.1], dtype="float32")
+    report = str(tmp_path / f"r{ending}")
+    ended = run(rows=frame, report_path=report)
+    assert ended.counts == {"invalid": 1, "delivered": 1}
+    assert run(path=report).counts == {"invalid": 1, "already_delivered": 1}
+    assert [(a.lead_id, a.body["listing"]) for a in lofty.activities] == [(3, {"lotSize": 0.1})]
+
+
+def test_floats_of_32_bits_in_an_arrow_table_are_what_they_were_written_as() -> None:
+    table = pa.table({"a": pa.array([0.1, None, 2**24], pa.float32()), "b": pa.array([0.1, 1.0, 2.0], pa.float64())})
+    assert [tuple(cells.values()) for cells in collected(read_rows, table).dicts] == [
+        (0.1, 0.1), (None, 1.0), (2.0**24, 2.0),
+    ]  # fmt: skip
+
+
+HOSTILE = "{{ conn.lofty_default.password }}{{ nothing.here }}"
+
+
+@pytest.mark.parametrize(
+    "rows", [[row(1, text=HOSTILE)], [[(1, HOSTILE)]], {"text": "leads.sql"}, pd.DataFrame([row(1)])]
+)
+def test_text_of_a_row_is_never_a_template(rows: Any) -> None:
+    operator = LoftyAddActivityOperator(task_id="t", rows=rows)
+    operator.render_template_fields({})  # type: ignore[typeddict-item]
+    kept = operator._rendered_rows() if operator._rendered_rows else None
+    assert kept is rows or kept == rows
+
+
+def test_references_to_other_tasks_are_followed_wherever_they_stand() -> None:
+    with DAG("d", schedule=None):
+
+        @task
+        def extract() -> list[dict[str, Any]]:
+            return []
+
+        given = extract()
+        operator = LoftyAddActivityOperator(task_id="t", rows=[given, {"lead_id": 1, "text": HOSTILE}])
+    ti = task_instance()
+    ti.xcom_pull = lambda **asked: [row(7, text=HOSTILE)]
+    ti.get_relevant_upstream_map_indexes = lambda **asked: None
+    operator.render_template_fields({"ti": ti})  # type: ignore[typeddict-item]
+    kept: Any = operator._rendered_rows() if operator._rendered_rows else None
+    assert kept == [[row(7, text=HOSTILE)], {"lead_id": 1, "text": HOSTILE}]
+
+
+def test_rows_that_are_one_text_are_a_template() -> None:
+    operator = LoftyAddActivityOperator(task_id="t", rows="{{ 1 + 1 }}")
+    operator.render_template_fields({})  # type: ignore[typeddict-item]
+    assert operator._rendered_rows is not None
+    assert operator._rendered_rows() == "2"
+
+
+def test_a_skipped_upstream_is_called_skipped() -> None:
+    with DAG("d", schedule=None):
+
+        @task
+        def extract() -> None: ...
+
+        operator = LoftyAddActivityOperator(task_id="t")
+        extract() >> operator
+    for states, said in (({"extract": "skipped"}, "'extract' was skipped"), ({"extract": "success"}, "returned None")):
+        ti = task_instance()
+        ti.get_task_states = lambda states=states, **asked: {ti.run_id: states}  # noqa: B023
+        assert said in str(run_operator(operator, ti).error)
+
+
+@pytest.mark.parametrize("rows", [json.dumps([row(1)]), "[{'lead_id': 1}]", "{{ ti.xcom_pull('extract') }}", b"[]"])
 def test_text_is_refused_and_the_fix_is_named(rows: Any) -> None:
     with pytest.raises(LoftyConfigurationError) as raised:
         collected(read_rows, rows)
+    assert "json.loads" in str(raised.value)
     assert "extract.output" in str(raised.value)
     assert "render_template_as_native_obj" in str(raised.value)
 

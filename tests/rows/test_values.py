@@ -13,7 +13,19 @@ import pytest
 from support.values import Colour, Number
 
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
-from airflow_provider_lofty.rows.values import InvalidValue, activity_type, boolean, is_missing, plain, text
+from airflow_provider_lofty.rows.values import (
+    InvalidValue,
+    NoValue,
+    ShortFloat,
+    SixDigitFloat,
+    activity_type,
+    any_text,
+    boolean,
+    code,
+    is_missing,
+    plain,
+    text,
+)
 
 
 class TestMissing:
@@ -51,9 +63,28 @@ class TestNumpy:
         assert plain(value) == held
         assert type(plain(value)) is type(held)
 
+    @pytest.mark.parametrize("written", ["0.1", "16777216.0", "3.4028235e+38", "-2.5", "nan", "inf"])
+    def test_a_float_of_32_bits_is_what_it_was_written_as(self, written: str) -> None:
+        held = plain(np.float32(written))
+        assert repr(held) == repr(float(written))
+
 
 class TestText:
-    @pytest.mark.parametrize("value", ["02134", "", "  padded ", "Zoë 🏠", "line\nbreak", "=1+1", "x" * 100_000])
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "02134",
+            "",
+            "  padded ",
+            "Zoë 🏠",
+            "5E10",
+            "1234e567",
+            "built in 2E+5 days",
+            "line\nbreak",
+            "=1+1",
+            "x" * 100_000,
+        ],
+    )
     def test_text_stays_as_it_is(self, value: str) -> None:
         assert text(value) == value
 
@@ -62,7 +93,6 @@ class TestText:
         [
             (2134, "2134"),
             (2134.0, "2134"),
-            (1e22, "10000000000000000000000"),
             (0.1, "0.1"),
             (1e-7, "0.0000001"),
             (-0.0, "0"),
@@ -108,6 +138,15 @@ class TestText:
             (True, "true/false"),
             (float("inf"), "finite"),
             (Decimal("-Infinity"), "finite"),
+            (1e22, "last digits are lost"),
+            (float(2**53), "last digits are lost"),
+            (np.float64(2**53 + 2), "last digits are lost"),
+            (ShortFloat(2**24), "32-bit float"),
+            (SixDigitFloat(10**6), "32-bit float"),
+            (Decimal("2.00604E+19"), "lost digits"),
+            ("2.00604E+19", "scientific notation"),
+            (" 1e+22 ", "scientific notation"),
+            ("1.8E18", "scientific notation"),
             pytest.param(10**5000, "hundreds of digits", id="huge"),
             (Decimal("1E+1000000"), "hundreds of digits"),
             (Decimal("1E-1000000"), "hundreds of digits"),
@@ -121,12 +160,47 @@ class TestText:
             text(value)
 
 
+class TestWordsForNoValue:
+    @pytest.mark.parametrize("word", ["NULL", "null", "nan", "NaN", "NaT", "<NA>", "(null)", "#N/A", " NULL  "])
+    def test_a_programs_word_is_refused_and_the_option_named(self, word: str) -> None:
+        with pytest.raises(InvalidValue, match=r"null_values.*\[\] says that it is text"):
+            text(word)
+
+    @pytest.mark.parametrize("mark", ["\\N", " \\N "])
+    def test_the_mark_of_null_is_no_value(self, mark: str) -> None:
+        with pytest.raises(NoValue):
+            text(mark)
+
+    @pytest.mark.parametrize("word", ["NULL", "nan", "NaT", "#N/A", "\\N"])
+    def test_the_author_may_say_that_it_is_text(self, word: str) -> None:
+        assert any_text(word) == word
+
+    @pytest.mark.parametrize("word", ["None", "N/A", "NA", "Null", "none", "-", "nil", "Nullarbor", "NULL island"])
+    def test_what_people_write_is_text(self, word: str) -> None:
+        assert text(word) == word
+
+    @pytest.mark.parametrize("check", [boolean, activity_type])
+    def test_blanks_are_no_value_where_text_is_not_wanted(self, check: Any) -> None:
+        with pytest.raises(NoValue):
+            check("  ")
+
+
+class TestCode:
+    @pytest.mark.parametrize(
+        ("value", "sent"),
+        [(4711, "4711"), (4711.0, "4711"), ("4711.0", "4711"), ("4711.00", "4711"), ("4711.000", "4711"), ("0123", "0123"),
+         ("450.000", "450.000"), ("1.5", "1.5"), ("v1.0", "v1.0"), ("MLS-7", "MLS-7")],
+    )  # fmt: skip
+    def test_what_a_float_makes_of_digits_is_the_digits(self, value: Any, sent: str) -> None:
+        assert code(value) == sent
+
+
 class TestBoolean:
-    @pytest.mark.parametrize("value", [True, 1, 1.0, "true", " YES ", "t", "Y", "1", Decimal(1)])
+    @pytest.mark.parametrize("value", [True, 1, 1.0, "true", " YES ", "t", "Y", "1", "1.0", b"\1", Decimal(1)])
     def test_yes(self, value: Any) -> None:
         assert boolean(value) is True
 
-    @pytest.mark.parametrize("value", [False, 0, 0.0, "false", "No", "f", "n", "0", Decimal(0)])
+    @pytest.mark.parametrize("value", [False, 0, 0.0, "false", "No", "f", "n", "0", "0.0", b"\0", Decimal(0)])
     def test_no(self, value: Any) -> None:
         assert boolean(value) is False
 

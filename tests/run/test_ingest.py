@@ -115,6 +115,15 @@ def test_used_and_ignored_columns_are_told_once(take: Take) -> None:
     assert told[0].endswith("ignored: agent")
 
 
+def test_what_was_noticed_about_values_is_told_once(take: Take) -> None:
+    padded = [row(n, link=" https://homes.example.com/7 ", **{"listing.zipCode": "2134"}) for n in range(1, 5)]
+    taken = take(objects(*padded))
+    assert [line for line in taken.log.lines if "blanks" in line or "ZIP" in line] == [
+        "blanks were cut off around links, pictures, states, ZIP codes and MLS ids (4 times)",
+        "ZIP codes of three or four digits were sent as they are; leading zeros may be lost (4 times)",
+    ]
+
+
 def test_columns_of_a_file_must_suffice_before_its_first_row(take: Take) -> None:
     def never() -> Iterator[SourceRow]:
         raise AssertionError("a row was read")
@@ -436,3 +445,25 @@ def test_a_report_that_comes_back_in_capitals_is_still_one(take: Take) -> None:
     taken = take(table(given, name="table REPORTS"))
     assert taken.outcomes == ["already_delivered"]
     assert taken.waiting == []
+
+
+def test_a_second_file_with_other_columns_is_logged(take: Take) -> None:
+    taken = take(
+        table(row(1, page_name="a"), name="a.csv"),
+        table(row(2, note="b"), name="b.csv"),
+        table(row(3, note="c"), name="c.csv"),
+    )
+    assert [line for line in taken.log.lines if "other columns" in line] == ["b.csv has other columns than a.csv"]
+    assert sum(line.startswith("columns used") for line in taken.log.lines) == 2
+    assert taken.waiting == [1, 1, 1]
+
+
+@pytest.mark.parametrize("names", [("listing_price", "list_price"), ("list_price", "listing_price")])
+def test_a_column_that_has_another_name_in_a_second_file_is_not_left_out_without_a_word(
+    take: Take, names: tuple[str, str]
+) -> None:
+    tables = [table(row(n, **{name: 5}), name=f"{n}.csv") for n, name in enumerate(names, start=1)]
+    with pytest.raises(
+        MappingError, match=r"2\.csv are not those of 1\.csv: one has 'listing_price' for listing\.price"
+    ):
+        take(*tables)

@@ -109,12 +109,22 @@ class TestApplying:
         assert spool.books.counts()[Outcome.ALREADY_DELIVERED] == 2
 
 
-class TestForeignKeys:
-    """What another Dag or task has delivered under a key that this input has too."""
+class TestKeysOfAnotherLead:
+    """What was sent under a key that this input has, too."""
+
+    @pytest.mark.parametrize(
+        ("state", "outcome"),
+        [("delivered", Outcome.INVALID), ("intended", Outcome.INVALID), ("rejected", Outcome.REJECTED), ("held", None)],
+    )
+    def test_what_may_be_stored_for_another_lead_counts(self, spool: Spool, state: str, outcome: str | None) -> None:
+        fill(spool, 1)
+        spool.history.add([known(1, state, lead_id=9)])
+        spool.history.apply()
+        assert outcomes(spool)[0][0] == outcome
 
     def test_a_row_for_another_lead_is_invalid(self, spool: Spool) -> None:
         fill(spool, 1, 2)
-        spool.history.add([known(1, foreign_lead=9), known(2, foreign_lead=2)])
+        spool.history.add([known(1, lead_id=9), known(2, lead_id=2)])
         spool.history.apply()
         spool.books.close(Outcome.UNKNOWN)
         found = [(row.outcome, row.error_field, row.error) for row in spool.books.rows()]
@@ -122,14 +132,14 @@ class TestForeignKeys:
 
     def test_a_row_in_doubt_for_another_lead_is_invalid_too(self, spool: Spool) -> None:
         fill(spool, 1, state=RowState.IN_DOUBT.value)
-        spool.history.add([known(1, foreign_lead=9)])
+        spool.history.add([known(1, lead_id=9)])
         spool.history.apply()
         assert spool.doubtful() == []
         assert (spool.books.counts()[Outcome.INVALID], spool.books.count_failed()) == (1, 1)
 
     def test_a_row_with_an_outcome_keeps_it(self, spool: Spool) -> None:
         fill(spool, 1, outcome=Outcome.ALREADY_DELIVERED)
-        spool.history.add([known(1, foreign_lead=9)])
+        spool.history.add([known(1, lead_id=9)])
         spool.history.apply()
         assert outcomes(spool) == [(Outcome.ALREADY_DELIVERED, None, None, None, 0)]
 
@@ -164,7 +174,11 @@ class TestCounting:
 
     def test_it_knows_whether_the_input_has_a_row(self, spool: Spool) -> None:
         fill(spool, 1)
-        assert [spool.history.has_row(row_key) for row_key in (b"i1", b"i2")] == [True, False]
+        assert [spool.history.has_row(*wanted) for wanted in ((b"i1", 1), (b"i2", 2), (b"i1", 2))] == [
+            True,
+            False,
+            False,
+        ]
 
     def test_leads_that_were_read_are_remembered(self, spool: Spool) -> None:
         spool.history.read_lead(5, 10.0)

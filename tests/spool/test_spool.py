@@ -103,7 +103,15 @@ class TestReading:
 
     def test_a_waiting_row_carries_what_is_sent(self, spool: Spool) -> None:
         fill(spool, row(7, lead_id=2**63 - 1, body=b'{"a":1}'))
-        assert spool.pending() == [(1, 7, 2**63 - 1, b'{"a":1}', b"i7", b"i7", b"trace", 0)]
+        assert spool.pending() == [(1, 7, 2**63 - 1, b'{"a":1}', b"i7", b"i7", b"trace", 0, None)]
+
+    def test_long_rows_are_fetched_a_few_at_a_time(self, spool: Spool) -> None:
+        fill(spool, *(row(n, body=b"x" * 1_000_000) for n in range(1, 11)))
+        found: list[int] = []
+        while batch := spool.pending(after=found[-1] if found else 0):
+            assert len(batch) <= 5
+            found += [waiting.n for waiting in batch]
+        assert found == list(range(1, 11))
 
     def test_a_row_with_an_outcome_does_not_wait(self, spool: Spool) -> None:
         fill(spool, row(1, outcome=Outcome.INVALID, error_field="text", error="text is wrong"), row(2))
@@ -112,8 +120,10 @@ class TestReading:
 
     def test_a_place_names_the_file_where_there_are_several(self, spool: Spool) -> None:
         assert spool.place(0, 5) == "row 5"
+        assert spool.place(0, 5, 9) == "row 5 (line 9)"
         spool.add_source("more.csv")
         assert spool.place(1, 5) == "row 5 of more.csv"
+        assert spool.place(1, 5, 9) == "row 5 (line 9) of more.csv"
 
 
 class TestDuplicates:
@@ -129,7 +139,7 @@ class TestDuplicates:
 
     def test_other_content_with_the_same_identity_is_invalid(self, spool: Spool) -> None:
         fill(spool, row(1, b"same", b"one"), row(2, b"same", b"two")).find_duplicates("event")
-        assert [(found.outcome, found.error_field, found.error) for found in spool.books.failed_rows(9)] == [
+        assert [(found.outcome, found.error_field, found.error) for found in spool.books.failure_groups(9)] == [
             (Outcome.INVALID, "event", "event is the same as of row 1, but the content is another")
         ]
         assert spool.count_pending() == 1
@@ -232,14 +242,6 @@ class TestOutcomes:
             (3, Outcome.REJECTED, 2, "Lofty refused lead 2"),
             (2, Outcome.NOT_ATTEMPTED, 3, "stopped"),
         ]
-
-    def test_the_failed_rows_come_in_input_order_without_those_that_were_not_attempted(self, spool: Spool) -> None:
-        fill(spool, *(row(number) for number in range(1, 6)))
-        for number, outcome in ((4, Outcome.UNKNOWN), (2, Outcome.REJECTED), (3, Outcome.DELIVERED)):
-            spool.record(Result(number, outcome))
-        spool.books.close(Outcome.NOT_ATTEMPTED)
-        assert [found.row_number for found in spool.books.failed_rows(10)] == [2, 4]
-        assert [found.row_number for found in spool.books.failed_rows(1)] == [2]
 
 
 class TestDoubt:

@@ -108,7 +108,8 @@ class TestWhatTasksPush:
     def test_what_a_task_pushes_passes_whole(self) -> None:
         summary = {"read": 3, "delivered": 2, "invalid": 1, "seconds": 1.5, "report_path": "/r/x.csv", "errors": [
             {"count": 1, "outcome": "invalid", "http_status": None, "error_code": None, "error_field": "leadId",
-             "error": "must be an id", "example_source": "rows", "example_row": 3, "example_lead_id": 9007199254740995},
+             "error": "must be an id", "example_source": "rows", "example_row": 3, "example_line": 5,
+             "example_lead_id": 9007199254740995},
         ]}  # fmt: skip
         given = {"try_number": 1, "phase": "ended", "read": 3, "preview": False, "limit": 500.0, "summary": summary,
                  "error": {"type": "LoftyRowsFailed", "text": "1 of 3"}, "outcomes": {"delivered": 2}}  # fmt: skip

@@ -279,13 +279,14 @@ function drawGroups(standing) {
   if (!hasChanged("groups", [groups, standing.report.is_here])) return;
   byId("groups").replaceChildren(...groups.map((group) => {
     const code = [group.http_status && `HTTP ${group.http_status}`, group.error_code && `code ${group.error_code}`];
+    const line = group.example_line ? ` (line ${group.example_line})` : "";
     const source = group.example_source ? ` of ${group.example_source}` : "";
     const lead = group.example_lead_id ? `, lead ${group.example_lead_id}` : "";
     const head = element("div", { className: "head" }, element("span", { textContent: `${count(group.count)} × ${group.outcome}` }),
       ...code.filter(Boolean).map((text) => element("span", { className: "mono soft", textContent: text })));
     const item = element("li", {}, head, element("p", { textContent: group.error || "" }),
       element("p", { className: "soft", textContent: group.meaning }), element("p", { textContent: group.action }),
-      element("p", { className: "small soft", textContent: `for example row ${group.example_row}${source}${lead}` }));
+      element("p", { className: "small soft", textContent: `for example row ${group.example_row}${line}${source}${lead}` }));
     if (standing.report.is_here) item.append(showButton(group));
     return item;
   }));
@@ -389,7 +390,8 @@ function cell(label, text, className = "") {
 
 function columnsCell(row) {
   const list = element("dl");
-  for (const [name, value] of [...row.columns, ["from", row.source]]) {
+  const line = row.line ? [["line", row.line]] : [];
+  for (const [name, value] of [...row.columns, ["from", row.source], ...line]) {
     list.append(element("dt", { textContent: name }), element("dd", { textContent: value }));
   }
   const made = cell("Columns", "");

@@ -1,0 +1,75 @@
+"""Text in whole lines, in blocks of some 64 KiB: in constant memory however long the file, or a line of it, may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import StringIO
+from typing import Protocol
+
+from airflow_provider_lofty.rows.source import RefusedFile
+
+LONGEST_LINE = 2**23  # characters; also of one record. No CRM takes a text of a megabyte
+_BLOCK = 2**16
+
+
+class Readable(Protocol):
+    """What is used of a stream of text."""
+
+    def read(self, size: int, /) -> str: ...
+
+
+class Lines:
+    """
+    The lines of a text, with their ends, one by one or many at once.
+
+    :param stream: opened so that line ends come as they are
+    :ivar number: of the line that was read last, from 1
+    """
+
+    def __init__(self, stream: Readable) -> None:
+        self._blocks = _blocks(stream, self)
+        self._open = StringIO()
+        self.number = 0
+
+    def line(self) -> str:
+        """Read the next line; ``""`` at the end."""
+        line = self._open.readline()
+        if not line:
+            line = self.open_block(next(self._blocks, "")).readline()
+        if line:
+            self.number += 1
+        return line
+
+    def unread(self, line: str) -> None:
+        """Put back the line that was read last."""
+        self.open_block(line + self._open.read())
+        self.number -= bool(line)
+
+    def block(self) -> str:
+        """Take the next lines at once; ``""`` at the end. Whoever takes them counts them."""
+        return self._open.read() or next(self._blocks, "")
+
+    def open_block(self, block: str) -> StringIO:
+        """Give the lines of a block one by one; whoever takes them so counts them, :meth:`line` goes on behind them."""
+        self._open = StringIO(block, newline="")
+        return self._open
+
+
+def _blocks(stream: Readable, lines: Lines) -> Iterator[str]:
+    rest = ""
+    while chunk := stream.read(_BLOCK):
+        text = rest + chunk
+        # A carriage return at the end may be the first half of a line's end.
+        end = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
+        if end:
+            yield text[:end]
+        rest = text[end:]
+        if len(rest) > LONGEST_LINE:
+            raise RefusedFile(too_long(lines.number + 1, "line"))
+    if rest:
+        yield rest
+
+
+def too_long(number: int, what: str) -> str:
+    """Say that a line, or what began in it, is longer than anything that could be meant."""
+    return f"line {number}: the {what} has more than {LONGEST_LINE:,} characters"
