@@ -18,14 +18,11 @@ from airflow_provider_lofty.delivery.recorder import Recorder
 from airflow_provider_lofty.delivery.workers import InFlight, Work
 from airflow_provider_lofty.journal.journal import Intent, JournalError, intent_of
 from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.spool.history import HELD_BY_ANOTHER
 from airflow_provider_lofty.spool.spool import PendingRow, Result, Spool
 
 MOST_AHEAD = 800  # rows in one commit: more would be a large value for Airflow's store
 _AHEAD_SECONDS = 1.0  # so much is intended ahead, and would be in doubt after a crash
-_HELD = (
-    "another run is sending it or has it in doubt, and this run ended before that was settled: it may be stored; look "
-    "at the lead"
-)
 
 
 class Hold(Enum):
@@ -263,7 +260,7 @@ class Backlog:
     def give_up_claimed(self) -> None:
         """The run ends: rows that another run has claimed may have been sent by it."""
         for row in self._claimed.values():
-            self._recorder.record_local(Result(row.n, Outcome.UNKNOWN, error=_HELD))
+            self._recorder.record_local(Result(row.n, Outcome.UNKNOWN, error=HELD_BY_ANOTHER))
         self._claimed.clear()
 
     def release_twins(self) -> None:

@@ -92,6 +92,7 @@ class Doubt:
     :param settle_seconds: how long Lofty may take to show what it stored
     :param wait_seconds: how long after ``since`` its absence begins to count
     :param result: what is to be reported of it as long as nothing is proved
+    :param began_at: when its request began, or when this process learned of it, as journals write times
     :param received: when Lofty may have received it, where that is known
     :param elsewhere: what to look for at another lead, with whose id Lofty answered
     """
@@ -102,6 +103,7 @@ class Doubt:
     since: float
     settle_seconds: float
     wait_seconds: float
+    began_at: str = ""
     result: Result | None = None
     received: Times | None = None
     elsewhere: Trace | None = None

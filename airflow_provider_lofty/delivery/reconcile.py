@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 
 from airflow_provider_lofty.delivery.backlog import Backlog
 from airflow_provider_lofty.delivery.comparison import Comparer, Wanted
@@ -25,7 +26,7 @@ from airflow_provider_lofty.exceptions import (
     LoftyError,
     LoftyRequestRejected,
 )
-from airflow_provider_lofty.journal.journal import Intent, Journal, Released, intent_of
+from airflow_provider_lofty.journal.journal import Intent, Journal, Released, intent_of, utc_now
 from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Verdict
 from airflow_provider_lofty.lofty.settings import LoftySettings
 from airflow_provider_lofty.lofty.trace import trace_of_body
@@ -108,7 +109,7 @@ class Reconciler:
         elsewhere = None if verdict.lead_id in (None, row.lead_id) else trace_of_body(verdict.lead_id, row.body)
         self._first_sent.setdefault(row.n, work.began if result.attempts == 1 else -math.inf)
         intent = work.intent._replace(attempts=result.attempts)
-        self._add(Doubt(intent, row, work.began, now, settle, wait, result, received, elsewhere))
+        self._add(Doubt(intent, row, work.began, now, settle, wait, work.sent_at, result, received, elsewhere))
 
     def _add(self, doubt: Doubt) -> None:
         if self._denied:
@@ -120,7 +121,8 @@ class Reconciler:
         """Take in a doubt of another process, which may be about to send it still."""
         settings = self._settings
         wait = settings.resumed_absence_seconds if self._is_proving else settings.resumed_settle_seconds
-        self._add(Doubt(intent, row, -math.inf, self._clock(), settings.settle_seconds, wait))
+        now = utc_now(self._now)
+        self._add(Doubt(intent, row, -math.inf, self._clock(), settings.settle_seconds, wait, now))
 
     @property
     def _is_proving(self) -> bool:
@@ -218,7 +220,7 @@ class Reconciler:
         wanted = [self._wanted(doubt, page.lead_id) for doubt in doubts]
         wanted += (Wanted(trace_of_body(row.lead_id, row.body)) for row in rows)
         found = self._comparer.compare(page, wanted, self._perhaps(page))
-        reading = Reading(page, found.surplus, found.delivered, lambda before: self._shows_all(page, before))
+        reading = Reading(page, found.surplus, found.delivered, partial(self._shows_all, page))
         self._settling.look_at_controls(reading)
         self._end(self._settling.take(reading, dict(zip(doubts, found.matches, strict=False)), is_idle=is_idle))
         self._precheck.take(reading, list(zip(rows, found.matches[len(doubts) :], strict=True)), found.rest)
@@ -243,14 +245,19 @@ class Reconciler:
         first_sent = -math.inf if doubt.row is None else self._first_sent.get(doubt.row.n, doubt.sent)
         return Wanted(doubt.views[lead_id].wanted, first_sent, doubt.received)
 
-    def _shows_all(self, page: Page, before: float) -> bool:
+    def _shows_all(self, page: Page, doubt: Doubt, before: float) -> bool:
         """
-        Whether a page shows all that Lofty has of this run at the lead.
+        Whether a page shows all that Lofty has of this run at the lead, and what others delivered there since a doubt.
 
         :param before: by the clock; what was begun later need not be shown
         """
         later = {n for n, began in self._recent.get(page.lead_id, ()) if began >= before}
         left = Counter(entry.trace_hash for entry in page.entries)
+        ended = utc_now(lambda: self._now() - (self._clock() - before))
+        for other in self._spool.history.delivered_between(page.lead_id, doubt.began_at, ended):
+            left[other.trace_hash] -= 1
+            if left[other.trace_hash] < 0 and (page.reached is None or other.created >= page.reached):
+                return False
         for row in self._spool.shown_of_lead(page.lead_id):
             if row.n in later:
                 continue

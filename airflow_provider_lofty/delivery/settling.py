@@ -43,13 +43,13 @@ class Reading(NamedTuple):
 
     :param surplus: entries that belong to no row
     :param delivered: trace → how many rows with it were delivered, all of which must be shown
-    :param shows_all: whether it shows all that was delivered there before this moment
+    :param shows_all: whether it shows all that was delivered there before this moment, as far as it concerns a doubt
     """
 
     page: Page
     surplus: Sequence[Trace]
     delivered: Mapping[bytes, int]
-    shows_all: Callable[[float], bool]
+    shows_all: Callable[[Doubt, float], bool]
 
     def shows(self, wanted: Trace) -> bool:
         """Whether it shows this activity, and its twins as often as they were delivered."""
@@ -235,12 +235,12 @@ class Settling:
     def _is_absent(self, doubt: Doubt, view: View, reading: Reading, *, is_due: bool) -> bool:
         """Whether a whole page that shows neither a doubtful row nor anything near proves that it is not there."""
         if doubt.own is not None and view.wanted is doubt.wanted:
-            return is_due and reading.shows(doubt.own.wanted) and reading.shows_all(doubt.own.sent)
+            return is_due and reading.shows(doubt.own.wanted) and reading.shows_all(doubt, doubt.own.sent)
         control = self._controls.control_of(doubt)
         is_alone = control is None or doubt.has_flawed_own or doubt.has_used_up_controls
         if is_alone or control is None or self._send_soon(doubt) or reading.page.started < control.verified_at:
             return False
-        if not reading.shows_all(control.sent):
+        if not reading.shows_all(doubt, control.sent):
             view.absent_since = None
         elif view.absent_since is None:
             view.absent_since = reading.page.started

@@ -31,7 +31,7 @@ from airflow_provider_lofty.journal.tables import (
     batches,
     storable,
 )
-from airflow_provider_lofty.spool.history import JournalState
+from airflow_provider_lofty.spool.history import JournalState, OfAnother
 from airflow_provider_lofty.spool.sample import InputSample
 from airflow_provider_lofty.spool.spool import Spool
 
@@ -134,6 +134,11 @@ class SqlJournal:
             found = self._tables.find(row_keys)
             there += sum(row.state == JournalState.DELIVERED and row.task_key == key for row in found)
             spool.history.add(row.past for row in found if self._is_known(row))
+            spool.history.add_held(
+                bytes.fromhex(row.row_key)
+                for row in found
+                if row.state == JournalState.INTENDED and row.owner != self._owner
+            )
         if self._before is None:
             return Loaded(doubtful)
         return Loaded(doubtful, self._before, delivered, delivered - there)
@@ -172,6 +177,13 @@ class SqlJournal:
         """Look up what was ever delivered to a lead, and what other runs are sending to it now."""
         found = self._tables.find_others(lead_id, self._owner)
         spool.history.forget_held()
+        spool.history.add_of_others(
+            OfAnother(
+                bytes.fromhex(row.row_key), lead_id, bytes.fromhex(row.trace), row.created_ms, row.closed_at or ""
+            )
+            for row in found
+            if row.state == JournalState.DELIVERED
+        )
         spool.history.add(
             row.past if row.state == JournalState.DELIVERED else row.past._replace(state=JournalState.CLAIMED)
             for row in found

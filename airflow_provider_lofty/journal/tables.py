@@ -124,6 +124,7 @@ class JournalRow(NamedTuple):
     http_status: int | None
     error_code: int | None
     error: str | None
+    closed_at: str | None
 
     @property
     def intent(self) -> Intent:

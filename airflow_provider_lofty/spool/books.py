@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
 from airflow_provider_lofty.spool.codec import decode_cells
-from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
+from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED, HELD_BY_ANOTHER
 from airflow_provider_lofty.spool.schema import FAILED_SQL, IS_ASIDE, IS_WAITING, MAY_BE_STORED, MAY_FAIL
 
 # A duplicate shares the fate of the row it repeats.
@@ -80,6 +80,11 @@ class Books:
         """Give every row that still waits this outcome; what may be stored stays ``unknown``."""
         self._db.execute(
             f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = coalesce(error, ?) WHERE {MAY_BE_STORED}", (error,)
+        )
+        self._db.execute(
+            f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = ?"
+            " WHERE outcome IS NULL AND row_key IN (SELECT row_key FROM held_rows)",
+            (HELD_BY_ANOTHER,),
         )
         self._db.execute("UPDATE rows SET outcome = ?, error = ? WHERE outcome IS NULL", (outcome, error))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
@@ -20,6 +20,10 @@ CONTENT_HAS_CHANGED = "its content has changed since it was delivered"
 KEY_OF_ANOTHER = (
     "the journal says that this key was sent to another lead, by an earlier try or run, or by another Dag or task that "
     "shares the journal. A unique_key names one row of one lead: give this row one of its own; not sent"
+)
+HELD_BY_ANOTHER = (
+    "another run is sending it or has it in doubt, and this run ended before that was settled: it may be stored; look "
+    "at the lead"
 )
 FINGERPRINT_BYTES = 4  # enough to see that a content has changed
 _MOST_IN_A_QUERY = 500
@@ -47,9 +51,16 @@ _PAST_ROWS_TABLE = (
     " trace_hash BLOB NOT NULL, http_status INTEGER, error_code INTEGER, error TEXT, attempts INTEGER NOT NULL,"
     " lead_id INTEGER) WITHOUT ROWID"
 )
+_ROWS_OF_OTHERS_TABLE = (
+    "CREATE TABLE rows_of_others (row_key BLOB PRIMARY KEY, lead_id INTEGER NOT NULL, trace_hash BLOB NOT NULL,"
+    " created INTEGER NOT NULL, closed_at TEXT NOT NULL) WITHOUT ROWID"
+)
 _SCHEMA = (
     _PAST_ROWS_TABLE,
     f"CREATE INDEX past_rows_claimed ON past_rows (trace_hash) WHERE state = '{JournalState.CLAIMED}'",
+    _ROWS_OF_OTHERS_TABLE,
+    "CREATE INDEX rows_of_others_by_lead ON rows_of_others (lead_id)",
+    "CREATE TABLE held_rows (row_key BLOB PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE leads_read (lead_id INTEGER PRIMARY KEY, asked REAL NOT NULL)",
     "CREATE TABLE first_pages (lead_id INTEGER PRIMARY KEY, asked REAL NOT NULL, marks BLOB NOT NULL)",
 )
@@ -77,6 +88,21 @@ class PastRow(NamedTuple):
     lead_id: int | None = None
 
 
+class OfAnother(NamedTuple):
+    """
+    A row that another run has delivered to a lead.
+
+    :param created: milliseconds since 1970
+    :param closed_at: when, by the clock of the machine that did
+    """
+
+    row_key: bytes
+    lead_id: int
+    trace_hash: bytes
+    created: int
+    closed_at: str
+
+
 class History:
     """
     What a journal knows, and which leads were read.
@@ -92,6 +118,25 @@ class History:
     def add(self, rows: Iterable[PastRow]) -> None:
         """Take these in; what was known of the same rows before is replaced."""
         self._db.executemany("INSERT OR REPLACE INTO past_rows VALUES (?,?,?,?,?,?,?,?,?)", rows)
+
+    def add_of_others(self, rows: Iterable[OfAnother]) -> None:
+        """Take in what other runs have delivered to a lead."""
+        self._db.executemany("INSERT OR REPLACE INTO rows_of_others VALUES (?,?,?,?,?)", rows)
+
+    def delivered_between(self, lead_id: int, began: str, ended: str) -> Iterator[OfAnother]:
+        """
+        What other runs have delivered to a lead.
+
+        :param began: from when on, as journals write times
+        :param ended: until when
+        """
+        which = "lead_id = ? AND closed_at >= ? AND closed_at < ?"
+        found = self._db.execute(f"SELECT * FROM rows_of_others WHERE {which}", (lead_id, began, ended))
+        return map(OfAnother._make, found)
+
+    def add_held(self, row_keys: Iterable[bytes]) -> None:
+        """Remember rows that other runs were sending when this one began."""
+        self._db.executemany("INSERT OR IGNORE INTO held_rows VALUES (?)", ((row_key,) for row_key in row_keys))
 
     def forget_held(self) -> None:
         """Drop what other runs were sending."""

@@ -309,3 +309,39 @@ class TestWithoutReading:
         assert desk.outcomes == [None]
         fail(desk, 7, LoftyRequestRejected)
         assert desk.outcomes == ["unknown"]
+
+
+class TestWhatOthersDeliver:
+    """Absence needs a page that shows what another run has delivered to the lead since the doubt."""
+
+    @pytest.fixture
+    def desk(self, make_desk: MakeDesk) -> Desk:
+        """A row in doubt and the control of its lead, when its absence counts."""
+        desk = make_desk(7, 7)
+        doubt(desk)
+        desk.clock.now += 1
+        deliver(desk)
+        desk.clock.now += ABSENCE * SETTLE
+        return desk
+
+    def other(self, closed_at: str) -> OfAnother:
+        return OfAnother(b"other", 7, b"theirs", 10**12, closed_at)
+
+    @pytest.mark.parametrize(
+        ("closed_at", "is_proof"),
+        [
+            ("1970-01-01T00:00:00.500+00:00", False),  # while the control had not been begun
+            ("1969-12-31T23:59:59.000+00:00", True),  # before the doubtful request
+            ("1970-01-01T00:00:09.000+00:00", True),  # after the control
+        ],
+    )
+    def test_it_has_to_be_shown(self, desk: Desk, closed_at: str, is_proof: bool) -> None:
+        desk.spool.history.add_of_others([self.other(closed_at)])
+        desk.show(7, 2)
+        assert (len(desk.settling) == 0) is is_proof
+
+    def test_shown_it_is_proof(self, desk: Desk) -> None:
+        desk.spool.history.add_of_others([self.other("1970-01-01T00:00:00.500+00:00")])
+        shown = desk.trace(2)._replace(trace_hash=b"theirs", created=0, text_mark=b"", link_mark=b"")
+        desk.show(7, 2, shown)
+        assert len(desk.settling) == 0

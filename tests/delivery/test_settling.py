@@ -74,7 +74,7 @@ class Desk:
         wanted = [doubt.views[page.lead_id].wanted for doubt in doubts]
         found, surplus = match(wanted, page.entries, claims, claims)
         near = [said if said is Match.FOUND or not surplus else Match.NEAR for said in found]
-        reading = Reading(page, surplus, claims, lambda before: all(sent >= before for sent in self.lacks))
+        reading = Reading(page, surplus, claims, lambda doubt, before: all(sent >= before for sent in self.lacks))
         self.settling.look_at_controls(reading)
         return self.settling.take(reading, dict(zip(doubts, near, strict=True)), is_idle=self.is_idle)
 
@@ -523,6 +523,6 @@ class TestReading:
         desk.delivered(CONTROL, 5)
         desk.show(6, CONTROL, at=61)
         desk.show(5, at=63)
-        reading = Reading(desk.page(5, at=63 + WAIT), [], {}, lambda before: True)
+        reading = Reading(desk.page(5, at=63 + WAIT), [], {}, lambda doubt, before: True)
         assert desk.settling.take(reading, {doubt: Match.ABSENT}, is_idle=True) == [Settled(doubt, Proof.NOT_STORED)]
         assert desk.settling.of_lead(5) == ()

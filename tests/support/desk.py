@@ -118,7 +118,7 @@ class Desk:
         self._fill(leads)
         self.client = LoftyClient(lambda: SETTINGS, mask=lambda secret: None, clock=self.clock)
         self.breaker = CircuitBreaker(self.clock)
-        self.in_flight = InFlight(self.client, self.workers, self.clock, now=lambda: 0.0)
+        self.in_flight = InFlight(self.client, self.workers, self.clock, now=self._wall)
         self.progress = Progress(len(leads), self.log, self.clock)
         self.recorder = Recorder(self.spool, self.journal, self.progress, self.clock)
         self.backlog = Backlog(self.spool, self.recorder, self.in_flight, holds or self._hold_on)
@@ -135,12 +135,16 @@ class Desk:
         )  # fmt: skip
         self.reconciler = Reconciler(
             self.spool, self.journal, self.recorder, self.settling, self.precheck, self.backlog, self.in_flight,
-            self.log, on_unknown=on_unknown, settings=SETTINGS, clock=self.clock, now=lambda: 0.0,
+            self.log, on_unknown=on_unknown, settings=SETTINGS, clock=self.clock, now=self._wall,
         )  # fmt: skip
         self.verdicts = Verdicts(
             self.client, self.recorder, self.breaker, self.backlog, self.canary, self.reconciler,
             on_unknown=on_unknown, stop_after_rejections=stop_after_rejections,
         )  # fmt: skip
+
+    def _wall(self) -> float:
+        """Seconds since 1970, which is when it all begins."""
+        return self.clock.now - 1000.0
 
     def _fill(self, leads: Sequence[int]) -> None:
         rows = [
