@@ -21,6 +21,7 @@ HOME = os.environ.get("AIRFLOW_HOME", str(REPOSITORY / ".work" / "test"))
 os.environ["AIRFLOW_HOME"] = str(Path(HOME, os.environ.get("PYTEST_XDIST_WORKER", "")))
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(REPOSITORY / "dags")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__API_AUTH__JWT_SECRET"] = "made up " * 8  # as long as its algorithm asks for, unlike Airflow's own
 
 with warnings.catch_warnings():  # Airflow 3.1 warns about its own models, and takes that for a missing connection
     warnings.simplefilter("ignore")
@@ -30,7 +31,12 @@ with warnings.catch_warnings():  # Airflow 3.1 warns about its own models, and t
 
     configure_mappers()
 
+from support.warehouse import postgres_uri  # noqa: E402 - Airflow must wake in its own home
+
+from airflow_provider_lofty.journal import retrying  # noqa: E402 - Airflow must wake in its own home
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings  # noqa: E402 - Airflow must wake in its own home
+
+__all__ = ["postgres_uri"]
 
 # The same examples on every run: who changes the code learns of their own faults only. "search" looks for new ones.
 settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -47,6 +53,13 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*PROXIES, *map(str.upper, PROXIES), "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv(CONNECTION, raising=False)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that does not answer is given up at once."""
+    for name in ("PATIENCE_SECONDS", "FIRST_PATIENCE_SECONDS"):
+        monkeypatch.setattr(retrying, name, 0.0)
 
 
 @pytest.fixture

@@ -39,7 +39,12 @@ class Target:
 
 TARGETS = (
     Target("constraints.txt", "the current Airflow release", (3, 14)),
-    Target("constraints-floor.txt", "the oldest supported Airflow, 3.1", (3, 13), ("apache-airflow==3.1.*",)),
+    Target(
+        "constraints-floor.txt",
+        "the oldest supported Airflow, 3.1",
+        (3, 13),
+        ("apache-airflow==3.1.*", "sqlalchemy==1.4.*"),  # Airflow 3.1 goes with both 1.4 and 2, and pins 1.4 itself
+    ),
 )
 
 

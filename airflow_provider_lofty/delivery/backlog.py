@@ -16,11 +16,16 @@ from enum import Enum
 from airflow_provider_lofty.clock import Lapse
 from airflow_provider_lofty.delivery.recorder import Recorder
 from airflow_provider_lofty.delivery.workers import InFlight, Work
-from airflow_provider_lofty.journal.journal import Intent, intent_of
+from airflow_provider_lofty.journal.journal import Intent, JournalError, intent_of
+from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.spool import PendingRow, Result, Spool
 
 MOST_AHEAD = 800  # rows in one commit: more would be a large value for Airflow's store
 _AHEAD_SECONDS = 1.0  # so much is intended ahead, and would be in doubt after a crash
+_HELD = (
+    "another run is sending it or has it in doubt, and this run ended before that was settled: it may be stored; look "
+    "at the lead"
+)
 
 
 class Hold(Enum):
@@ -158,7 +163,11 @@ class Backlog:
         if not rows:
             return
         intents = [intent_of(row, row.attempts) for row in rows]
-        refused = self._recorder.intend(intents)
+        try:
+            refused = self._recorder.intend(intents)
+        except JournalError:  # they may be durable all the same, and are withdrawn in the end
+            self._expired.update((row.n, intent) for row, intent in zip(rows, intents, strict=True))
+            raise
         for row, intent in zip(rows, intents, strict=True):
             # The new intent has taken the place of one that had expired, in one commit: the row was never without.
             self._expired.pop(row.n, None)
@@ -207,12 +216,13 @@ class Backlog:
 
         :param avoid: leads that nothing is sent to at this moment
         """
-        work = next((work for work in self._ready if work.row.lead_id not in avoid), None)
-        self._passed_over.update(one.row.lead_id for one in self._ready if one.row.lead_id in avoid)
-        if work is not None:
-            self._ready.remove(work)
-            self._passed_over.discard(work.row.lead_id)
-        return work
+        for work in self._ready:
+            if work.row.lead_id not in avoid:
+                self._ready.remove(work)
+                self._passed_over.discard(work.row.lead_id)
+                return work
+            self._passed_over.add(work.row.lead_id)
+        return None
 
     def leads_in_turn(self) -> Collection[int]:
         """Leads that something is to be sent to before they are read again: it was passed over while they were read."""
@@ -249,6 +259,12 @@ class Backlog:
     def pop_claimed(self, row_key: bytes) -> PendingRow | None:
         """Take a row that another run had claimed, if there is one; the caller decides what becomes of it."""
         return self._claimed.pop(row_key, None)
+
+    def give_up_claimed(self) -> None:
+        """The run ends: rows that another run has claimed may have been sent by it."""
+        for row in self._claimed.values():
+            self._recorder.record_local(Result(row.n, Outcome.UNKNOWN, error=_HELD))
+        self._claimed.clear()
 
     def release_twins(self) -> None:
         """Doubts are over: rows that waited for them may be sent."""

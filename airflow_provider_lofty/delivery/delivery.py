@@ -175,8 +175,10 @@ class Delivery:
                 for released in self._recorder.heartbeat():
                     self._reconciler.take_released(released)
                 self._report()
+            self._recorder.finish()  # while a journal that does not answer is still waited for
         except JournalError as error:
-            self._stop = Stop(StopKind.JOURNAL, f"the journal failed ({error}), and without it nothing is sent")
+            reason = f"the journal failed ({error}), and without it nothing is sent"
+            self._stop = self._stop or Stop(StopKind.JOURNAL, reason)
         except BaseException as error:
             # A time-out may have struck inside a call to the journal, whose answers would be mixed up from then on.
             self._rescue(may_commit=isinstance(error, Exception))
@@ -233,6 +235,7 @@ class Delivery:
             for work in list(self._in_flight.posts.values()):
                 self._verdicts.take_unanswered(work, "the run ended before the answer came")
                 self._in_flight.settle(work)
+            self._backlog.give_up_claimed()
 
     def _rescue(self, *, may_commit: bool) -> None:
         """The run has failed, perhaps because the disk is full: what came back still goes to the journal."""

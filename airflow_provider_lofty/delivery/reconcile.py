@@ -163,7 +163,8 @@ class Reconciler:
             return
         if released.state == JournalState.DELIVERED:
             self._comparer.came(row.lead_id, row.trace_hash)
-            self._recorder.record_local(Result(row.n, Outcome.ALREADY_DELIVERED, error="delivered by another run"))
+            remark = _changed(released.intent, row) or "delivered by another run"
+            self._recorder.record_local(Result(row.n, Outcome.ALREADY_DELIVERED, error=remark))
         elif released.state == JournalState.KEY_CONFLICT:
             self._recorder.record_local(Result(row.n, Outcome.INVALID, error=KEY_OF_ANOTHER))
         elif released.intent is None:
@@ -326,8 +327,7 @@ class Reconciler:
         result = None
         if doubt.row is not None:
             outcome = Outcome.ALREADY_DELIVERED if doubt.is_from_before else Outcome.DELIVERED
-            has_changed = doubt.intent.fingerprint != doubt.row.fingerprint[:FINGERPRINT_BYTES]
-            remark = CONTENT_HAS_CHANGED if has_changed else elsewhere or FOUND_BY_READING
+            remark = _changed(doubt.intent, doubt.row) or elsewhere or FOUND_BY_READING
             result = _result(doubt, doubt.row, outcome, remark)
         if not elsewhere:
             self._precheck.found(doubt.wanted.type)
@@ -362,6 +362,12 @@ class Reconciler:
 def _is_below(page: Page, row: PendingRow) -> bool:
     """Whether a row is older than what was asked for."""
     return page.reached is not None and trace_of_body(row.lead_id, row.body).created < page.reached
+
+
+def _changed(intent: Intent | None, row: PendingRow) -> str | None:
+    """What to remark when another content was delivered under the row's key than it has here."""
+    is_same = intent is None or intent.fingerprint == row.fingerprint[:FINGERPRINT_BYTES]
+    return None if is_same else CONTENT_HAS_CHANGED
 
 
 def _result(doubt: Doubt, row: PendingRow, outcome: Outcome, error: str) -> Result:

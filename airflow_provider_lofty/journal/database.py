@@ -23,14 +23,12 @@ from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.journal.journal import Closing, Intent, JournalError, Loaded, Released, utc_now
 from airflow_provider_lofty.journal.schema import prepare
 from airflow_provider_lofty.journal.tables import (
-    JOURNAL,
-    RUNS,
     ConnectionLost,
     JournalRow,
     Tables,
+    Value,
     Values,
     batches,
-    has_key,
     storable,
 )
 from airflow_provider_lofty.spool.history import JournalState
@@ -39,9 +37,9 @@ from airflow_provider_lofty.spool.spool import Spool
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
-    from sqlalchemy.sql.elements import ColumnElement
 
 _CLAIMABLE = (JournalState.REJECTED, JournalState.REOPENED)
+_FINAL = (JournalState.DELIVERED, JournalState.REJECTED)
 _LIFE_SECONDS = 10.0
 
 
@@ -94,7 +92,7 @@ class SqlJournal:
         clock: Callable[[], float] = boot_seconds,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._tables = Tables(engine, scope)
+        self._tables = Tables(engine, scope, clock)
         self._source = source
         self._place = place
         self._task = {**place._asdict(), "task_key": place.key}
@@ -104,7 +102,7 @@ class SqlJournal:
         self._now = now
         self._owner = uuid4().hex
         self._before: InputSample | None = None
-        self._is_resumed = self._is_cleared = self._has_gaps = self._has_claimed = False
+        self._is_resumed = self._is_cleared = self._has_gaps = False
         self._mine: set[bytes] = set()
         self._held: dict[bytes, _Held] = {}
         self._next_life = 0.0
@@ -115,25 +113,25 @@ class SqlJournal:
         found = self._tables.find_run(self._place.key)
         if found is None:
             self._has_gaps = is_later_try
-            self._tables.insert([self._run_values()], RUNS)
+            self._tables.insert_run(self._run_values())
             return self._has_gaps
         self._is_resumed = found.source == self._source
         self._is_cleared = found.max_tries != self._max_tries
         if self._is_resumed and found.row_count:
             self._before = InputSample(found.row_count, bytes.fromhex(found.lowest))
-        is_purged = bool(found.has_claimed) and not self._tables.count(self._of_this_task)
+        is_purged = self._tables.count(task_key=self._place.key) < found.journal_rows
         self._has_gaps = bool(found.is_blind) or is_purged or not self._is_resumed
         return self._has_gaps
 
     def load(self, spool: Spool) -> Loaded:
         """Take over what earlier tries of this task left open; look up every row of the input."""
         self._take_back()
-        doubtful = [row.intent for row in self._tables.find(JOURNAL.c.owner == self._owner)]
+        doubtful = [row.intent for row in self._tables.find(owner=self._owner)]
         self._mine.update(intent.row_key for intent in doubtful)
-        delivered = self._tables.count(self._of_this_task, JOURNAL.c.state == JournalState.DELIVERED)
         key, there = self._place.key, 0
+        delivered = self._tables.count(task_key=key, state=JournalState.DELIVERED)
         for row_keys in batches(spool.row_keys()):
-            found = self._tables.find_keys(row_keys)
+            found = self._tables.find(row_keys)
             there += sum(row.state == JournalState.DELIVERED and row.task_key == key for row in found)
             spool.history.add(row.past for row in found if self._is_known(row))
         if self._before is None:
@@ -142,11 +140,12 @@ class SqlJournal:
 
     def _take_back(self) -> None:
         """Claim what earlier tries of this task left open; after a clear, let go of what was rejected."""
+        key = self._place.key
         with self._tables.transaction() as connection:
-            self._tables.update(connection, self._sign(), self._of_this_task, JOURNAL.c.state == JournalState.INTENDED)
+            self._tables.update(connection, self._sign(), task_key=key, state=JournalState.INTENDED)
             if self._is_cleared:
                 reopened = {"state": JournalState.REOPENED}
-                self._tables.update(connection, reopened, self._of_this_task, JOURNAL.c.state == JournalState.REJECTED)
+                self._tables.update(connection, reopened, task_key=key, state=JournalState.REJECTED)
 
     def _is_known(self, row: JournalRow) -> bool:
         if (
@@ -171,24 +170,18 @@ class SqlJournal:
 
     def load_lead(self, lead_id: int, spool: Spool) -> None:
         """Look up what was ever delivered to a lead, and what other runs are sending to it now."""
+        found = self._tables.find_others(lead_id, self._owner)
         spool.history.forget_held()
-        rows = self._tables.find(
-            JOURNAL.c.lead_id == lead_id,
-            JOURNAL.c.state.in_([JournalState.DELIVERED, JournalState.INTENDED]),
-            JOURNAL.c.owner != self._owner,
-        )
         spool.history.add(
             row.past if row.state == JournalState.DELIVERED else row.past._replace(state=JournalState.CLAIMED)
-            for row in rows
+            for row in found
         )
 
     def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
-        """Close rows, claim others, then give claims up; each in a transaction of its own."""
+        """Close rows and claim others, together where no row is held by others; then give claims up."""
         withdrawn = [closing for closing in closings if closing.state == JournalState.WITHDRAWN]
         others = [closing for closing in closings if closing.state != JournalState.WITHDRAWN]
-        if others:
-            self._close_rows(others)
-        refused = self._claim(intents) if intents else ()
+        refused = self._claim_and_close(intents, others) if intents or others else ()
         if withdrawn:  # last: a doubt may have been claimed anew, under another identity
             self._withdraw([closing.intent.row_key for closing in withdrawn])
         return refused
@@ -202,13 +195,13 @@ class SqlJournal:
         if self._mine and self._clock() >= self._next_life:
             with self._tables.transaction() as connection:
                 for row_keys in batches(self._mine):
-                    self._tables.update(connection, {"sign_of_life": uuid4().hex}, *self._claimed, has_key(row_keys))
+                    self._tables.update(connection, {"sign_of_life": uuid4().hex}, row_keys, **self._claimed)
             self._next_life = self._clock() + min(_LIFE_SECONDS, self._stale_seconds / 4)
 
     def _look_at_held(self) -> list[Released]:
         released = []
         for row_keys in batches(list(self._held)):
-            found = {bytes.fromhex(row.row_key): row for row in self._tables.find_keys(row_keys)}
+            found = {bytes.fromhex(row.row_key): row for row in self._tables.find(row_keys)}
             released += [end for key in row_keys if (end := self._freed(key, found.get(key))) is not None]
         for end in released:
             del self._held[end.row_key]
@@ -219,46 +212,46 @@ class SqlJournal:
         self._tables.close()
 
     @property
-    def _of_this_task(self) -> ColumnElement[bool]:
-        return JOURNAL.c.task_key == self._place.key
-
-    @property
-    def _claimed(self) -> tuple[ColumnElement[bool], ...]:
+    def _claimed(self) -> dict[str, Value]:
         """What holds for a row as long as nobody else has taken it over."""
-        return JOURNAL.c.owner == self._owner, JOURNAL.c.state == JournalState.INTENDED
+        return {"owner": self._owner, "state": JournalState.INTENDED}
 
     # Claims
 
-    def _claim(self, intents: Sequence[Intent]) -> set[bytes]:
-        """Claim rows; tell which ones another run holds."""
-        if not self._has_claimed:
-            self._mark_claimed(has_claimed=True)
+    def _claim_and_close(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> set[bytes]:
+        """Write what came of rows, and claim others; tell which of them another run holds."""
         known = [intent for intent in intents if intent.row_key in self._mine]
         new = [intent for intent in intents if intent.row_key not in self._mine]
-        refused = self._renew(known) if known else set()
-        if new:
-            try:
-                self._tables.insert(self._values(new, JournalState.INTENDED))
-            except ConnectionLost:  # it may have been the commit's answer that was lost
-                raise
-            except JournalError:  # one of them is there already
-                refused |= {intent.row_key for intent in new if not self._claim_one(intent)}
-            else:
-                self._mine.update(intent.row_key for intent in new)
-        return refused
+        refused: set[bytes] = set()
+        try:
+            with self._tables.transaction() as connection:
+                is_missing, lost = self._close_rows(connection, closings), self._renew(connection, known)
+                self._tables.insert(connection, self._values(new, JournalState.INTENDED))
+                self._tables.add_to_run(connection, self._place.key, len(new))
+            self._mine.update(intent.row_key for intent in new)
+        except ConnectionLost:  # it may have been the commit's answer that was lost
+            raise
+        except JournalError:  # one of them is there already, or locked: what came of others does not wait for it
+            with self._tables.transaction() as connection:
+                is_missing, lost = self._close_rows(connection, closings), self._renew(connection, known)
+            refused = {intent.row_key for intent in new if not self._claim_one(intent)}
+        self._give_up_lost(lost)
+        self._keep_found(closings, is_missing=is_missing)
+        return refused | {intent.row_key for intent in lost}
 
-    def _renew(self, intents: Sequence[Intent]) -> set[bytes]:
-        """Intend anew what is claimed already, perhaps with another content, unless somebody took it over."""
-        lost = {}
-        with self._tables.transaction() as connection:
-            for intent, values in zip(intents, self._values(intents, JournalState.INTENDED), strict=True):
-                values = _without(values, "scope", "row_key", "intended_at")
-                if not self._tables.update(connection, values, *self._claimed, has_key([intent.row_key])):
-                    lost[intent.row_key] = intent.trace.lead_id
-        for row_key, lead_id in lost.items():
-            self._mine.discard(row_key)
-            self._held[row_key] = _Held("", "", self._clock(), lead_id)
-        return set(lost)
+    def _renew(self, connection: Connection, intents: Sequence[Intent]) -> list[Intent]:
+        """Intend anew what is claimed already, perhaps with another content; tell what somebody has taken over."""
+        lost = []
+        for intent, values in zip(intents, self._values(intents, JournalState.INTENDED), strict=True):
+            values = _without(values, "scope", "row_key", "intended_at")
+            if not self._tables.update(connection, values, [intent.row_key], **self._claimed):
+                lost.append(intent)
+        return lost
+
+    def _give_up_lost(self, intents: Sequence[Intent]) -> None:
+        for intent in intents:
+            self._mine.discard(intent.row_key)
+            self._held[intent.row_key] = _Held("", "", self._clock(), intent.trace.lead_id)
 
     def _claim_one(self, intent: Intent) -> bool:
         """Claim one row that may be there already."""
@@ -275,14 +268,16 @@ class SqlJournal:
         self, intent: Intent, state: JournalState, said: Closing | None = None
     ) -> JournalRow | None:
         """Insert a row; give the one that is there already instead."""
-        found = self._tables.find_keys([intent.row_key])
+        found = self._tables.find([intent.row_key])
         if not found:
             try:
-                self._tables.insert(self._values([intent], state, said))
+                with self._tables.transaction() as connection:
+                    self._tables.insert(connection, self._values([intent], state, said))
+                    self._tables.add_to_run(connection, self._place.key, 1)
             except ConnectionLost:
                 raise
             except JournalError:  # another run was faster, or the database is gone
-                found = self._tables.find_keys([intent.row_key])
+                found = self._tables.find([intent.row_key])
                 if not found:
                     raise
         return found[0] if found else None
@@ -293,13 +288,14 @@ class SqlJournal:
         """Make another owner's row this one's, unless it has changed meanwhile."""
         (values,) = self._values([intent], state, said)
         values = _without(values, "scope", "row_key")
-        unchanged = (
-            JOURNAL.c.owner == row.owner,
-            JOURNAL.c.sign_of_life == row.sign_of_life,
-            JOURNAL.c.state == row.state,
-        )
+        unchanged = {"owner": row.owner, "sign_of_life": row.sign_of_life, "state": row.state}
+        moves = {row.task_key: -1, self._place.key: 1} if row.task_key != self._place.key else {}
         with self._tables.transaction() as connection:
-            return self._tables.update(connection, values, *unchanged, JOURNAL.c.row_key == row.row_key) == 1
+            if self._tables.update(connection, values, [bytes.fromhex(row.row_key)], **unchanged) != 1:
+                return False
+            for task_key, rows in sorted(moves.items()):  # in one order, so that two runs do not wait for each other
+                self._tables.add_to_run(connection, task_key, rows)
+            return True
 
     def _freed(self, key: bytes, row: JournalRow | None) -> Released | None:
         if row is None or row.state in _CLAIMABLE:
@@ -308,7 +304,10 @@ class SqlJournal:
         if row.lead_id != held.lead_id:
             return Released(key, JournalState.KEY_CONFLICT)
         if row.state == JournalState.DELIVERED:
-            return Released(key, JournalState.DELIVERED)
+            return Released(key, JournalState.DELIVERED, row.intent)
+        if row.owner == self._owner:  # it was taken over, and the answer to that was lost
+            self._mine.add(key)
+            return Released(key, JournalState.DOUBTED, row.intent)
         if (row.owner, row.sign_of_life) != (held.owner, held.sign_of_life):
             self._held[key] = _Held(row.owner, row.sign_of_life, self._clock(), held.lead_id)
         elif self._clock() - held.since >= max(self._stale_seconds, row.stale_seconds) and self._take_over(
@@ -320,59 +319,50 @@ class SqlJournal:
 
     # Results
 
-    def _close_rows(self, closings: Sequence[Closing]) -> None:
-        final = [closing for closing in closings if closing.state in (JournalState.DELIVERED, JournalState.REJECTED)]
-        with self._tables.transaction() as connection:
-            self._tell(
-                connection,
-                [closing for closing in closings if closing.state in (JournalState.DOUBTED, JournalState.ABANDONED)],
-            )
-            lost = self._tell(connection, [closing for closing in final if closing.intent.row_key in self._mine])
-        for closing in final:
-            if closing.intent.row_key not in self._mine or (closing.state == JournalState.DELIVERED and lost):
-                self._keep_found(closing)
+    def _close_rows(self, connection: Connection, closings: Sequence[Closing]) -> bool:
+        """Write what came of claimed rows; tell whether some of them are not there any more."""
+        is_missing = False
+        groups: dict[tuple[object, ...], list[Closing]] = {}
+        for closing in closings:  # most are alike in all but their row
+            if closing.state not in _FINAL or closing.intent.row_key in self._mine:
+                groups.setdefault(closing[1:], []).append(closing)
+        for members in groups.values():
+            alike = members[0]
+            # A certain delivery counts even when the claim was taken over by somebody who thought this run dead.
+            conditions = {} if alike.state == JournalState.DELIVERED else self._claimed
+            values = self._closing_values(alike)
+            for keys in batches(member.intent.row_key for member in members):
+                changed = self._tables.update(connection, values, keys, **conditions)
+                is_missing |= alike.state in _FINAL and changed != len(keys)
+        return is_missing
+
+    def _closing_values(self, closing: Closing) -> Values:
+        is_final = closing.state in _FINAL
+        return {
+            "state": closing.state if is_final else JournalState.INTENDED,
+            "attempts": closing.attempts,
+            "closed_at": utc_now(self._now) if is_final else None,
+            "http_status": closing.http_status,
+            "error_code": closing.error_code,
+            "error": storable(closing.error),
+        }
+
+    def _keep_found(self, closings: Sequence[Closing], *, is_missing: bool) -> None:
+        """Write down what Lofty said of rows that are not claimed here; no claim is left of what was closed."""
+        for closing in closings:
+            if closing.state in _FINAL and (
+                closing.intent.row_key not in self._mine or (closing.state == JournalState.DELIVERED and is_missing)
+            ):
+                found = self._insert_unless_there(closing.intent, closing.state, closing)
+                if found is not None and found.state in _CLAIMABLE:
+                    self._take_over(found, closing.intent, closing.state, closing)
         self._mine.difference_update(c.intent.row_key for c in closings if c.state != JournalState.DOUBTED)
 
     def _withdraw(self, row_keys: Sequence[bytes]) -> None:
         with self._tables.transaction() as connection:
-            for keys in batches(row_keys):
-                self._tables.delete(connection, *self._claimed, has_key(keys))
+            gone = sum(self._tables.delete(connection, keys, **self._claimed) for keys in batches(row_keys))
+            self._tables.add_to_run(connection, self._place.key, -gone)
         self._mine.difference_update(row_keys)
-        if not self._mine and not self._tables.count(self._of_this_task):
-            self._mark_claimed(has_claimed=False)
-
-    def _mark_claimed(self, *, has_claimed: bool) -> None:
-        self._tables.update_run(self._place.key, {"has_claimed": int(has_claimed)})
-        self._has_claimed = has_claimed
-
-    def _tell(self, connection: Connection, closings: Sequence[Closing]) -> bool:
-        """Write what came of claimed rows; tell whether some of them are not there any more."""
-        lost = False
-        groups: dict[tuple[object, ...], list[Closing]] = {}
-        for closing in closings:  # most are alike in all but their row
-            groups.setdefault(closing[1:], []).append(closing)
-        for members in groups.values():
-            alike = members[0]
-            is_final = alike.state in (JournalState.DELIVERED, JournalState.REJECTED)
-            values: Values = {
-                "state": alike.state if is_final else JournalState.INTENDED,
-                "attempts": alike.attempts,
-                "closed_at": utc_now(self._now) if is_final else None,
-                "http_status": alike.http_status,
-                "error_code": alike.error_code,
-                "error": storable(alike.error),
-            }
-            # A certain delivery counts even when the claim was taken over by somebody who thought this run dead.
-            conditions = () if alike.state == JournalState.DELIVERED else self._claimed
-            for keys in batches(member.intent.row_key for member in members):
-                lost |= self._tables.update(connection, values, *conditions, has_key(keys)) != len(keys)
-        return lost
-
-    def _keep_found(self, closing: Closing) -> None:
-        """Write down a row that is not claimed here: Lofty has it."""
-        found = self._insert_unless_there(closing.intent, closing.state, closing)
-        if found is not None and found.state in _CLAIMABLE:
-            self._take_over(found, closing.intent, closing.state, closing)
 
     def _values(self, intents: Iterable[Intent], state: JournalState, said: Closing | None = None) -> list[Values]:
         """What a row says when it is claimed here, or closed without a claim; made for hundreds of rows at once."""
@@ -380,7 +370,7 @@ class SqlJournal:
             "scope": self._tables.scope,
             **self._task,
             **self._sign(),
-            "state": state,
+            "state": state.value,
             "intended_at": utc_now(self._now),
             "closed_at": utc_now(self._now) if said else None,
             "http_status": said.http_status if said else None,
@@ -415,7 +405,7 @@ class SqlJournal:
             "row_count": 0,
             "lowest": "",
             "is_blind": int(self._has_gaps),
-            "has_claimed": 0,
+            "journal_rows": 0,
             "started_at": utc_now(self._now),
         }
 

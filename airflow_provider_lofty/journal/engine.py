@@ -10,6 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.journal.journal import JournalUnusable
 from airflow_provider_lofty.log import Log
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _LOCK_TIMEOUTS = {
     "mariadb": "SET SESSION innodb_lock_wait_timeout = 5",
     "mssql": "SET LOCK_TIMEOUT 5000",
 }
+_DRIVERS = ("MySQLdb", "mysql", "pg8000", "psycopg", "psycopg2", "pymysql", "sqlite3")
 
 
 class Hook(Protocol):
@@ -59,6 +61,8 @@ def journal_engine(hook: Hook, log: Log) -> Engine:
             "the journal is kept in %s, where nobody has tested it; tested are PostgreSQL, MySQL, MariaDB and SQLite",
             name,
         )
+    driver = getattr(engine.dialect.dbapi, "__name__", "").partition(".")[0]
+    event.listen(engine, "connect", partial(_refuse_another_driver, driver), insert=True)  # before its dialect is
     event.listen(engine, "connect", partial(_set_up, _LOCK_TIMEOUTS.get(name)))
     return engine
 
@@ -69,7 +73,7 @@ def _engine(hook: Hook) -> Engine:
 
     The hook makes the connection itself: the URL that it gives to SQLAlchemy lacks what the extra of an Airflow
     connection says, TLS among it, and an access token in it expires. The ping replaces a connection that a server or
-    a firewall has closed since the last transaction, where nothing can be lost. Errors must not show a row's values.
+    a firewall has closed while it was not used, where nothing can be lost. Errors must not show a row's values.
     """
     try:
         return hook.get_sqlalchemy_engine(
@@ -87,6 +91,16 @@ def _engine(hook: Hook) -> Engine:
         raise LoftyConfigurationError(
             f"journal_conn_id: its hook gives no SQLAlchemy engine ({type(error).__name__}); nothing was sent"
         ) from None
+
+
+def _refuse_another_driver(driver: str, connection: Any, _: object) -> None:
+    """The dialect is chosen by the connection's extra, and the driver by its hook."""
+    found = {kind.__module__.partition(".")[0] for kind in type(connection).__mro__}.intersection(_DRIVERS)
+    if found and driver not in found:
+        raise JournalUnusable(
+            f"its hook connects with {min(found)}, and its SQLAlchemy engine is one for {driver}: correct "
+            "sqlalchemy_scheme in the extra of the connection that journal_conn_id names, or remove it"
+        )
 
 
 def _set_up(lock_timeout: str | None, connection: Any, _: object) -> None:

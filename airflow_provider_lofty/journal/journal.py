@@ -25,6 +25,10 @@ class JournalError(Exception):
     """The journal cannot be read or written."""
 
 
+class JournalUnavailable(JournalError):
+    """Its store does not answer, which may pass; what was asked of it may have taken effect or not."""
+
+
 class JournalUnusable(JournalError):
     """What the journal holds cannot be used, and a later try cannot mend that; the message says what to do."""
 
@@ -74,7 +78,7 @@ class Released(NamedTuple):
 
     :param state: delivered; withdrawn, so that it may be sent here; doubted: its owner died, and it is this run's now
         to settle; or a key conflict: it is another row
-    :param intent: what its owner had intended, when it is in doubt
+    :param intent: what its owner had intended, when it is delivered or in doubt: perhaps with another content
     """
 
     row_key: bytes
@@ -100,7 +104,11 @@ class Loaded:
 
 
 class Journal(Protocol):
-    """Where intents and results are kept. Called from the main thread only."""
+    """
+    Where intents and results are kept. Called from the main thread only.
+
+    A call that raised :class:`JournalUnavailable` may be made again, whatever of it has taken effect.
+    """
 
     def begin(self, *, is_later_try: bool) -> bool:
         """

@@ -17,7 +17,7 @@ from sqlalchemy import delete, insert, inspect, literal, select
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
 
 from airflow_provider_lofty.journal.journal import JournalError, JournalUnusable
-from airflow_provider_lofty.journal.tables import FORMAT, JOURNAL, RUNS, ConnectionLost, Tables, Values
+from airflow_provider_lofty.journal.tables import FORMAT, JOURNAL, RUNS, KeyTaken, Tables, Values
 from airflow_provider_lofty.rows.builder import KEY_RULES
 
 _ALL = (FORMAT, JOURNAL, RUNS)
@@ -33,7 +33,7 @@ class Format(NamedTuple):
         return f"format {self.format} and key rules {self.key_rules}"
 
 
-CURRENT = Format(1, KEY_RULES)
+CURRENT = Format(2, KEY_RULES)
 
 
 def prepare(tables: Tables, run: Values) -> None:
@@ -62,7 +62,7 @@ class _Found(NamedTuple):
     What there is of the tables.
 
     :param is_complete: nothing has to be made
-    :param is_bound: they must have a format: they hold rows, or were made when there were no formats
+    :param is_bound: they must have a format: they hold rows, lack columns, or were made when there were no formats
     """
 
     is_complete: bool
@@ -75,28 +75,31 @@ def _look(tables: Tables) -> _Found:
     with tables.transaction() as connection:
         inspector = inspect(connection)
         there = [table for table in (JOURNAL, RUNS) if inspector.has_table(table.name)]
-        has_rows = any(
-            connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None for table in there
+        is_bound = any(
+            connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None
+            or not {column["name"] for column in inspector.get_columns(table.name)}.issuperset(table.columns.keys())
+            for table in there
         )
     with tables.transaction() as connection:  # another one, which sees what was written since
         if not inspect(connection).has_table(FORMAT.name):
             return _Found(False, bool(there), None)
         found = connection.execute(select(FORMAT.c.format, FORMAT.c.key_rules)).first()
-        return _Found(len(there) == 2 and found is not None, has_rows, None if found is None else Format(*found))
+        return _Found(len(there) == 2 and found is not None, is_bound, None if found is None else Format(*found))
 
 
 def _make(tables: Tables) -> _Found:
     for statement in _statements():
         with suppress(JournalError), tables.transaction() as connection:  # it is there, or another run has just made it
             connection.execute(statement)
-    with suppress(JournalError):  # another run was faster
-        tables.insert([{"id": 1, **CURRENT._asdict()}], FORMAT)
+    with suppress(JournalError), tables.transaction() as connection:  # another run was faster
+        connection.execute(insert(FORMAT), [{"id": 1, **CURRENT._asdict()}])
     with tables.transaction() as connection:
         for table in _ALL:
             connection.execute(select(table).limit(1)).all()
     found = _look(tables)
     if found.format is None:
-        raise JournalError(f"its table {FORMAT} has no row and takes none from this account")
+        row = ", ".join(f"{name} {number}" for name, number in {"id": 1, **CURRENT._asdict()}.items())
+        raise JournalError(f"its table {FORMAT} has no row and takes none from this account: insert one with {row}")
     return found
 
 
@@ -124,10 +127,8 @@ def _enforces_keys(tables: Tables, run: Values) -> bool:
             for _ in range(2):
                 connection.execute(insert(RUNS), [run])
                 inserted += 1
-    except ConnectionLost:
-        raise
-    except JournalError:
-        if not inserted:  # it was not the key
+    except KeyTaken:
+        if not inserted:  # by somebody else
             raise
         return True
     finally:

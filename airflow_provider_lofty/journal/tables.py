@@ -3,53 +3,32 @@ The tables of a shared journal: every column once, and the statements that read 
 
 Each statement runs in a transaction of its own or in one that the caller holds open. A transaction that fails is
 rolled back and never repeated here: whether a commit whose acknowledgement was lost has taken effect, only its rows
-can tell, and that is for the claims to find out. Between transactions the pool replaces a connection that was lost.
+can tell, and that is for the claims to find out. After a pause the pool replaces a connection that was lost.
+
+What is executed for every few rows is text: to compose and look up such a statement in SQLAlchemy Core takes two to
+four times as long as to execute it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import count
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.types import TypeDecorator
 
-from airflow_provider_lofty.journal.journal import Intent, JournalError
+from airflow_provider_lofty.journal.failures import may_pass
+from airflow_provider_lofty.journal.journal import Intent, JournalError, JournalUnavailable
 from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.spool.history import JournalState, PastRow
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection, Engine
-    from sqlalchemy.sql.elements import ColumnElement
-
-
-class _State(TypeDecorator[JournalState]):
-    """A state as its bare value: some drivers write the name of an Enum's member."""
-
-    impl = String(16)
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: object) -> str | None:
-        return None if value is None else JournalState(value).value
-
-    def process_result_value(self, value: str | None, dialect: object) -> JournalState | None:
-        return None if value is None else JournalState(value)
-
+    from sqlalchemy.engine import Connection, CursorResult, Engine
 
 METADATA = MetaData()
 JOURNAL = Table(
@@ -64,7 +43,7 @@ JOURNAL = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("text_mark", String(8), nullable=False),
     Column("link_mark", String(8), nullable=False),
-    Column("state", _State, nullable=False),  # intended, delivered, rejected, reopened
+    Column("state", String(16), nullable=False),  # intended, delivered, rejected, reopened
     Column("attempts", Integer, nullable=False),
     Column("dag_id", String(250), nullable=False),
     Column("run_id", String(250), nullable=False),
@@ -95,7 +74,7 @@ RUNS = Table(
     Column("row_count", BigInteger, nullable=False),
     Column("lowest", String(2500), nullable=False),  # a sample of the input
     Column("is_blind", Integer, nullable=False),  # 1: earlier tries may have sent rows that nobody wrote down
-    Column("has_claimed", Integer, nullable=False),  # 1: its rows must be in the other table
+    Column("journal_rows", BigInteger, nullable=False),  # of it: so many must be in the other table
     Column("started_at", String(32), nullable=False),
 )
 # Made before the others and filled before them, so that whoever meets their rows meets their format.
@@ -107,13 +86,20 @@ FORMAT = Table(
     Column("key_rules", Integer, nullable=False),  # by which row_key, fingerprint and trace were formed
 )
 
-Values = Mapping[str, str | int | None]
+Value = str | int | None
+Values = Mapping[str, Value]
 _ERROR_LENGTH = 500
 _MOST_KEYS = 400  # in one statement; databases allow from 999 parameters on
+_ROWS_AT_ONCE = 40
+_IDLE_SECONDS = 1.0  # without use; after so long a server or a firewall may have closed the connection
 
 
-class ConnectionLost(JournalError):
+class ConnectionLost(JournalUnavailable):
     """The connection broke within a transaction: it may have taken effect or not."""
+
+
+class KeyTaken(JournalError):
+    """A row is there already; nothing of the transaction has taken effect."""
 
 
 class JournalRow(NamedTuple):
@@ -127,7 +113,7 @@ class JournalRow(NamedTuple):
     created_ms: int
     text_mark: str
     link_mark: str
-    state: JournalState
+    state: str
     attempts: int
     task_key: str
     dag_id: str
@@ -152,25 +138,35 @@ class JournalRow(NamedTuple):
     def past(self) -> PastRow:
         """What a later run knows of it."""
         return PastRow(
-            bytes.fromhex(self.row_key), self.state, bytes.fromhex(self.fingerprint), bytes.fromhex(self.trace),
-            self.http_status, self.error_code, self.error, self.attempts, self.lead_id,
+            bytes.fromhex(self.row_key), JournalState(self.state), bytes.fromhex(self.fingerprint),
+            bytes.fromhex(self.trace), self.http_status, self.error_code, self.error, self.attempts,
+            self.lead_id,
         )  # fmt: skip
 
 
-_READ = [JOURNAL.c[name] for name in JournalRow._fields]
+_COLUMNS = ", ".join(JOURNAL.columns.keys())
+_ROW = f"({', '.join('?' * len(JOURNAL.columns))})"
+_values_of = itemgetter(*JOURNAL.columns.keys())
+_SELECT = f"SELECT {', '.join(JournalRow._fields)} FROM {JOURNAL}"
 
 
 class Tables:
     """
     The tables of one database, and of them the rows of one scope.
 
+    Conditions are given as columns and what they must be equal to.
+
     :param engine: makes connections; see :func:`~airflow_provider_lofty.journal.engine.journal_engine`
     :param scope: names what row keys are told apart by: which Lofty, and which ``unique_key``
+    :param clock: monotonic seconds
     """
 
-    def __init__(self, engine: Engine, scope: str) -> None:
+    def __init__(self, engine: Engine, scope: str, clock: Callable[[], float]) -> None:
         self.engine = engine
         self.scope = scope
+        self._clock = clock
+        self._connection: Connection | None = None
+        self._used = 0.0
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -178,57 +174,130 @@ class Tables:
         Do several things at once, or none of them.
 
         :raises ConnectionLost: when the connection broke, so that it is unknown which
-        :raises JournalError: when the database refused; it is none of them
+        :raises KeyTaken: when a row was to be inserted that is there already
+        :raises JournalUnavailable: when the database did not answer or was too busy; it is none of them
+        :raises JournalError: when it refused
         """
         try:
-            with self.engine.begin() as connection:
+            connection = self._connected()
+            with connection.begin():
                 yield connection
+        except JournalError:  # the engine's, when it connects
+            self.close()
+            raise
         except Exception as error:  # drivers raise errors that SQLAlchemy does not know, too
-            if not isinstance(error, IntegrityError):
-                self.engine.dispose()  # whatever state its connection is in, the next one is new
-            is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
-            cause = getattr(error, "orig", None) or error
-            failed = ConnectionLost if is_lost else JournalError
-            raise failed(f"the journal's database failed: {type(cause).__name__}") from error
+            cause = type(getattr(error, "orig", None) or error).__name__
+            if isinstance(error, IntegrityError):
+                raise KeyTaken(f"the journal's database refused a row: {cause}") from error
+            self.close()  # whatever state its connection is in, the next one is new
+            raise _kind_of(error)(f"the journal's database failed: {cause}") from error
+
+    def _connected(self) -> Connection:
+        """One connection for all; after a pause it goes back to the pool, which tries it before it is used again."""
+        now = self._clock()
+        if self._connection is not None and now - self._used >= _IDLE_SECONDS:
+            self._connection.close()
+            self._connection = None
+        self._used = now
+        if self._connection is None:
+            self._connection = self.engine.connect()
+        return self._connection
 
     def close(self) -> None:
         """Close the connection; whatever is asked next opens another one."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
         self.engine.dispose()
 
-    def insert(self, rows: Sequence[Values], table: Table = JOURNAL) -> None:
+    # The journal
+
+    def insert(self, connection: Connection, rows: Sequence[Values]) -> None:
         """Insert all of these rows, or none when one of them is there already."""
-        with self.transaction() as connection:
-            connection.execute(insert(table), rows)
+        statement = f"INSERT INTO {JOURNAL} ({_COLUMNS}) VALUES "
+        values = list(map(_values_of, rows))
+        if values and self._inserts_each:
+            self._execute(connection, statement + _ROW, values)
+            return
+        for start in range(0, len(values), _ROWS_AT_ONCE):
+            part = values[start : start + _ROWS_AT_ONCE]
+            text = statement + ", ".join([_ROW] * len(part))
+            self._execute(connection, text, tuple(value for row in part for value in row))
 
-    def update(self, connection: Connection, values: Values, *conditions: ColumnElement[bool]) -> int:
+    @property
+    def _inserts_each(self) -> bool:
+        """Whether each row is a statement of its own: psycopg sends these together, and a long one is planned long."""
+        return self.engine.driver == "psycopg" or not self.engine.dialect.supports_multivalues_insert
+
+    def update(
+        self, connection: Connection, values: Values, row_keys: Sequence[bytes] | None = None, **equal: Value
+    ) -> int:
         """Change rows; tell how many fulfilled the conditions."""
-        statement = update(JOURNAL).where(JOURNAL.c.scope == self.scope, *conditions).values(**values)
-        return int(connection.execute(statement).rowcount)
+        where, conditions = self._where(row_keys, equal)
+        text = f"UPDATE {JOURNAL} SET {', '.join(f'{name} = ?' for name in values)}{where}"
+        return self._execute(connection, text, (*map(_bare, values.values()), *conditions)).rowcount
 
-    def delete(self, connection: Connection, *conditions: ColumnElement[bool]) -> None:
-        """Delete the rows that fulfil these conditions."""
-        connection.execute(delete(JOURNAL).where(JOURNAL.c.scope == self.scope, *conditions))
+    def delete(self, connection: Connection, row_keys: Sequence[bytes], **equal: Value) -> int:
+        """Delete the rows that fulfil these conditions; tell how many."""
+        where, conditions = self._where(row_keys, equal)
+        return self._execute(connection, f"DELETE FROM {JOURNAL}{where}", conditions).rowcount
+
+    def find(self, row_keys: Sequence[bytes] | None = None, **equal: Value) -> list[JournalRow]:
+        """
+        Read the rows that fulfil these conditions.
+
+        :param row_keys: only those that have one of these; a few hundred at most
+        """
+        where, conditions = self._where(row_keys, equal)
+        return self._read(_SELECT + where, conditions)
+
+    def find_others(self, lead_id: int, owner: str) -> list[JournalRow]:
+        """Read what anybody but this owner delivered to a lead, or may be sending to it."""
+        where, conditions = self._where(None, {"lead_id": lead_id})
+        states = JournalState.DELIVERED.value, JournalState.INTENDED.value
+        return self._read(f"{_SELECT}{where} AND state IN (?, ?) AND owner <> ?", (*conditions, *states, owner))
+
+    def count(self, **equal: Value) -> int:
+        """Count the rows that fulfil these conditions."""
+        where, conditions = self._where(None, equal)
+        with self.transaction() as connection:
+            found = self._execute(connection, f"SELECT COUNT(*) FROM {JOURNAL}{where}", conditions)
+            return int(found.scalar_one())
+
+    def _where(self, row_keys: Sequence[bytes] | None, equal: Values) -> tuple[str, tuple[Value, ...]]:
+        """Write conditions; of all rows they hold for those of the scope only."""
+        text = "".join([" WHERE scope = ?", *(f" AND {name} = ?" for name in equal)])
+        if row_keys is not None:
+            text += f" AND row_key IN ({', '.join('?' * len(row_keys))})"
+        return text, (self.scope, *map(_bare, equal.values()), *(row_key.hex() for row_key in row_keys or ()))
+
+    def _read(self, text: str, values: tuple[Value, ...]) -> list[JournalRow]:
+        with self.transaction() as connection:
+            return list(map(JournalRow._make, self._execute(connection, text, values).all()))
+
+    def _execute(
+        self, connection: Connection, text: str, values: tuple[Value, ...] | list[tuple[Value, ...]]
+    ) -> CursorResult[Any]:
+        return connection.exec_driver_sql(_in_style(text, self.engine.dialect.paramstyle), values)
+
+    # What is written of a task
+
+    def insert_run(self, values: Values) -> None:
+        """Write down a task that is new."""
+        with self.transaction() as connection:
+            connection.execute(insert(RUNS), [values])
 
     def update_run(self, task_key: str, values: Values) -> None:
         """Change what is written of a task."""
         with self.transaction() as connection:
             connection.execute(update(RUNS).where(RUNS.c.task_key == task_key).values(**values))
 
-    def find(self, *conditions: ColumnElement[bool]) -> list[JournalRow]:
-        """Read the rows that fulfil these conditions."""
-        statement = select(*_READ).where(JOURNAL.c.scope == self.scope, *conditions)
-        with self.transaction() as connection:
-            return list(map(JournalRow._make, connection.execute(statement)))
-
-    def find_keys(self, row_keys: Iterable[bytes]) -> list[JournalRow]:
-        """Read the rows that have these keys; a few hundred at once."""
-        return self.find(has_key(row_keys))
-
-    def count(self, *conditions: ColumnElement[bool]) -> int:
-        """Count the rows that fulfil these conditions."""
-        statement = select(func.count()).select_from(JOURNAL).where(JOURNAL.c.scope == self.scope, *conditions)
-        with self.transaction() as connection:
-            return int(connection.execute(statement).scalar_one())
+    def add_to_run(self, connection: Connection, task_key: str, rows: int) -> None:
+        """Count rows of a task that have come into the journal, or out of it."""
+        text = f"UPDATE {RUNS} SET journal_rows = journal_rows + ? WHERE task_key = ?"
+        if rows:
+            self._execute(connection, text, (rows, task_key))
 
     def find_run(self, task_key: str) -> Any:
         """Read what is written of a task, with the columns as attributes; None when it is new."""
@@ -236,9 +305,26 @@ class Tables:
             return connection.execute(select(RUNS).where(RUNS.c.task_key == task_key)).one_or_none()
 
 
-def has_key(row_keys: Iterable[bytes]) -> ColumnElement[bool]:
-    """The condition that a row has one of these keys."""
-    return JOURNAL.c.row_key.in_([row_key.hex() for row_key in row_keys])
+def _kind_of(error: Exception) -> type[JournalError]:
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return ConnectionLost
+    return JournalUnavailable if may_pass(error) else JournalError
+
+
+def _bare(value: Value) -> Value:
+    """A state as its value: some drivers write the name of an Enum's member."""
+    return value.value if isinstance(value, JournalState) else value
+
+
+@lru_cache(maxsize=256)
+def _in_style(text: str, paramstyle: str) -> str:
+    """Write a statement with ``?`` as a driver wants it."""
+    if paramstyle == "qmark":
+        return text
+    if paramstyle in ("format", "pyformat"):
+        return text.replace("?", "%s")
+    sign, numbers = "$" if paramstyle == "numeric_dollar" else ":", count(1)
+    return re.sub(r"\?", lambda _: f"{sign}{next(numbers)}", text)
 
 
 def batches(row_keys: Iterable[bytes]) -> Iterator[list[bytes]]:

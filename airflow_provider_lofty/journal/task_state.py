@@ -22,6 +22,7 @@ import json
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from hashlib import blake2b
 from secrets import token_hex
@@ -30,7 +31,15 @@ from typing import Any, Protocol
 import msgspec
 
 from airflow_provider_lofty.journal.commits import CommitLog, Records
-from airflow_provider_lofty.journal.journal import Closing, Intent, JournalError, JournalUnusable, Loaded, Released
+from airflow_provider_lofty.journal.journal import (
+    Closing,
+    Intent,
+    JournalError,
+    JournalUnavailable,
+    JournalUnusable,
+    Loaded,
+    Released,
+)
 from airflow_provider_lofty.rows.builder import KEY_RULES
 from airflow_provider_lofty.spool.history import JournalState, PastRow
 from airflow_provider_lofty.spool.sample import InputSample
@@ -118,7 +127,9 @@ class TaskStateJournal:
         self._header = _Header(
             VERSION, KEY_RULES, token_hex(3), source, False, keyed, max_tries, 0, "", expires, 0, 0, "", 0, []
         )  # fmt: skip
-        self._is_resumed = self._is_cleared = self._is_sealing = False
+        self._is_resumed = self._is_cleared = self._is_sealing = self._is_old = False
+        self._unacknowledged: str | None = None
+        self._said: set[Closing] = set()  # by a commit that failed midway, and is made again
         self._next_commit = 0
         self._chain = ""
         self._commits = CommitLog(self._records)
@@ -128,7 +139,7 @@ class TaskStateJournal:
         found = self._read_header()
         if found is None:
             self._header.is_blind = is_later_try
-            self._write_header()
+            self._write_header(self._header)
             return is_later_try
         self._header = found
         self._next_commit = found.tail
@@ -142,13 +153,12 @@ class TaskStateJournal:
         """Load segments and commit log; of another source's journal only what is in doubt."""
         header = self._header
         before = InputSample(header.rows, b64decode(header.lowest)) if self._is_resumed else None
-        is_old = header.expires - self._now() < _RENEWED_SECONDS
-        if is_old:
-            header.expires = self._now() + KEPT_SECONDS
+        if header.expires - self._now() < _RENEWED_SECONDS:
+            header.expires, self._is_old = self._now() + KEPT_SECONDS, True
         for number, digest in enumerate(header.chunks if self._is_resumed else ()):
             text = self._segment(number, digest)
             spool.history.add(self._known_in(text, number))
-            if is_old:
+            if self._is_old:
                 self._set(f"chunk.{number}", text)
         self._load_commits()
         if self._is_cleared:
@@ -190,18 +200,29 @@ class TaskStateJournal:
 
     def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
         """Write one key of the commit log; seal when it is time."""
-        if self._is_sealing:
-            raise JournalError("sealing a segment failed before, and it is unknown how far it got")
-        rejected = [_shortened(closing) for closing in closings if closing.state == JournalState.REJECTED]
+        if self._is_sealing:  # how far it got is unknown: the same again, to its end
+            self._seal()
+        if self._unacknowledged is not None:
+            # It may have arrived, or arrive later: with another content it would not fit what comes after it.
+            self._write_commit(self._unacknowledged)
+        closings = [closing for closing in map(_shortened, closings) if closing not in self._said]
+        rejected = [closing for closing in closings if closing.state == JournalState.REJECTED]
         while len(rejected) > _MOST_REJECTED:
-            self._write_commit(self._commits.line((), rejected[:_MOST_REJECTED]))
+            self._write((), rejected[:_MOST_REJECTED])
             del rejected[:_MOST_REJECTED]
         others = [closing for closing in closings if closing.state != JournalState.REJECTED]
-        self._write_commit(self._commits.line(intents, [*others, *rejected]))
-        if len(self._commits.closed) >= MOST_CLOSED or self._next_commit - self._header.tail >= MOST_TAIL_KEYS:
-            self._seal()
-        self._sweep()
+        self._write(intents, [*others, *rejected])
+        self._said.clear()
+        with suppress(JournalUnavailable):  # this commit is durable; the next one goes on from here
+            if len(self._commits.closed) >= MOST_CLOSED or self._next_commit - self._header.tail >= MOST_TAIL_KEYS:
+                self._seal()
+            self._sweep()
         return ()
+
+    def _write(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> None:
+        self._said.update(closings)
+        # Also when there is nothing new to say: that the store takes it shows that no newer try has begun.
+        self._write_commit(self._commits.line(intents, closings))
 
     def heartbeat(self) -> Sequence[Released]:
         """Nobody else holds rows here."""
@@ -217,7 +238,7 @@ class TaskStateJournal:
             token = token_hex(8)
             self._set("probe", token)
             if self._get(self._key("probe")) != token:
-                raise JournalError("Airflow's task state store does not give back what it was given")
+                raise JournalUnavailable("Airflow's task state store does not give back what it was given")
             self._call(self._store.delete, self._key("probe"))
             found = next((header for _ in range(_LOOKS) if (header := self._get(KEY)) is not None), None)
         if found is None:
@@ -231,8 +252,8 @@ class TaskStateJournal:
             raise _unusable("its header is damaged: its check is wrong")
         return header
 
-    def _write_header(self) -> None:
-        self._set("", {**msgspec.to_builtins(self._header), "check": _header_check(self._header)})
+    def _write_header(self, header: _Header) -> None:
+        self._set("", {**msgspec.to_builtins(header), "check": _header_check(header)})
 
     def _get_surely(self, name: str) -> Any:
         """Read a key; that it is absent is believed only of a store that shows the header before and after."""
@@ -241,7 +262,7 @@ class TaskStateJournal:
             if value is not None:
                 return value
             if self._get(KEY) is None:
-                raise JournalError("Airflow's task state store does not show what it holds")
+                raise JournalUnavailable("Airflow's task state store does not show what it holds")
         return None
 
     def _segment(self, number: int, digest: str) -> str:
@@ -277,7 +298,9 @@ class TaskStateJournal:
 
     def _write_commit(self, line: str) -> None:
         chain = _next_link(self._chain, line)
+        self._unacknowledged = line
         self._set(f"tail.{self._next_commit}", chain[:_CHECK_CHARACTERS] + line)
+        self._unacknowledged = None
         self._chain = chain
         self._next_commit += 1
         self._commits.apply(line)
@@ -298,8 +321,8 @@ class TaskStateJournal:
             chain = _next_link(chain, line)
             self._set(f"tail.{commit}", chain[:_CHECK_CHARACTERS] + line)
             commit += 1
+        self._write_header(header)
         self._header = header
-        self._write_header()
         self._next_commit, self._chain = commit, chain
         self._commits = CommitLog(self._records, still_open)
         self._is_sealing = False
@@ -341,7 +364,15 @@ class TaskStateJournal:
         try:
             return call(*args, **kwargs)
         except Exception as error:
-            raise JournalError(f"Airflow's task state store failed: {type(error).__name__}") from error
+            failed = JournalError if _is_refusal(error) else JournalUnavailable
+            raise failed(f"Airflow's task state store failed: {type(error).__name__}") from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether Airflow's api-server has answered, and would answer so again; a gateway's 404 may pass."""
+    detail = getattr(getattr(error, "error", None), "detail", None)
+    status = detail.get("status_code") if isinstance(detail, dict) else None
+    return isinstance(status, int) and 400 <= status < 500 and status not in (401, 404, 408, 425, 429)
 
 
 def _refuse_another_version(header: object) -> None:

@@ -25,6 +25,7 @@ from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeli
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.hooks.settings import normal_url
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
+from airflow_provider_lofty.journal.retrying import RetryingJournal
 from airflow_provider_lofty.journal.task_state import TaskStateJournal
 from airflow_provider_lofty.links import LoftyReportLink
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
@@ -270,7 +271,8 @@ class LoftyAddActivityOperator(BaseOperator):
             self.lofty_conn_id, requests_per_minute=self.requests_per_minute, sleep=partial(_sleep, stop),
             clock=self._clock, now=self._now, chance=self._chance,
         )  # fmt: skip
-        with closing(self._journal(context, hook)) as journal:
+        kept = self._journal(context, hook)
+        with closing(RetryingJournal(kept, self.log, stop, deadline=deadline, clock=self._clock)) as journal:
             self._run = run = Run(
                 policy, hook.client, journal, report, self.log, publisher,
                 is_later_try=self._key(context).try_number > 1, deadline=deadline,

@@ -63,7 +63,8 @@ class TestIntending:
         desk.journal.is_down = False
         desk.backlog.withdraw()
         desk.recorder.finish()
-        assert desk.journal.commits == []  # what was never durable needs no withdrawal
+        # Whether they were durable is unknown: left open, they would be in doubt, and nobody else could send them.
+        assert desk.journal.closed == [(row.row_key, JournalState.WITHDRAWN) for row in desk.rows]
 
     def test_two_that_look_alike_never_go_at_once(self, make_desk: MakeDesk) -> None:
         desk = make_desk(1, 2, 9)
@@ -157,6 +158,16 @@ class TestTheEnd:
         desk.backlog.withdraw()
         desk.recorder.finish()
         assert desk.journal.closed == [(desk.rows[0].row_key, JournalState.WITHDRAWN)]
+
+    def test_rows_that_another_run_has_claimed_may_have_been_sent(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(1, 2)
+        desk.journal.claims.add(desk.rows[0].row_key)
+        assert desk.make_ready(2) == [2]
+        desk.backlog.give_up_claimed()
+        desk.backlog.give_up_claimed()
+        assert desk.outcomes == ["unknown", None]
+        assert "another run" in str(desk.results[0].error)
+        assert not desk.backlog.holds_rows
 
 
 class TestHeldBack:

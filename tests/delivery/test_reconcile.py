@@ -19,7 +19,7 @@ from airflow_provider_lofty.journal.journal import Released, intent_of
 from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Meaning, Verdict
 from airflow_provider_lofty.lofty.settings import ABSENCE
 from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.spool.history import JournalState
+from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED, JournalState
 from airflow_provider_lofty.spool.spool import Result
 
 LOST = Verdict(Meaning.DOUBT, 502, message="an HTML page")
@@ -208,6 +208,14 @@ class TestClaimedRows:
         assert (desk.make_ready(), len(desk.settling)) == ([], 1)
         desk.show(7, 1)
         assert desk.outcomes == ["already_delivered"]
+
+    @pytest.mark.parametrize("state", [JournalState.DELIVERED, JournalState.DOUBTED])
+    def test_another_content_under_its_key_is_remarked(self, make_desk: MakeDesk, state: JournalState) -> None:
+        desk = self.claimed(make_desk)
+        theirs = intent_of(desk.rows[0], 1)._replace(fingerprint=b"else")
+        desk.reconciler.take_released(Released(desk.rows[0].row_key, state, theirs))
+        desk.show(7, 1)
+        assert (desk.outcomes, desk.results[0].error) == (["already_delivered"], CONTENT_HAS_CHANGED)
 
     def test_a_row_that_nobody_claimed_is_no_matter(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7)

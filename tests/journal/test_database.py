@@ -130,7 +130,7 @@ class TestTables:
         a.commit([ONE, made(2)], ())
         assert set(b.commit([ONE, made(3)], ())) == {ONE.row_key}
         a.commit((), [*closed(JournalState.DELIVERED, ONE), *closed(JournalState.REJECTED, made(2))])
-        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DELIVERED)]
+        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DELIVERED, ONE._replace(attempts=1))]
         assert parties.learn(parties.journal("a"), range(4)).states == {
             ONE.row_key: JournalState.DELIVERED,
             made(2).row_key: JournalState.REJECTED,
@@ -191,6 +191,33 @@ class TestBlindness:
         journal.commit([ONE], ())
         self.later(parties)
 
+    @pytest.mark.parametrize("purged", ["delivered", "intended", "rejected"])
+    def test_nor_are_some_of_them(self, parties: Parties, purged: str) -> None:
+        journal = parties.started("a")
+        journal.start(input_sample(10))
+        journal.commit([made(n) for n in range(6)], ())
+        ends = {JournalState.DELIVERED: (0, 1), JournalState.REJECTED: (2, 3)}
+        journal.commit((), [closing for state, rows in ends.items() for closing in closed(state, *map(made, rows))])
+        parties.started("b").commit([made(7)], ())
+        assert not self.has_gaps(parties)
+        ((key,), *_) = parties.database.do(f"SELECT row_key FROM {JOURNAL} WHERE state = '{purged}' AND run_id = 'a'")
+        parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{key}'")
+        self.later(parties)
+
+    def test_rows_that_others_have_taken_over_are_not_missing(self, parties: Parties) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE, made(2)], ())
+        b.commit([ONE, made(2), made(3)], ())
+        a.commit((), closed(JournalState.REJECTED, made(2)))
+        parties.now += STALE_SECONDS
+        b.heartbeat()
+        assert set(b.commit([made(2)], ())) == set()
+        assert parties.database.rows("run_id") == [("b",), ("b",), ("b",)]
+        assert sorted(parties.database.do(f"SELECT run_id, journal_rows FROM {RUNS}")) == [("a", 0), ("b", 3)]
+        a.commit((), closed(JournalState.DELIVERED, made(4)))  # it was found at Lofty, and had no claim
+        assert sorted(parties.database.do(f"SELECT run_id, journal_rows FROM {RUNS}")) == [("a", 1), ("b", 3)]
+        assert not self.has_gaps(parties)
+
     def test_nor_are_those_of_a_try_that_died_before_it_closed_any(self, parties: Parties) -> None:
         journal = parties.started("a")
         journal.start(input_sample(10))
@@ -231,7 +258,7 @@ class TestClaims:
         assert set(b.commit([ONE, made(2)], ())) == {ONE.row_key}
         assert list(b.heartbeat()) == []
         a.commit((), closed(JournalState.DELIVERED, ONE))
-        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DELIVERED)]
+        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DELIVERED, ONE._replace(attempts=1))]
         assert list(b.heartbeat()) == []
 
     @pytest.mark.parametrize("state", [JournalState.WITHDRAWN, JournalState.REJECTED])
@@ -258,7 +285,7 @@ class TestClaims:
         a.commit([ONE], ())
         a.commit((), closed(JournalState.DELIVERED, ONE))
         assert set(b.commit([ONE], ())) == {ONE.row_key}
-        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DELIVERED)]
+        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DELIVERED, ONE._replace(attempts=1))]
 
     def test_of_many_rows_only_those_that_are_held_are_refused(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
@@ -362,7 +389,7 @@ class TestDeadOwners:
         for state in (JournalState.DOUBTED, JournalState.ABANDONED, JournalState.WITHDRAWN, JournalState.REJECTED):
             b.commit((), closed(state, ONE))
         assert set(b.commit([made(3, 1)], ())) == {made(3).row_key}
-        assert list(b.heartbeat()) == [Released(made(3).row_key, JournalState.DELIVERED)]
+        assert list(b.heartbeat()) == [Released(made(3).row_key, JournalState.DELIVERED, made(3, 1))]
         assert parties.learn(parties.journal("c"), range(4)).states == {
             ONE.row_key: JournalState.DELIVERED,
             made(3).row_key: JournalState.DELIVERED,

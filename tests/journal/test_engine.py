@@ -14,6 +14,7 @@ from support.shared_journal import ONE, Database, Parties, lite
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.journal.engine import TESTED, WITHOUT_KEYS, journal_engine
+from airflow_provider_lofty.journal.journal import JournalUnusable
 
 
 def named(database: Database, dialect: str) -> Database:
@@ -63,6 +64,14 @@ def test_a_hook_without_an_engine_is_a_wrong_connection() -> None:
     with pytest.raises(LoftyConfigurationError, match="no SQLAlchemy engine") as caught:
         journal_engine(Hook(), Log())
     assert "made-up" not in str(caught.value)
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "pymysql"])
+def test_a_scheme_for_another_driver_than_the_hooks_is_a_wrong_connection(tmp_path: Path, driver: str) -> None:
+    database = lite(tmp_path)
+    database.url = {"psycopg2": "postgresql+psycopg2://", "pymysql": "mysql+pymysql://"}[driver]
+    with closing(database), pytest.raises(JournalUnusable, match=f"with sqlite3.* for {driver}: correct sqlalchemy_s"):
+        Parties(database).journal().begin(is_later_try=False)
 
 
 class Noting(sqlite3.Connection):

@@ -2,8 +2,9 @@
 What is stored has a format: a run that meets another one, or keys that other rules formed, sends nothing.
 
 ``fixtures/tables_without_format.sql`` (the dump of a SQLite file) and ``fixtures/task_state_version_1.json`` (the store's
-keys and values) were written by the code of commit e1810f7, before there were such numbers: the operator sent ``ROWS`` to
+keys and values) were written by the code of commit 0b45889, before there were such numbers: the operator sent ``ROWS`` to
 the sandbox, once with ``journal_conn_id`` and once with a task state store; the last row's lead did not exist.
+``fixtures/tables_format_1.sql`` was written so by the code before tables had format 2.
 """
 
 from __future__ import annotations
@@ -99,11 +100,12 @@ def test_what_rows_are_told_apart_by_is_named_by_the_rules_of_their_number(
     assert [source for (source,) in found] == GOLDEN_SOURCES[KEY_RULES], "raise KEY_RULES, and add what is named now"
 
 
-def before(tmp_path: Path) -> Path:
-    """Lay out the tables as they were before they carried a format."""
+def before(tmp_path: Path, tables: str = "tables_without_format") -> Path:
+    """Lay out tables that earlier code wrote."""
     path = tmp_path / "journal.db"
+    path.unlink(missing_ok=True)
     with closing(sqlite3.connect(path)) as database:
-        database.executescript((FIXTURES / "tables_without_format.sql").read_text())
+        database.executescript((FIXTURES / f"{tables}.sql").read_text())
     return path
 
 
@@ -149,7 +151,15 @@ class TestTables:
             database.execute(f"DELETE FROM {emptied}")
         self.refused(lofty, "with no format")
 
-    @pytest.mark.parametrize("other", [Format(2, KEY_RULES), Format(1, KEY_RULES + 1), Format(0, 0)])
+    def test_of_an_earlier_format_nothing_is_sent(self, path: Path, lofty: Sandbox, tmp_path: Path) -> None:
+        before(tmp_path, "tables_format_1")
+        was = self.dump(path)
+        self.refused(lofty, "with format 1 and key rules 1", str(CURRENT))
+        assert self.dump(path) == was
+
+    @pytest.mark.parametrize(
+        "other", [Format(CURRENT.format + 1, KEY_RULES), Format(CURRENT.format, KEY_RULES + 1), Format(0, 0)]
+    )
     def test_with_another_format_or_other_keys_nothing_is_sent(self, path: Path, lofty: Sandbox, other: Format) -> None:
         path.unlink()
         assert run(rows=ROWS[:1], journal_conn_id="journal").counts == {"delivered": 1}
@@ -166,15 +176,20 @@ class TestTables:
         assert ended.counts == {"already_delivered": 6}
 
     def test_tables_that_an_administrator_made_are_used(self, path: Path, lofty: Sandbox) -> None:
+        path.unlink()
+        run(rows=[], journal_conn_id="journal")
         with closing(sqlite3.connect(path)) as database, database:
-            database.execute("DELETE FROM lofty_journal")
             database.execute("DELETE FROM lofty_journal_runs")
-            database.execute(
-                "CREATE TABLE lofty_journal_format (id INTEGER PRIMARY KEY, format INTEGER, key_rules INTEGER)"
-            )
+            database.execute("DELETE FROM lofty_journal_format")
         assert run(rows=ROWS[:1], journal_conn_id="journal").counts == {"delivered": 1}
         with closing(sqlite3.connect(path)) as database:
             assert database.execute("SELECT * FROM lofty_journal_format").fetchall() == [(1, *CURRENT)]
+
+    def test_empty_tables_of_an_earlier_version_are_not_used(self, path: Path, lofty: Sandbox) -> None:
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("DELETE FROM lofty_journal")
+            database.execute("DELETE FROM lofty_journal_runs")
+        self.refused(lofty, "with no format", str(CURRENT))
 
     def test_a_format_that_was_deleted_is_not_guessed(self, path: Path, lofty: Sandbox) -> None:
         path.unlink()

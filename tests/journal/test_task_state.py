@@ -15,7 +15,14 @@ import pytest
 from support.practice import Store
 
 from airflow_provider_lofty.journal import task_state
-from airflow_provider_lofty.journal.journal import Closing, Intent, JournalError, JournalUnusable, Loaded
+from airflow_provider_lofty.journal.journal import (
+    Closing,
+    Intent,
+    JournalError,
+    JournalUnavailable,
+    JournalUnusable,
+    Loaded,
+)
 from airflow_provider_lofty.journal.task_state import KEPT_SECONDS, KEY, VERSION, TaskStateJournal
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import Trace
@@ -790,7 +797,8 @@ class TestInterruptions:
         while not is_over:
             store = kind(steps, is_written=is_written)
             task, books = Task(store), Books()
-            is_over = not books.run(task, 0)
+            books.run(task, 0)
+            is_over = store.left >= 0
             store.left = math.inf
             books.check(task.loaded())
             books.run(task, 100)
@@ -824,26 +832,64 @@ class TestInterruptions:
             books.check(task.loaded())
         assert len(task.loaded().rows) > 15
 
-    def test_a_journal_that_failed_while_sealing_takes_nothing_more(self, task: Task) -> None:
+    @pytest.mark.parametrize("is_written", [False, True])
+    def test_a_call_that_failed_may_be_made_again(self, is_written: bool) -> None:
+        undisturbed = Task(Failing(is_written=is_written))
+        again(undisturbed)
+        steps, is_over = 0, False
+        while not is_over:
+            store = Failing(steps, is_written=is_written)
+            task = Task(store)
+            again(task)
+            is_over, store.left = store.left >= 0, math.inf
+            found, expected = task.loaded(), undisturbed.loaded()
+            assert (found.states, found.loaded.doubtful) == (expected.states, expected.loaded.doubtful)
+            steps += 1
+        assert steps > 25
+
+    def test_a_seal_that_failed_is_finished_by_the_next_commit(self, task: Task) -> None:
         journal = task.started()
         task.store.fails_after = 1
-        with pytest.raises(JournalError):
-            journal.commit((), [Closing(made(n), JournalState.DELIVERED) for n in range(6)])
-        task.store.fails_after = math.inf
-        with pytest.raises(JournalError, match="sealing"):
+        journal.commit((), [Closing(made(n), JournalState.DELIVERED) for n in range(6)])
+        with pytest.raises(JournalUnavailable):
             journal.commit([made(9)], ())
-        assert task.loaded().states == dict.fromkeys(row_keys(range(6)), JournalState.DELIVERED)
+        task.store.fails_after = math.inf
+        journal.commit([made(9)], ())
+        delivered = dict.fromkeys(row_keys(range(6)), JournalState.DELIVERED)
+        assert task.loaded().states == {**delivered, made(9).row_key: JournalState.INTENDED}
 
-    def test_a_commit_that_failed_can_be_made_again(self, task: Task) -> None:
+    def test_what_was_not_acknowledged_is_written_again_as_it_was(self, task: Task) -> None:
+        """A request that the store was too slow for may arrive after the one that was made instead of it."""
         journal = task.started()
         journal.commit([made(1)], ())
         task.store.fails_after = 0
-        with pytest.raises(JournalError):
-            journal.commit([made(2)], [Closing(made(1), JournalState.DELIVERED)])
+        with pytest.raises(JournalUnavailable):
+            journal.commit([made(2)], [Closing(made(1), JournalState.DOUBTED, attempts=1)])
         task.store.fails_after = math.inf
         assert task.loaded().states == {made(1).row_key: JournalState.INTENDED}
-        journal.commit([made(3)], [Closing(made(1), JournalState.DELIVERED)])
-        assert task.loaded().states == {made(1).row_key: JournalState.DELIVERED, made(3).row_key: JournalState.INTENDED}
+        written = len(task.store.written)
+        journal.commit([made(3)], [Closing(made(1), JournalState.DOUBTED, attempts=1)])
+        late, _ = task.store.written[written]
+        assert [key for key, _ in task.store.written[written:]].count(late) == 1
+        assert task.loaded().loaded.doubtful == [made(1, attempts=1), made(2), made(3)]
+
+
+def again(task: Task) -> None:
+    """Run one try, and make every call that fails once more."""
+
+    def persist(call: Callable[[], object]) -> None:
+        try:
+            call()
+        except JournalUnavailable:
+            call()
+
+    journal = task.journal()
+    persist(lambda: journal.begin(is_later_try=False))
+    with closing(Memory()) as memory:
+        persist(lambda: journal.load(memory))
+    persist(lambda: journal.start(input_sample(0)))
+    for commit in commits(0):
+        persist(lambda commit=commit: journal.commit(*commit))  # type: ignore[misc]
 
 
 class TestSize:

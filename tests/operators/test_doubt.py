@@ -114,6 +114,7 @@ class TestReadingThatFails:
 
 
 class TestLostJournals:
+    @pytest.mark.usefixtures("impatient")
     def test_a_try_that_found_no_journal_and_was_interrupted_does_not_hide_that(self, lofty: Sandbox) -> None:
         store = Store()
         run(store=store, rows=ROWS[::2])
@@ -165,6 +166,7 @@ class TestLostJournals:
         assert "different input" in str(ended.error)
         assert ended.counts == {"already_delivered": 5, "not_attempted": 15}
 
+    @pytest.mark.usefixtures("impatient")
     def test_another_input_is_seen_also_when_it_has_fewer_rows(self, lofty: Sandbox) -> None:
         store = Store()
         store.fails_after = 8

@@ -51,6 +51,7 @@ def test_a_run_that_finds_its_journal_says_what_it_found(lofty: Sandbox) -> None
     assert set(arrived(lofty).values()) == {1}
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("writes", [1, 2, 3, 4, 5, 6])
 def test_when_the_journal_fails_nothing_more_is_sent(lofty: Sandbox, writes: int) -> None:
     store = Store()
@@ -64,6 +65,28 @@ def test_when_the_journal_fails_nothing_more_is_sent(lofty: Sandbox, writes: int
     assert arrived(lofty) == {each["text"]: 1 for each in ROWS}
 
 
+@pytest.mark.parametrize("writes", [0, 3])
+def test_a_journal_that_is_away_for_a_while_costs_nothing_but_time(lofty: Sandbox, writes: int) -> None:
+    class Away(Store):
+        """It fails a few times from one write on, and then it is back."""
+
+        failures = 4
+
+        def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
+            if self.failures and len(self.written) >= writes:
+                self.failures -= 1
+                raise RuntimeError("the api-server does not answer")
+            super().set(key, value, retention=retention)
+
+    ended = run(store=Away(), rows=ROWS)
+    assert ended.error is None
+    assert ended.counts == {"delivered": len(ROWS)}
+    assert arrived(lofty) == {each["text"]: 1 for each in ROWS}
+    assert sum("nothing is sent until it answers" in line for line in ended.log) == 1
+    assert sum("the journal answers again" in line for line in ended.log) == 1
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_journal_that_fails_before_the_first_row_is_a_retryable_error(lofty: Sandbox) -> None:
     store = Store()
     store.fails_after = 0

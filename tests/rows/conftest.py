@@ -9,9 +9,6 @@ from typing import Any
 
 import pytest
 from support.practice import COLUMNS
-from support.warehouse import postgres_uri
-
-__all__ = ["postgres_uri"]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sqlite3
 import tempfile
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -251,11 +252,18 @@ class Stage:
             connection.close()
 
     def _purge(self) -> None:
+        if not self._journal_rows():
+            return  # there may be no table yet
         connection = self.database.open()
-        gone = connection.execute("DELETE FROM lofty_journal WHERE state = 'delivered' AND rowid % 2").rowcount
-        connection.commit()
-        connection.close()
-        self.history.note(self.scheduler.now, "somebody", "purges %d rows of the journal", gone)
+        try:
+            gone = connection.execute("DELETE FROM lofty_journal WHERE state = 'delivered' AND rowid % 2").rowcount
+            connection.commit()
+        except sqlite3.OperationalError:  # somebody writes
+            self.scheduler.after(0.1, self._purge)
+        else:
+            self.history.note(self.scheduler.now, "somebody", "purges %d rows of the journal", gone)
+        finally:
+            connection.close()
 
     # Tries
 

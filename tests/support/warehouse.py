@@ -1,4 +1,4 @@
-"""A real PostgreSQL with a few leads; the ``conftest.py`` of a folder that needs it imports the fixture."""
+"""A real PostgreSQL with a few leads: one for all tests of a process, started for the first that needs it."""
 
 from __future__ import annotations
 
