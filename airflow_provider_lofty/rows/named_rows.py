@@ -114,10 +114,16 @@ def _paired(names: Iterable[object], rows: Iterable[Sequence[object]]) -> Iterat
 
 
 def columns_of_lists(item: Mapping[Any, Any]) -> Callable[[], Iterator[Record]] | None:
-    """Read a dict of lists that are equally long, each a column; None where it is something else."""
+    """
+    Read a dict of lists, each a column; None where it is something else.
+
+    :raises LoftyConfigurationError: when they are not equally long
+    """
     lists = list(item.values())
-    if not lists or not all(map(is_column, lists)) or len({len(values) for values in lists}) > 1:
+    if not lists or not all(map(is_column, lists)):
         return None
+    if len({len(values) for values in lists}) > 1:
+        raise LoftyConfigurationError("rows is a dict of lists that are not equally long; nothing was sent")
     return lambda: _paired(item, zip(*lists, strict=True))
 
 

@@ -61,7 +61,7 @@ def _is_one_row(rows: object) -> TypeGuard[Sequence[object]]:
     if isinstance(rows, tuple):
         return not all(map(_holds_rows, rows))
     first = next((item for item in rows if item is not None), None) if isinstance(rows, list) else None
-    return first is not None and not _holds_rows(first)
+    return first is not None and not _holds_rows(first) and not _is_series(first)
 
 
 def _each(items: Iterable[object], columns: Columns | None) -> Iterator[Item]:
@@ -90,6 +90,8 @@ def _rows_of(item: object, columns: Columns | None, depth: int = 1) -> Iterator[
     elif _is_list(item) and depth < _DEEPEST:
         for inner in item:
             yield from _rows_of(inner, columns, depth + 1)
+    elif _is_series(item):
+        yield (), (), "is a pandas Series, whose values may have changed their types; pass the DataFrame itself"
     else:
         yield (), (), f"is {kind_of(item)}, not an object of columns and values"
 
@@ -120,6 +122,10 @@ def _is_row(item: object) -> bool:
 
 def _is_list(item: object) -> TypeGuard[Sequence[object]]:
     return isinstance(item, Sequence) and not isinstance(item, (str, bytes, bytearray, memoryview))
+
+
+def _is_series(item: object) -> bool:
+    return type(item).__name__ == "Series"
 
 
 def _holds_rows(item: object) -> bool:

@@ -19,7 +19,7 @@ from airflow_provider_lofty.journal.journal import Released, intent_of
 from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Meaning, Verdict
 from airflow_provider_lofty.lofty.settings import ABSENCE
 from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED, JournalState
+from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED, JournalState, OfAnother
 from airflow_provider_lofty.spool.spool import Result
 
 LOST = Verdict(Meaning.DOUBT, 502, message="an HTML page")

@@ -59,7 +59,7 @@ class TestCounting:
         desk = make_desk(1)
         desk.clock.now = 1234.0
         work = desk.post()
-        assert (work.began, work.sent_at) == (1234.0, "1970-01-01T00:00:00.000+00:00")
+        assert (work.began, work.sent_at) == (1234.0, "1970-01-01T00:03:54.000+00:00")
         assert desk.in_flight.trace_hashes() == [work.row.trace_hash]
         desk.in_flight.settle(work)
         assert desk.in_flight.posts == {}

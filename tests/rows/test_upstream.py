@@ -239,11 +239,18 @@ def test_columns_for_rows_that_have_names_is_refused(rows: Any) -> None:
         (pd.DataFrame([row(1), row(2)]).to_dict(), r"to_dict\('records'\)"),
         ({"data": [row(1)], "total": 1}, "under 'data'; pass that list"),
         ({"total": 1, "items": [{"leadId": 1}]}, "under 'items'"),
+        ({"lead_id": [1, 2], "type": ["Browse"]}, "not equally long"),
     ],
 )
 def test_a_dict_that_holds_rows_is_refused_and_the_way_to_them_named(rows: Any, said: str) -> None:
     with pytest.raises(LoftyConfigurationError, match=said):
         collected(read_rows, rows)
+
+
+def test_the_rows_of_iterrows_say_what_to_pass() -> None:
+    found = collected(read_rows, [each for _, each in pd.DataFrame([row(1), row(2)]).iterrows()])
+    assert len(found.problems) == 2
+    assert "pass the DataFrame itself" in found.problems[0][1]
 
 
 def test_one_dict_with_lists_in_it_is_one_row() -> None:
