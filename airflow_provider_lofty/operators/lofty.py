@@ -85,7 +85,8 @@ class LoftyAddActivityOperator(BaseOperator):
     :param journal_conn_id: (templated) keep it in a table of this database instead, any ``DbApiHook`` that enforces
         primary keys: shared by runs, Dags, mapped tasks and Airflow versions
     :param check_existing: ``"sample"`` reads the leads of five rows before the first is sent, and all leads if Lofty
-        has one of them already; ``"always"`` reads all, ``"never"`` none. A later try that finds no journal reads all
+        has one of them already; ``"always"`` reads all, ``"never"`` none. A later try that finds no journal reads all.
+        Where all are read and none shows a row of a type, one goes first, to see how Lofty shows it
     :param on_unknown: what to do with a row that got no trustworthy answer: ``"verify"`` reads back, and sends again
         (twice at most) what proves not to be stored; ``"report"`` never sends again; ``"resend"`` sends without proof;
         ``"assume_delivered"`` takes it for delivered
