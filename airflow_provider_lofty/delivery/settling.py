@@ -150,16 +150,16 @@ class Settling:
         if now < first_look:
             early = doubt.since + min(_EARLY_SECONDS, doubt.settle_seconds / 4)
             return lead_id if is_idle and view.last_read == -math.inf and now >= early else None
-        if not self._is_proving or now >= doubt.expires_at:
+        if not self._is_proving:
             return lead_id
+        is_due = view.last_read < first_look or now >= doubt.settles_at
         if doubt.own is not None or self._send_soon(doubt):
-            return lead_id if view.last_read < first_look or now >= doubt.settles_at else None
+            return lead_id if is_due else None
         control = self._controls.control_of(doubt)
-        if control is None:
-            return lead_id if is_idle and (view.last_read < first_look or now >= doubt.settles_at) else None
-        if not control.is_verified and not doubt.has_used_up_controls:
-            return control.wanted.lead_id
-        return lead_id
+        if control is None:  # its control may come as long as rows are sent; until then reading proves nothing
+            return lead_id if is_due and is_idle else None
+        is_control_due = not (control.is_verified or doubt.has_used_up_controls or now >= doubt.expires_at)
+        return control.wanted.lead_id if is_control_due else lead_id
 
     # What a page says
 

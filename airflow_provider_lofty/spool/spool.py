@@ -14,7 +14,6 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,11 +27,13 @@ from airflow_provider_lofty.spool.sample import ROW_KEY_BYTES, SAMPLE_ROWS, Inpu
 from airflow_provider_lofty.spool.schema import (
     INDEX_ASIDE,
     INDEX_LEADS,
+    INDEX_OPEN_KINDS,
     INDEX_OPEN_LEADS,
     INDEX_ROW_TRACES,
     IS_ASIDE,
     IS_IN_DOUBT,
     IS_WAITING,
+    KIND,
     SCHEMA,
     RowState,
 )
@@ -232,12 +233,13 @@ class Spool:
 
     def last_of_each_type(self) -> set[int]:
         """The numbers of the rows that are the last of their type of those that wait to be sent."""
-        kind = "substr(body, 10, instr(substr(body, 10, 40), x'22') - 1)"  # of {"type":"Browse", …
-        return {n for (n,) in self._db.execute(f"SELECT MAX(n) FROM rows WHERE {IS_WAITING} GROUP BY {kind}")}
+        return {n for (n,) in self._db.execute(f"SELECT MAX(n) FROM rows WHERE {IS_WAITING} GROUP BY {KIND}")}
 
     def of_type(self, lead_id: int, kind: str, after: int) -> Iterator[PendingRow]:
         """The rows of a lead and a type that wait to be sent; nothing may be written until the last one was taken."""
-        return (row for row in self.waiting_of_lead(lead_id, after) if row.kind == kind)
+        self._db.execute(INDEX_OPEN_KINDS)
+        which = f"lead_id = ? AND {KIND} = ? AND n > ? AND body IS NOT NULL AND {IS_WAITING} ORDER BY n"
+        return self._checked(which, lead_id, kind.encode(), after)
 
     # Aside
 
@@ -248,23 +250,24 @@ class Spool:
 
     def bring_back(self, kind: str, limit: int = _BATCH) -> list[PendingRow]:
         """Let rows of a type that were set aside wait to be sent again, in input order, so many at most."""
-        rows = list(islice((row for row in self._checked(f"{IS_ASIDE} ORDER BY n") if row.kind == kind), limit))
+        rows = list(self._checked(f"{IS_ASIDE} AND {KIND} = ? ORDER BY n LIMIT ?", kind.encode(), limit))
         waiting = f"UPDATE rows SET state = {RowState.WAITING:d} WHERE n = ?"
         self._db.executemany(waiting, [(row.n,) for row in rows])
         return rows
 
     def last_aside(self, kind: str) -> PendingRow | None:
         """The last row of a type that was set aside; it waits to be sent again."""
-        row = next((row for row in self._checked(f"{IS_ASIDE} ORDER BY n DESC") if row.kind == kind), None)
+        row = next(self._checked(f"{IS_ASIDE} AND {KIND} = ? ORDER BY n DESC LIMIT 1", kind.encode()), None)
         if row is not None:
             self._db.execute(f"UPDATE rows SET state = {RowState.WAITING:d} WHERE n = ?", (row.n,))
         return row
 
     def refuse_aside(self, kind: str, error: str) -> int:
         """Give the rows of a type that were set aside their outcome, ``unknown``; return how many."""
-        numbers = [(error, row.n) for row in self._checked(IS_ASIDE) if row.kind == kind]
-        self._db.executemany(f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = ? WHERE n = ?", numbers)
-        return len(numbers)
+        return self._db.execute(
+            f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = ? WHERE {IS_ASIDE} AND {KIND} = ?",
+            (error, kind.encode()),
+        ).rowcount
 
     def outcome_of(self, n: int) -> str | None:
         """What came of a row; None as long as that is open."""

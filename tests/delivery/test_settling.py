@@ -358,6 +358,13 @@ class TestControlsThatFail:
         desk.delivered(CONTROL, 510)
         assert desk.wants(600) == 6
 
+    def test_however_long_that_takes_the_lead_is_not_read_meanwhile(self, desk: Desk) -> None:
+        desk.is_idle = False
+        desk.doubt()
+        assert [desk.wants(at) for at in (100, WAIT + 10, LATE + 10, LATE + 100, 10 * LATE)] == [None] * 5
+        desk.is_idle = True
+        assert desk.wants(10 * LATE + 10) == 5
+
 
 class TestNear:
     def test_three_looks_at_one_nearly_the_same_end_it(self, desk: Desk) -> None:

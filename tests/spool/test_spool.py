@@ -335,6 +335,46 @@ class TestSketch:
         assert spool.input_sample() == InputSample(0, b"")
 
 
+class TestTypes:
+    """Rows of one type are found without looking at all others: a lead, and an input, may have very many."""
+
+    @pytest.fixture
+    def mixed(self, spool: Spool) -> Spool:
+        kinds = ("Browse", "Search", "Browse", "Search", "Browse")
+        return fill(
+            spool, *(row(n, lead_id=7, body=b'{"type":"%s"}' % kind.encode()) for n, kind in enumerate(kinds, 1))
+        )
+
+    def test_they_come_in_input_order(self, mixed: Spool) -> None:
+        assert [found.n for found in mixed.of_type(7, "Browse", after=1)] == [3, 5]
+        assert [found.n for found in mixed.of_type(7, "Favorite", after=0)] == []
+        assert mixed.last_of_each_type() == {4, 5}
+
+    def test_those_that_were_set_aside_come_back_or_are_refused(self, mixed: Spool) -> None:
+        for n in range(1, 6):
+            mixed.set_aside(n)
+        last = mixed.last_aside("Browse")
+        assert last is not None
+        assert last.n == 5
+        assert [found.n for found in mixed.bring_back("Browse", 1)] == [1]
+        assert mixed.refuse_aside("Search", "perhaps sent") == 2
+        assert [found.n for found in mixed.bring_back("Browse")] == [3]
+
+    def test_an_index_finds_them(self, mixed: Spool) -> None:
+        asked: list[str] = []
+        mixed.set_aside(1)
+        mixed._db.set_trace_callback(asked.append)
+        list(mixed.of_type(7, "Search", after=0))
+        mixed.bring_back("Search")
+        mixed.last_aside("Search")
+        mixed.refuse_aside("Search", "perhaps sent")
+        mixed._db.set_trace_callback(None)
+        looked = [statement for statement in asked if statement.startswith(("SELECT", "UPDATE"))]
+        plans = [mixed._db.execute(f"EXPLAIN QUERY PLAN {statement}").fetchone()[3] for statement in looked]
+        assert ["SEARCH" in plan for plan in plans] == [True] * 4, plans
+        assert ["<expr>=?" in plan for plan in plans] == [True] * 4, plans
+
+
 def test_the_rows_of_a_lead_that_were_delivered_as_they_are_now(spool: Spool) -> None:
     fill(spool, *(row(number, lead_id=5 + (number == 4)) for number in range(1, 7)))
     spool.record(Result(1, Outcome.DELIVERED, 200))
