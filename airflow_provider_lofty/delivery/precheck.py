@@ -15,7 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from airflow_provider_lofty.delivery.backlog import Backlog, Hold
@@ -170,7 +170,7 @@ class Precheck:
         reach = self._canary.reach(lead_id)
         if self.awaits(lead_id):
             rows = self._spool.waiting_of_lead(lead_id)
-            reach = min(reach, *(reach_of(trace_of_body(row.lead_id, row.body)) for row in rows), math.inf)
+            reach = min(chain((reach,), (reach_of(trace_of_body(row.lead_id, row.body)) for row in rows)))
         return reach
 
     # What a page says
