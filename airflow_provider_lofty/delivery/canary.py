@@ -197,7 +197,11 @@ class Canary:
         )
 
     def look_at(self, reading: Reading) -> None:
-        """Learn whether a page shows a canary."""
+        """Learn whether a page shows a canary, or another row that waits for one and was sent by someone else."""
+        page = reading.page
         for kind, sent in list(self._sent.items()):
-            if sent.result is not None and sent.wanted.lead_id == reading.page.lead_id and reading.shows(sent.wanted):
-                self.prove(kind, reading.page.ended)
+            if sent.result is not None and sent.wanted.lead_id == page.lead_id and reading.shows(sent.wanted):
+                self.prove(kind, page.ended)
+        if self._kinds_aside:
+            for row in self._spool.aside_like(page.lead_id, [entry.trace_hash for entry in page.entries]):
+                self.prove(row.kind, page.ended)

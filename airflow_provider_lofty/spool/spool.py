@@ -248,6 +248,12 @@ class Spool:
         self._db.execute(INDEX_ASIDE)
         self._db.execute(f"UPDATE rows SET state = {RowState.ASIDE:d} WHERE n = ? AND outcome IS NULL", (n,))
 
+    def aside_like(self, lead_id: int, trace_hashes: Collection[bytes]) -> list[PendingRow]:
+        """The rows of a lead that were set aside and have one of these traces."""
+        self._db.execute(INDEX_ROW_TRACES)
+        which = f"trace_hash = ? AND lead_id = ? AND {IS_ASIDE}"
+        return [row for trace_hash in set(trace_hashes) for row in self._checked(which, trace_hash, lead_id)]
+
     def bring_back(self, kind: str, limit: int = _BATCH) -> list[PendingRow]:
         """Let rows of a type that were set aside wait to be sent again, in input order, so many at most."""
         rows = list(self._checked(f"{IS_ASIDE} AND {KIND} = ? ORDER BY n LIMIT ?", kind.encode(), limit))

@@ -71,6 +71,24 @@ class TestGoingAhead:
         assert not blind.canary.advance()
         assert blind.make_ready(3) == [2]
 
+    def test_so_is_one_that_comes_to_be_shown_while_another_is_waited_for(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(9, 9, has_gaps=True)
+        desk.clock.now += ABSENCE * SETTLE
+        desk.backlog.refill()
+        read_all(desk)
+        desk.canary.advance()
+        assert send_one(desk, Verdict(Meaning.DOUBT, 502)) == 2
+        desk.clock.now += 1
+        desk.show(9, 1, took=1)
+        assert desk.canary.advance()
+        desk.backlog.avoid_lead = None
+        assert desk.make_ready(3) == []
+        assert desk.precheck.next_lead(()) == 9
+        desk.clock.now += 1
+        desk.show(9, 1)
+        assert desk.outcomes == ["already_delivered", None]
+        assert desk.canary.failure == ""
+
     @pytest.mark.parametrize(
         "refusal", [Verdict(Meaning.REJECTED, 400, 20012, "no"), Verdict(Meaning.REJECTED, 404, LEAD_NOT_FOUND, "no")]
     )
