@@ -73,7 +73,7 @@ def _task(
     rows = (*own[: len(own) // 2], *(row for row in common if rng.random() < 0.7), *own[len(own) // 2 :])
     return Task(
         name, rows, journal, is_keyed=keyed, starts=rng.choice((0.0, rng.uniform(0, 40))),
-        check_existing=rng.choices(("sample", "always", "never"), (60, 20, 20))[0],
+        check_existing=rng.choices(("sample", "always", "never"), (45, 35, 20))[0],
         on_unknown=rng.choices(("verify", "report", "resend", "assume_delivered"), (82, 8, 5, 5))[0],
         strikes=strikes, wiped_after=wiped_after, retry_delay=rng.choice((1.0, 10.0, 60.0)), after=_after(rng),
         start_seconds=rng.choice((0.002, 0.002, 0.002, 3.0)), report=rng.choice(("csv", "jsonl")),
@@ -90,12 +90,13 @@ def _later(rng: Random, rows: tuple[Row, ...]) -> tuple[Row, ...]:
 def _rows(rng: Random, name: str, lead_id: int, is_keyed: bool, *, has_twins: bool) -> tuple[Row, ...]:
     leads = [lead_id + n for n in range(rng.randint(1, 4))]
     types = _TYPES[: rng.choice((1, 1, 2, 3))]
-    has_alike = _happens(rng, 0.15)
+    has_alike, has_one_text, has_one_link = (_happens(rng, share) for share in (0.15, 0.2, 0.2))
     rows: list[Row] = []
-    for n in range(rng.randint(1, 10)):
+    for n in range(rng.randint(1, rng.choice((10, 10, 25)))):
         one = Row(
-            f"{name}-{n}", rng.choice(leads), rng.choice(types), f"{name} views home {n}",
-            "https://homes.example.com/7" if has_alike else f"https://homes.example.com/{name}/{n}",
+            f"{name}-{n}", rng.choice(leads), rng.choice(types),
+            "Viewed a home" if has_one_text else f"{name} views home {n}",
+            "https://homes.example.com/7" if has_alike or has_one_link else f"https://homes.example.com/{name}/{n}",
             _DAY * (n + 1) + rng.randrange(3600) if not has_alike else _DAY + n * 0.7,
         )  # fmt: skip
         if is_keyed and has_twins and rows and rng.random() < 0.6:
@@ -146,7 +147,7 @@ def _lofty(rng: Random, tasks: tuple[Task, ...]) -> LoftySettings:
     leads = sorted({row.lead_id for row in rows if isinstance(row.lead_id, int)})
     keys = sorted({row.key for row in rows})
     share = rng.choice((0.0, 0.05, 0.15, 0.4))
-    shifts = _happens(rng, 0.08, "page shift")
+    shifts = _happens(rng, 0.15, "page shift")
     return LoftySettings(
         latency=rng.choice((0.01, 0.05, 0.5)), **_delays(rng, leads, is_blind=is_blind),
         lost=rng.random() * share, swallowed=rng.random() * share, errors=rng.random() * share,
@@ -156,10 +157,11 @@ def _lofty(rng: Random, tasks: tuple[Task, ...]) -> LoftySettings:
         outages=_outages(rng), until=rng.uniform(20, 300),
         limit=rng.choices((600, None, rng.randint(10, 60)), (60, 20, 20))[0],
         rejected=frozenset(rng.sample(keys, min(len(keys), rng.randint(1, 3)))) if _happens(rng, 0.15) else frozenset(),
-        missing=frozenset((rng.choice(leads),)) if leads and _happens(rng, 0.08) else frozenset(),
-        merged=((rng.choice(leads), 900),) if leads and _happens(rng, 0.08) else (),
+        missing=frozenset((rng.choice(leads),)) if leads and _happens(rng, 0.1) else frozenset(),
+        merged=((rng.choice(leads), 900),) if leads and _happens(rng, 0.15) else (),
         others=tuple((lead, rng.choice((5, 60, 130))) for lead in leads if rng.random() < 0.2),
-        newer=tuple((lead, rng.randint(90, 105)) for lead in leads) if shifts else (), shifts=10 if shifts else 0,
+        newer=tuple((lead, rng.choice((rng.randint(90, 105), rng.randint(90, 250)))) for lead in leads) if shifts else (),
+        shifts=rng.choice((3, 10, 40)) if shifts else 0,
         alters=_alterations(rng, leads, is_blind=is_blind),
     )  # fmt: skip
 
@@ -170,7 +172,7 @@ def _delays(rng: Random, leads: list[int], *, is_blind: bool) -> dict[str, Any]:
     kind = rng.choices(("none", "each", "constant"), (30, 40, 30))[0]
     if kind == "each":
         lag = rng.uniform(0, room)
-        late = rng.uniform(0, 3 * SETTLE_SECONDS if _happens(rng, 0.2, "late store") else room - lag)
+        late = rng.uniform(0, 4 * SETTLE_SECONDS if _happens(rng, 0.3, "late store") else room - lag)
         return {"lag": lag, "late": late, "replicas": rng.choice((1, 2, 3))}
     if kind == "constant" and not (is_blind and "blind and lagging" in KNOWN):
         slow = ((rng.choice(leads), rng.uniform(0, 20)),) if leads and _happens(rng, 0.3, "slow lead") else ()

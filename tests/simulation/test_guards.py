@@ -56,6 +56,25 @@ def test_what_one_lead_shows_altered_is_not_sent_again(how: str) -> None:
     assert violations(ending) == [], "\n".join(ending.history.lines())
 
 
+KINDS = ("Browse", "Browse", "Favorite", "Favorite", "Search", "Search")
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+@pytest.mark.parametrize("noted", ["POST leaves", "commits"])
+def test_a_try_that_dies_with_its_canary_costs_no_row(noted: str, step: int) -> None:
+    rows = (row(n, 100 + n // 2, type=kind) for n, kind in enumerate(KINDS))
+    strikes = (Strike("kill", 2, noted="POST leaves"), Strike("kill", step, noted=noted))
+    ending = play(world(task(*rows, journal="none", strikes=strikes), lofty=LoftySettings(lag=3.0)))
+    assert violations(ending) + unsettled(ending) == [], "\n".join(ending.history.lines())
+
+
+def test_a_doubt_that_nothing_can_settle_yet_costs_no_readings() -> None:
+    rows = (row(0, 100, type="Favorite"), *(row(n, 100) for n in range(1, 150)))
+    ending = play(world(task(*rows), script=(SWALLOWED,), lofty=LoftySettings(limit=None)))
+    assert violations(ending) == [], "\n".join(ending.history.lines())
+    assert ending.lofty.reads <= 4
+
+
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
 def test_every_row_is_there_once_and_called_so(world: World) -> None:
     ending = play(world)
