@@ -174,9 +174,9 @@ class Canary:
         self._recorder.count(Outcome.UNKNOWN, count)
         self._kinds_aside.discard(kind)
         self.failure = self.failure or (
-            f"an earlier try may have sent {kind} rows and left no journal, and Lofty does not show them as they are "
-            'sent, so that nothing tells which: look at their leads, then clear the task with on_unknown="resend" to '
-            "send them all the same"
+            f"{kind} rows may have been sent before, by an earlier try or another run that left no journal, and Lofty "
+            "does not show any as it was sent, so that nothing tells which: look at their leads, then clear the task "
+            'with on_unknown="resend" to send them all the same'
         )
 
     # Seeing it

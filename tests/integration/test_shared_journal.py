@@ -93,7 +93,9 @@ def test_two_dags_at_once_whose_keys_mean_different_rows_lose_none_without_a_wor
         assert each.counts.get("delivered", 0) == len(there)
         assert sum(each.counts.values()) == 30
     assert sum(arrived(lofty).values()) == 30
-    assert any("uses this key for another lead" in group["error"] for each in ended for group in each.summary["errors"])
+    assert any(
+        "this key was sent to another lead" in group["error"] for each in ended for group in each.summary["errors"]
+    )
 
 
 PROCESS = """
