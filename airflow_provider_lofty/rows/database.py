@@ -164,6 +164,8 @@ def _executed(connection: Connection, name: str, statement: str, parameters: Dri
     try:
         return connection.exec_driver_sql(statement, parameters)
     except (TypeError, ValueError, LookupError) as error:  # what drivers raise when parameters do not fit
+        if not parameters and _is_of_a_value(error):  # SQLAlchemy 1.4 fetches the first rows here
+            raise _unreadable(name, error) from None
         raise LoftyConfigurationError(
             f"the {name} and its parameters do not fit together ({type(error).__name__}); nothing was sent"
         ) from None
