@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from airflow_provider_lofty.delivery.backlog import Backlog
+from airflow_provider_lofty.delivery.doubt import PAUSE
 from airflow_provider_lofty.delivery.matching import reach_of
 from airflow_provider_lofty.delivery.recorder import Recorder
 from airflow_provider_lofty.delivery.settling import Reading
@@ -25,7 +26,6 @@ from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.spool import PendingRow, Result, Spool
 
-_PAUSE = 0.5  # of a settle time, between two looks
 _PERHAPS = (
     "perhaps sent by an earlier try, and Lofty did not show {what} as it was sent, so that nobody can tell: look at "
     'the lead; on_unknown="resend" sends it all the same'
@@ -186,7 +186,7 @@ class Canary:
         now = self._clock()
         for sent in self._sent.values():
             if sent.result is not None and sent.next_look <= now and sent.wanted.lead_id not in busy:
-                sent.next_look = now + _PAUSE * self._settle_seconds
+                sent.next_look = now + PAUSE * self._settle_seconds
                 return sent.wanted.lead_id
         return None
 

@@ -17,7 +17,7 @@ from airflow_provider_lofty.spool.spool import PendingRow, Result
 MOST_FLAWS = 3  # controls that are tried
 MOST_SENDS = 3  # the first, and two more after it proved not to be stored
 ASSUMED = "in doubt, and taken for delivered as on_unknown says"
-_PAUSE = 0.5  # of a settle time, between two looks at the same
+PAUSE = 0.5  # of a settle time, between two looks at the same
 
 
 class Proof(Enum):
@@ -148,7 +148,7 @@ class Doubt:
     @property
     def pause_seconds(self) -> float:
         """How long to wait between two looks at the same."""
-        return self.settle_seconds * _PAUSE
+        return self.settle_seconds * PAUSE
 
     @property
     def is_absent(self) -> bool:

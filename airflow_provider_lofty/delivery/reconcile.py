@@ -105,7 +105,7 @@ class Reconciler:
         row, settle = work.row, self._settings.settle_seconds
         now, ended = self._clock(), self._now()
         received = ((ended - (now - work.began) - settle) * 1000, (ended + settle) * 1000)
-        wait = settle if verdict.was_handled or not self._is_proving else self._settings.absence_seconds
+        wait = settle if verdict.was_handled or not self._settling.is_proving else self._settings.absence_seconds
         elsewhere = None if verdict.lead_id in (None, row.lead_id) else trace_of_body(verdict.lead_id, row.body)
         self._first_sent.setdefault(row.n, work.began if result.attempts == 1 else -math.inf)
         intent = work.intent._replace(attempts=result.attempts)
@@ -120,13 +120,9 @@ class Reconciler:
     def _adopt(self, intent: Intent, row: PendingRow | None) -> None:
         """Take in a doubt of another process, which may be about to send it still."""
         settings = self._settings
-        wait = settings.resumed_absence_seconds if self._is_proving else settings.resumed_settle_seconds
+        wait = settings.resumed_absence_seconds if self._settling.is_proving else settings.resumed_settle_seconds
         now = utc_now(self._now)
         self._add(Doubt(intent, row, -math.inf, self._clock(), settings.settle_seconds, wait, now))
-
-    @property
-    def _is_proving(self) -> bool:
-        return self._on_unknown in ("verify", "resend")
 
     def take_delivered(self, work: Work) -> None:
         """Learn of a row that Lofty answered with its lead's id: its page has to show it from now on."""

@@ -76,7 +76,7 @@ class Settling:
         clock: Callable[[], float],
     ) -> None:
         self._controls = controls
-        self._is_proving = is_proving
+        self.is_proving = is_proving
         self._send_soon = send_soon
         self._clock = clock
         self._doubts: dict[int, list[Doubt]] = {}  # one that is looked for at two leads stands at both
@@ -105,7 +105,7 @@ class Settling:
         for lead_id in doubt.views:
             self._doubts.setdefault(lead_id, []).append(doubt)
         self._controls.assign(doubt)
-        if self._is_proving:
+        if self.is_proving:
             self._send_soon(doubt)
 
     def delivered(self, wanted: Trace, sent: float) -> None:
@@ -150,7 +150,7 @@ class Settling:
         if now < first_look:
             early = doubt.since + min(_EARLY_SECONDS, doubt.settle_seconds / 4)
             return lead_id if is_idle and view.last_read == -math.inf and now >= early else None
-        if not self._is_proving:
+        if not self.is_proving:
             return lead_id
         is_due = view.last_read < first_look or now >= doubt.settles_at
         if doubt.own is not None or self._send_soon(doubt):
@@ -219,7 +219,7 @@ class Settling:
             other = view.wanted.lead_id
             return Settled(doubt, Proof.STORED, "" if view.wanted is doubt.wanted else f"found at lead {other}: merged")
         is_due = reading.page.started >= doubt.settles_at
-        if not self._is_proving:
+        if not self.is_proving:
             view.is_absent = is_due
             return Settled(doubt, Proof.NONE, "Lofty does not show it") if doubt.is_absent else None
         if found is not Match.ABSENT or not reading.page.is_complete:
@@ -237,8 +237,9 @@ class Settling:
         if doubt.own is not None and view.wanted is doubt.wanted:
             return is_due and reading.shows(doubt.own.wanted) and reading.shows_all(doubt, doubt.own.sent)
         control = self._controls.control_of(doubt)
-        is_alone = control is None or doubt.has_flawed_own or doubt.has_used_up_controls
-        if is_alone or control is None or self._send_soon(doubt) or reading.page.started < control.verified_at:
+        if control is None or doubt.has_flawed_own or doubt.has_used_up_controls or self._send_soon(doubt):
+            return False
+        if reading.page.started < control.verified_at:
             return False
         if not reading.shows_all(doubt, control.sent):
             view.absent_since = None
