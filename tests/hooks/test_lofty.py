@@ -11,20 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from airflow.sdk import BaseHook
+from support.activity import ACTIVITY
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyRequestRejected
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.sandbox import Sandbox
 
 Connect = Callable[..., None]
-CREATED = 1714557600123
-ACTIVITY = {
-    "type": "Browse",
-    "text": "Ada Example looked at 12 Made Up Lane",
-    "link": "https://www.example.com/12",
-    "picture": "",
-    "created": CREATED,
-}
 
 
 class TestConnection:

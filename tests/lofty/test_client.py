@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from support.activity import ACTIVITY, CREATED, PATH, body
 from support.raw_server import RawServer, http
 
 from airflow_provider_lofty.exceptions import (
@@ -25,23 +26,10 @@ from airflow_provider_lofty.lofty.trace import trace_of_body
 from airflow_provider_lofty.sandbox import Answer, Sandbox
 
 Connect = Callable[..., None]
-CREATED = 1714557600123
-ACTIVITY = {
-    "type": "Browse",
-    "text": "Ada Example looked at 12 Made Up Lane",
-    "link": "https://www.example.com/12",
-    "picture": "",
-    "created": CREATED,
-}
-PATH = "/v1.0/leads/5/activity"
 
 
 def paths(lofty: Sandbox) -> list[str]:
     return [request.path for request in lofty.requests]
-
-
-def body() -> bytes:
-    return json.dumps(ACTIVITY).encode()
 
 
 class TestAddActivity:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.activity import ACTIVITY, PATH, body
 from support.oauth import CLIENT, REFRESH
 
 import airflow_provider_lofty
@@ -17,19 +18,6 @@ from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
 Connect = Callable[..., None]
-CREATED = 1714557600123
-ACTIVITY = {
-    "type": "Browse",
-    "text": "Ada Example looked at 12 Made Up Lane",
-    "link": "https://www.example.com/12",
-    "picture": "",
-    "created": CREATED,
-}
-PATH = "/v1.0/leads/5/activity"
-
-
-def body() -> bytes:
-    return json.dumps(ACTIVITY).encode()
 
 
 def test_what_arrives(lofty: Sandbox, connected_client: LoftyClient) -> None:
