@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import threading
@@ -10,12 +9,10 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from airflow.sdk import BaseOperator, XComArg
-from airflow.sdk.definitions.param import DagParam
+from airflow.sdk import BaseOperator
 
 from airflow_provider_lofty import config
 from airflow_provider_lofty.assets import activities, add_counts
@@ -23,19 +20,18 @@ from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete, LoftyError
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.hooks.settings import normal_url
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
 from airflow_provider_lofty.journal.retrying import RetryingJournal
-from airflow_provider_lofty.journal.task_state import TaskStateJournal
 from airflow_provider_lofty.links import LoftyReportLink
+from airflow_provider_lofty.operators.arguments import check_pace, file_options, one_source, shape, why_none
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
+from airflow_provider_lofty.operators.journals import task_journal
+from airflow_provider_lofty.operators.rendering import resolved
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
-from airflow_provider_lofty.rows.columns import normalise
-from airflow_provider_lofty.rows.file_options import FileOptions, FileOptionsError
-from airflow_provider_lofty.rows.mapping import RowMapping, key_columns
+from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.run.ingest import mapping_errors
 from airflow_provider_lofty.run.policy import Limit, Policy
@@ -209,7 +205,7 @@ class LoftyAddActivityOperator(BaseOperator):
         """
         if parent is self and not isinstance(self.rows, str):
             template_fields = [name for name in template_fields if name != "rows"]
-            self.rows = _resolved(self.rows, context)
+            self.rows = resolved(self.rows, context)
         super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
         if parent is not self:
             return
@@ -265,7 +261,7 @@ class LoftyAddActivityOperator(BaseOperator):
         policy = self._policy()
         with mapping_errors():
             mapping = RowMapping(
-                self.mapping, self.defaults, self.unique_key, self.timezone, options=self._file_options()
+                self.mapping, self.defaults, self.unique_key, self.timezone, options=file_options(self.file_options)
             )
         report = self._report(context)
         hook = LoftyHook(
@@ -282,9 +278,7 @@ class LoftyAddActivityOperator(BaseOperator):
             return run.execute(self._source(context, run.refuse_overwriting), mapping, stop)
 
     def _policy(self) -> Policy:
-        pace = self.requests_per_minute
-        if pace is not None and not (isinstance(pace, (int, float)) and pace > 0):
-            raise LoftyConfigurationError("requests_per_minute must be a number above 0")
+        check_pace(self.requests_per_minute)
         return Policy(
             Limit("max_failed_rows", self.max_failed_rows),
             Limit("max_invalid_rows", self.max_invalid_rows),
@@ -305,54 +299,16 @@ class LoftyAddActivityOperator(BaseOperator):
     def _journal(self, context: Context, hook: LoftyHook) -> Journal:
         if self.preview:
             return NoJournal()
-        if self.journal_conn_id:
-            return self._table_journal(context, hook)
-        store: Any = context.get("task_state_store") if self.durable else None
-        if store is None:
-            return NoJournal()
-        self._warn_of_clear_on_success()
-        max_tries = getattr(context.get("ti"), "max_tries", None)
-        source = _digest(*self._scope(hook), *self._source_names())
-        return TaskStateJournal(
-            store, source=source, keyed=bool(self.unique_key), max_tries=max_tries, now=self._now
+        return task_journal(
+            context, self._key(context), hook, conn_id=self.journal_conn_id, durable=self.durable,
+            unique_key=self.unique_key, source_names=self._source_names(), log=self.log,
+            clock=self._clock, now=self._now,
         )  # fmt: skip
-
-    def _table_journal(self, context: Context, hook: LoftyHook) -> Journal:
-        from airflow_provider_lofty.journal.database import SqlJournal, TaskPlace
-        from airflow_provider_lofty.journal.engine import journal_engine
-        from airflow_provider_lofty.rows.database import database_hook
-
-        place = TaskPlace(*self._key(context).instance)
-        return SqlJournal(
-            journal_engine(database_hook(str(self.journal_conn_id)), self.log),
-            scope=_digest(*self._scope(hook)),
-            source=_digest(*self._scope(hook), *self._source_names()),
-            place=place,
-            max_tries=getattr(context.get("ti"), "max_tries", None),
-            stale_seconds=hook.client.settings.resumed_settle_seconds,
-            clock=self._clock,
-            now=self._now,
-        )
-
-    def _scope(self, hook: LoftyHook) -> list[object]:
-        """Name what tells row keys apart: which Lofty, and which key, the same however they are written."""
-        return [normal_url(hook.client.host), [normalise(column) for column in key_columns(self.unique_key)]]
 
     def _source_names(self) -> list[object]:
         """Name where rows come from: the same on every try, another for another table."""
         kind = next((name for name in ("path", "sql", "table") if getattr(self, name) is not None), "rows")
         return [kind, self.source_conn_id, self.table]
-
-    def _warn_of_clear_on_success(self) -> None:
-        try:
-            from airflow.sdk.configuration import conf
-        except ImportError:  # Airflow before 3.3, which has no such store of its own
-            return
-        if conf.getboolean("state_store", "clear_on_success", fallback=False):
-            self.log.warning(
-                "[state_store] clear_on_success is on: a task that has succeeded and is cleared has no journal, and "
-                "reads every lead before anything is sent to it"
-            )
 
     def _push(self, context: Context, key: str, value: object) -> None:
         """Leave something for the task's page, unless its author wants no XComs."""
@@ -388,13 +344,8 @@ class LoftyAddActivityOperator(BaseOperator):
         """
         rows = self._rendered_rows() if self._rendered_rows is not None else self.rows
         given = {"rows": rows, "path": self.path, "sql": self.sql, "table": self.table}
-        names = [name for name, value in given.items() if value is not None]
-        if len(names) != 1:
-            raise LoftyConfigurationError(
-                f"give exactly one source of rows, path, sql and table; got {' and '.join(names) or 'none'}"
-                + ("" if names else f". {self._why_none(context)}")
-            )
-        columns, options = self._shape(names[0])
+        source = one_source(given, lambda: why_none(context.get("ti"), self.upstream_task_ids))
+        columns, options = shape(source, self.columns, self.file_options)
         if rows is not None:
             return self._rows_reader(context, columns)
         if self.path is not None:
@@ -404,7 +355,7 @@ class LoftyAddActivityOperator(BaseOperator):
                 read_files, self.path, matched=refuse_overwriting, options=options, columns=columns, log=self.log
             )
         if not self.source_conn_id:
-            raise LoftyConfigurationError(f"{names[0]} needs source_conn_id, the connection of the database")
+            raise LoftyConfigurationError(f"{source} needs source_conn_id, the connection of the database")
         from airflow_provider_lofty.rows.database import read_sql
 
         return lambda take: read_sql(
@@ -415,31 +366,6 @@ class LoftyAddActivityOperator(BaseOperator):
             hook_params=self.source_hook_params,
             take=take,
         )
-
-    def _shape(self, source: str) -> tuple[tuple[str, ...] | None, FileOptions]:
-        """Check what the author says of the source's form."""
-        options = self._file_options()
-        if source != "path" and options != options.of_cells():
-            raise LoftyConfigurationError(
-                f"file_options is for path; for {source} it takes decimal and null_values only; nothing was sent"
-            )
-        if self.columns is not None and source not in ("path", "rows"):
-            raise LoftyConfigurationError(f"columns is for path and rows, not for {source}; nothing was sent")
-        return _names(self.columns), options
-
-    def _file_options(self) -> FileOptions:
-        try:
-            return FileOptions.from_dict(self.file_options)
-        except FileOptionsError as error:
-            raise LoftyConfigurationError(f"{error}; nothing was sent") from None
-
-    def _why_none(self, context: Context) -> str:
-        skipped = _skipped(context.get("ti"), self.upstream_task_ids)
-        if skipped:
-            return (
-                f"The upstream task {skipped[0]!r} was skipped, and so gave no rows; a trigger_rule lets this task run"
-            )
-        return "An upstream task that returned None counts as none: let it return []"
 
     def _rows_reader(self, context: Context, columns: tuple[str, ...] | None) -> Callable[[Take], None]:
         from airflow_provider_lofty.rows.upstream import read_rows
@@ -464,34 +390,3 @@ def _sleep(stop: threading.Event, seconds: float) -> None:
     """Wait, but not beyond a stop."""
     if stop.wait(seconds):
         raise LoftyDeliveryIncomplete("the task was told to stop")
-
-
-def _names(columns: object) -> tuple[str, ...] | None:
-    if columns is None:
-        return None
-    names = tuple(columns) if isinstance(columns, Sequence) and not isinstance(columns, str) else ()
-    if not names or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
-        raise LoftyConfigurationError("columns must be a list of different names; nothing was sent")
-    return names
-
-
-def _resolved(rows: Any, context: Context) -> Any:
-    """Put what upstream tasks gave in the place of references to it, however deep these stand."""
-    if isinstance(rows, (XComArg, DagParam)):
-        return rows.resolve(context)
-    if type(rows) is dict:
-        return {name: _resolved(value, context) for name, value in rows.items()}
-    return type(rows)(_resolved(item, context) for item in rows) if type(rows) in (list, tuple) else rows
-
-
-def _skipped(ti: Any, task_ids: Collection[str]) -> list[str]:
-    """Which of these tasks were skipped in this Dag run, as far as Airflow tells."""
-    ask = getattr(ti, "get_task_states", None)
-    if ask is None or not task_ids:
-        return []
-    states = ask(dag_id=ti.dag_id, task_ids=sorted(task_ids), run_ids=[ti.run_id]).get(ti.run_id, {})
-    return [task_id for task_id, state in states.items() if state == "skipped"]
-
-
-def _digest(*named: object) -> str:
-    return blake2b(json.dumps(named, default=str).encode(), digest_size=8).hexdigest()
