@@ -35,7 +35,7 @@ from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
 from airflow_provider_lofty.rows.columns import normalise
 from airflow_provider_lofty.rows.file_options import FileOptions, FileOptionsError
-from airflow_provider_lofty.rows.mapping import RowMapping, key_columns
+from airflow_provider_lofty.rows.mapping import RowMapping, key_columns, zone_named
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.run.ingest import mapping_errors
 from airflow_provider_lofty.run.policy import Limit, Policy
@@ -413,6 +413,7 @@ class LoftyAddActivityOperator(BaseOperator):
             table=self.table,
             parameters=self.parameters,
             hook_params=self.source_hook_params,
+            zone=zone_named(self.timezone),
             take=take,
         )
 
