@@ -31,7 +31,7 @@ from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
-from airflow_provider_lofty.rows.mapping import RowMapping
+from airflow_provider_lofty.rows.mapping import RowMapping, zone_named
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.run.ingest import mapping_errors
 from airflow_provider_lofty.run.policy import Limit, Policy
@@ -364,6 +364,7 @@ class LoftyAddActivityOperator(BaseOperator):
             table=self.table,
             parameters=self.parameters,
             hook_params=self.source_hook_params,
+            zone=zone_named(self.timezone),
             take=take,
         )
 

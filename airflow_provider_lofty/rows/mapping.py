@@ -47,7 +47,7 @@ class RowMapping:
         now: datetime | None = None,
         options: FileOptions = NOTHING_SAID,
     ) -> None:
-        self.timestamps = TimestampChecks(_zone(zone), now or datetime.now(timezone.utc))
+        self.timestamps = TimestampChecks(zone_named(zone), now or datetime.now(timezone.utc))
         self.unique_key = key_columns(unique_key)
         self.nested_ignored: set[str] = set()
         self.remarks = Remarks()
@@ -141,7 +141,13 @@ def key_columns(unique_key: object) -> tuple[str, ...]:
     raise MappingError(f"unique_key must be a column name or a list of them, got {kind_of(unique_key)}")
 
 
-def _zone(name: str) -> tzinfo:
+def zone_named(name: str) -> tzinfo:
+    """
+    Find a time zone.
+
+    :param name: its IANA name
+    :raises MappingError: when it is unknown
+    """
     if str(name).upper() == "UTC":
         return timezone.utc  # saves a look-up per row
     try:

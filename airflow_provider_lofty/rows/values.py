@@ -68,6 +68,25 @@ class SixDigitFloat(ShortFloat):
     exact_below = 10**6
 
 
+class SessionTime(datetime):
+    """
+    What MySQL shows of a ``TIMESTAMP`` in the time zone of its session, where that is not known.
+
+    It names no instant, and so becomes no time: what is wrong stands in :data:`SESSION_TIME`.
+    """
+
+    @classmethod
+    def of(cls, moment: datetime) -> SessionTime:
+        """Mark a time without a zone as such."""
+        return cls(*moment.timetuple()[:6], moment.microsecond)
+
+
+SESSION_TIME = (
+    "is a TIMESTAMP that the database shows in the time zone of its machine, which differs from timezone: name the "
+    "machine's zone as timezone, or set the session's, such as init_command=\"SET time_zone = '+00:00'\""
+)
+
+
 def is_missing(value: object) -> bool:
     """Whether a value stands for no value: None, NaN, NaT and pandas' NA (an empty text is a value)."""
     if value is None:
@@ -200,6 +219,8 @@ def code(value: object, as_text: Callable[[object], str] = text) -> str:
 def _as_text(value: object) -> str:
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         return _plain_digits(value)
+    if isinstance(value, SessionTime):
+        raise InvalidValue(SESSION_TIME)
     if isinstance(value, (date, time)):
         return value.isoformat()
     if isinstance(value, UUID):

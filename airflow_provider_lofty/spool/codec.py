@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from airflow_provider_lofty.rows.values import ShortFloat, plain
+from airflow_provider_lofty.rows.values import SessionTime, ShortFloat, plain
 
 _json = msgspec.json.Encoder().encode
 
@@ -63,6 +63,8 @@ def _jsonable(value: object) -> object:
         return None if value.is_nan() else plain_decimal(value) if value.is_finite() else ["number", str(value)]
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
+    if isinstance(value, SessionTime):
+        return f"{value.isoformat()} in the session's time zone"  # nothing that is read as a time again
     if isinstance(value, (date, datetime, time)):
         return value.isoformat()
     if isinstance(value, UUID):
