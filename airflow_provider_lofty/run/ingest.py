@@ -97,7 +97,7 @@ class Ingest:
 
         :raises MappingError: when its columns do not fit
         """
-        number = self._spool.add_source(source.name)
+        number = self._spool.add_source(source.name, source.columns)
         self._mapping.start_source(source.file)
         if source.columns is not None:
             self._take_columns(source.name, self._mapping.builder(source.columns, table=True))
