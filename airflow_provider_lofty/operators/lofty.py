@@ -26,7 +26,7 @@ from airflow_provider_lofty.links import LoftyReportLink
 from airflow_provider_lofty.operators.arguments import check_pace, file_options, one_source, shape, why_none
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import task_journal
-from airflow_provider_lofty.operators.rendering import resolved
+from airflow_provider_lofty.operators.rendering import is_expanded_by_kwargs, shield
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
@@ -192,28 +192,26 @@ class LoftyAddActivityOperator(BaseOperator):
         self._stop: threading.Event | None = None
 
     def _do_render_template_fields(
-        self, parent: object, template_fields: Iterable[str], context: Context, *args: Any, **kwargs: Any
+        self, parent: object, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
     ) -> None:
         """
-        Take the rows out of their template field, which Airflow stores and shows under Rendered Templates.
-
-        Only rows that are one string are a template: what is inside of lists and dicts is customers' text, whoever put
-        it there, and a template could read Airflow's connections.
+        Render what the author wrote, and take the rows out of their template field, which Airflow stores and shows.
 
         OpenLineage's provider writes an operator's attributes into its events as JSON, so rows and parameters are kept
         in a form that JSON does not have.
         """
-        if parent is self and not isinstance(self.rows, str):
-            template_fields = [name for name in template_fields if name != "rows"]
-            self.rows = resolved(self.rows, context)
-        super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
         if parent is not self:
-            return
+            return super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        if is_expanded_by_kwargs(self):
+            seen_oids = set()  # in which Airflow has the references, and would not resolve them
+        shield(self, template_fields, context)
+        super()._do_render_template_fields(self, template_fields, context, jinja_env, seen_oids)
         rows = self.rows
         if rows is not None:
             self._rendered_rows, self.rows = lambda: rows, hidden(rows)
         if self.parameters:
             self.parameters = unlisted(self.parameters)
+        return None
 
     def on_kill(self) -> None:
         """Ask the run to end; it stops sending at once and writes its report."""
