@@ -6,13 +6,12 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from airflow.sdk import BaseOperator
 
 from airflow_provider_lofty import config
 from airflow_provider_lofty.assets import activities, add_counts
@@ -34,7 +33,7 @@ from airflow_provider_lofty.operators.arguments import (
 )
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import task_journal
-from airflow_provider_lofty.operators.rendering import is_expanded_by_kwargs, shield
+from airflow_provider_lofty.operators.rendering import AuthoredTemplates
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
@@ -55,7 +54,7 @@ _STOP_BEFORE_SECONDS = 30.0
 _STOP_BEFORE_SHARE = 0.1  # of execution_timeout
 
 
-class LoftyAddActivityOperator(BaseOperator):
+class LoftyAddActivityOperator(AuthoredTemplates):
     """
     Send rows to Lofty as lead activities, one request a row, and account for every row.
 
@@ -130,6 +129,7 @@ class LoftyAddActivityOperator(BaseOperator):
         "durable",
         "preview",
     )
+    _text_fields = frozenset(template_fields) - {"sql"}  # whatever they end in, they name no file of a template
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"sql": "sql", "defaults": "json"}  # noqa: RUF012 - Airflow's own way
     operator_extra_links = (LoftyReportLink(),)
@@ -203,27 +203,21 @@ class LoftyAddActivityOperator(BaseOperator):
         self._run: Run | None = None
         self._stop: threading.Event | None = None
 
-    def _do_render_template_fields(
-        self, parent: object, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
-    ) -> None:
+    def _do_render_template_fields(self, parent: object, *args: Any, **kwargs: Any) -> None:
         """
-        Render what the author wrote, and take the rows out of their template field, which Airflow stores and shows.
+        Take the rows out of their template field, which Airflow stores and shows under Rendered Templates.
 
         OpenLineage's provider writes an operator's attributes into its events as JSON, so rows and parameters are kept
         in a form that JSON does not have.
         """
+        super()._do_render_template_fields(parent, *args, **kwargs)
         if parent is not self:
-            return super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-        if is_expanded_by_kwargs(self):
-            seen_oids = set()  # in which Airflow has the references, and would not resolve them
-        shield(self, template_fields, context)
-        super()._do_render_template_fields(self, template_fields, context, jinja_env, seen_oids)
+            return
         rows = self.rows
         if rows is not None:
             self._rendered_rows, self.rows = lambda: rows, hidden(rows)
         if self.parameters:
             self.parameters = unlisted(self.parameters)
-        return None
 
     def on_kill(self) -> None:
         """Ask the run to end; it stops sending at once and writes its report."""

@@ -13,12 +13,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
+import jinja2
 from airflow.sdk import BaseOperator, ObjectStoragePath
 
 from airflow_provider_lofty.operators.hidden import hidden
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+_MARKS = (
+    "variable_start_string",
+    "block_start_string",
+    "comment_start_string",
+    "line_statement_prefix",
+    "line_comment_prefix",
+)
 
 _IsAuthors = Callable[[str, object], bool]
 
@@ -41,10 +50,59 @@ class Verbatim:
         return resolved(self._value, context)
 
 
+class AuthoredTemplates(BaseOperator):
+    """
+    An operator that renders what the author of a Dag wrote, and nothing else.
+
+    :cvar _text_fields: template fields whose text names no file, whatever it ends in
+    """
+
+    _text_fields: frozenset[str] = frozenset()
+
+    def resolve_template_files(self) -> None:
+        """Load what lies in files while the Dag is parsed."""
+        aside = {name: vars(self).pop(name) for name in self._text_fields if name in vars(self)}
+        super().resolve_template_files()
+        vars(self).update(aside)
+
+    def render_template(
+        self, content: Any, context: Context, jinja_env: Any = None, seen_oids: set[int] | None = None
+    ) -> Any:
+        """Render strings that hold template marks; a native environment would re-type the others."""
+        if not isinstance(content, str) or id(content) in (seen_oids or ()):
+            return super().render_template(content, context, jinja_env, seen_oids)
+        environment = jinja_env or self.get_template_env()
+        if not holds_marks(content, environment):
+            return content
+        return self._render(environment.from_string(content), context)
+
+    def _do_render_template_fields(
+        self, parent: object, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        if parent is self:
+            if _is_expanded_by_kwargs(self):
+                seen_oids = set()  # in which Airflow has the references, and would not resolve them
+            _shield(self, template_fields, context)
+            self._load_files(template_fields, jinja_env)
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+
+    def _load_files(self, template_fields: Iterable[str], jinja_env: Any) -> None:
+        """Load what was not there to be loaded while the Dag was parsed: the argument of a mapped task."""
+        for name in template_fields:
+            text = getattr(self, name)
+            if name not in self._text_fields and isinstance(text, str) and text.endswith(tuple(self.template_ext)):
+                setattr(self, name, jinja_env.loader.get_source(jinja_env, text)[0])
+
+
 def is_reference(value: object) -> bool:
     """Whether a value stands for one that is known only when the task runs, such as another task's output."""
     # Looked for in the class: a frame may have a column of that name.
     return callable(getattr(type(value), "resolve", None)) and not isinstance(value, (os.PathLike, ObjectStoragePath))
+
+
+def holds_marks(text: str, environment: jinja2.Environment) -> bool:
+    """Whether a template engine would find anything to do here."""
+    return any(mark in text for name in _MARKS if (mark := getattr(environment, name)))
 
 
 def resolved(value: Any, context: Context) -> Any:
@@ -56,7 +114,7 @@ def resolved(value: Any, context: Context) -> Any:
     return type(value)(resolved(item, context) for item in value) if type(value) in (list, tuple) else value
 
 
-def shield(operator: BaseOperator, names: Iterable[str], context: Context) -> None:
+def _shield(operator: BaseOperator, names: Iterable[str], context: Context) -> None:
     """
     Wrap what is not a template.
 
@@ -87,7 +145,7 @@ def _named(operator: Any, values: Sequence[object]) -> Iterator[tuple[str, objec
     return zip(chain(parameters, repeat("")), values, strict=False)
 
 
-def is_expanded_by_kwargs(operator: BaseOperator) -> bool:
+def _is_expanded_by_kwargs(operator: BaseOperator) -> bool:
     """Whether this is one of the tasks that ``expand_kwargs`` made."""
     expanded = _expand_input(_as_mapped(operator))
     return expanded is not None and expanded.EXPAND_INPUT_TYPE == "list-of-dicts"
@@ -96,7 +154,7 @@ def is_expanded_by_kwargs(operator: BaseOperator) -> bool:
 def _authorship(operator: BaseOperator, context: Context) -> _IsAuthors:
     """Find out which arguments the author of the Dag wrote; the others came from a task."""
     mapped: Any = _as_mapped(operator)
-    if not is_expanded_by_kwargs(operator) or _is_literal(_expand_input(mapped).value, context):
+    if not _is_expanded_by_kwargs(operator) or _is_literal(_expand_input(mapped).value, context):
         return lambda name, value: True
     group = operator.task_group
     written = [

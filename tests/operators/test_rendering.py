@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -195,3 +196,107 @@ def test_a_template_that_fails_shows_no_row(
     with pytest.raises(Exception, match="nobody"):
         unmapped(mapped, 0, [{"rows": [row(1, text="marigold")]}])
     assert "marigold" not in caplog.text + "".join(capsys.readouterr())
+
+
+CONSTANTS = [
+    "",
+    "0000",
+    "02134",
+    "None",
+    "[1]",
+    "1e5",
+    "True",
+    "(1, 2)",
+    "'quoted'",
+    "1_000",
+    "line\n",
+    "see offer.sql",
+]
+
+
+class TestConstants:
+    """Only strings that hold template marks are rendered: no constant is re-typed, or read from a file."""
+
+    @pytest.mark.parametrize("native", [False, True])
+    @pytest.mark.parametrize("constant", CONSTANTS, ids=repr)
+    def test_a_constant_stays_what_it_is(self, constant: str, native: bool) -> None:
+        operator = LoftyAddActivityOperator(
+            task_id="send", rows=constant, defaults={"picture": constant}, parameters=[constant], path=["a", constant],
+            file_options={"null_values": [constant]}, render_template_as_native_obj=native,
+        )  # fmt: skip
+        operator.render_template_fields({})  # type: ignore[typeddict-item]
+        assert rows_of(operator) == constant
+        assert operator.defaults == {"picture": constant}
+        assert operator.parameters == [constant]
+        assert operator.path == ["a", constant]
+        assert operator.file_options == {"null_values": [constant]}
+
+    @pytest.mark.parametrize("constant", CONSTANTS, ids=repr)
+    def test_whether_the_dag_is_native_or_not(self, constant: str) -> None:
+        with DAG("a_dag", schedule=None, render_template_as_native_obj=True) as dag:
+            operator = LoftyAddActivityOperator(task_id="send", rows=[], defaults={"text": constant})
+        dag.resolve_template_files()
+        operator.render_template_fields({})  # type: ignore[typeddict-item]
+        assert operator.defaults == {"text": constant}
+
+    def test_a_template_is_rendered_to_what_its_environment_makes_of_it(self) -> None:
+        for native, made in ((False, "42"), (True, 42)):
+            operator = LoftyAddActivityOperator(
+                task_id="send", rows=SECRET, defaults={"text": SECRET}, render_template_as_native_obj=native
+            )
+            operator.render_template_fields({})  # type: ignore[typeddict-item]
+            assert (rows_of(operator), operator.defaults) == (made, {"text": made})
+
+    def test_marks_are_those_of_the_dag(self) -> None:
+        marks = {"variable_start_string": "[[", "variable_end_string": "]]"}
+        with DAG("a_dag", schedule=None, jinja_environment_kwargs=marks):
+            operator = LoftyAddActivityOperator(task_id="send", rows=[], defaults={"text": "[[ 7 ]]", "link": SECRET})
+        operator.render_template_fields({})  # type: ignore[typeddict-item]
+        assert operator.defaults == {"text": "7", "link": SECRET}
+
+    @pytest.mark.parametrize("text", ["{# told #}", "{% if 1 %}{% endif %}", "{{ '' }}"])
+    def test_every_mark_counts(self, text: str) -> None:
+        operator = LoftyAddActivityOperator(task_id="send", rows=[], defaults={"text": text})
+        operator.render_template_fields({})  # type: ignore[typeddict-item]
+        assert operator.defaults == {"text": ""}
+
+    @pytest.mark.parametrize("is_parsed", [True, False])
+    def test_only_the_statement_may_lie_in_a_file(self, tmp_path: Path, is_parsed: bool) -> None:
+        (tmp_path / "rows.sql").write_text("SELECT {{ 6 * 7 }}\n", encoding="utf-8")
+        with DAG("a_dag", schedule=None, template_searchpath=[str(tmp_path)]) as dag:
+            operator = LoftyAddActivityOperator(
+                task_id="send", sql="rows.sql", table="visits.sql", path=["rows.sql"], parameters=["rows.sql"],
+                rows=["rows.sql"], report_path="/reports/{{ 1 }}.sql", source_conn_id="rows.sql",
+            )  # fmt: skip
+        if is_parsed:
+            dag.resolve_template_files()
+        operator.render_template_fields({})  # type: ignore[typeddict-item]
+        assert operator.sql.strip() == "SELECT 42"
+        assert (operator.table, operator.path, operator.parameters) == ("visits.sql", ["rows.sql"], ["rows.sql"])
+        assert (rows_of(operator), operator.report_path) == (["rows.sql"], "/reports/1.sql")
+        assert operator.source_conn_id == "rows.sql"
+
+    def test_an_argument_of_a_subclass_is_treated_as_airflow_does(self, tmp_path: Path) -> None:
+        class Own(LoftyAddActivityOperator):
+            template_fields = (*LoftyAddActivityOperator.template_fields, "before")
+
+            def __init__(self, *, before: str, **arguments: Any) -> None:
+                super().__init__(**arguments)
+                self.before = before
+
+        (tmp_path / "rows.sql").write_text("SELECT {{ 6 * 7 }}", encoding="utf-8")
+        with DAG("a_dag", schedule=None, template_searchpath=[str(tmp_path)]):
+            operator = Own(task_id="send", rows=[], before="rows.sql")
+        operator.render_template_fields({})  # type: ignore[typeddict-item]
+        assert operator.before == "SELECT 42"
+
+    def test_text_that_a_function_gets_is_no_file_either(self, dag: DAG) -> None:
+        @task.lofty_add_activity
+        def send(*given: str, note: str) -> list[Any]:
+            return []
+
+        with dag:
+            operator = send("0000", "a.sql", note="b.sql").operator
+        dag.resolve_template_files()
+        operator.render_template_fields({})
+        assert operator._rendered_arguments() == (["0000", "a.sql"], {"note": "b.sql"})
