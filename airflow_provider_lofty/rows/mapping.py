@@ -134,10 +134,13 @@ def key_columns(unique_key: object) -> tuple[str, ...]:
 
     :raises MappingError: for anything but names
     """
-    if unique_key is None or isinstance(unique_key, str):
-        return (unique_key,) if unique_key else ()
-    if isinstance(unique_key, (list, tuple)) and all(isinstance(column, str) for column in unique_key):
-        return tuple(sorted(set(unique_key), key=lambda column: (normalise(column), column)))
+    if unique_key is None:
+        return ()
+    columns = [unique_key] if isinstance(unique_key, str) else unique_key
+    if isinstance(columns, (list, tuple)) and all(isinstance(column, str) for column in columns):
+        if not all(map(normalise, columns)) or not columns:
+            raise MappingError("unique_key names no column; leave it out where no column identifies a row")
+        return tuple(sorted(set(columns), key=lambda column: (normalise(column), column)))
     raise MappingError(f"unique_key must be a column name or a list of them, got {kind_of(unique_key)}")
 
 
