@@ -23,7 +23,6 @@ from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete, LoftyError
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.hooks.settings import normal_url
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
 from airflow_provider_lofty.journal.retrying import RetryingJournal
 from airflow_provider_lofty.journal.task_state import TaskStateJournal
@@ -336,7 +335,7 @@ class LoftyAddActivityOperator(BaseOperator):
 
     def _scope(self, hook: LoftyHook) -> list[object]:
         """Name what tells row keys apart: which Lofty, and which key, the same however they are written."""
-        return [normal_url(hook.client.host), [normalise(column) for column in key_columns(self.unique_key)]]
+        return [hook.client.host, [normalise(column) for column in key_columns(self.unique_key)]]
 
     def _source_names(self) -> list[object]:
         """Name where rows come from: the same on every try, another for another table."""
