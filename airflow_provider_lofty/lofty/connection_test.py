@@ -13,7 +13,6 @@ from queue import Empty, Queue
 
 from requests import Request, Response
 from requests.auth import AuthBase
-from requests.utils import get_environ_proxies, select_proxy
 
 from airflow_provider_lofty.exceptions import LoftyError, LoftyUnreachable
 from airflow_provider_lofty.lofty import transport
@@ -34,7 +33,6 @@ Result = tuple[bool, str]
 
 _NO_ANSWER = {
     transport.NAME_NOT_FOUND: "its name cannot be resolved; check {field}, and the DNS of this machine",
-    transport.NAME_INVALID: "this is not a valid host name; check {field}",
     transport.CERTIFICATE_OF_ANOTHER: "its certificate is for another host name; check {field}",
     transport.CERTIFICATE_NOT_VALID_NOW: "its certificate has expired, or the clock of this machine is wrong",
     transport.PROXY_REFUSED: "the proxy requires a password (407) or does not allow this host",
@@ -97,8 +95,10 @@ def check_connection(session: LoftySession) -> Result:
     A thread does it, since neither looking a name up nor connecting to a host of several addresses keeps a deadline.
 
     :return: whether the connection can be used; and what to show
+    :raises LoftyConfigurationError: when no request can leave
     """
     settings = session.settings
+    session.check_routes()
     limit = min(settings.timeout_seconds, LONGEST_SECONDS)
     test = _ConnectionTest(session, session.clock() + limit)
     outcome: Queue[Result] = Queue()
@@ -189,9 +189,9 @@ class _ConnectionTest:
         if answer.failure == "TimeoutError":
             what = "no answer" if answer.sent else "no connection, a firewall may be in the way"
             words = f"{what} within {min(self._settings.timeout_seconds, LONGEST_SECONDS):g} s"
-        is_proxied = not self._settings.is_loopback and select_proxy(url, get_environ_proxies(url))
-        if is_proxied and not answer.sent:
-            words += " (requests from here go through the proxy that HTTPS_PROXY names: check there first)"
+        variable = self._session.route_to(url).proxy_variable
+        if variable and not answer.sent:
+            words += f" (requests from here go through the proxy that {variable} names: check there first)"
         return words
 
     @property
