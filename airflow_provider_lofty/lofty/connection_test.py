@@ -20,7 +20,7 @@ from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Answer, Mea
 from airflow_provider_lofty.lofty.credentials import HeaderAuth
 from airflow_provider_lofty.lofty.errors import advice_on_refusal, status_text
 from airflow_provider_lofty.lofty.pacing import MOST_LIMIT
-from airflow_provider_lofty.lofty.redaction import redact, without_values
+from airflow_provider_lofty.lofty.redaction import without_echo, without_values
 from airflow_provider_lofty.lofty.session import Endpoint, LoftySession
 from airflow_provider_lofty.lofty.window import number_in
 
@@ -166,7 +166,7 @@ class _ConnectionTest:
             return True, f"Lofty accepts the credential; this app may not read whose it is (200100). {_quota(answer)}"
         if answer.status == 200 and not answer.names_error and (owner := self._owner(answer.json)):
             return True, f"Lofty accepts the credential of {owner}. {_quota(answer)}"
-        words = redact(verdict.message, self._secrets) or "no message"
+        words = without_echo(verdict.message, self._secrets) or "no message"
         return False, (
             f"{self._settings.base_url} answered {status} where Lofty would say whose the credential is: "
             f"{words}; check the connection's host"
@@ -204,8 +204,8 @@ class _ConnectionTest:
             return ""
         if not (user_id := without_values(_line(profile["id"]), self._secrets)):
             return ""
-        names = (redact(_line(profile.get(key)), self._secrets) for key in ("firstName", "lastName"))
-        role = redact(_line(profile.get("roleName")), self._secrets)
+        names = (without_echo(_line(profile.get(key)), self._secrets) for key in ("firstName", "lastName"))
+        role = without_echo(_line(profile.get("roleName")), self._secrets)
         details = ", ".join(filter(None, (role, f"user {user_id}")))
         name = " ".join(filter(None, names))
         return f"{name} ({details})" if name else details

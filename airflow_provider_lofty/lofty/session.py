@@ -26,7 +26,7 @@ from airflow_provider_lofty.lofty.answers import Answer, Meaning, Posted, Verdic
 from airflow_provider_lofty.lofty.credentials import Credential, HeaderAuth, PostForm, credential_from
 from airflow_provider_lofty.lofty.errors import failure_text, origin_of
 from airflow_provider_lofty.lofty.pacing import Pacer, Ticket
-from airflow_provider_lofty.lofty.redaction import redact, texts_of
+from airflow_provider_lofty.lofty.redaction import texts_of, without_echo
 from airflow_provider_lofty.lofty.route import Route, route_to
 from airflow_provider_lofty.lofty.settings import LoftySettings
 from airflow_provider_lofty.lofty.transport import as_response, exchange, new_session
@@ -192,17 +192,18 @@ class LoftySession:
             )
         return as_response(answer)
 
-    def verdict_on(self, answer: Answer, sent: bytes = b"") -> Verdict:
+    def verdict_on(self, answer: Answer, sent: bytes = b"", asked: str = "") -> Verdict:
         """
-        Say what an answer means, without the credential or the parts of the activity that it may echo.
+        Say what an answer means, without the credential or what it may echo of the request.
 
-        :param sent: the body that was sent
+        :param sent: the activity that was sent
+        :param asked: the address or number that was asked for
         """
         verdict = answer.verdict
         if not verdict.message or verdict.message != answer.error[1]:  # our own words, which need no redaction
             return verdict
-        private = (*self.settings.secrets, *self._credential.secrets, *(texts_of(sent) if sent else ()))
-        return replace(verdict, message=redact(verdict.message, private))
+        private = (*self.settings.secrets, *self._credential.secrets, asked, *(texts_of(sent) if sent else ()))
+        return replace(verdict, message=without_echo(verdict.message, private))
 
     # Sending
 

@@ -264,12 +264,20 @@ class _TLSPool(_FreshPool, HTTPSConnectionPool):
 
 def _without_query(record: logging.LogRecord) -> bool:
     """Keep look-ups by address or number out of urllib3's debug lines."""
-    if isinstance(record.args, tuple):
+    if _current.get() is not None and isinstance(record.args, tuple):
         record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
     return True
 
 
+def _without_words(record: logging.LogRecord) -> bool:
+    """Keep URL and headers of an exchange out of urllib3's warning of headers that are none."""
+    if _current.get() is not None and record.exc_info:
+        record.msg, record.args, record.exc_info = "the headers of an answer are malformed", (), None
+    return True
+
+
 logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
+logging.getLogger("urllib3.connection").addFilter(_without_words)
 
 _POOLS = {"http": _Pool, "https": _TLSPool}
 

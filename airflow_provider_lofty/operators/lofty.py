@@ -27,6 +27,7 @@ from airflow_provider_lofty.journal.journal import Journal, NoJournal
 from airflow_provider_lofty.journal.retrying import RetryingJournal
 from airflow_provider_lofty.journal.task_state import TaskStateJournal
 from airflow_provider_lofty.links import LoftyReportLink
+from airflow_provider_lofty.log import PrintableLog
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
@@ -218,6 +219,10 @@ class LoftyAddActivityOperator(BaseOperator):
         if self.parameters:
             self.parameters = unlisted(self.parameters)
 
+    @property
+    def _safe_log(self) -> PrintableLog:
+        return PrintableLog(self.log)
+
     def on_kill(self) -> None:
         """Ask the run to end; it stops sending at once and writes its report."""
         if self._stop is not None:
@@ -244,7 +249,7 @@ class LoftyAddActivityOperator(BaseOperator):
         """Read, check, send, report."""
         self._stop = stop = self._new_event()
         publisher = StatusPublisher(
-            partial(self._push, context), self.log, self._first_facts(context),
+            partial(self._push, context), self._safe_log, self._first_facts(context),
             # Before 3.3 a push that fails ends the process that watches over this one.
             is_live="task_state_store" in context, on_lost=stop.set, clock=self._clock, now=self._now,
         )  # fmt: skip
@@ -272,9 +277,9 @@ class LoftyAddActivityOperator(BaseOperator):
             clock=self._clock, now=self._now, chance=self._chance,
         )  # fmt: skip
         kept = self._journal(context, hook)
-        with closing(RetryingJournal(kept, self.log, stop, deadline=deadline, clock=self._clock)) as journal:
+        with closing(RetryingJournal(kept, self._safe_log, stop, deadline=deadline, clock=self._clock)) as journal:
             self._run = run = Run(
-                policy, hook.client, journal, report, self.log, publisher,
+                policy, hook.client, journal, report, self._safe_log, publisher,
                 is_later_try=self._key(context).try_number > 1, deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers,
             )  # fmt: skip
@@ -323,7 +328,7 @@ class LoftyAddActivityOperator(BaseOperator):
 
         place = TaskPlace(*self._key(context).instance)
         return SqlJournal(
-            journal_engine(database_hook(str(self.journal_conn_id)), self.log),
+            journal_engine(database_hook(str(self.journal_conn_id)), self._safe_log),
             scope=_digest(*self._scope(hook)),
             source=_digest(*self._scope(hook), *self._source_names()),
             place=place,
@@ -400,7 +405,7 @@ class LoftyAddActivityOperator(BaseOperator):
             from airflow_provider_lofty.rows.files import read_files
 
             return partial(
-                read_files, self.path, matched=refuse_overwriting, options=options, columns=columns, log=self.log
+                read_files, self.path, matched=refuse_overwriting, options=options, columns=columns, log=self._safe_log
             )
         if not self.source_conn_id:
             raise LoftyConfigurationError(f"{names[0]} needs source_conn_id, the connection of the database")
