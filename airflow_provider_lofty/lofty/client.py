@@ -170,7 +170,7 @@ class LoftyClient(LoftySession):
         if not normal(wanted):
             return []
         params: dict[str, str | int] = {name: wanted.strip(), "preciseSearchFlag": "true", "limit": _MOST_LEADS}
-        leads = _list_in(self._get("/v1.0/leads", Endpoint.FIND_LEADS, dict, params), "leads")
+        leads = _list_in(self._get("/v1.0/leads", Endpoint.FIND_LEADS, dict, params, asked=wanted.strip()), "leads")
         return [
             lead
             for lead in leads
@@ -193,14 +193,19 @@ class LoftyClient(LoftySession):
         shape: type[_Json],
         params: Mapping[str, str | int] | None = None,
         patience: Sequence[float] = PATIENCE_SECONDS,
+        asked: str = "",
     ) -> _Json:
-        """Make a GET, and again where that helps, until it returns JSON of this shape."""
+        """
+        Make a GET, and again where that helps, until it returns JSON of this shape.
+
+        :param asked: the part of it that is private
+        """
         refusals, waits = 0, list(patience)
         while True:
             answer = self.send_authorised(requests.Request("GET", self.host + path, params=params), endpoint)
             if answer.status == 200 and isinstance(answer.json, shape) and not answer.names_error:
                 return answer.json
-            verdict = self.verdict_on(answer)
+            verdict = self.verdict_on(answer, asked=asked)
             if verdict.meaning is Meaning.DELIVERED:  # a lead id does not make a success here
                 verdict = replace(verdict, meaning=Meaning.DOUBT)
             if verdict.meaning is Meaning.RATE_LIMITED and refusals < _RATE_REFUSALS:

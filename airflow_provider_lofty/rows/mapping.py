@@ -71,11 +71,14 @@ class RowMapping:
         :param file: what is known of it; None where the source is not a file
         """
         cells = file or self._options
-        if cells != self._cells:
+        may_lack_header = file is not None and file.delimiter is not None
+        if (cells, may_lack_header) != (self._cells, self._rules.may_lack_header):
             self._cells = cells
             self._builders.clear()
             by_kind = checks(self.timestamps, cells, self.remarks)
-            self._rules = self._rules._replace(checks=by_kind, key_check=key_check(cells), nulls=nulls_of(cells))
+            self._rules = self._rules._replace(
+                checks=by_kind, key_check=key_check(cells), nulls=nulls_of(cells), may_lack_header=may_lack_header
+            )
 
     def builder(self, columns: tuple[str, ...], *, table: bool) -> RowBuilder:
         """
