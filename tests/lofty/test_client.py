@@ -376,6 +376,57 @@ class TestFindLeads:
         assert "GET /a?b=c" in caplog.text
 
 
+class TestFindLeadIds:
+    @pytest.fixture(autouse=True)
+    def people(self, lofty: Sandbox) -> None:
+        lofty.add_lead(5, emails=["Ada@Example.com"], phones=["+1 (202) 555-0199"])
+        lofty.add_lead(6, emails=["grace@example.com"], phones=["202-555-0142"])
+        lofty.add_lead(7, emails=["ada@example.com"])
+
+    def test_all_that_have_it(self, connected_client: LoftyClient) -> None:
+        assert connected_client.find_lead_ids("email", "ada@example.com") == [5, 7]
+        assert connected_client.find_lead_ids("email", "grace@example.com") == [6]
+        assert connected_client.find_lead_ids("email", "nobody@example.com") == []
+
+    def test_a_number_is_asked_for_both_ways_until_lofty_finds_it_either_way(
+        self, lofty: Sandbox, connected_client: LoftyClient
+    ) -> None:
+        assert connected_client.find_lead_ids("phone", "2025550100") == []
+        assert [sent.query["phone"] for sent in lofty.requests] == ["12025550100", "2025550100"]
+        assert connected_client.find_lead_ids("phone", "2025550142") == [6]
+        assert connected_client.find_lead_ids("phone", "2025550199") == [5]
+        assert [sent.query["phone"] for sent in lofty.requests[2:]] == ["12025550142", "2025550199"]
+
+    def test_two_who_have_one_number_written_differently_are_two(
+        self, lofty: Sandbox, connected_client: LoftyClient
+    ) -> None:
+        lofty.change(phone_needs_country_code=True)
+        lofty.add_lead(8, phones=["12025550142"])
+        assert connected_client.find_lead_ids("phone", "2025550142") == [6, 8]
+        assert connected_client.find_lead_ids("phone", "2025550199") == [5]
+
+    def test_a_search_that_lofty_ignores_proves_nothing(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
+        lofty.change(ignored_lead_parameters={"email"})
+        assert connected_client.find_lead_ids("email", "grace@example.com") == [6]  # all leads are on one page
+        for lead_id in range(100, 200):
+            lofty.add_lead(lead_id, emails=[f"somebody-{lead_id}@example.com"])
+        assert connected_client.find_lead_ids("email", "grace@example.com") is None
+        assert connected_client.find_lead_ids("email", "ada@example.com") == [5, 7]  # two are too many in any case
+
+    def test_an_answer_without_leads_is_none(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
+        lofty.change(canned_answers={"find_leads": Answer(200, b'{"leads": 5}')})
+        with pytest.raises(LoftyUnreachable, match="no list of leads"):
+            connected_client.find_lead_ids("email", "ada@example.com")
+
+    def test_what_lofty_refuses_is_told_without_the_address(
+        self, lofty: Sandbox, connected_client: LoftyClient
+    ) -> None:
+        lofty.change(permission_denied={"find_leads"})
+        with pytest.raises(LoftyConfigurationError, match="permission") as caught:
+            connected_client.find_lead_ids("email", "ada@example.com")
+        assert "ada" not in str(caught.value)
+
+
 LONG_KEY = "eyJ" + "MadeUpKey0123456789" * 8
 
 
