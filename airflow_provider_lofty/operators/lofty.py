@@ -324,7 +324,7 @@ class LoftyAddActivityOperator(BaseOperator):
     def _table_journal(self, context: Context, hook: LoftyHook) -> Journal:
         from airflow_provider_lofty.journal.database import SqlJournal, TaskPlace
         from airflow_provider_lofty.journal.engine import journal_engine
-        from airflow_provider_lofty.rows.database import database_hook
+        from airflow_provider_lofty.rows.providers import database_hook
 
         place = TaskPlace(*self._key(context).instance)
         return SqlJournal(
