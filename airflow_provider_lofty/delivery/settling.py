@@ -32,6 +32,7 @@ _LOOK_SECONDS = 0.05
 _REASONS = {
     Match.NEAR: "Lofty shows one that is nearly the same (with journal_conn_id it is known which rows others sent)",
     Match.UNCLEAR: "Lofty shows it, or a row of another run that looks the same",
+    Match.SHARED: "Lofty shows it, or the same activity of another lead: nothing tells whether the two were merged",
     Match.UNREADABLE: "Lofty shows an activity of its lead that cannot be read",
     Match.ABSENT: "its lead has too many activities, or too many that change, to look for it",
 }
