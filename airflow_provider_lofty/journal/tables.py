@@ -23,7 +23,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Tab
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from airflow_provider_lofty.journal.failures import may_pass
-from airflow_provider_lofty.journal.journal import Intent, JournalError, JournalUnavailable
+from airflow_provider_lofty.journal.journal import Intent, JournalError, JournalUnavailable, JournalUnusable
 from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.spool.history import JournalState, PastRow
 from airflow_provider_lofty.spool.leads import Link
@@ -201,7 +201,7 @@ class Tables:
             self.close()
             raise
         except Exception as error:  # drivers raise errors that SQLAlchemy does not know, too
-            cause = type(getattr(error, "orig", None) or error).__name__
+            cause = _cause_of(error)
             if isinstance(error, IntegrityError):
                 raise KeyTaken(f"the journal's database refused a row: {cause}") from error
             self.close()  # whatever state its connection is in, the next one is new
@@ -215,8 +215,21 @@ class Tables:
             self._connection = None
         self._used = now
         if self._connection is None:
-            self._connection = self.engine.connect()
+            self._connection = self._connect()
         return self._connection
+
+    def _connect(self) -> Connection:
+        try:
+            return self.engine.connect()
+        except JournalError:
+            raise
+        except Exception as error:
+            if may_pass(error):
+                raise
+            raise JournalUnusable(
+                f"its database refused the connection ({_cause_of(error)}): correct host, login, password and schema "
+                "of the connection that journal_conn_id names"
+            ) from error
 
     def close(self) -> None:
         """Close the connection; whatever is asked next opens another one."""
@@ -343,6 +356,10 @@ class Tables:
         """Read what is written of a task, with the columns as attributes; None when it is new."""
         with self.transaction() as connection:
             return connection.execute(select(RUNS).where(RUNS.c.task_key == task_key)).one_or_none()
+
+
+def _cause_of(error: Exception) -> str:
+    return type(getattr(error, "orig", None) or error).__name__
 
 
 def _kind_of(error: Exception) -> type[JournalError]:
