@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from airflow_provider_lofty.delivery.doubt import Page
@@ -22,6 +23,7 @@ from airflow_provider_lofty.spool.spool import Spool
 
 _SECOND = 1000
 _ZONES = range(-ZONE_REACH_MILLISECONDS // _SECOND, ZONE_REACH_MILLISECONDS // _SECOND + 1, 900)
+_SECONDS_BESIDE = (-2, -1, 0, 1, 2)
 _FEW = 3 * len(_ZONES)
 
 
@@ -149,8 +151,9 @@ class Comparer:
             return set()
         shown = {entry.trace_hash for entry in page.entries}
         lacking = (row for row in self._spool.delivered_to_lead(page.lead_id) if row.trace_hash not in shown)
+        by_second = _by_second(found)
         traces = (trace_of_body(row.lead_id, row.body) for row in lacking)
-        return {one for trace in traces for one in found if is_altered(one, trace)}
+        return {one for trace in traces for one in _beside(by_second, trace.moment) if is_altered(one, trace)}
 
 
 def _as_shown(page: Page, contents: Counter[bytes]) -> Counter[bytes]:
@@ -200,15 +203,25 @@ def _among(entries: Iterable[Trace], counts: Counter[bytes]) -> list[Trace]:
     return kept
 
 
+def _by_second(entries: Iterable[Trace]) -> defaultdict[int, list[Trace]]:
+    """Sort entries by the second of their ``created``: a lead may have thousands, and as many rows."""
+    found: defaultdict[int, list[Trace]] = defaultdict(list)
+    for entry in entries:
+        found[entry.moment // _SECOND].append(entry)
+    return found
+
+
+def _beside(by_second: Mapping[int, list[Trace]], moment: int) -> Iterator[Trace]:
+    """The entries of about a moment, in milliseconds since 1970."""
+    return (entry for beside in _SECONDS_BESIDE for entry in by_second.get(moment // _SECOND + beside, ()))
+
+
 class _Likeness:
-    """Entries by the second of their ``created``: a lead may have thousands, and as many rows."""
+    """Entries, and whether one of them may be an activity, altered."""
 
     def __init__(self, entries: Sequence[Trace]) -> None:
         self._entries = entries
-        self._by_second: defaultdict[int, list[Trace]] = defaultdict(list)
-        if len(entries) > _FEW:
-            for entry in entries:
-                self._by_second[entry.moment // _SECOND].append(entry)
+        self._by_second = _by_second(entries if len(entries) > _FEW else ())
 
     def __bool__(self) -> bool:
         return bool(self._entries)
@@ -217,7 +230,5 @@ class _Likeness:
         trace, received = one.trace, one.received
         entries: Iterable[Trace] = self._entries
         if self._by_second and received is None:
-            second = trace.moment // _SECOND
-            near = (second + zone + beside for zone in _ZONES for beside in (-2, -1, 0, 1, 2))
-            entries = (entry for at in near for entry in self._by_second.get(at, ()))
+            entries = chain.from_iterable(_beside(self._by_second, trace.moment + zone * _SECOND) for zone in _ZONES)
         return any(is_near(trace, entry, received) for entry in entries)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable
-from functools import partial
+from functools import cache
 
 from airflow_provider_lofty.delivery.backlog import Backlog
 from airflow_provider_lofty.delivery.comparison import Comparer, Wanted
+from airflow_provider_lofty.delivery.completeness import Completeness
 from airflow_provider_lofty.delivery.doubt import ASSUMED, MOST_SENDS, Doubt, Page, Proof, Settled
 from airflow_provider_lofty.delivery.matching import Match
 from airflow_provider_lofty.delivery.precheck import Precheck
@@ -213,18 +214,17 @@ class Reconciler:
     def _ask(self, lead_id: int) -> tuple[int, int]:
         """Get ready to read a lead, down to the oldest of all that its page will be asked about."""
         self._comparer.ask(lead_id, self._in_flight.trace_hashes())
-        self._identify(lead_id, self._is_to_be_identified(lead_id))
+        if self._is_to_be_identified(lead_id):
+            self._in_flight.to_identify.add(lead_id)
         return lead_id, math.floor(min(self._settling.reach(lead_id), self._precheck.reach(lead_id), _AGES))
 
     def _is_to_be_identified(self, lead_id: int) -> bool:
         """Whether an entry may be of a row of another lead, as far as is known before the lead is read."""
         leads = self._spool.leads
+        if leads.is_known(lead_id):
+            return False
         wanted = (doubt.views[lead_id].wanted for doubt in self._settling.of_lead(lead_id))
         return leads.is_suspected(lead_id) or any(leads.may_share(one.content, lead_id) for one in wanted)
-
-    def _identify(self, lead_id: int, is_needed: bool) -> None:
-        if is_needed and not self._spool.leads.is_known(lead_id):
-            self._in_flight.to_identify.add(lead_id)
 
     def _take_identity(self, page: Page) -> None:
         """Learn which lead a lead is. Another one is believed when it is named twice: an answer may be another's."""
@@ -252,8 +252,9 @@ class Reconciler:
         wanted = [self._wanted(doubt, page.lead_id) for doubt in doubts]
         wanted += (Wanted(trace_of_body(row.lead_id, row.body)) for row in rows)
         found = self._comparer.compare(page, wanted, self._perhaps(page), self._others(page))
-        self._identify(page.lead_id, Match.SHARED in found.matches)
-        reading = Reading(page, found.surplus, found.delivered, partial(self._shows_all, page))
+        if Match.SHARED in found.matches and not self._spool.leads.is_known(page.lead_id):
+            self._in_flight.to_identify.add(page.lead_id)
+        reading = Reading(page, found.surplus, found.delivered, self._shows_all(page))
         self._settling.look_at_controls(reading)
         self._end(self._settling.take(reading, dict(zip(doubts, found.matches, strict=False)), is_idle=is_idle))
         self._precheck.take(reading, list(zip(rows, found.matches[len(doubts) :], strict=True)), found.rest)
@@ -288,26 +289,20 @@ class Reconciler:
         first_sent = -math.inf if doubt.row is None else self._first_sent.get(doubt.row.n, doubt.sent)
         return Wanted(doubt.views[lead_id].wanted, first_sent, doubt.received)
 
-    def _shows_all(self, page: Page, doubt: Doubt, before: float) -> bool:
-        """
-        Whether a page shows all that Lofty has of this run at the lead, and what others delivered there since a doubt.
+    def _shows_all(self, page: Page) -> Callable[[Doubt, float], bool]:
+        """Whether a page shows all that Lofty has of this run at the lead, and what others delivered since a doubt."""
+        lead_id = page.lead_id
 
-        :param before: by the clock; what was begun later need not be shown
-        """
-        later = {n for n, began in self._recent.get(page.lead_id, ()) if began >= before}
-        left = Counter(entry.trace_hash for entry in page.entries)
-        ended = utc_now(lambda: self._now() - (self._clock() - before))
-        for other in self._spool.history.delivered_between(page.lead_id, doubt.began_at, ended):
-            left[other.trace_hash] -= 1
-            if left[other.trace_hash] < 0 and (page.reached is None or other.created >= page.reached):
-                return False
-        for row in self._spool.shown_of_lead(page.lead_id):
-            if row.n in later:
-                continue
-            left[row.trace_hash] -= 1
-            if left[row.trace_hash] < 0 and not _is_below(page, row):
-                return False
-        return True
+        @cache
+        def completeness() -> Completeness:
+            began, others = dict(self._recent.get(lead_id, ())), self._spool.history.delivered_by_others(lead_id)
+            return Completeness(page, self._spool.shown_of_lead(lead_id), began, others)
+
+        def shows_all(doubt: Doubt, before: float) -> bool:
+            ended = utc_now(lambda: self._now() - (self._clock() - before))
+            return completeness().shows_all(before, doubt.began_at, ended)
+
+        return shows_all
 
     # What cannot be read
 
@@ -419,11 +414,6 @@ def _elsewhere(intent: Intent, row: PendingRow | None) -> Trace | None:
     """What a row would be at the other lead with whose id Lofty answered."""
     other = intent.answered_lead
     return None if other is None or row is None else trace_of_body(other, row.body)
-
-
-def _is_below(page: Page, row: PendingRow) -> bool:
-    """Whether a row is older than what was asked for."""
-    return page.reached is not None and trace_of_body(row.lead_id, row.body).created < page.reached
 
 
 def _changed(intent: Intent | None, row: PendingRow) -> str | None:

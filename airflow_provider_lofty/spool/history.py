@@ -126,15 +126,9 @@ class History:
         """Take in what other runs have delivered to a lead."""
         self._db.executemany("INSERT OR REPLACE INTO rows_of_others VALUES (?,?,?,?,?)", rows)
 
-    def delivered_between(self, lead_id: int, began: str, ended: str) -> Iterator[OfAnother]:
-        """
-        What other runs have delivered to a lead.
-
-        :param began: from when on, as journals write times
-        :param ended: until when
-        """
-        which = "lead_id = ? AND closed_at >= ? AND closed_at < ?"
-        found = self._db.execute(f"SELECT * FROM rows_of_others WHERE {which}", (lead_id, began, ended))
+    def delivered_by_others(self, lead_id: int) -> Iterator[OfAnother]:
+        """What other runs have delivered to a lead; nothing may be written until the last one was taken."""
+        found = self._db.execute("SELECT * FROM rows_of_others WHERE lead_id = ?", (lead_id,))
         return map(OfAnother._make, found)
 
     def add_held(self, row_keys: Iterable[bytes]) -> None:
