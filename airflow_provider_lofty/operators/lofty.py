@@ -294,7 +294,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         with closing(RetryingJournal(kept, self.log, stop, deadline=deadline, clock=self._clock)) as journal:
             self._run = run = Run(
                 policy(self._arguments()), hook.client, journal, report, self.log, publisher,
-                is_later_try=key.try_number > 1, deadline=deadline,
+                is_later_try=key.try_number > 1, is_mapped=key.is_mapped, deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers,
             )  # fmt: skip
             return run.execute(self._source(context, run.refuse_overwriting), row_mapping(self._arguments()), stop)
