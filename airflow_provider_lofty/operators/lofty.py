@@ -134,6 +134,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     _text_fields = frozenset(template_fields) - {"sql"}  # whatever they end in, they name no file of a template
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"sql": "sql", "defaults": "json"}  # noqa: RUF012 - Airflow's own way
+    shallow_copy_attrs: Sequence[str] = ("_run", "_stop")  # locks and connections cannot be copied
     operator_extra_links = (LoftyReportLink(),)
     ui_color = "#e4f0ea"
 
@@ -174,7 +175,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         preview: bool | str = False,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("outlets", [activities()])
+        if "outlets" not in (kwargs.get("default_args") or {}):  # which Airflow applies only where nothing is given
+            kwargs.setdefault("outlets", [activities()])
         super().__init__(**kwargs)
         self.lofty_conn_id = lofty_conn_id
         self.rows = rows
