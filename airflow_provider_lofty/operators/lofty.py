@@ -23,6 +23,7 @@ from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
 from airflow_provider_lofty.journal.retrying import RetryingJournal
 from airflow_provider_lofty.links import LoftyReportLink
+from airflow_provider_lofty.log import PrintableLog
 from airflow_provider_lofty.operators.arguments import (
     CHECKS,
     boolean,
@@ -43,6 +44,7 @@ from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
+from airflow_provider_lofty.rows.mapping import zone_named
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.rows.values import plain
 from airflow_provider_lofty.run.publisher import StatusPublisher
@@ -224,6 +226,10 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         if self.parameters:
             self.parameters = unlisted(self.parameters)
 
+    @property
+    def _safe_log(self) -> PrintableLog:
+        return PrintableLog(self.log)
+
     def on_kill(self) -> None:
         """Ask the run to end; it stops sending at once and writes its report."""
         if self._stop is not None:
@@ -250,7 +256,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         """Read, check, send, report."""
         self._stop = stop = self._new_event()
         publisher = StatusPublisher(
-            partial(self._push, context), self.log, self._first_facts(context),
+            partial(self._push, context), self._safe_log, self._first_facts(context),
             # Before 3.3 a push that fails ends the process that watches over this one.
             is_live="task_state_store" in context, on_lost=stop.set, clock=self._clock, now=self._now,
         )  # fmt: skip
@@ -293,9 +299,9 @@ class LoftyAddActivityOperator(AuthoredTemplates):
             clock=self._clock, now=self._now, chance=self._chance,
         )  # fmt: skip
         kept = self._journal(context, hook)
-        with closing(RetryingJournal(kept, self.log, stop, deadline=deadline, clock=self._clock)) as journal:
+        with closing(RetryingJournal(kept, self._safe_log, stop, deadline=deadline, clock=self._clock)) as journal:
             self._run = run = Run(
-                policy(self._arguments()), hook.client, journal, report, self.log, publisher,
+                policy(self._arguments()), hook.client, journal, report, self._safe_log, publisher,
                 is_later_try=key.try_number > 1, is_mapped=key.is_mapped, deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers,
             )  # fmt: skip
@@ -313,7 +319,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
             return NoJournal()
         return task_journal(
             context, self._key(context), hook, conn_id=self.journal_conn_id, durable=self.durable,
-            unique_key=self.unique_key, source_names=self._source_names(), log=self.log,
+            unique_key=self.unique_key, source_names=self._source_names(), log=self._safe_log,
             clock=self._clock, now=self._now,
         )  # fmt: skip
 
@@ -363,7 +369,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
             from airflow_provider_lofty.rows.files import read_files
 
             return partial(
-                read_files, self.path, matched=refuse_overwriting, options=options, columns=columns, log=self.log
+                read_files, self.path, matched=refuse_overwriting, options=options, columns=columns, log=self._safe_log
             )
         if not self.source_conn_id:
             raise LoftyConfigurationError(f"{source} needs source_conn_id, the connection of the database")
@@ -375,6 +381,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
             table=self.table,
             parameters=self.parameters,
             hook_params=self.source_hook_params,
+            zone=zone_named(self.timezone),
             take=take,
         )
 
