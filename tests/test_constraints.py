@@ -1,0 +1,39 @@
+"""What the constraints hold back, so that other providers can be installed beside this one."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = ("constraints.txt", "constraints-floor.txt")
+
+
+def held_back() -> dict[str, Requirement]:
+    spec = importlib.util.spec_from_file_location("renew_constraints", ROOT / "tools" / "renew_constraints.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return {bound.name: bound for bound in map(Requirement, tool.HELD_BACK)}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_pin_shuts_out_a_provider_that_people_have(file: str) -> None:
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    pins = [Requirement(line) for line in lines if not line.startswith("#")]
+    bounds = held_back()
+    held = {pin.name: bounds[pin.name] for pin in pins if pin.name in bounds}
+    assert held == bounds
+    for pin in pins:
+        (version,) = (Version(each.version) for each in pin.specifier)
+        assert pin.name not in held or version in held[pin.name].specifier, pin
+
+
+def test_botocore_is_among_those_that_are_thought_of() -> None:
+    assert "3.0.0" not in held_back()["python-dateutil"].specifier
+    assert "2.9.0.post0" in held_back()["python-dateutil"].specifier
