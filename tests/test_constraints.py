@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 from pathlib import Path
 
@@ -11,6 +12,22 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = ("constraints.txt", "constraints-floor.txt")
+
+
+# What Airflow's own constraint files for 3.1 pin on Python 3.10 to 3.12, the oldest of its releases.
+PINNED_BY_AIRFLOW_3_1 = {
+    "apache-airflow": "3.1.0",
+    "apache-airflow-providers-common-sql": "1.28.1",
+    "authlib": "1.3.1",
+    "fastapi": "0.117.1",
+    "msgspec": "0.19.0",
+    "pandas": "2.1.4",
+    "pyarrow": "16.1.0",
+    "python-dateutil": "2.9.0.post0",
+    "requests": "2.32.5",
+    "sqlalchemy": "1.4.54",
+    "urllib3": "2.6.2",
+}
 
 
 def held_back() -> dict[str, Requirement]:
@@ -37,3 +54,13 @@ def test_no_pin_shuts_out_a_provider_that_people_have(file: str) -> None:
 def test_botocore_is_among_those_that_are_thought_of() -> None:
     assert "3.0.0" not in held_back()["python-dateutil"].specifier
     assert "2.9.0.post0" in held_back()["python-dateutil"].specifier
+
+
+def test_nothing_that_is_needed_is_shut_out_by_airflows_own_constraints() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    lines = (line.partition("#")[0].strip() for line in setup["options"]["install_requires"].splitlines())
+    needed = {each.name: each.specifier for each in map(Requirement, filter(None, lines))}
+    assert set(needed) == set(PINNED_BY_AIRFLOW_3_1)
+    for name, version in PINNED_BY_AIRFLOW_3_1.items():
+        assert version in needed[name], name
