@@ -6,13 +6,13 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from airflow.sdk import BaseOperator
 
 from airflow_provider_lofty import config
 from airflow_provider_lofty.assets import activities, add_counts
@@ -23,18 +23,30 @@ from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
 from airflow_provider_lofty.journal.retrying import RetryingJournal
 from airflow_provider_lofty.links import LoftyReportLink
-from airflow_provider_lofty.operators.arguments import check_pace, file_options, one_source, shape, why_none
+from airflow_provider_lofty.log import PrintableLog
+from airflow_provider_lofty.operators.arguments import (
+    CHECKS,
+    boolean,
+    check_arguments,
+    constants,
+    given_sources,
+    one_source,
+    policy,
+    row_mapping,
+    shape,
+    why_none,
+)
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import task_journal
-from airflow_provider_lofty.operators.rendering import resolved
+from airflow_provider_lofty.operators.rendering import AuthoredTemplates, holds_template
+from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, OnUnknown
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
-from airflow_provider_lofty.rows.mapping import RowMapping, zone_named
+from airflow_provider_lofty.rows.mapping import zone_named
 from airflow_provider_lofty.rows.source import Take
-from airflow_provider_lofty.run.ingest import mapping_errors
-from airflow_provider_lofty.run.policy import Limit, Policy
+from airflow_provider_lofty.rows.values import plain
 from airflow_provider_lofty.run.publisher import StatusPublisher
 from airflow_provider_lofty.run.run import Run
 from airflow_provider_lofty.task_key import TaskKey
@@ -46,7 +58,7 @@ _STOP_BEFORE_SECONDS = 30.0
 _STOP_BEFORE_SHARE = 0.1  # of execution_timeout
 
 
-class LoftyAddActivityOperator(BaseOperator):
+class LoftyAddActivityOperator(AuthoredTemplates):
     """
     Send rows to Lofty as lead activities, one request a row, and account for every row.
 
@@ -76,8 +88,8 @@ class LoftyAddActivityOperator(BaseOperator):
     :param unique_key: column or columns that identify a row; without it lead id, type, created, text and link do
     :param timezone: IANA zone of timestamps that name none
     :param requests_per_minute: a cap on the pace
-    :param durable: keep the journal, of what is about to be sent and what came of it, in Airflow's task state store
-        (3.3 and later), so that tries and clears of this task send no row twice
+    :param durable: (templated) keep the journal, of what is about to be sent and what came of it, in Airflow's task
+        state store (3.3 and later), so that tries and clears of this task send no row twice
     :param journal_conn_id: (templated) keep it in a table of this database instead, any ``DbApiHook`` that enforces
         primary keys: shared by runs, Dags, mapped tasks and Airflow versions
     :param check_existing: ``"sample"`` reads the leads of five rows before the first is sent, and all leads if Lofty
@@ -93,8 +105,9 @@ class LoftyAddActivityOperator(BaseOperator):
     :param report_path: (templated) ``.csv`` or ``.jsonl`` file with every row and its outcome; ending in ``/``: a
         folder, where each Dag run, task, map index and try writes its own ``.csv``. Given back as ``path`` it sends
         what was not delivered
-    :param preview: do all but send: no HTTP request is made, valid rows are ``would_send``. The log shows the first
-        three requests as they would leave, with their rows' values and the credential masked, and how long all take
+    :param preview: (templated) do all but send: no HTTP request is made, valid rows are ``would_send``. The log shows
+        the first three requests as they would leave, with their rows' values and the credential masked, and how long
+        all take
     :return: counts by outcome, ``read``, ``carried_over``, ``seconds``, ``requests``, ``throttled``,
         ``read_backs``, ``errors`` (the five largest groups) and ``report_path``; also pushed when the task fails
     :raises LoftyRowsFailed: more rows failed than allowed, or a gate closed; no retry
@@ -117,7 +130,10 @@ class LoftyAddActivityOperator(BaseOperator):
         "defaults",
         "journal_conn_id",
         "report_path",
+        "durable",
+        "preview",
     )
+    _text_fields = frozenset(template_fields) - {"sql"}  # whatever they end in, they name no file of a template
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"sql": "sql", "defaults": "json"}  # noqa: RUF012 - Airflow's own way
     operator_extra_links = (LoftyReportLink(),)
@@ -142,22 +158,22 @@ class LoftyAddActivityOperator(BaseOperator):
         source_conn_id: str | None = None,
         source_hook_params: dict[str, Any] | None = None,
         columns: Sequence[str] | None = None,
-        file_options: Mapping[str, Any] | None = None,
-        mapping: Mapping[str, str | Callable[[dict[str, Any]], Any]] | None = None,
-        defaults: Mapping[str, Any] | None = None,
+        file_options: FileOptions | Mapping[str, Any] | None = None,
+        mapping: Fields | Mapping[str, str | Callable[[dict[str, Any]], Any]] | None = None,
+        defaults: Fields | Mapping[str, Any] | None = None,
         unique_key: str | Sequence[str] | None = None,
         timezone: str = "UTC",
         requests_per_minute: float | None = None,
-        durable: bool = True,
+        durable: bool | str = True,
         journal_conn_id: str | None = None,
-        check_existing: str = "sample",
-        on_unknown: str = "verify",
+        check_existing: CheckExisting = "sample",
+        on_unknown: OnUnknown = "verify",
         max_failed_rows: int | str = 0,
         max_invalid_rows: int | str | None = None,
         max_rows: int | None = None,
         stop_after_rejections: int = 20,
         report_path: str | None = None,
-        preview: bool = False,
+        preview: bool | str = False,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("outlets", [activities()])
@@ -177,7 +193,7 @@ class LoftyAddActivityOperator(BaseOperator):
         self.unique_key = unique_key
         self.timezone = timezone
         self.requests_per_minute = requests_per_minute
-        self.durable = durable
+        self.durable: Any = durable  # a template, perhaps, until it is rendered
         self.journal_conn_id = journal_conn_id
         self.check_existing = check_existing
         self.on_unknown = on_unknown
@@ -186,27 +202,20 @@ class LoftyAddActivityOperator(BaseOperator):
         self.max_rows = max_rows
         self.stop_after_rejections = stop_after_rejections
         self.report_path = report_path
-        self.preview = preview
+        self.preview: Any = preview
         self._rendered_rows: Callable[[], object] | None = None
         self._run: Run | None = None
         self._stop: threading.Event | None = None
+        self._check_constants()
 
-    def _do_render_template_fields(
-        self, parent: object, template_fields: Iterable[str], context: Context, *args: Any, **kwargs: Any
-    ) -> None:
+    def _do_render_template_fields(self, parent: object, *args: Any, **kwargs: Any) -> None:
         """
         Take the rows out of their template field, which Airflow stores and shows under Rendered Templates.
-
-        Only rows that are one string are a template: what is inside of lists and dicts is customers' text, whoever put
-        it there, and a template could read Airflow's connections.
 
         OpenLineage's provider writes an operator's attributes into its events as JSON, so rows and parameters are kept
         in a form that JSON does not have.
         """
-        if parent is self and not isinstance(self.rows, str):
-            template_fields = [name for name in template_fields if name != "rows"]
-            self.rows = resolved(self.rows, context)
-        super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
+        super()._do_render_template_fields(parent, *args, **kwargs)
         if parent is not self:
             return
         rows = self.rows
@@ -214,6 +223,10 @@ class LoftyAddActivityOperator(BaseOperator):
             self._rendered_rows, self.rows = lambda: rows, hidden(rows)
         if self.parameters:
             self.parameters = unlisted(self.parameters)
+
+    @property
+    def _safe_log(self) -> PrintableLog:
+        return PrintableLog(self.log)
 
     def on_kill(self) -> None:
         """Ask the run to end; it stops sending at once and writes its report."""
@@ -241,13 +254,14 @@ class LoftyAddActivityOperator(BaseOperator):
         """Read, check, send, report."""
         self._stop = stop = self._new_event()
         publisher = StatusPublisher(
-            partial(self._push, context), self.log, self._first_facts(context),
+            partial(self._push, context), self._safe_log, self._first_facts(context),
             # Before 3.3 a push that fails ends the process that watches over this one.
             is_live="task_state_store" in context, on_lost=stop.set, clock=self._clock, now=self._now,
         )  # fmt: skip
-        publisher.publish(Status(phase="reading"))
         self._pin_link(context, publisher)
         try:
+            self._check()
+            publisher.publish(Status(phase="reading", preview=self.preview))
             summary: dict[str, Any] = msgspec.to_builtins(self._delivered(context, publisher, stop))
         except Exception as error:
             text = str(error) if isinstance(error, LoftyError) else ""  # others' words may hold anything
@@ -256,38 +270,40 @@ class LoftyAddActivityOperator(BaseOperator):
         self._update_outlets(context, summary)
         return summary
 
+    def _arguments(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in CHECKS}
+
+    def _check_constants(self) -> None:
+        """Check what the author wrote while the Dag is parsed; the rest is checked when it is known."""
+        given, templated = self._arguments(), partial(holds_template, environment=self.get_template_env())
+        for name in given.keys() - set(self.template_fields):
+            if templated(given[name]):
+                raise LoftyConfigurationError(f"{name} is not templated: give a value that stands in the Dag")
+        given_sources(given)
+        check_arguments(constants(given, _DEFAULTS, templated))
+
+    def _check(self) -> None:
+        try:
+            check_arguments(self._arguments())
+        except LoftyConfigurationError as error:
+            raise LoftyConfigurationError(f"{error}; nothing was sent") from None
+        self.durable, self.preview = boolean("durable", self.durable), boolean("preview", self.preview)
+
     def _delivered(self, context: Context, publisher: StatusPublisher, stop: threading.Event) -> Summary:
         deadline = self._deadline()
-        policy = self._policy()
-        with mapping_errors():
-            mapping = RowMapping(
-                self.mapping, self.defaults, self.unique_key, self.timezone, options=file_options(self.file_options)
-            )
-        report = self._report(context)
+        key, report = self._key(context), self._report(context)
         hook = LoftyHook(
-            self.lofty_conn_id, requests_per_minute=self.requests_per_minute, sleep=partial(_sleep, stop),
+            self.lofty_conn_id, requests_per_minute=plain(self.requests_per_minute), sleep=partial(_sleep, stop),
             clock=self._clock, now=self._now, chance=self._chance,
         )  # fmt: skip
         kept = self._journal(context, hook)
-        with closing(RetryingJournal(kept, self.log, stop, deadline=deadline, clock=self._clock)) as journal:
+        with closing(RetryingJournal(kept, self._safe_log, stop, deadline=deadline, clock=self._clock)) as journal:
             self._run = run = Run(
-                policy, hook.client, journal, report, self.log, publisher,
-                is_later_try=self._key(context).try_number > 1, deadline=deadline,
+                policy(self._arguments()), hook.client, journal, report, self._safe_log, publisher,
+                is_later_try=key.try_number > 1, deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers,
             )  # fmt: skip
-            return run.execute(self._source(context, run.refuse_overwriting), mapping, stop)
-
-    def _policy(self) -> Policy:
-        check_pace(self.requests_per_minute)
-        return Policy(
-            Limit("max_failed_rows", self.max_failed_rows),
-            Limit("max_invalid_rows", self.max_invalid_rows),
-            Limit("max_rows", self.max_rows),
-            self.stop_after_rejections,
-            self.check_existing,
-            self.on_unknown,
-            self.preview,
-        )
+            return run.execute(self._source(context, run.refuse_overwriting), row_mapping(self._arguments()), stop)
 
     def _deadline(self) -> float:
         """When to stop by oneself: Airflow's time-out may strike inside a call to the journal."""
@@ -301,7 +317,7 @@ class LoftyAddActivityOperator(BaseOperator):
             return NoJournal()
         return task_journal(
             context, self._key(context), hook, conn_id=self.journal_conn_id, durable=self.durable,
-            unique_key=self.unique_key, source_names=self._source_names(), log=self.log,
+            unique_key=self.unique_key, source_names=self._source_names(), log=self._safe_log,
             clock=self._clock, now=self._now,
         )  # fmt: skip
 
@@ -326,7 +342,6 @@ class LoftyAddActivityOperator(BaseOperator):
     def _first_facts(self, context: Context) -> Status:
         return Status(
             try_number=self._key(context).try_number,
-            preview=self.preview,
             report_path=self._report_path(context),
         )
 
@@ -352,7 +367,7 @@ class LoftyAddActivityOperator(BaseOperator):
             from airflow_provider_lofty.rows.files import read_files
 
             return partial(
-                read_files, self.path, matched=refuse_overwriting, options=options, columns=columns, log=self.log
+                read_files, self.path, matched=refuse_overwriting, options=options, columns=columns, log=self._safe_log
             )
         if not self.source_conn_id:
             raise LoftyConfigurationError(f"{source} needs source_conn_id, the connection of the database")
@@ -385,6 +400,10 @@ class LoftyAddActivityOperator(BaseOperator):
     def _key(self, context: Context) -> TaskKey:
         ti = context.get("ti")
         return TaskKey("dag", "run", self.task_id) if ti is None else TaskKey.of(ti)
+
+
+_PARAMETERS = signature(LoftyAddActivityOperator.__init__).parameters
+_DEFAULTS = {name: _PARAMETERS[name].default for name in CHECKS}
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:

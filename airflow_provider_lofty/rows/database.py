@@ -17,9 +17,10 @@ from airflow.providers.common.sql.hooks.sql import DbApiHook
 from sqlalchemy.engine import Connection, CursorResult, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from airflow_provider_lofty.config import named_connection
-from airflow_provider_lofty.exceptions import AirflowException, LoftyConfigurationError, LoftySourceNotReady
+from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
 from airflow_provider_lofty.lofty.redaction import redact
+from airflow_provider_lofty.rows.newer import PARAMETER, Facts, Newer, Style, bare_name
+from airflow_provider_lofty.rows.providers import database_hook
 from airflow_provider_lofty.rows.session_time import TIMESTAMP, timestamp_conversion
 from airflow_provider_lofty.rows.source import Source, SourceRow, Take
 from airflow_provider_lofty.rows.values import ShortFloat, SixDigitFloat
@@ -35,6 +36,10 @@ _SHORT_FLOATS: dict[str, tuple[int, type[ShortFloat]]] = {
 _MYSQL = frozenset(("mysql", "mariadb"))
 _IDENTIFIER_PART = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
 _IDENTIFIER = re.compile(rf"(?:{_IDENTIFIER_PART.pattern})(?:\.(?:{_IDENTIFIER_PART.pattern}))*")
+
+_NOT_OF_ITS_KIND = (
+    ". Or the cursor has values of another kind than cursor_from, or than it had before: give cursor_from"
+)
 
 Parameters = Iterable[object] | Mapping[str, object] | None
 DriverParameters = dict[str, object] | tuple[object, ...] | None
@@ -58,6 +63,7 @@ def read_sql(
     parameters: Parameters = None,
     hook_params: dict[str, object] | None = None,
     zone: tzinfo = timezone.utc,
+    newer: Newer | None = None,
     take: Take,
 ) -> None:
     """
@@ -69,37 +75,72 @@ def read_sql(
     :param parameters: for the statement
     :param hook_params: for the constructor of the hook
     :param zone: the zone of times that name none
+    :param newer: which rows only; those of a table come in the order of its cursor
     :param take: gets the result
     :raises LoftyConfigurationError: when the connection is missing or leads to no ``DbApiHook``
     :raises LoftySourceNotReady: when the database refuses or does not answer
     """
     hook = database_hook(conn_id, hook_params)
     engine = _engine(hook)
-    statement = sql or f"SELECT * FROM {_quoted(table or '', hook, engine)}"  # noqa: S608 - quoted by the dialect
     name = f"table {table}" if table else "query"
+    if sql:
+        statement = sql
+        if newer is not None:
+            parameters = _style(hook, engine).parameters(sql, parameters, newer.since(None))
+    elif newer is None:
+        statement = f"SELECT * FROM {_quoted(table or '', hook, engine)}"  # noqa: S608 - quoted by the dialect
+    else:
+        statement, parameters = _newer_in(table or "", name, hook, engine, newer)
+    _read(hook, engine, name, statement, parameters, take, zone)
+
+
+def _read(
+    hook: DbApiHook,
+    engine: Engine | None,
+    name: str,
+    statement: str,
+    parameters: Parameters,
+    take: Take,
+    zone: tzinfo = timezone.utc,
+) -> None:
     if engine is None:
         _through_run(hook, name, statement, parameters, take)
     else:
         _through_engine(engine, name, statement, parameters, zone, take)
 
 
-def database_hook(conn_id: str, hook_params: dict[str, object] | None = None) -> DbApiHook:
-    """
-    Make the hook of a database.
+def _style(hook: DbApiHook, engine: Engine | None) -> Style:
+    if engine is None:
+        return Style("qmark" if hook.placeholder == "?" else "format")
+    return Style(engine.dialect.paramstyle, knows_names=engine.dialect.name == "sqlite")
 
-    :raises LoftyConfigurationError: when the connection is missing or leads to no ``DbApiHook``
-    """
-    connection = named_connection(conn_id)
-    try:
-        hook = connection.get_hook(hook_params=hook_params)  # type: ignore[no-untyped-call]
-    except AirflowException as error:
-        raise LoftyConfigurationError(f"the connection {conn_id!r} cannot be used: {error}") from None
-    if not isinstance(hook, DbApiHook):
-        raise LoftyConfigurationError(
-            f"the connection {conn_id!r} is of type {connection.conn_type!r}, which is not an SQL database (DbApiHook)"
+
+def _newer_in(table: str, name: str, hook: DbApiHook, engine: Engine | None, newer: Newer) -> tuple[str, Parameters]:
+    """Ask for a table's newer rows, the oldest first: a run that ends early holds back only what it has not sent."""
+    (name_of_column, is_quoted), place = bare_name(newer.column), _quoted(table, hook, engine)
+    column = _quoted_part(name_of_column, hook, engine, is_quoted=is_quoted)
+    highest, without = (
+        _first_cell(hook, engine, name, statement)
+        for statement in (
+            f"SELECT MAX({column}) FROM {place}",  # noqa: S608 - quoted by the dialect
+            f"SELECT COUNT(*) FROM {place} WHERE {column} IS NULL",  # noqa: S608 - quoted by the dialect
         )
-    hook.log_sql = False  # the statement's parameters may be personal
-    return hook
+    )
+    value = newer.since(Facts(highest, int(str(without or 0))))
+    if value is None:
+        return f"SELECT * FROM {place} ORDER BY {column}", None  # noqa: S608 - quoted by the dialect
+    mark, parameters = _style(hook, engine).condition(value)
+    return f"SELECT * FROM {place} WHERE {column} >= {mark} ORDER BY {column}", parameters  # noqa: S608 - the same
+
+
+def _first_cell(hook: DbApiHook, engine: Engine | None, name: str, statement: str) -> object:
+    cells: list[object] = []
+
+    def take(source: Source) -> None:
+        cells.extend(cell for row in source.rows for cell in row.cells)
+
+    _read(hook, engine, name, statement, None, take)
+    return cells[0] if cells else None
 
 
 def _engine(hook: DbApiHook) -> Engine | None:
@@ -126,11 +167,14 @@ def table_parts(table: str) -> list[tuple[str, bool]]:
 
 def _quoted(table: str, hook: DbApiHook, engine: Engine | None) -> str:
     """Quote each part of the name where the dialect needs it; a part that was quoted stays quoted."""
-    parts = table_parts(table)
-    preparer = engine.dialect.identifier_preparer if engine else None
-    if preparer:
-        return ".".join((preparer.quote_identifier if quoted else preparer.quote)(part) for part, quoted in parts)
-    return ".".join(_escaped(part, quoted, hook) for part, quoted in parts)
+    return ".".join(_quoted_part(part, hook, engine, is_quoted=quoted) for part, quoted in table_parts(table))
+
+
+def _quoted_part(part: str, hook: DbApiHook, engine: Engine | None, *, is_quoted: bool = False) -> str:
+    if engine is None:
+        return _escaped(part, is_quoted, hook)
+    preparer = engine.dialect.identifier_preparer
+    return str((preparer.quote_identifier if is_quoted else preparer.quote)(part))
 
 
 def _escaped(part: str, quoted: bool, hook: DbApiHook) -> str:
@@ -248,11 +292,11 @@ def _is_of_a_value(error: BaseException) -> bool:
     return is_data_error or isinstance(error, (ValueError, OverflowError)) or "decode to UTF-8" in str(error)
 
 
-def _unreadable(name: str, error: BaseException) -> LoftyConfigurationError:
+def _unreadable(name: str, error: BaseException, more: str = "") -> LoftyConfigurationError:
     return LoftyConfigurationError(
         f"the {name} has a value that the database or its driver cannot read ({type(error).__name__}): infinity, a "
         "date before the year 1 or after 9999, or text in another encoding, perhaps in a column that nothing uses. "
-        "Cast it to text in the statement (created::text), or leave the column out; nothing was sent"
+        f"Cast it to text in the statement (created::text), or leave the column out{more}; nothing was sent"
     )
 
 
@@ -265,7 +309,7 @@ def _refused(
 ) -> LoftySourceNotReady | LoftyConfigurationError:
     """Report the database's message, unless it may quote a value; parameters are removed from it."""
     if _is_of_a_value(error):
-        return _unreadable(name, error)
+        return _unreadable(name, error, "" if parameters is None or PARAMETER not in parameters else _NOT_OF_ITS_KIND)
     given = parameters.values() if isinstance(parameters, Mapping) else parameters or ()
     names = {base.__name__ for base in type(error).__mro__}
     first_line = str(error).strip().partition("\n")[0][:200]
