@@ -38,7 +38,7 @@ from airflow_provider_lofty.operators.arguments import (
 )
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import task_journal
-from airflow_provider_lofty.operators.rendering import AuthoredTemplates, holds_template
+from airflow_provider_lofty.operators.rendering import AuthoredTemplates, as_mapped, holds_template
 from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, OnUnknown
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
@@ -208,7 +208,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self._rendered_rows: Callable[[], object] | None = None
         self._run: Run | None = None
         self._stop: threading.Event | None = None
-        self._check_constants()
+        if as_mapped(self) is None:  # a mapped task's are checked when it runs, where its page shows what is wrong
+            self._check_constants()
 
     def _do_render_template_fields(self, parent: object, *args: Any, **kwargs: Any) -> None:
         """
