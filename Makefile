@@ -20,7 +20,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY = $(WORK)/hypothesis
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-ui test test-floor test-pythons test-browser screenshots simulate check docs build release-check sbom bench bench-quick constraints clean environment
+.PHONY: help demo demo-ui test test-floor test-pythons test-browser screenshots simulate check docs build release-check sbom bench bench-quick constraints neighbours clean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -121,6 +121,10 @@ bench-quick: environment ## see whether the benchmark works, below 3 minutes; wr
 
 constraints: ## resolve constraints.txt and constraints-floor.txt anew, for every Python 3.10 to 3.14 that is found
 	@python=$$(tools/find_python.sh 3.10 3.14 "$(PYTHON)") && "$$python" tools/renew_constraints.py
+
+# Only asks pip; minutes for each Python, and mysqlclient wants MySQL's headers (Debian: default-libmysqlclient-dev).
+neighbours: ## see whether the providers that people have beside this one can be installed with constraints.txt
+	@python=$$(tools/find_python.sh 3.10 3.14 "$(PYTHON)") && "$$python" tools/renew_constraints.py --neighbours $(ARGS)
 
 clean: ## remove everything these targets made
 	@rm -rf .venv .venv-* .work build dist *.egg-info

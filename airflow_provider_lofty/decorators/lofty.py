@@ -45,6 +45,10 @@ class LoftyAddActivityDecoratedOperator(DecoratedOperator, LoftyAddActivityOpera
         **DecoratedOperator.template_fields_renderers,
         **LoftyAddActivityOperator.template_fields_renderers,
     }
+    shallow_copy_attrs: Sequence[str] = (
+        *DecoratedOperator.shallow_copy_attrs,
+        *LoftyAddActivityOperator.shallow_copy_attrs,
+    )
     custom_operator_name = "@task.lofty_add_activity"
 
     def __init__(

@@ -146,6 +146,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     _text_fields = frozenset(template_fields) - {"sql"}  # whatever they end in, they name no file of a template
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"sql": "sql", "defaults": "json"}  # noqa: RUF012 - Airflow's own way
+    shallow_copy_attrs: Sequence[str] = ("_run", "_stop")  # locks and connections cannot be copied
     operator_extra_links = (LoftyReportLink(),)
     ui_color = "#e4f0ea"
 
@@ -186,7 +187,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         preview: bool | str = False,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("outlets", [activities()])
+        if "outlets" not in (kwargs.get("default_args") or {}):  # which Airflow applies only where nothing is given
+            kwargs.setdefault("outlets", [activities()])
         super().__init__(**kwargs)
         self.lofty_conn_id = lofty_conn_id
         self.rows = rows
@@ -310,7 +312,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         with closing(RetryingJournal(kept, self._safe_log, stop, deadline=deadline, clock=self._clock)) as journal:
             self._run = run = Run(
                 policy(self._arguments()), hook.client, journal, report, self._safe_log, publisher,
-                is_later_try=key.try_number > 1, deadline=deadline,
+                is_later_try=key.try_number > 1, is_mapped=key.is_mapped, deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers,
             )  # fmt: skip
             return run.execute(self._source(context, run.refuse_overwriting), row_mapping(self._arguments()), stop)

@@ -57,6 +57,7 @@ class Run:
     :param log: the task's log
     :param publisher: shows whoever looks how far the run is, and gets the summary of a run that fails
     :param is_later_try: whether this task ran before, in a try or before a clear
+    :param is_mapped: whether the task is one of those that a mapped task was expanded to
     :param deadline: when to stop, by the clock
     :param clock: seconds, those included in which the machine was suspended
     :param now: seconds since 1970
@@ -75,6 +76,7 @@ class Run:
         publisher: StatusPublisher,
         *,
         is_later_try: bool = False,
+        is_mapped: bool = False,
         deadline: float = math.inf,
         clock: Callable[[], float] = boot_seconds,
         now: Callable[[], float] = time.time,
@@ -87,6 +89,7 @@ class Run:
         self._log = log
         self._publisher = publisher
         self._is_later_try = is_later_try
+        self._is_mapped = is_mapped
         self._deadline = deadline
         self._clock = clock
         self._now = now
@@ -180,7 +183,7 @@ class Run:
     def _resume(self) -> Loaded:
         loaded = load_history(self._journal, self._spool)
         self._has_history = True
-        refuse_different_input(loaded, self._spool)
+        refuse_different_input(loaded, self._spool, is_mapped=self._is_mapped)
         delivered = self._spool.books.counts()[Outcome.ALREADY_DELIVERED]
         if self._has_gaps:
             self._log.warning(
