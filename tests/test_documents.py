@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from dataclasses import fields
 from datetime import datetime, timezone
 from pathlib import Path
@@ -66,6 +67,15 @@ def test_every_argument_is_in_the_docstring_and_marked_when_templated() -> None:
     assert set(documented) == {name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
     templated = {name for name, mark in documented.items() if mark}
     assert templated == set(LoftyAddActivityOperator.template_fields)
+
+
+def test_example_of_the_docstring_makes_an_operator() -> None:
+    documented = inspect.getdoc(LoftyAddActivityOperator) or ""
+    example = re.search(r"^\.\. code-block:: python\n\n((?:    .*\n)+)", documented, re.MULTILINE)
+    assert example
+    names: dict[str, Any] = {"LoftyAddActivityOperator": LoftyAddActivityOperator}
+    exec(f"operator = {textwrap.dedent(example[1])}", names)
+    assert names["operator"].defaults == {"picture": ""}
 
 
 def test_tables_of_faults_and_settings_of_the_practice_lofty() -> None:

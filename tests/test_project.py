@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import sys
 from configparser import ConfigParser
@@ -13,7 +12,9 @@ import pytest
 import yaml
 from support.documents import README, ROOT, table_below
 
-from airflow_provider_lofty import __version__
+from airflow_provider_lofty import __version__, sandbox
+from airflow_provider_lofty.hooks.lofty import LoftyHook
+from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.provider_info import get_provider_info
 
 sys.path.insert(0, str(ROOT / "tools"))
@@ -53,13 +54,15 @@ def test_page_without_a_repository_reads_without_links() -> None:
     assert "make " not in text
     assert "constraints.txt" not in text
     assert "clone" not in text
-    assert "- The connection: its fields" in text
+    assert "SECURITY.md" not in text
+    assert "are in the source distribution, under `docs/` and `dags/`" in text
 
 
 @pytest.mark.parametrize(
     ("readme", "expected"),
     [
         ("a [b](c.md) and [d](https://example.com) and [e](#f)\n", "a b and [d](https://example.com) and [e](#f)\n"),
+        ("a ([how](b.md)), c\n", "a, c\n"),
         ("a\n\n![b](c.png)\n\nd\n", "a\n\nd\n"),
         ("pip install -c constraints.txt '.[sandbox]'\n", "pip install 'airflow-provider-lofty[sandbox]'\n"),
         ("a\n<!-- checkout -->\nb\n<!-- end of checkout -->\nc\n", "a\nc\n"),
@@ -184,9 +187,10 @@ def test_the_registry_shows_what_is_there() -> None:
     info = get_provider_info()
     assert (shown["package-name"], shown["display-name"]) == (info["package-name"], info["name"])
     assert shown["description"] == info["description"]
-    for entry in (*shown["operators"], *shown["hooks"], *shown["other"]):
-        module, _, name = entry["module"].rpartition(".")
-        assert hasattr(importlib.import_module(module), name)
+    entries = [entry["module"] for kind in ("operators", "hooks", "other") for entry in shown[kind]]
+    assert entries == [f"{there.__module__}.{there.__name__}" for there in (LoftyAddActivityOperator, LoftyHook)] + [
+        f"{sandbox.__name__}.{sandbox.Sandbox.__name__}"
+    ]
 
 
 ANSWER = {"name": "requests", "version": "2.32.0", "vulns": []}

@@ -66,6 +66,16 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     read. Valid rows are always sent, whatever is wrong with others; afterwards the task fails when more rows failed
     than ``max_failed_rows`` allows.
 
+    .. code-block:: python
+
+        LoftyAddActivityOperator(
+            task_id="send_to_lofty",
+            source_conn_id="warehouse",
+            sql="SELECT lead_id, 'Browse' AS type, summary AS text, url AS link, seen_at AS created FROM visits",
+            defaults={"picture": ""},
+            report_path="s3://aws_default@reports/lofty/",
+        )
+
     :param lofty_conn_id: (templated) connection of type ``lofty``
     :param rows: (templated, where it is one string) the source: an upstream task's output, that is a list of dicts or
         of other rows with names, a DataFrame, one dict (one row), or what a mapped upstream gives. Never shown under
