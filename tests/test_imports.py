@@ -35,6 +35,7 @@ PURE = (
     "clock",
     "lofty.answers",
     "lofty.fields",
+    "lofty.learned",
     "lofty.window",
     "lofty.pacing",
     "lofty.redaction",

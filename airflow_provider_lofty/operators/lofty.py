@@ -38,6 +38,7 @@ from airflow_provider_lofty.rows.file_options import FileOptions, FileOptionsErr
 from airflow_provider_lofty.rows.mapping import RowMapping, key_columns
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.run.ingest import mapping_errors
+from airflow_provider_lofty.run.pace import LearnedPace
 from airflow_provider_lofty.run.policy import Limit, Policy
 from airflow_provider_lofty.run.publisher import StatusPublisher
 from airflow_provider_lofty.run.run import Run
@@ -100,7 +101,8 @@ class LoftyAddActivityOperator(BaseOperator):
     :param preview: do all but send: no HTTP request is made, valid rows are ``would_send``. The log shows the first
         three requests as they would leave, with their rows' values and the credential masked, and how long all take
     :return: counts by outcome, ``read``, ``carried_over``, ``seconds``, ``requests``, ``throttled``,
-        ``read_backs``, ``errors`` (the five largest groups) and ``report_path``; also pushed when the task fails
+        ``read_backs``, ``learned_limit``, ``errors`` (the five largest groups) and ``report_path``; also
+        pushed when the task fails
     :raises LoftyRowsFailed: more rows failed than allowed, or a gate closed; no retry
     :raises LoftyDeliveryIncomplete: an outage, a kill, ``execution_timeout`` near, or rows still in doubt; retryable
     :raises LoftySourceNotReady: the source could not be read yet; retryable
@@ -278,6 +280,7 @@ class LoftyAddActivityOperator(BaseOperator):
                 policy, hook.client, journal, report, self.log, publisher,
                 is_later_try=self._key(context).try_number > 1, deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers,
+                pace=LearnedPace(context.get("task_state_store"), self.log, self._clock),
             )  # fmt: skip
             return run.execute(self._source(context, run.refuse_overwriting), mapping, stop)
 
