@@ -29,6 +29,7 @@ from airflow_provider_lofty.journal.retrying import RetryingJournal
 from airflow_provider_lofty.journal.task_state import TaskStateJournal
 from airflow_provider_lofty.links import LoftyReportLink
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
+from airflow_provider_lofty.operators.xcoms import XComs
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
@@ -244,13 +245,14 @@ class LoftyAddActivityOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, check, send, report."""
         self._stop = stop = self._new_event()
+        xcoms = self._xcoms(context)
         publisher = StatusPublisher(
-            partial(self._push, context), self.log, self._first_facts(context),
+            xcoms.push if xcoms else _leave_nothing, self.log, self._first_facts(context),
             # Before 3.3 a push that fails ends the process that watches over this one.
             is_live="task_state_store" in context, on_lost=stop.set, clock=self._clock, now=self._now,
         )  # fmt: skip
         publisher.publish(Status(phase="reading"))
-        self._pin_link(context, publisher)
+        self._pin_link(context, xcoms, publisher)
         try:
             summary: dict[str, Any] = msgspec.to_builtins(self._delivered(context, publisher, stop))
         except Exception as error:
@@ -354,18 +356,17 @@ class LoftyAddActivityOperator(BaseOperator):
                 "reads every lead before anything is sent to it"
             )
 
-    def _push(self, context: Context, key: str, value: object) -> None:
-        """Leave something for the task's page, unless its author wants no XComs."""
+    def _xcoms(self, context: Context) -> XComs | None:
+        """Where to leave something for the task's page; nowhere if its author wants no XComs."""
         ti = context.get("ti")
-        if ti is not None and self.do_xcom_push:
-            ti.xcom_push(key=key, value=value)
+        return XComs(ti) if ti is not None and self.do_xcom_push else None
 
-    def _pin_link(self, context: Context, publisher: StatusPublisher) -> None:
+    def _pin_link(self, context: Context, xcoms: XComs | None, publisher: StatusPublisher) -> None:
         """Airflow makes a task's links when it has ended; its rows can be looked at while they are sent."""
-        ti = context.get("ti")
-        link = LoftyReportLink()
-        if ti is not None:
-            publisher.push(link.xcom_key, link.get_link(self, ti_key=ti))
+        if xcoms is not None:
+            link = LoftyReportLink()
+            url = link.get_link(self, ti_key=context["ti"])
+            publisher.attempt(partial(xcoms.push_link, link.xcom_key, url))
 
     def _first_facts(self, context: Context) -> Status:
         return Status(
@@ -458,6 +459,10 @@ class LoftyAddActivityOperator(BaseOperator):
     def _key(self, context: Context) -> TaskKey:
         ti = context.get("ti")
         return TaskKey("dag", "run", self.task_id) if ti is None else TaskKey.of(ti)
+
+
+def _leave_nothing(key: str, value: object) -> None:
+    """Stand in for XComs that nobody wants."""
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:
