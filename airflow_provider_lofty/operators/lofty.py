@@ -40,6 +40,7 @@ from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import task_journal
 from airflow_provider_lofty.operators.rendering import AuthoredTemplates, as_mapped, holds_template
 from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, OnUnknown
+from airflow_provider_lofty.operators.xcoms import XComs
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
@@ -268,12 +269,13 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, check, send, report."""
         self._stop = stop = self._new_event()
+        xcoms = self._xcoms(context)
         publisher = StatusPublisher(
-            partial(self._push, context), self._safe_log, self._first_facts(context),
+            xcoms.push if xcoms else _leave_nothing, self._safe_log, self._first_facts(context),
             # Before 3.3 a push that fails ends the process that watches over this one.
             is_live="task_state_store" in context, on_lost=stop.set, clock=self._clock, now=self._now,
         )  # fmt: skip
-        self._pin_link(context, publisher)
+        self._pin_link(context, xcoms, publisher)
         try:
             self._check()
             publisher.publish(Status(phase="reading", preview=self.preview))
@@ -342,18 +344,17 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         kind = next((name for name in ("path", "sql", "table") if getattr(self, name) is not None), "rows")
         return [kind, self.source_conn_id, self.table]
 
-    def _push(self, context: Context, key: str, value: object) -> None:
-        """Leave something for the task's page, unless its author wants no XComs."""
+    def _xcoms(self, context: Context) -> XComs | None:
+        """Where to leave something for the task's page; nowhere if its author wants no XComs."""
         ti = context.get("ti")
-        if ti is not None and self.do_xcom_push:
-            ti.xcom_push(key=key, value=value)
+        return XComs(ti) if ti is not None and self.do_xcom_push else None
 
-    def _pin_link(self, context: Context, publisher: StatusPublisher) -> None:
+    def _pin_link(self, context: Context, xcoms: XComs | None, publisher: StatusPublisher) -> None:
         """Airflow makes a task's links when it has ended; its rows can be looked at while they are sent."""
-        ti = context.get("ti")
-        link = LoftyReportLink()
-        if ti is not None:
-            publisher.push(link.xcom_key, link.get_link(self, ti_key=ti))
+        if xcoms is not None:
+            link = LoftyReportLink()
+            url = link.get_link(self, ti_key=context["ti"])
+            publisher.attempt(partial(xcoms.push_link, link.xcom_key, url))
 
     def _first_facts(self, context: Context) -> Status:
         return Status(
@@ -420,6 +421,10 @@ class LoftyAddActivityOperator(AuthoredTemplates):
 
 _PARAMETERS = signature(LoftyAddActivityOperator.__init__).parameters
 _DEFAULTS = {name: _PARAMETERS[name].default for name in CHECKS}
+
+
+def _leave_nothing(key: str, value: object) -> None:
+    """Stand in for XComs that nobody wants."""
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:
