@@ -124,7 +124,7 @@ class CommitLog:
         }
         for intent in intents:
             number = self._numbers.get(intent.row_key)
-            if number is None or self._open[number] != intent:
+            if number is None or self._open[number] != intent._replace(may_move=False):
                 new[intent.row_key] = intent
         numbers = {row_key: self._next + place for place, row_key in enumerate(new)}
         # A row that is intended anew, or closed by now, says itself how often it was sent.

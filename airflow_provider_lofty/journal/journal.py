@@ -38,12 +38,14 @@ class Intent(NamedTuple):
     A row that is about to be sent; all that is kept of it, so that it can be looked for when it is gone.
 
     :param attempts: how often it was sent before, as far as is known
+    :param may_move: its lead was looked for: under this key another try may send it to another lead. Not kept
     """
 
     row_key: bytes
     fingerprint: bytes
     trace: Trace
     attempts: int = 0
+    may_move: bool = False
 
 
 def utc_now(now: Callable[[], float]) -> str:
@@ -53,7 +55,8 @@ def utc_now(now: Callable[[], float]) -> str:
 
 def intent_of(row: PendingRow, attempts: int) -> Intent:
     """Say what is to be written down before this row is sent."""
-    return Intent(row.row_key, row.fingerprint[:FINGERPRINT_BYTES], trace_of_body(row.lead_id, row.body), attempts)
+    fingerprint, trace = row.fingerprint[:FINGERPRINT_BYTES], trace_of_body(row.lead_id, row.body)
+    return Intent(row.row_key, fingerprint, trace, attempts, bool(row.may_move))
 
 
 class Closing(NamedTuple):

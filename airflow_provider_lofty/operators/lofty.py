@@ -35,7 +35,7 @@ from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
 from airflow_provider_lofty.rows.columns import normalise
 from airflow_provider_lofty.rows.file_options import FileOptions, FileOptionsError
-from airflow_provider_lofty.rows.mapping import RowMapping, key_columns
+from airflow_provider_lofty.rows.mapping import RowMapping, key_columns, key_kinds
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.run.ingest import mapping_errors
 from airflow_provider_lofty.run.policy import Limit, Policy
@@ -78,6 +78,9 @@ class LoftyAddActivityOperator(BaseOperator):
         ``picture``, ``created``, ``listing.…``, ``scheduledDate``, ``pageName``
     :param defaults: (templated) field → value where the row has none
     :param unique_key: column or columns that identify a row; without it lead id, type, created, text and link do
+    :param match_by: ``"email"``, ``"phone"`` or a list of both, in order: rows without a lead id find their lead by
+        their e-mail address or phone number. Each different one is looked up once, or all leads are listed, whichever
+        takes fewer requests. A row that no lead has, or several, is ``unmatched``
     :param timezone: IANA zone of timestamps that name none
     :param requests_per_minute: a cap on the pace
     :param durable: keep the journal, of what is about to be sent and what came of it, in Airflow's task state store
@@ -92,6 +95,7 @@ class LoftyAddActivityOperator(BaseOperator):
         ``"assume_delivered"`` takes it for delivered
     :param max_failed_rows: more failed rows than this fail the task; a number, or a share such as ``"0.5%"``
     :param max_invalid_rows: more invalid rows than this and nothing is sent; a number or a share
+    :param max_unmatched_rows: more unmatched rows than this fail the task; a number, a share, or None for any number
     :param max_rows: more rows than this and nothing is sent
     :param stop_after_rejections: so many different leads refused alike, before any success, end the run
     :param report_path: (templated) ``.csv`` or ``.jsonl`` file with every row and its outcome; ending in ``/``: a
@@ -150,6 +154,7 @@ class LoftyAddActivityOperator(BaseOperator):
         mapping: Mapping[str, str | Callable[[dict[str, Any]], Any]] | None = None,
         defaults: Mapping[str, Any] | None = None,
         unique_key: str | Sequence[str] | None = None,
+        match_by: str | Sequence[str] | None = None,
         timezone: str = "UTC",
         requests_per_minute: float | None = None,
         durable: bool = True,
@@ -158,6 +163,7 @@ class LoftyAddActivityOperator(BaseOperator):
         on_unknown: str = "verify",
         max_failed_rows: int | str = 0,
         max_invalid_rows: int | str | None = None,
+        max_unmatched_rows: int | str | None = 0,
         max_rows: int | None = None,
         stop_after_rejections: int = 20,
         report_path: str | None = None,
@@ -179,6 +185,7 @@ class LoftyAddActivityOperator(BaseOperator):
         self.mapping = mapping
         self.defaults = defaults
         self.unique_key = unique_key
+        self.match_by = match_by
         self.timezone = timezone
         self.requests_per_minute = requests_per_minute
         self.durable = durable
@@ -187,6 +194,7 @@ class LoftyAddActivityOperator(BaseOperator):
         self.on_unknown = on_unknown
         self.max_failed_rows = max_failed_rows
         self.max_invalid_rows = max_invalid_rows
+        self.max_unmatched_rows = max_unmatched_rows
         self.max_rows = max_rows
         self.stop_after_rejections = stop_after_rejections
         self.report_path = report_path
@@ -265,7 +273,12 @@ class LoftyAddActivityOperator(BaseOperator):
         policy = self._policy()
         with mapping_errors():
             mapping = RowMapping(
-                self.mapping, self.defaults, self.unique_key, self.timezone, options=self._file_options()
+                self.mapping,
+                self.defaults,
+                self.unique_key,
+                self.timezone,
+                options=self._file_options(),
+                match_by=self.match_by,
             )
         report = self._report(context)
         hook = LoftyHook(
@@ -293,6 +306,7 @@ class LoftyAddActivityOperator(BaseOperator):
             self.check_existing,
             self.on_unknown,
             self.preview,
+            Limit("max_unmatched_rows", self.max_unmatched_rows),
         )
 
     def _deadline(self) -> float:
@@ -314,7 +328,7 @@ class LoftyAddActivityOperator(BaseOperator):
         max_tries = getattr(context.get("ti"), "max_tries", None)
         source = _digest(*self._scope(hook), *self._source_names())
         return TaskStateJournal(
-            store, source=source, keyed=bool(self.unique_key), max_tries=max_tries, now=self._now
+            store, source=source, keyed=bool(self.unique_key or self.match_by), max_tries=max_tries, now=self._now
         )  # fmt: skip
 
     def _table_journal(self, context: Context, hook: LoftyHook) -> Journal:
@@ -341,7 +355,9 @@ class LoftyAddActivityOperator(BaseOperator):
     def _source_names(self) -> list[object]:
         """Name where rows come from: the same on every try, another for another table."""
         kind = next((name for name in ("path", "sql", "table") if getattr(self, name) is not None), "rows")
-        return [kind, self.source_conn_id, self.table]
+        names: list[object] = [kind, self.source_conn_id, self.table]
+        # Rows that find their lead by other columns have other keys.
+        return [*names, *key_kinds(self.match_by)] if self.match_by else names
 
     def _warn_of_clear_on_success(self) -> None:
         try:

@@ -46,7 +46,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     :param requests: HTTP requests made, tokens and look-ups included
     :param throttled: how many of them were refused for their rate
     :param read_backs: how often a lead's activities were read
-    :param errors: the largest groups of failed rows
+    :param errors: the largest groups of failed and unmatched rows
     :param format: :data:`SUMMARY_FORMAT` of whoever wrote it
     """
 
@@ -58,6 +58,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     rejected: Count = 0
     unknown: Count = 0
     not_attempted: Count = 0
+    unmatched: Count = 0
     would_send: Count = 0
     carried_over: Count = 0
     seconds: Number = 0.0

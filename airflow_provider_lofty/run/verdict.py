@@ -12,6 +12,8 @@ from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.rows.source import row_name
 from airflow_provider_lofty.run.policy import Limit
 
+_NONE_UNMATCHED = Limit("max_unmatched_rows", 0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
@@ -35,10 +37,12 @@ class Ending:
     report_error: str | None = None
 
 
-def failure_of(ending: Ending, max_failed: Limit) -> LoftyError | None:
+def failure_of(ending: Ending, max_failed: Limit, max_unmatched: Limit = _NONE_UNMATCHED) -> LoftyError | None:
     """
     Decide whether the task is green.
 
+    :param max_failed: how many rows may fail
+    :param max_unmatched: how many may have no lead
     :return: what to raise when it is not
     """
     summary, text = ending.summary, status_text(ending.summary)
@@ -56,6 +60,9 @@ def failure_of(ending: Ending, max_failed: Limit) -> LoftyError | None:
             return LoftyDeliveryIncomplete(f"rows are in doubt that a retry may settle. {text}")
         allowed = f"more than max_failed_rows={max_failed} allows"
         return LoftyRowsFailed(f"{ending.failed} of {read} rows failed, {allowed}. {text}")
+    if max_unmatched.is_exceeded_by(summary.unmatched, read):
+        allowed = f"more than max_unmatched_rows={max_unmatched} allows"
+        return LoftyRowsFailed(f"{summary.unmatched} of {read} rows found no lead, {allowed}. {text}")
     if ending.report_error is not None:
         return LoftyRowsFailed(f"{ending.report_error}. {text}")
     return None

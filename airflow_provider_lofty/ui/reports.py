@@ -19,7 +19,7 @@ from typing import IO, NamedTuple
 
 from airflow_provider_lofty import config
 from airflow_provider_lofty.exceptions import LoftyError
-from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES
+from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES, Outcome
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.summary import ErrorGroup
 from airflow_provider_lofty.rows.report_format import REPORT_COLUMNS, restored
@@ -27,6 +27,7 @@ from airflow_provider_lofty.task_key import TaskKey
 
 PAGE_ROWS = 50
 FAILED = "failed"
+_EXPLAINED = (*FAILED_OUTCOMES, Outcome.UNMATCHED)
 _LONGEST_CELL = 2**31 - 1
 _LONGEST_SHOWN = 2000
 _MOST_GROUPS = 20
@@ -162,7 +163,7 @@ def page_of(report: ReportFile, outcome: str, text: str, page: int, code: str = 
     """
     Give one page of a report's rows.
 
-    :param outcome: an outcome, ``failed`` for all that count as failed, or empty for every row
+    :param outcome: an outcome, ``failed`` for all that failed or are unmatched, or empty for every row
     :param text: what a cell has to contain, in any case
     :param page: from 1
     :param code: Lofty's code, where only its rows are wanted
@@ -170,7 +171,7 @@ def page_of(report: ReportFile, outcome: str, text: str, page: int, code: str = 
         the row's own as ``columns``. Long cells are cut
     :raises OutOfReachError: as :meth:`ReportFile.table`
     """
-    wanted = FAILED_OUTCOMES if outcome == FAILED else (outcome,) if outcome else OUTCOMES
+    wanted = _EXPLAINED if outcome == FAILED else (outcome,) if outcome else OUTCOMES
     trace_of_body, first = text.casefold(), (page - 1) * PAGE_ROWS
     total, rows = 0, []
     with report.table() as (header, table):
@@ -201,7 +202,7 @@ def _fate(cells: list[str]) -> dict[str, str]:
 
 def tally(report: ReportFile) -> Tally:
     """
-    Count a report's rows by outcome, and those that failed by what went wrong, the largest group first.
+    Count a report's rows by outcome, and those that failed or are unmatched by what went wrong, the largest first.
 
     :return: the counts, and groups as in a run's summary
     :raises OutOfReachError: as :meth:`ReportFile.table`
@@ -224,12 +225,17 @@ def _tally(report: ReportFile) -> Tally:
     with report.table() as (_, table):
         for cells in table:
             outcomes[cells[_OUTCOME]] += 1
-            if cells[_OUTCOME] in FAILED_OUTCOMES:
-                alike = (cells[_OUTCOME], cells[_STATUS], cells[_CODE], cells[_FIELD], cells[_CODE] or cells[_ERROR])
+            if cells[_OUTCOME] in _EXPLAINED:
+                alike = _kind_of_failure(cells)
                 counts[alike] += 1
                 if alike not in examples:
                     examples[alike] = _fate([_cut(cell) for cell in cells])
     return Tally(dict(outcomes), [_group(count, examples[alike]) for alike, count in counts.most_common(_MOST_GROUPS)])
+
+
+def _kind_of_failure(cells: list[str]) -> tuple[str, ...]:
+    error = cells[_ERROR].partition(":")[0] if cells[_OUTCOME] == Outcome.UNMATCHED else cells[_ERROR]
+    return cells[_OUTCOME], cells[_STATUS], cells[_CODE], cells[_FIELD], cells[_CODE] or error
 
 
 def _group(count: int, example: dict[str, str]) -> ErrorGroup:

@@ -65,9 +65,12 @@ def _is_count(value: object) -> bool:
     return True
 
 
+_EXPLAINED = (*FAILED_OUTCOMES, Outcome.UNMATCHED, Outcome.DUPLICATE)
+
+
 def _groups(value: object) -> list[ErrorGroup]:
     found = [_fitting(ErrorGroup, group) for group in value[:_MOST_GROUPS]] if isinstance(value, list) else []
-    return [group for group in found if group and group.outcome in (*FAILED_OUTCOMES, Outcome.DUPLICATE)]
+    return [group for group in found if group and group.outcome in _EXPLAINED]
 
 
 # Where one part that does not fit must not take the others with it.

@@ -89,7 +89,7 @@ def configured_folder(report_folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture(scope="session")
 def ran(airflow_database: None, report_folder: Path) -> Ran:
-    """A run of the example Dag ``lofty_from_task``: of three rows two are delivered and one is invalid."""
+    """A run of the example Dag ``lofty_from_task``: of three rows two are delivered and one is unmatched."""
     with Sandbox(SandboxSettings(known_leads="listed")) as lofty, pytest.MonkeyPatch.context() as patch:
         lofty.add_lead(4711, emails=["ada.sample@example.com"])
         connection = {"conn_type": "lofty", "host": lofty.url, "password": lofty.settings.api_key}

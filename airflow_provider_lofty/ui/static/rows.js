@@ -6,7 +6,8 @@ const WAITING_MS = 5000;
 const STALE_MS = 20000;
 const MANY_REQUESTS = 50;
 const FAILED = ["invalid", "rejected", "unknown", "not_attempted"];
-const OUTCOMES = ["delivered", "already_delivered", "would_send", "duplicate", ...FAILED];
+const EXPLAINED = [...FAILED, "unmatched"];
+const OUTCOMES = ["delivered", "already_delivered", "would_send", "duplicate", ...EXPLAINED];
 const base = location.pathname.replace(/\/$/, "");
 const byId = (id) => document.getElementById(id);
 
@@ -290,7 +291,7 @@ function drawGroups(standing) {
     if (standing.report.is_here) item.append(showButton(group));
     return item;
   }));
-  const failed = FAILED.reduce((sum, outcome) => sum + (standing.outcomes[outcome] || 0), 0);
+  const failed = EXPLAINED.reduce((sum, outcome) => sum + (standing.outcomes[outcome] || 0), 0);
   const others = failed - groups.reduce((sum, group) => sum + group.count, 0);
   if (others > 0) byId("groups").append(element("li", { textContent: `… and ${count(others)} more that failed otherwise` }));
 }
@@ -299,7 +300,8 @@ function showButton(group) {
   const button = element("button", { type: "button", textContent: "Show these rows" });
   button.addEventListener("click", () => {
     byId("outcome").value = group.outcome;
-    byId("text").value = group.error_code || !group.error ? "" : group.error.slice(0, 200);
+    const error = group.outcome === "unmatched" ? group.error.split(":")[0] : group.error; // which leads differs from row to row
+    byId("text").value = group.error_code || !error ? "" : error.slice(0, 200);
     code = group.error_code ? String(group.error_code) : "";
     page = 1;
     list();
