@@ -16,6 +16,7 @@ from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.schema import LACKS_LEAD
 
 _PERHAPS_SENT = "; perhaps sent by an earlier try, which left no journal"
+_PERHAPS_HELD = "; but another run is sending it or has it in doubt: it may be stored"
 _BATCH = 500
 _MOST_IDS = 20  # in the error of a row
 _SCHEMA = (
@@ -162,10 +163,18 @@ class LeadBook:
             "UPDATE rows SET trace_hash = trace_of(lead_id, body) WHERE matched_by IS NOT NULL AND outcome IS NULL"
         )
         if has_gaps:
-            unknown = f"outcome = '{Outcome.UNKNOWN}', error = error || '{_PERHAPS_SENT}'"
-            self._db.execute(f"UPDATE rows SET {unknown} WHERE outcome = '{Outcome.UNMATCHED}'")
+            self._doubt_unmatched(_PERHAPS_SENT)
+        self._doubt_unmatched(_PERHAPS_HELD, "row_key IN (SELECT row_key FROM held_rows)")
         self._db.execute(_COPY_TO_REPEATS)
         self._db.execute(_FAIL_REPEATS)
+
+    def _doubt_unmatched(self, why: str, which: str = "TRUE") -> None:
+        """Rows that nobody has may be stored all the same, at a lead that had their key before."""
+        self._db.execute(
+            f"UPDATE rows SET outcome = '{Outcome.UNKNOWN}', error = error || ?"
+            f" WHERE outcome = '{Outcome.UNMATCHED}' AND {which}",
+            (why,),
+        )
 
     def _refuse_nobodys(self) -> None:
         fields = ", ".join(self._kinds)

@@ -12,18 +12,21 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
+from simulation.lofty import Stored
 from simulation.worlds import Ending, Row, Task, Try
 
 OUTCOMES = (
-    "delivered", "already_delivered", "duplicate", "invalid", "rejected", "unknown", "not_attempted", "would_send",
+    "delivered", "already_delivered", "duplicate", "invalid", "rejected", "unknown", "not_attempted", "unmatched",
+    "would_send",
 )  # fmt: skip
 STORED = ("delivered", "already_delivered")
 FAILED = ("invalid", "rejected", "unknown", "not_attempted")
+PERSON = "whoever has the address"
 OPEN = ("resend", "assume_delivered")  # the author's ways out: these may send twice, or call delivered what is not
 
 
 class Look(NamedTuple):
-    """What reading back can see of an activity."""
+    """What reading back can see of an activity; of a row that looks for its lead, whichever that is: ``PERSON``."""
 
     lead_id: Any
     type: str
@@ -48,7 +51,7 @@ class Judge:
         self._ending = ending
         self._known = known
         self._rows = {_mark(row.cells["picture"]): row for life in ending.lives for row in life.task.all_rows}
-        self._stored = Counter(_look_of_entry(one.asked, one.entry) for one in ending.lofty.ours())
+        self._stored = Counter(map(self._look_of, ending.lofty.ours()))
         self._marks = {one.row for one in ending.lofty.ours()}
         self._keys: dict[Look, set[str]] = defaultdict(set)
         self._open: set[Look] = set()
@@ -63,7 +66,7 @@ class Judge:
                 self._claimed[look] |= keys
 
     def violations(self) -> list[str]:
-        return [*self._endless(), *self._twice(), *self._altered(), *self._of_tries(), *self._of_last_words(),
+        return [*self._endless(), *self._twice(), *self._altered(), *self._of_another(), *self._of_tries(), *self._of_last_words(),
                 *self._of_the_journal()]  # fmt: skip
 
     def _endless(self) -> Iterator[str]:
@@ -80,6 +83,17 @@ class Judge:
         for look in self._stored:
             if look not in self._keys:
                 yield f"altered: Lofty has {look}, which no row looks like"
+
+    def _look_of(self, one: Stored) -> Look:
+        row = self._rows.get(one.row or "")
+        return _look_of_entry(PERSON if row is not None and row.person else one.asked, one.entry)
+
+    def _of_another(self) -> Iterator[str]:
+        """No row goes to a lead that never was the only one to have its address."""
+        for one in self._ending.lofty.ours():
+            row = self._rows.get(one.row or "")
+            if row is not None and row.person and (row.person, one.asked) not in self._ending.lofty.ever_alone:
+                yield f"another: {row.key} of {row.person} was sent to lead {one.asked}"
 
     def _claims(self, one: Try) -> dict[Look, set[str]]:
         """What a try calls delivered."""
@@ -118,7 +132,9 @@ class Judge:
             row, outcome = self._rows[_mark(said["picture"])], said["lofty_outcome"]
             if outcome == "duplicate" and said["picture"] not in originals:
                 yield f"lost: {one.name} calls {row.key} a duplicate of a row that is not there"
-            if outcome == "rejected" or (outcome == "not_attempted" and not self._is_known_to_break(row)):
+            if outcome in ("rejected", "unmatched") or (
+                outcome == "not_attempted" and not self._is_known_to_break(row)
+            ):
                 refused[_look(row)].add(_identity(row, one.task.task))
             if outcome == "invalid" and row.mark in self._marks and not self._claimed[_look(row)]:
                 yield f"unsaid: {one.name} calls {row.key} invalid, and Lofty has it"
@@ -134,16 +150,17 @@ class Judge:
     def _known_to(self, one: Try) -> Counter[Look]:
         """What is at Lofty by this try's doing, or was when it began; what others do beside it, it cannot know."""
         return Counter(
-            _look_of_entry(entry.asked, entry.entry)
+            self._look_of(entry)
             for entry in self._ending.lofty.ours()
             if entry.sender == one.name or entry.arrived < one.began
         )
 
     def _green(self, one: Try) -> Iterator[str]:
         changed = {_mark(said["picture"]) for said in one.outcomes if said["lofty_error"] == CONTENT_HAS_CHANGED}
+        unmatched = {_mark(said["picture"]) for said in one.outcomes if said["lofty_outcome"] == "unmatched"}
         keys: dict[Look, set[str]] = defaultdict(set)
         for row in one.rows:
-            if row.mark not in changed:
+            if row.mark not in changed | unmatched:
                 keys[_look(row)].add(_identity(row, one.task.task))
         for look, names in keys.items():
             if len(names) > self._stored[look] and look not in self._open:
@@ -155,12 +172,10 @@ class Judge:
             (int(row["lead_id"]), row["activity_type"].strip(), int(row["created_ms"]))
             for row in self._ending.journal if row["state"] == "delivered"
         )  # fmt: skip
-        stored: Counter[Any] = Counter()
-        for look, times in self._stored.items():
-            stored[look[:3]] += times
+        stored = Counter((one.asked, one.entry["type"], one.entry["created"]) for one in self._ending.lofty.ours())
         is_open = {look[:3] for look in self._open}
         for known, times in delivered.items():
-            if times > stored[known] and known not in is_open:
+            if times > stored[known] and not is_open & {known, (PERSON, *known[1:])}:
                 yield f"journal: it calls {times} activities of lead {known[0]} delivered, and Lofty has {stored[known]}"
 
 
@@ -186,11 +201,11 @@ def _balance(one: Try) -> Iterator[str]:
 
 
 def _identity(row: Row, task: Task) -> str:
-    return row.key if task.is_keyed else str(_look(row))
+    return row.key if task.is_keyed else f"{row.person} {_look(row)}"
 
 
 def _look(row: Row) -> Look:
-    return Look(row.lead_id, row.type, row.cells["created"], row.text, row.link)
+    return Look(PERSON if row.person else row.lead_id, row.type, row.cells["created"], row.text, row.link)
 
 
 def _look_of_entry(lead_id: int, entry: dict[str, Any]) -> Look:

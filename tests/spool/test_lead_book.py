@@ -135,6 +135,16 @@ def test_where_earlier_tries_left_gaps_an_unmatched_row_may_be_stored(spool: Spo
     assert spool.books.count_failed() == 1
 
 
+def test_an_unmatched_row_that_another_run_holds_may_be_stored(spool: Spool) -> None:
+    fill(spool, ("a@x", None), ("a@x", None))
+    spool.history.add_held([b"i2"])
+    spool.leads.gather(("email",))
+    spool.leads.record("email", "a@x", [])
+    spool.leads.assign(has_gaps=False)
+    assert [outcome for outcome, *_ in fates(spool)] == [Outcome.UNMATCHED, Outcome.UNKNOWN]
+    assert "another run is sending it" in str(fates(spool)[1][2])
+
+
 def test_unmatched_rows_are_not_counted_as_failed_and_are_told_with_them(spool: Spool) -> None:
     fill(spool, ("a@x", None), ("b@x", None), ("c@x", None), ("d@x", None))
     spool.leads.gather(("email",))
