@@ -23,3 +23,4 @@ class Outcome(str, Enum):
 
 OUTCOMES = tuple(Outcome)
 FAILED_OUTCOMES = (Outcome.INVALID, Outcome.REJECTED, Outcome.UNKNOWN, Outcome.NOT_ATTEMPTED)
+WRONG_OUTCOMES = (*FAILED_OUTCOMES, Outcome.UNMATCHED)  # of rows that somebody has to look at

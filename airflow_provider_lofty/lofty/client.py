@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TypeVar
@@ -170,6 +171,18 @@ class LoftyClient(LoftySession):
 
     # Leads
 
+    def identify(self, lead_id: int) -> int | None:
+        """
+        Ask under which id Lofty has a lead: another one where it was merged.
+
+        :return: None when Lofty does not say, or does not let this credential see it
+        """
+        with suppress(LoftyError):
+            lead = self._get(f"/v1.0/leads/{lead_id}", Endpoint.FIND_LEADS, dict, patience=()).get("lead")
+            found = lead.get("leadId") if isinstance(lead, dict) else None
+            return found if type(found) is int and found > 0 else None
+        return None
+
     def find_leads(self, kind: KeyKind, wanted: str) -> list[JsonObject]:
         """
         Find the leads that have this e-mail address or phone number.
@@ -234,8 +247,9 @@ class LoftyClient(LoftySession):
         return page
 
     def _list_leads(self, params: Mapping[str, str | int], patience: Sequence[float] = PATIENCE_SECONDS) -> JsonObject:
+        asked = next((str(params[kind]) for kind in NORMAL if kind in params), "")
         try:
-            return self._get(_LEADS, Endpoint.FIND_LEADS, dict, {**params, "limit": MOST_LEADS}, patience)
+            return self._get(_LEADS, Endpoint.FIND_LEADS, dict, {**params, "limit": MOST_LEADS}, patience, asked)
         except LoftyRequestRejected as error:
             if error.code == _PERMISSION_DENIED:
                 raise LoftyConfigurationError(f"{error}. Give the credential's owner permission to see leads") from None
@@ -256,14 +270,19 @@ class LoftyClient(LoftySession):
         shape: type[_Json],
         params: Mapping[str, str | int] | None = None,
         patience: Sequence[float] = PATIENCE_SECONDS,
+        asked: str = "",
     ) -> _Json:
-        """Make a GET, and again where that helps, until it returns JSON of this shape."""
+        """
+        Make a GET, and again where that helps, until it returns JSON of this shape.
+
+        :param asked: the part of it that is private
+        """
         refusals, waits = 0, list(patience)
         while True:
             answer = self.send_authorised(requests.Request("GET", self.host + path, params=params), endpoint)
             if answer.status == 200 and isinstance(answer.json, shape) and not answer.names_error:
                 return answer.json
-            verdict = self.verdict_on(answer)
+            verdict = self.verdict_on(answer, asked=asked)
             if verdict.meaning is Meaning.DELIVERED:  # a lead id does not make a success here
                 verdict = replace(verdict, meaning=Meaning.DOUBT)
             if verdict.meaning is Meaning.RATE_LIMITED and refusals < _RATE_REFUSALS:

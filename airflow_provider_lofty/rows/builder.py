@@ -21,6 +21,7 @@ from airflow_provider_lofty.rows.columns import (
     ColumnMissing,
     RowFunction,
     closest,
+    header_names,
     normalise,
     row_view,
 )
@@ -99,6 +100,7 @@ class FieldRules(NamedTuple):
     :param lead_key_checks: the checks of that
     :param nulls: the texts that stand for no value
     :param nested_ignored: collects names inside ``listing`` objects that match no field
+    :param may_lack_header: whether what stands for the columns' names may be a row
     """
 
     sources: Mapping[str, str | RowFunction]
@@ -110,6 +112,7 @@ class FieldRules(NamedTuple):
     lead_key_checks: Mapping[KeyKind, TextCheck]
     nulls: Collection[str]
     nested_ignored: set[str]
+    may_lack_header: bool = False
 
 
 class _Step(NamedTuple):
@@ -127,13 +130,16 @@ class RowBuilder:
     """
     The compiled way from one set of columns to an activity.
 
+    :ivar named: the columns whose names may be shown
     :ivar used: column → the field that it fills
     :ivar ignored: the columns that fill none
     :ivar unmet: key → sentence about what is missing
     """
 
     def __init__(self, columns: tuple[str, ...], rules: FieldRules) -> None:
-        match = ColumnMatch(columns, rules.sources, rules.match_by)
+        written = (*rules.sources.values(), *rules.unique_key)
+        self.named = header_names(columns, written) if rules.may_lack_header else columns
+        match = ColumnMatch(columns, rules.sources, self.named, rules.match_by)
         self.columns = columns
         self.used = match.used
         self.unmet = match.unmet
@@ -153,7 +159,7 @@ class RowBuilder:
     def _key_place(self, kind: KeyKind, index: int | None) -> int:
         if index is None and kind not in self._rules.sources:
             self.unmet[f"match_by {kind}"] = (
-                f"match_by names {kind}, for which there is no column{closest(kind, self.columns)}; say which it is in "
+                f"match_by names {kind}, for which there is no column{closest(kind, self.named)}; say which it is in "
                 f'mapping={{"{kind}": …}}'
             )
         return -1 if index is None else index
@@ -163,7 +169,7 @@ class RowBuilder:
         required = field.required and not (field.name == "leadId" and self._rules.match_by)
         if index is None and default is None:
             if required and field.name not in self._rules.sources:
-                hint = closest(field.name, self.columns)
+                hint = closest(field.name, self.named)
                 self.unmet[field.name] = (
                     f"the required field {field.name} has neither a column nor a default{hint}{_empty_hint(field.name)}"
                 )
@@ -232,7 +238,8 @@ class RowBuilder:
         if not self._functions:
             return []
         nulls = self._rules.nulls
-        row = row_view(self.columns, [None if isinstance(v, str) and v in nulls else v for v in values])
+        cells = [None if isinstance(v, str) and v in nulls else v for v in values]
+        row = row_view(self.columns, cells, self.named)
         results: list[object] = []
         for name, function in self._functions:
             try:

@@ -33,7 +33,7 @@ def show_preview(
     :param deadline: when a real run would have to stop, by the clock
     :param match_by: what a real run would find leads by
     """
-    _show_lookups(spool.leads.gather(match_by), log)
+    _show_lookups(spool.lead_book.gather(match_by), log)
     rows = spool.pending(limit=_REQUESTS_SHOWN)
     try:
         requests = [(row, client.shown_request(row.lead_id or _LEAD_TO_BE_FOUND, row.body)) for row in rows]

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES, Outcome
+from airflow_provider_lofty.outcomes import OUTCOMES, WRONG_OUTCOMES, Outcome
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Count, ErrorGroup, Summary
 
@@ -65,7 +65,7 @@ def _is_count(value: object) -> bool:
     return True
 
 
-_EXPLAINED = (*FAILED_OUTCOMES, Outcome.UNMATCHED, Outcome.DUPLICATE)
+_EXPLAINED = (*WRONG_OUTCOMES, Outcome.DUPLICATE)
 
 
 def _groups(value: object) -> list[ErrorGroup]:

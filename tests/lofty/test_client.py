@@ -32,6 +32,34 @@ def paths(lofty: Sandbox) -> list[str]:
     return [request.path for request in lofty.requests]
 
 
+class TestIdentify:
+    def test_a_lead_is_itself_or_the_one_it_was_merged_into(
+        self, lofty: Sandbox, connected_client: LoftyClient
+    ) -> None:
+        lofty.change(merged_leads={5: 7})
+        assert [connected_client.identify(lead_id) for lead_id in (5, 7, 8)] == [7, 7, 8]
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            Answer(403, {"code": 200100, "message": "no permission"}),
+            Answer(404, {"code": 20006, "message": "NOT_FOUND"}),
+            Answer(500, {"message": "oops"}),
+            Answer(200, []),
+            Answer(200, {"lead": None}),
+            Answer(200, {"lead": {"leadId": True}}),
+            Answer(200, {"lead": {"leadId": -1}}),
+            Answer(200, {"leadId": 5}),
+        ],
+    )
+    def test_where_lofty_does_not_say_nobody_knows(
+        self, lofty: Sandbox, connected_client: LoftyClient, answer: Answer
+    ) -> None:
+        lofty.change(canned_answers={"get_lead": answer})
+        assert connected_client.identify(5) is None
+        assert paths(lofty) == ["/v1.0/leads/5"]  # once: nobody waits for it
+
+
 class TestAddActivity:
     def test_a_merged_leads_own_id_comes_back(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
         lofty.change(merged_leads={5: 7})
@@ -336,6 +364,44 @@ class TestFindLeads:
             connected_client.find_leads("email", "ada@example.com")
         assert "/v1.0/leads gave no usable answer" in str(caught.value)
         assert not any("ada" in said.lower() for said in (str(caught.value), caplog.text))
+
+    @pytest.mark.parametrize(
+        ("asked", "quoted"),
+        [
+            (("email", "ada@intranet"), "email=ada%40intranet&limit=100"),
+            (("email", "ada+b@example.com"), "email=ada%2Bb%40example%2Ecom"),
+            (("email", "ada+b@example.com"), "email=ada+b%2540example.com"),
+            (("email", "ad\u00e4@ex\u00e4mple.com"), "email=ad%C3%A4%40ex%C3%A4mple.com"),
+            (("phone", "(555) 01-99"), "phone=%28555%29+01-99"),
+            (("phone", "555 01 99"), "phone=555%2001%2099"),
+        ],
+    )
+    @pytest.mark.parametrize("status", ["400 Bad Request", "500 Oops"])
+    def test_nor_what_a_server_quotes_of_the_request(
+        self, serve: Any, connect: Connect, client: LoftyClient, asked: Any, quoted: str, status: str
+    ) -> None:
+        connect(serve(http(json.dumps({"code": 20012, "message": f"cannot GET {quoted} today"}).encode(), status)).url)
+        with pytest.raises(LoftyError) as caught:
+            client.find_leads(*asked)
+        told = str(caught.value)
+        assert "cannot GET" in told
+        assert not any(
+            part in told for part in ("ada", "ad\u00e4", "ad%C3", "intranet", "mple", "555", "01-99", "2099")
+        )
+
+    def test_a_malformed_header_is_no_reason_to_log_the_url(
+        self, serve: Any, connect: Connect, client: LoftyClient, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        connect(serve(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\nfor ada@example.com\r\n\r\n{"leads":[]}').url)
+        with caplog.at_level(logging.DEBUG):
+            assert client.find_leads("email", "ada@example.com") == []
+        assert "the headers of an answer are malformed" in caplog.text
+        assert "ada" not in caplog.text
+
+    def test_what_others_log_of_their_requests_is_left_alone(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.DEBUG):
+            logging.getLogger("urllib3.connectionpool").debug("GET %s", "/a?b=c")
+        assert "GET /a?b=c" in caplog.text
 
 
 class TestFindLeadIds:
