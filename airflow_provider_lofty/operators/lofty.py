@@ -45,7 +45,7 @@ from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
-from airflow_provider_lofty.rows.mapping import zone_named
+from airflow_provider_lofty.rows.mapping import key_kinds, zone_named
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.rows.values import plain
 from airflow_provider_lofty.run.pace import LearnedPace
@@ -98,6 +98,9 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         ``picture``, ``created``, ``listing.…``, ``scheduledDate``, ``pageName``
     :param defaults: (templated) field → value where the row has none
     :param unique_key: column or columns that identify a row; without it lead id, type, created, text and link do
+    :param match_by: ``"email"``, ``"phone"`` or a list of both, in order: rows without a lead id find their lead by
+        their e-mail address or phone number. Each different one is looked up once, or all leads are listed, whichever
+        takes fewer requests. A row that no lead has, or several, is ``unmatched``
     :param timezone: IANA zone of timestamps that name none
     :param requests_per_minute: a cap on the pace
     :param durable: (templated) keep the journal, of what is about to be sent and what came of it, in Airflow's task
@@ -112,6 +115,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         ``"assume_delivered"`` takes it for delivered
     :param max_failed_rows: more failed rows than this fail the task; a number, or a share such as ``"0.5%"``
     :param max_invalid_rows: more invalid rows than this and nothing is sent; a number or a share
+    :param max_unmatched_rows: more unmatched rows than this fail the task; a number, a share, or None for any number
     :param max_rows: more rows than this and nothing is sent
     :param stop_after_rejections: so many different leads refused alike, before any success, end the run
     :param report_path: (templated) ``.csv`` or ``.jsonl`` file with every row and its outcome; ending in ``/``: a
@@ -176,6 +180,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         mapping: Fields | Mapping[str, str | Callable[[dict[str, Any]], Any]] | None = None,
         defaults: Fields | Mapping[str, Any] | None = None,
         unique_key: str | Sequence[str] | None = None,
+        match_by: str | Sequence[str] | None = None,
         timezone: str = "UTC",
         requests_per_minute: float | None = None,
         durable: bool | str = True,
@@ -184,6 +189,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         on_unknown: OnUnknown = "verify",
         max_failed_rows: int | str = 0,
         max_invalid_rows: int | str | None = None,
+        max_unmatched_rows: int | str | None = 0,
         max_rows: int | None = None,
         stop_after_rejections: int = 20,
         report_path: str | None = None,
@@ -206,6 +212,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self.mapping = mapping
         self.defaults = defaults
         self.unique_key = unique_key
+        self.match_by = match_by
         self.timezone = timezone
         self.requests_per_minute = requests_per_minute
         self.durable: Any = durable  # a template, perhaps, until it is rendered
@@ -214,6 +221,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self.on_unknown = on_unknown
         self.max_failed_rows = max_failed_rows
         self.max_invalid_rows = max_invalid_rows
+        self.max_unmatched_rows = max_unmatched_rows
         self.max_rows = max_rows
         self.stop_after_rejections = stop_after_rejections
         self.report_path = report_path
@@ -335,14 +343,16 @@ class LoftyAddActivityOperator(AuthoredTemplates):
             return NoJournal()
         return task_journal(
             context, self._key(context), hook, conn_id=self.journal_conn_id, durable=self.durable,
-            unique_key=self.unique_key, source_names=self._source_names(), log=self._safe_log,
+            unique_key=self.unique_key, match_by=self.match_by, source_names=self._source_names(), log=self._safe_log,
             clock=self._clock, now=self._now,
         )  # fmt: skip
 
     def _source_names(self) -> list[object]:
         """Name where rows come from: the same on every try, another for another table."""
         kind = next((name for name in ("path", "sql", "table") if getattr(self, name) is not None), "rows")
-        return [kind, self.source_conn_id, self.table]
+        names: list[object] = [kind, self.source_conn_id, self.table]
+        # Rows that find their lead by other columns have other keys.
+        return [*names, *key_kinds(self.match_by)] if self.match_by else names
 
     def _xcoms(self, context: Context) -> XComs | None:
         """Where to leave something for the task's page; nowhere if its author wants no XComs."""

@@ -38,6 +38,7 @@ class Row:
 
     :param key: its unique key; the picture carries it to Lofty, with ``version`` where the content is another
     :param created: seconds before the world begins
+    :param person: an e-mail address by which its lead is found; it has no lead id then
     """
 
     key: str
@@ -47,6 +48,7 @@ class Row:
     link: str = ""
     created: float = 86_400.0
     version: str = ""
+    person: str = ""
 
     @property
     def mark(self) -> str:
@@ -57,7 +59,8 @@ class Row:
     def cells(self) -> dict[str, Any]:
         return {
             "key": self.key,
-            "lead_id": self.lead_id,
+            "lead_id": None if self.person else self.lead_id,
+            **({"email": self.person} if self.person else {}),
             "type": self.type,
             "text": self.text,
             "link": self.link,
@@ -115,6 +118,11 @@ class Task:
     report: str = "csv"
     later: tuple[Row, ...] | None = None
     timeout_seconds: float | None = None
+
+    @property
+    def has_people(self) -> bool:
+        """Whether its rows know people by their addresses."""
+        return any(row.person for row in self.all_rows)
 
     @property
     def all_rows(self) -> tuple[Row, ...]:
@@ -293,7 +301,8 @@ class Stage:
             task_id="send", rows=[row.cells for row in life.rows] if life.fed is None else None,
             path=None if life.fed is None else str(life.fed),
             execution_timeout=None if seconds is None else timedelta(seconds=seconds), report_path=str(report), check_existing=task.check_existing, on_unknown=task.on_unknown,
-            unique_key="key" if task.is_keyed else None, durable=task.journal == "state",
+            unique_key="key" if task.is_keyed else None, match_by="email" if task.has_people else None,
+            max_unmatched_rows=None, durable=task.journal == "state",
             journal_conn_id="journal" if task.journal == "sql" else None,
         )  # fmt: skip
 

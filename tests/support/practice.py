@@ -108,7 +108,7 @@ class Run(NamedTuple):
         """The outcomes that occurred."""
         names = (
             "delivered", "already_delivered", "duplicate", "invalid", "rejected", "unknown", "not_attempted",
-            "would_send",
+            "unmatched", "would_send",
         )  # fmt: skip
         assert self.summary["read"] == sum(self.summary[name] for name in names), "the books do not balance"
         return {name: self.summary[name] for name in names if self.summary[name]}

@@ -34,12 +34,12 @@ class TestStanding:
         told = viewer.get(ran.url("/standing")).json()
         assert [(one["number"], one["state"]) for one in told["tries"]] == [(1, "success")]
         assert (told["try"], told["state"], told["is_over"]) == (1, "success", True)
-        assert told["outcomes"] == {"delivered": 2, "invalid": 1}
+        assert told["outcomes"] == {"delivered": 2, "unmatched": 1}
         assert told["summary"]["read"] == 3
         assert told["progress"]["phase"] == "ended"
         assert told["report"] == {"is_here": True, "path": str(ran.report), "why": None, "is_configured": True}
         (group,) = told["groups"]
-        assert (group["count"], group["outcome"], group["error_field"]) == (1, "invalid", "leadId")
+        assert (group["count"], group["outcome"], group["error_field"]) == (1, "unmatched", "email")
         assert group["meaning"]
         assert group["action"]
 
@@ -151,7 +151,7 @@ class TestWhatTasksPush:
         monkeypatch.setattr("airflow_provider_lofty.ui.status.pushed_status", lambda session, task: status_from(pushed))
         told = viewer.get(ran.url("/standing")).json()
         assert told["summary"] is None
-        assert told["outcomes"] == {"delivered": 2, "invalid": 1}
+        assert told["outcomes"] == {"delivered": 2, "unmatched": 1}
         assert told["report"]["is_here"] is True
 
     def test_a_long_lead_id_comes_to_the_browser_as_text(
