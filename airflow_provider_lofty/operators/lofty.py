@@ -258,6 +258,8 @@ class LoftyAddActivityOperator(BaseOperator):
         try:
             summary: dict[str, Any] = msgspec.to_builtins(self._delivered(context, publisher, stop))
         except Exception as error:
+            if isinstance(error, LoftyError) and error.is_retryable and not self._may_retry(context):
+                error.add_advice("This task has no retry left: clear it to go on")
             text = str(error) if isinstance(error, LoftyError) else ""  # others' words may hold anything
             publisher.publish(Status(phase="ended", error=Failure(type(error).__name__, text)))
             raise
@@ -280,10 +282,15 @@ class LoftyAddActivityOperator(BaseOperator):
         with closing(RetryingJournal(kept, self._safe_log, stop, deadline=deadline, clock=self._clock)) as journal:
             self._run = run = Run(
                 policy, hook.client, journal, report, self._safe_log, publisher,
-                is_later_try=self._key(context).try_number > 1, deadline=deadline,
+                is_later_try=self._key(context).try_number > 1, may_retry=self._may_retry(context), deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers,
             )  # fmt: skip
             return run.execute(self._source(context, run.refuse_overwriting), mapping, stop)
+
+    def _may_retry(self, context: Context) -> bool:
+        """Whether Airflow will retry the task, should this try fail."""
+        max_tries = getattr(context.get("ti"), "max_tries", None)
+        return max_tries is None or self._key(context).try_number <= max_tries
 
     def _policy(self) -> Policy:
         pace = self.requests_per_minute

@@ -14,12 +14,15 @@ from airflow_provider_lofty.spool.spool import Spool
 _REQUESTS_SHOWN = 3
 
 
-def show_preview(spool: Spool, client: LoftyClient, log: Log, clock: Callable[[], float], deadline: float) -> None:
+def show_preview(
+    spool: Spool, client: LoftyClient, log: Log, clock: Callable[[], float], deadline: float, *, may_retry: bool
+) -> None:
     """
     Log them; nothing is sent.
 
     :param clock: monotonic seconds
     :param deadline: when a real run would have to stop, by the clock
+    :param may_retry: whether another try would follow then
     """
     rows = spool.pending(limit=_REQUESTS_SHOWN)
     try:
@@ -38,5 +41,5 @@ def show_preview(spool: Spool, client: LoftyClient, log: Log, clock: Callable[[]
         progress = Progress(spool.count_pending(), log, clock)
         progress.plan(
             pacer.requests_per_minute, pacer.knows_limit,
-            settling_seconds=client.settings.patience_seconds, seconds_allowed=deadline - clock(),
+            settling_seconds=client.settings.patience_seconds, seconds_allowed=deadline - clock(), may_retry=may_retry,
         )  # fmt: skip
