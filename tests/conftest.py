@@ -31,12 +31,13 @@ with warnings.catch_warnings():  # Airflow 3.1 warns about its own models, and t
 
     configure_mappers()
 
+from support.mariadb import mariadb_url  # noqa: E402 - Airflow must wake in its own home
 from support.warehouse import postgres_uri  # noqa: E402 - Airflow must wake in its own home
 
 from airflow_provider_lofty.journal import retrying  # noqa: E402 - Airflow must wake in its own home
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings  # noqa: E402 - Airflow must wake in its own home
 
-__all__ = ["postgres_uri"]
+__all__ = ["mariadb_url", "postgres_uri"]
 
 # The same examples on every run: who changes the code learns of their own faults only. "search" looks for new ones.
 settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -32,6 +32,34 @@ def paths(lofty: Sandbox) -> list[str]:
     return [request.path for request in lofty.requests]
 
 
+class TestIdentify:
+    def test_a_lead_is_itself_or_the_one_it_was_merged_into(
+        self, lofty: Sandbox, connected_client: LoftyClient
+    ) -> None:
+        lofty.change(merged_leads={5: 7})
+        assert [connected_client.identify(lead_id) for lead_id in (5, 7, 8)] == [7, 7, 8]
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            Answer(403, {"code": 200100, "message": "no permission"}),
+            Answer(404, {"code": 20006, "message": "NOT_FOUND"}),
+            Answer(500, {"message": "oops"}),
+            Answer(200, []),
+            Answer(200, {"lead": None}),
+            Answer(200, {"lead": {"leadId": True}}),
+            Answer(200, {"lead": {"leadId": -1}}),
+            Answer(200, {"leadId": 5}),
+        ],
+    )
+    def test_where_lofty_does_not_say_nobody_knows(
+        self, lofty: Sandbox, connected_client: LoftyClient, answer: Answer
+    ) -> None:
+        lofty.change(canned_answers={"get_lead": answer})
+        assert connected_client.identify(5) is None
+        assert paths(lofty) == ["/v1.0/leads/5"]  # once: nobody waits for it
+
+
 class TestAddActivity:
     def test_a_merged_leads_own_id_comes_back(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
         lofty.change(merged_leads={5: 7})
@@ -374,6 +402,57 @@ class TestFindLeads:
         with caplog.at_level(logging.DEBUG):
             logging.getLogger("urllib3.connectionpool").debug("GET %s", "/a?b=c")
         assert "GET /a?b=c" in caplog.text
+
+
+class TestFindLeadIds:
+    @pytest.fixture(autouse=True)
+    def people(self, lofty: Sandbox) -> None:
+        lofty.add_lead(5, emails=["Ada@Example.com"], phones=["+1 (202) 555-0199"])
+        lofty.add_lead(6, emails=["grace@example.com"], phones=["202-555-0142"])
+        lofty.add_lead(7, emails=["ada@example.com"])
+
+    def test_all_that_have_it(self, connected_client: LoftyClient) -> None:
+        assert connected_client.find_lead_ids("email", "ada@example.com") == [5, 7]
+        assert connected_client.find_lead_ids("email", "grace@example.com") == [6]
+        assert connected_client.find_lead_ids("email", "nobody@example.com") == []
+
+    def test_a_number_is_asked_for_both_ways_until_lofty_finds_it_either_way(
+        self, lofty: Sandbox, connected_client: LoftyClient
+    ) -> None:
+        assert connected_client.find_lead_ids("phone", "2025550100") == []
+        assert [sent.query["phone"] for sent in lofty.requests] == ["12025550100", "2025550100"]
+        assert connected_client.find_lead_ids("phone", "2025550142") == [6]
+        assert connected_client.find_lead_ids("phone", "2025550199") == [5]
+        assert [sent.query["phone"] for sent in lofty.requests[2:]] == ["12025550142", "2025550199"]
+
+    def test_two_who_have_one_number_written_differently_are_two(
+        self, lofty: Sandbox, connected_client: LoftyClient
+    ) -> None:
+        lofty.change(phone_needs_country_code=True)
+        lofty.add_lead(8, phones=["12025550142"])
+        assert connected_client.find_lead_ids("phone", "2025550142") == [6, 8]
+        assert connected_client.find_lead_ids("phone", "2025550199") == [5]
+
+    def test_a_search_that_lofty_ignores_proves_nothing(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
+        lofty.change(ignored_lead_parameters={"email"})
+        assert connected_client.find_lead_ids("email", "grace@example.com") == [6]  # all leads are on one page
+        for lead_id in range(100, 200):
+            lofty.add_lead(lead_id, emails=[f"somebody-{lead_id}@example.com"])
+        assert connected_client.find_lead_ids("email", "grace@example.com") is None
+        assert connected_client.find_lead_ids("email", "ada@example.com") == [5, 7]  # two are too many in any case
+
+    def test_an_answer_without_leads_is_none(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
+        lofty.change(canned_answers={"find_leads": Answer(200, b'{"leads": 5}')})
+        with pytest.raises(LoftyUnreachable, match="no list of leads"):
+            connected_client.find_lead_ids("email", "ada@example.com")
+
+    def test_what_lofty_refuses_is_told_without_the_address(
+        self, lofty: Sandbox, connected_client: LoftyClient
+    ) -> None:
+        lofty.change(permission_denied={"find_leads"})
+        with pytest.raises(LoftyConfigurationError, match="permission") as caught:
+            connected_client.find_lead_ids("email", "ada@example.com")
+        assert "ada" not in str(caught.value)
 
 
 LONG_KEY = "eyJ" + "MadeUpKey0123456789" * 8
