@@ -289,6 +289,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
             publisher.publish(Status(phase="reading", preview=self.preview))
             summary: dict[str, Any] = msgspec.to_builtins(self._delivered(context, publisher, stop))
         except Exception as error:
+            if isinstance(error, LoftyError) and error.is_retryable and not self._may_retry(context):
+                error.add_advice("This task has no retry left: clear it to go on")
             text = str(error) if isinstance(error, LoftyError) else ""  # others' words may hold anything
             publisher.publish(Status(phase="ended", error=Failure(type(error).__name__, text)))
             raise
@@ -325,11 +327,16 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         with closing(RetryingJournal(kept, self._safe_log, stop, deadline=deadline, clock=self._clock)) as journal:
             self._run = run = Run(
                 policy(self._arguments()), hook.client, journal, report, self._safe_log, publisher,
-                is_later_try=key.try_number > 1, is_mapped=key.is_mapped, deadline=deadline,
-                clock=self._clock, now=self._now, workers=self._new_workers,
+                is_later_try=key.try_number > 1, is_mapped=key.is_mapped, may_retry=self._may_retry(context),
+                deadline=deadline, clock=self._clock, now=self._now, workers=self._new_workers,
                 pace=LearnedPace(context.get("task_state_store"), self._safe_log, self._clock),
             )  # fmt: skip
             return run.execute(self._source(context, run.refuse_overwriting), row_mapping(self._arguments()), stop)
+
+    def _may_retry(self, context: Context) -> bool:
+        """Whether Airflow will retry the task, should this try fail."""
+        max_tries = getattr(context.get("ti"), "max_tries", None)
+        return max_tries is None or self._key(context).try_number <= max_tries
 
     def _deadline(self) -> float:
         """When to stop by oneself: Airflow's time-out may strike inside a call to the journal."""

@@ -62,6 +62,7 @@ class Run:
     :param publisher: shows whoever looks how far the run is, and gets the summary of a run that fails
     :param is_later_try: whether this task ran before, in a try or before a clear
     :param is_mapped: whether the task is one of those that a mapped task was expanded to
+    :param may_retry: whether another try will follow, should this one fail
     :param deadline: when to stop, by the clock
     :param clock: seconds, those included in which the machine was suspended
     :param now: seconds since 1970
@@ -82,6 +83,7 @@ class Run:
         *,
         is_later_try: bool = False,
         is_mapped: bool = False,
+        may_retry: bool = True,
         deadline: float = math.inf,
         clock: Callable[[], float] = boot_seconds,
         now: Callable[[], float] = time.time,
@@ -96,6 +98,7 @@ class Run:
         self._publisher = publisher
         self._is_later_try = is_later_try
         self._is_mapped = is_mapped
+        self._may_retry = may_retry
         self._deadline = deadline
         self._clock = clock
         self._now = now
@@ -181,7 +184,9 @@ class Run:
         if self._gate is not None:
             self._close_books(self._gate)
         elif self._policy.preview:
-            show_preview(spool, self._client, self._log, self._clock, self._deadline, match_by)
+            show_preview(
+                spool, self._client, self._log, self._clock, self._deadline, match_by, may_retry=self._may_retry
+            )
             spool.books.close(Outcome.WOULD_SEND)
         else:
             if match_by:
@@ -253,7 +258,7 @@ class Run:
         return Delivery(
             self._spool, self._client, self._journal, self._log, stop,
             check_existing=policy.check_existing, on_unknown=policy.on_unknown,
-            stop_after_rejections=policy.stop_after_rejections, has_gaps=self._has_gaps,
+            stop_after_rejections=policy.stop_after_rejections, has_gaps=self._has_gaps, may_retry=self._may_retry,
             began=self._started, deadline=self._deadline, show=partial(self._publish_progress, known),
             clock=self._clock, now=self._now, workers=self._workers,
         )  # fmt: skip
