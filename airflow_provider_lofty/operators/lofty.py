@@ -40,6 +40,7 @@ from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import task_journal
 from airflow_provider_lofty.operators.rendering import AuthoredTemplates, as_mapped, holds_template
 from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, OnUnknown
+from airflow_provider_lofty.operators.xcoms import XComs
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
@@ -47,6 +48,7 @@ from airflow_provider_lofty.report.writer import Report
 from airflow_provider_lofty.rows.mapping import zone_named
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.rows.values import plain
+from airflow_provider_lofty.run.pace import LearnedPace
 from airflow_provider_lofty.run.publisher import StatusPublisher
 from airflow_provider_lofty.run.run import Run
 from airflow_provider_lofty.task_key import TaskKey
@@ -65,6 +67,16 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     Rows are read once, checked, and only then sent. Each gets exactly one outcome; the outcomes add up to the rows
     read. Valid rows are always sent, whatever is wrong with others; afterwards the task fails when more rows failed
     than ``max_failed_rows`` allows.
+
+    .. code-block:: python
+
+        LoftyAddActivityOperator(
+            task_id="send_to_lofty",
+            source_conn_id="warehouse",
+            sql="SELECT lead_id, 'Browse' AS type, summary AS text, url AS link, seen_at AS created FROM visits",
+            defaults={"picture": ""},
+            report_path="s3://aws_default@reports/lofty/",
+        )
 
     :param lofty_conn_id: (templated) connection of type ``lofty``
     :param rows: (templated, where it is one string) the source: an upstream task's output, that is a list of dicts or
@@ -109,7 +121,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         the first three requests as they would leave, with their rows' values and the credential masked, and how long
         all take
     :return: counts by outcome, ``read``, ``carried_over``, ``seconds``, ``requests``, ``throttled``,
-        ``read_backs``, ``errors`` (the five largest groups) and ``report_path``; also pushed when the task fails
+        ``read_backs``, ``learned_limit``, ``errors`` (the five largest groups) and ``report_path``; also
+        pushed when the task fails
     :raises LoftyRowsFailed: more rows failed than allowed, or a gate closed; no retry
     :raises LoftyDeliveryIncomplete: an outage, a kill, ``execution_timeout`` near, or rows still in doubt; retryable
     :raises LoftySourceNotReady: the source could not be read yet; retryable
@@ -256,12 +269,13 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, check, send, report."""
         self._stop = stop = self._new_event()
+        xcoms = self._xcoms(context)
         publisher = StatusPublisher(
-            partial(self._push, context), self._safe_log, self._first_facts(context),
+            xcoms.push if xcoms else _leave_nothing, self._safe_log, self._first_facts(context),
             # Before 3.3 a push that fails ends the process that watches over this one.
             is_live="task_state_store" in context, on_lost=stop.set, clock=self._clock, now=self._now,
         )  # fmt: skip
-        self._pin_link(context, publisher)
+        self._pin_link(context, xcoms, publisher)
         try:
             self._check()
             publisher.publish(Status(phase="reading", preview=self.preview))
@@ -306,6 +320,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
                 policy(self._arguments()), hook.client, journal, report, self._safe_log, publisher,
                 is_later_try=key.try_number > 1, is_mapped=key.is_mapped, deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers,
+                pace=LearnedPace(context.get("task_state_store"), self._safe_log, self._clock),
             )  # fmt: skip
             return run.execute(self._source(context, run.refuse_overwriting), row_mapping(self._arguments()), stop)
 
@@ -330,18 +345,17 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         kind = next((name for name in ("path", "sql", "table") if getattr(self, name) is not None), "rows")
         return [kind, self.source_conn_id, self.table]
 
-    def _push(self, context: Context, key: str, value: object) -> None:
-        """Leave something for the task's page, unless its author wants no XComs."""
+    def _xcoms(self, context: Context) -> XComs | None:
+        """Where to leave something for the task's page; nowhere if its author wants no XComs."""
         ti = context.get("ti")
-        if ti is not None and self.do_xcom_push:
-            ti.xcom_push(key=key, value=value)
+        return XComs(ti) if ti is not None and self.do_xcom_push else None
 
-    def _pin_link(self, context: Context, publisher: StatusPublisher) -> None:
+    def _pin_link(self, context: Context, xcoms: XComs | None, publisher: StatusPublisher) -> None:
         """Airflow makes a task's links when it has ended; its rows can be looked at while they are sent."""
-        ti = context.get("ti")
-        link = LoftyReportLink()
-        if ti is not None:
-            publisher.push(link.xcom_key, link.get_link(self, ti_key=ti))
+        if xcoms is not None:
+            link = LoftyReportLink()
+            url = link.get_link(self, ti_key=context["ti"])
+            publisher.attempt(partial(xcoms.push_link, link.xcom_key, url))
 
     def _first_facts(self, context: Context) -> Status:
         return Status(
@@ -408,6 +422,10 @@ class LoftyAddActivityOperator(AuthoredTemplates):
 
 _PARAMETERS = signature(LoftyAddActivityOperator.__init__).parameters
 _DEFAULTS = {name: _PARAMETERS[name].default for name in CHECKS}
+
+
+def _leave_nothing(key: str, value: object) -> None:
+    """Stand in for XComs that nobody wants."""
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:
