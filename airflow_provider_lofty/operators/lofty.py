@@ -302,9 +302,10 @@ class LoftyAddActivityOperator(AuthoredTemplates):
 
     def _check_constants(self) -> None:
         """Check what the author wrote while the Dag is parsed; the rest is checked when it is known."""
-        given, templated = self._arguments(), partial(holds_template, environment=self.get_template_env())
-        for name in given.keys() - set(self.template_fields):
-            if templated(given[name]):
+        templated = partial(holds_template, environment=self.get_template_env())
+        given = {**self._arguments(), "rows": None if self.rows is None else ()}  # they may be many
+        for name, value in given.items():
+            if name not in self.template_fields and templated(value):
                 raise LoftyConfigurationError(f"{name} is not templated: give a value that stands in the Dag")
         given_sources(given)
         check_arguments(constants(given, _DEFAULTS, templated))
