@@ -38,6 +38,7 @@ PURE = (
     "lofty.answers",
     "lofty.bodies",
     "lofty.fields",
+    "lofty.learned",
     "lofty.window",
     "lofty.pacing",
     "lofty.redaction",

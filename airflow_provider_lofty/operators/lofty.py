@@ -38,7 +38,7 @@ from airflow_provider_lofty.operators.arguments import (
 )
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import task_journal
-from airflow_provider_lofty.operators.rendering import AuthoredTemplates, holds_template
+from airflow_provider_lofty.operators.rendering import AuthoredTemplates, as_mapped, holds_template
 from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, OnUnknown
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
@@ -47,6 +47,7 @@ from airflow_provider_lofty.report.writer import Report
 from airflow_provider_lofty.rows.mapping import zone_named
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.rows.values import plain
+from airflow_provider_lofty.run.pace import LearnedPace
 from airflow_provider_lofty.run.publisher import StatusPublisher
 from airflow_provider_lofty.run.run import Run
 from airflow_provider_lofty.task_key import TaskKey
@@ -119,7 +120,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         the first three requests as they would leave, with their rows' values and the credential masked, and how long
         all take
     :return: counts by outcome, ``read``, ``carried_over``, ``seconds``, ``requests``, ``throttled``,
-        ``read_backs``, ``errors`` (the five largest groups) and ``report_path``; also pushed when the task fails
+        ``read_backs``, ``learned_limit``, ``errors`` (the five largest groups) and ``report_path``; also
+        pushed when the task fails
     :raises LoftyRowsFailed: more rows failed than allowed, or a gate closed; no retry
     :raises LoftyDeliveryIncomplete: an outage, a kill, ``execution_timeout`` near, or rows still in doubt; retryable
     :raises LoftySourceNotReady: the source could not be read yet; retryable
@@ -218,7 +220,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self._rendered_rows: Callable[[], object] | None = None
         self._run: Run | None = None
         self._stop: threading.Event | None = None
-        self._check_constants()
+        if as_mapped(self) is None:  # a mapped task's are checked when it runs, where its page shows what is wrong
+            self._check_constants()
 
     def _do_render_template_fields(self, parent: object, *args: Any, **kwargs: Any) -> None:
         """
@@ -314,6 +317,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
                 policy(self._arguments()), hook.client, journal, report, self._safe_log, publisher,
                 is_later_try=key.try_number > 1, is_mapped=key.is_mapped, deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers,
+                pace=LearnedPace(context.get("task_state_store"), self._safe_log, self._clock),
             )  # fmt: skip
             return run.execute(self._source(context, run.refuse_overwriting), row_mapping(self._arguments()), stop)
 
