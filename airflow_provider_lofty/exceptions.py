@@ -12,7 +12,7 @@ Every error of this provider, drawn as a tree and grouped by what to do next.
         ├── LoftyRowsFailed             rows are invalid, rejected or unknown, or a gate closed
         ├── LoftyConfigurationError     the operator, the connection or the app's permissions must be changed
         ├── LoftyCredentialRefused      the key or token must be replaced
-        ├── LoftyRequestRejected       one request was refused (raised by the hook alone)
+        ├── LoftyRequestRejected        one request was refused (raised by the hook alone)
         └── LoftyAnswerLost             one activity may or may not be stored (raised by the hook alone)
 
 The messages name rows, fields, rules and counts. They never hold a credential or a row's values.
