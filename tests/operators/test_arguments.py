@@ -86,6 +86,18 @@ class TestBooleans:
         assert rendered(durable=value, store=store).error is None
         assert bool(store.values) is is_kept
 
+    @pytest.mark.parametrize(("given", "ends"), [("False", "delivered"), (True, "would_send"), (None, "")])
+    def test_so_is_what_a_task_gives(self, given: Any, ends: str) -> None:
+        with DAG("a_dag", schedule=None):
+            output = LoftyAddActivityOperator(task_id="other", rows=[]).output
+            operator = LoftyAddActivityOperator(task_id="send", rows=[row(1)], preview=output)
+        operator.render_template_fields({"ti": SimpleNamespace(map_index=-1, xcom_pull=lambda **asked: given)})
+        ended = run_operator(operator)
+        if ends:
+            assert ended.counts == {ends: 1}
+        else:
+            assert "preview must be True or False" in str(ended.error)
+
     def test_the_page_is_told_which(self) -> None:
         assert rendered(preview="{{ params.yes }}").xcom["lofty_progress"]["preview"] is True
         assert rendered(preview="{{ params.no }}").xcom["lofty_progress"]["preview"] is False
