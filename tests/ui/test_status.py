@@ -114,7 +114,7 @@ class TestStores:
     ) -> None:
         progress(value.format(store=store.as_uri()) if isinstance(value, str) else value)
         told = viewer.get(ran.url("/standing")).json()
-        assert (told["summary"], told["outcomes"]) == (None, {"delivered": 2, "invalid": 1})  # the report tells
+        assert (told["summary"], told["outcomes"]) == (None, {"delivered": 2, "unmatched": 1})  # the report tells
 
 
 class TestWhatTasksPush:
