@@ -7,6 +7,9 @@ The section ``[lofty]`` is described in the provider's metadata.
 from __future__ import annotations
 
 import os
+import re
+import socket
+from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook, Connection
 
@@ -19,6 +22,7 @@ except ImportError:  # Airflow before 3.2 has it elsewhere
 
 SECTION = "lofty"
 _BOOLEANS = {"": False, "t": True, "true": True, "1": True, "f": False, "false": False, "0": False}  # as in Airflow
+_LOCAL_EXECUTORS = {"LocalExecutor", "SequentialExecutor"}
 NUMBERS = ("requests_per_minute", "timeout_seconds")
 
 
@@ -36,6 +40,22 @@ def report_folder() -> str | None:
     """
     folder = _text(SECTION, "report_folder")
     return f"{folder.rstrip('/')}/" if folder else None
+
+
+def may_run_elsewhere() -> bool:
+    """Whether tasks may run on another machine than Airflow's web server, as far as the configuration tells."""
+    executors = re.findall(r"\w*Executor", conf.get("core", "executor", fallback="") or "")
+    urls = (conf.get("core", "execution_api_server_url", fallback=""), conf.get("api", "base_url", fallback=""))
+    server = next((_host_of(url) for url in urls if url), None)
+    is_here = server in (None, "localhost", "127.0.0.1", "::1", "0.0.0.0", socket.gethostname().lower())  # noqa: S104
+    return not is_here or not {*executors} <= _LOCAL_EXECUTORS
+
+
+def _host_of(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:  # Airflow itself will complain of it
+        return None
 
 
 def base_path() -> str:

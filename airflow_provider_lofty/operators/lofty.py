@@ -42,6 +42,7 @@ from airflow_provider_lofty.operators.rendering import AuthoredTemplates, as_map
 from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, OnUnknown
 from airflow_provider_lofty.operators.xcoms import XComs
 from airflow_provider_lofty.report.paths import report_file
+from airflow_provider_lofty.report.reach import reach_warning
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
@@ -426,7 +427,11 @@ class LoftyAddActivityOperator(AuthoredTemplates):
 
     def _report(self, context: Context) -> Report | None:
         path = self._report_path(context)
-        return Report(path) if path else None
+        report = Report(path) if path else None
+        folder = None if self.report_path else config.report_folder()
+        if folder and (warning := reach_warning(folder)):
+            self._safe_log.warning("%s", warning)
+        return report
 
     def _report_path(self, context: Context) -> str | None:
         path = self.report_path or config.report_folder()
