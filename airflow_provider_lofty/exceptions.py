@@ -60,6 +60,10 @@ class LoftyError(Exception):
         """Whether a later try may mend it; Airflow then retries the task."""
         return not isinstance(self, AirflowFailException)
 
+    def add_advice(self, advice: str) -> None:
+        """Say what to do as well, as a sentence behind the others."""
+        self.args = (f"{str(self).rstrip('.')}. {printable(advice)}",)
+
 
 class LoftyDeliveryIncomplete(LoftyError):
     """
