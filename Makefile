@@ -20,7 +20,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY = $(WORK)/hypothesis
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-floor test-pythons test-browser screenshots simulate check build bench bench-quick constraints clean environment
+.PHONY: help demo first-contact test test-floor test-pythons test-browser screenshots simulate check build bench bench-quick constraints clean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ environment:
 
 demo: environment ## post rows from a warehouse to a practice Lofty on this machine, with a real Airflow
 	@AIRFLOW_HOME="$(WORK)/demo" .venv/bin/python -m demo
+
+first-contact: environment ## make the first contact with the practice Lofty, under each of its switches
+	@AIRFLOW_HOME="$(WORK)/test" .venv/bin/python -m pytest -n 0 tests/first_contact $(ARGS)
 
 test: environment ## run all tests on the current Airflow, warnings as errors, with branch coverage
 	@echo "==> testing with $$(.venv/bin/python -c '$(VERSIONS)')"

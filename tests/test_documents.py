@@ -145,10 +145,11 @@ def test_tree_of_errors_names_every_class() -> None:
 
 
 @pytest.mark.program
-def test_command_of_the_practice_server_is_understood() -> None:
-    (command,) = (
-        line for block in blocks_of("shell") for line in block.text.splitlines() if line.startswith("python ")
-    )
+@pytest.mark.parametrize("module", ["sandbox", "first_contact"])
+def test_command_line_is_understood(module: str) -> None:
+    lines = [line for block in blocks_of("shell") for line in block.text.splitlines() if line.startswith("python ")]
+    (command,) = (line for line in lines if line.startswith(f"python -m airflow_provider_lofty.{module} "))
+    assert len(lines) == 2
     done = subprocess.run([sys.executable, *command.split()[1:], "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
