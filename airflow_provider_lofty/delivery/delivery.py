@@ -100,7 +100,8 @@ class Delivery:
         )
         self._canary = Canary(
             spool, self._recorder, self._backlog, log,
-            is_needed=on_unknown != "resend", settle_seconds=settings.settle_seconds, clock=clock,
+            is_needed=on_unknown != "resend", settle_seconds=settings.settle_seconds,
+            lacks_control=self._settling.lacks_control, clock=clock,
         )  # fmt: skip
         self._precheck = Precheck(
             check_existing, spool, self._recorder, self._backlog, self._canary, log,
@@ -149,7 +150,7 @@ class Delivery:
 
     def _send_soon(self, doubt: Doubt) -> bool:
         """See to it that the lead of a doubt gets another row of its type, its own control."""
-        twins = [other.wanted.trace_hash for other in self._settling.of_lead(doubt.lead_id)]
+        twins = self._settling.traces_at(doubt.lead_id)
         return self._backlog.send_soon(doubt.lead_id, doubt.wanted.type, twins)
 
     def take_doubts(self, doubtful: Iterable[tuple[Intent, PendingRow | None]]) -> None:

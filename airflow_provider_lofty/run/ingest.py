@@ -13,6 +13,7 @@ from datetime import datetime
 
 from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.lofty.trace import content_of_body
 from airflow_provider_lofty.log import PROGRESS_SECONDS, Log
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
 from airflow_provider_lofty.report.format import FORMAT_MARK, fingerprint_in
@@ -39,6 +40,10 @@ _OTHER_FORMAT = (
     f"{FORMAT_MARK}, so what it says became of the row may mean something else here. Nothing was sent. Send the "
     "original source instead: clear the task that wrote the report, whose journal knows what it delivered, or use "
     "check_existing='always', which reads every lead before anything is sent to it"
+)
+_NO_HEADER = (
+    "none of the %d columns has the name of a field, or one that mapping or unique_key name, so their names are not "
+    "shown: they may be values. If the file has no header, name its cells with columns=[…]"
 )
 _CHANGED_IN_DOUBT = (
     "its report says unknown, and its content has changed since: what may be stored cannot be looked for; look at the "
@@ -97,7 +102,7 @@ class Ingest:
 
         :raises MappingError: when its columns do not fit
         """
-        number = self._spool.add_source(source.name)
+        number = self._spool.add_source(source.name, source.columns)
         self._mapping.start_source(source.file)
         if source.columns is not None:
             self._take_columns(source.name, self._mapping.builder(source.columns, table=True))
@@ -161,6 +166,9 @@ class Ingest:
 
     def _log_builder(self, builder: RowBuilder) -> None:
         self._has_logged_columns = True
+        if builder.columns and not builder.named:
+            self._log.warning(_NO_HEADER, len(builder.columns))
+            return
         used = [f"{column} → {field}" for column, field in builder.used.items()]
         self._log.info("columns used: %s; ignored: %s", _some(used), _some(builder.ignored))
 
@@ -204,6 +212,8 @@ class Ingest:
         if not isinstance(outcome, str) or outcome not in OUTCOMES:
             problem = f"is none of a report's outcomes ({', '.join(OUTCOMES)})"
             return spooled._replace(outcome=Outcome.INVALID, row_key=None, error_field=OUTCOME_COLUMN, error=problem)
+        if outcome in _STORED and spooled.lead_id and spooled.body and not is_missing(said.get("lofty_error")):
+            self._spool.leads.add_stray(None, content_of_body(spooled.body) or b"", spooled.lead_id)
         settled = _SETTLED.get(outcome)
         return settled(spooled, said) if settled else spooled
 
@@ -257,6 +267,7 @@ def _attempts_before(said: Fates) -> int:
 
 _WITHOUT_TIME = frozenset((str, int, float, bool, type(None)))
 _PASSED_CHECKS = frozenset(OUTCOMES) - {Outcome.INVALID}
+_STORED = (Outcome.DELIVERED, Outcome.ALREADY_DELIVERED)  # a remark says that no answer named the row's own lead
 _SETTLED: dict[str, Callable[[SpoolRow, Fates], SpoolRow]] = {
     Outcome.DELIVERED: _delivered_before,
     Outcome.ALREADY_DELIVERED: _delivered_before,
@@ -273,7 +284,7 @@ def _broken(source: int, row: SourceRow) -> SpoolRow:
 
 def _renamed(one: RowBuilder, other: RowBuilder) -> str | None:
     """Find a column that fills a field in one source, and in the other is missing beside one of a similar name."""
-    left_over = [column for column in other.ignored if column not in one.columns]
+    left_over = [column for column in other.ignored if column in other.named and column not in one.columns]
     for column, field in one.used.items():
         similar = closest(column, left_over) if field not in other.used.values() else ""
         if similar:

@@ -17,12 +17,14 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from airflow_provider_lofty.lofty.trace import content_of_body
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.rows.source import row_name
 from airflow_provider_lofty.spool.books import Books
 from airflow_provider_lofty.spool.codec import encode_cells
 from airflow_provider_lofty.spool.duplicates import mark_duplicates
 from airflow_provider_lofty.spool.history import History
+from airflow_provider_lofty.spool.leads import Leads
 from airflow_provider_lofty.spool.sample import ROW_KEY_BYTES, SAMPLE_ROWS, InputSample
 from airflow_provider_lofty.spool.schema import (
     INDEX_ASIDE,
@@ -135,15 +137,22 @@ class Spool:
         for statement in SCHEMA:
             self._db.execute(statement)
         self.history = History(self._db)
+        self.leads = Leads(self._db)
         self.books = Books(self._db)
 
     def close(self) -> None:
         """Free the disk space."""
         self._db.close()
 
-    def add_source(self, name: str) -> int:
-        """Register a file or query; its number goes into each of its rows."""
+    def add_source(self, name: str, columns: tuple[str, ...] | None = None) -> int:
+        """
+        Register a file or query; its number goes into each of its rows.
+
+        :param columns: where they are known without a row, for a report that has none
+        """
         self.sources.append(name)
+        if columns is not None and self.keeps_cells and columns not in self._layout_ids:
+            self._layout_id(columns)
         return len(self.sources) - 1
 
     def add(self, row: SpoolRow) -> None:
@@ -309,11 +318,23 @@ class Spool:
 
     def input_sample(self) -> InputSample:
         """Sum up which rows the input has; invalid ones and repeats are not counted."""
-        left_out = f"('{Outcome.INVALID}', '{Outcome.DUPLICATE}')"
-        which = f"FROM rows WHERE row_key IS NOT NULL AND coalesce(outcome, '') NOT IN {left_out}"
+        return self._sample(Outcome.INVALID, Outcome.DUPLICATE)
+
+    def unsent_sample(self) -> InputSample:
+        """Sum up those of them that nobody is known to have delivered."""
+        return self._sample(Outcome.INVALID, Outcome.DUPLICATE, Outcome.ALREADY_DELIVERED)
+
+    def _sample(self, *left_out: Outcome) -> InputSample:
+        names = ", ".join(f"'{outcome}'" for outcome in left_out)
+        which = f"FROM rows WHERE row_key IS NOT NULL AND coalesce(outcome, '') NOT IN ({names})"
         (count,) = self._db.execute(f"SELECT COUNT(*) {which}").fetchone()
         lowest = self._db.execute(f"SELECT row_key {which} ORDER BY row_key LIMIT {SAMPLE_ROWS}")
         return InputSample(int(count), b"".join(row_key[:ROW_KEY_BYTES] for (row_key,) in lowest))
+
+    def some_leads(self) -> list[int]:
+        """Name the leads of a few rows that wait to be sent."""
+        found = self._db.execute(f"SELECT lead_id FROM rows WHERE {IS_WAITING} ORDER BY row_key LIMIT {SAMPLE_ROWS}")
+        return [lead_id for (lead_id,) in found]
 
     def doubt(self, result: Result) -> None:
         """Write down that a row was sent and that no trustworthy answer came, unless its outcome is known."""
@@ -384,6 +405,7 @@ def _open_unlinked(folder: str | None) -> sqlite3.Connection:
         path = Path(private, "rows.sqlite")
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         db = sqlite3.connect(path, isolation_level=None)
+        db.create_function("content_of", 1, content_of_body, deterministic=True)
         # Nothing here outlives the process, so there is nothing to make durable or to roll back.
         db.executescript(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"

@@ -127,7 +127,7 @@ class Desk:
         )
         self.canary = Canary(
             self.spool, self.recorder, self.backlog, self.log, is_needed=on_unknown != "resend",
-            settle_seconds=SETTLE, clock=self.clock,
+            settle_seconds=SETTLE, lacks_control=self.settling.lacks_control, clock=self.clock,
         )  # fmt: skip
         self.precheck = Precheck(
             check_existing, self.spool, self.recorder, self.backlog, self.canary, self.log,
@@ -162,7 +162,7 @@ class Desk:
         return self.precheck.hold_on(row)
 
     def _send_soon(self, doubt: Doubt) -> bool:
-        twins = [other.wanted.trace_hash for other in self.settling.of_lead(doubt.lead_id)]
+        twins = self.settling.traces_at(doubt.lead_id)
         return self.backlog.send_soon(doubt.lead_id, doubt.wanted.type, twins)
 
     def lapse(self, seconds: float = 10.0) -> Lapse:
