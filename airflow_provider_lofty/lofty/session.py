@@ -178,6 +178,10 @@ class LoftySession:
             self._routes[origin] = route_to(url)
         return self._routes[origin]
 
+    def authorization(self) -> str:
+        """The header that requests carry now. It holds a secret."""
+        return self._credential.header()
+
     def _post_form(self, url: str, form: dict[str, str], headers: dict[str, str], auth: AuthBase) -> requests.Response:
         """Make a token request; it stores nothing, so it may be repeated."""
         for wait in (*PATIENCE_SECONDS, None):
