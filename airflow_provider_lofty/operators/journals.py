@@ -49,8 +49,8 @@ def task_journal(
         scope = _scope(hook, unique_key)
         return SqlJournal(
             journal_engine(database_hook(str(conn_id)), log),
-            scope=_digest(*scope),
-            source=_digest(*scope, *source_names),
+            scope=digest(*scope),
+            source=digest(*scope, *source_names),
             place=TaskPlace(*key.instance),
             max_tries=max_tries,
             stale_seconds=hook.client.settings.resumed_settle_seconds,
@@ -61,7 +61,7 @@ def task_journal(
     if store is None:
         return NoJournal()
     _warn_of_clear_on_success(log)
-    source = _digest(*_scope(hook, unique_key), *source_names)
+    source = digest(*_scope(hook, unique_key), *source_names)
     return TaskStateJournal(store, source=source, keyed=bool(unique_key), max_tries=max_tries, now=now)
 
 
@@ -82,5 +82,6 @@ def _warn_of_clear_on_success(log: Log) -> None:
         )
 
 
-def _digest(*named: object) -> str:
+def digest(*named: object) -> str:
+    """Name things in few characters, the same ones always alike."""
     return blake2b(json.dumps(named, default=str).encode(), digest_size=8).hexdigest()

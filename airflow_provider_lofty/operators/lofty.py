@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from airflow.sdk import BaseOperator
@@ -24,6 +25,7 @@ from airflow_provider_lofty.journal.journal import Journal, NoJournal
 from airflow_provider_lofty.journal.retrying import RetryingJournal
 from airflow_provider_lofty.links import LoftyReportLink
 from airflow_provider_lofty.operators.arguments import check_pace, file_options, one_source, shape, why_none
+from airflow_provider_lofty.operators.cursors import CursorArguments, cursor_of, expanded_over
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import task_journal
 from airflow_provider_lofty.operators.rendering import resolved
@@ -41,6 +43,8 @@ from airflow_provider_lofty.task_key import TaskKey
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider_lofty.run.cursor import Cursor
 
 _STOP_BEFORE_SECONDS = 30.0
 _STOP_BEFORE_SHARE = 0.1  # of execution_timeout
@@ -67,6 +71,13 @@ class LoftyAddActivityOperator(BaseOperator):
     :param source_conn_id: (templated) connection of the database, any ``DbApiHook``
     :param source_hook_params: (templated) given to that hook when it is made
     :param columns: names of the cells, for rows that are lists or tuples and for files without a header
+    :param cursor: a column of ``table`` or ``sql`` that only grows: only rows are read that have reached the watermark,
+        which lies in the database of ``journal_conn_id`` and is held back by what was not sent. ``sql`` holds a
+        parameter named ``cursor`` in the driver's style, and compares with ``>=``
+    :param cursor_from: (templated) read from this value on; ``sql`` needs it for its first run. It never moves the
+        watermark back
+    :param cursor_lag: (templated) read again so much before the watermark, for rows that are committed late: a
+        ``timedelta``, a number, or text such as ``"2 hours"``
     :param file_options: (templated) what files are where their names and bytes do not say: a dict of ``format``,
         ``encoding``, ``delimiter``, ``quoting``, ``escape``, ``skip_rows``, ``decimal`` and ``null_values``
     :param mapping: field → column, or a callable that gets the row as a dict; laid over matching by name, which
@@ -114,6 +125,8 @@ class LoftyAddActivityOperator(BaseOperator):
         "source_conn_id",
         "source_hook_params",
         "file_options",
+        "cursor_from",
+        "cursor_lag",
         "defaults",
         "journal_conn_id",
         "report_path",
@@ -143,6 +156,9 @@ class LoftyAddActivityOperator(BaseOperator):
         source_hook_params: dict[str, Any] | None = None,
         columns: Sequence[str] | None = None,
         file_options: Mapping[str, Any] | None = None,
+        cursor: str | None = None,
+        cursor_from: Any = None,
+        cursor_lag: Any = None,
         mapping: Mapping[str, str | Callable[[dict[str, Any]], Any]] | None = None,
         defaults: Mapping[str, Any] | None = None,
         unique_key: str | Sequence[str] | None = None,
@@ -172,6 +188,9 @@ class LoftyAddActivityOperator(BaseOperator):
         self.source_hook_params = source_hook_params
         self.columns = columns
         self.file_options = file_options
+        self.cursor = cursor
+        self.cursor_from = cursor_from
+        self.cursor_lag = cursor_lag
         self.mapping = mapping
         self.defaults = defaults
         self.unique_key = unique_key
@@ -259,6 +278,8 @@ class LoftyAddActivityOperator(BaseOperator):
     def _delivered(self, context: Context, publisher: StatusPublisher, stop: threading.Event) -> Summary:
         deadline = self._deadline()
         policy = self._policy()
+        of_cursor = self._cursor_arguments()
+        column = of_cursor.check()
         with mapping_errors():
             mapping = RowMapping(
                 self.mapping, self.defaults, self.unique_key, self.timezone, options=file_options(self.file_options)
@@ -270,12 +291,25 @@ class LoftyAddActivityOperator(BaseOperator):
         )  # fmt: skip
         kept = self._journal(context, hook)
         with closing(RetryingJournal(kept, self.log, stop, deadline=deadline, clock=self._clock)) as journal:
+            cursor = None if column is None else cursor_of(
+                of_cursor, column, self._key(context), hook, kept, journal,
+                zone=ZoneInfo(self.timezone), log=self.log, clock=self._clock, now=self._now,
+            )  # fmt: skip
             self._run = run = Run(
                 policy, hook.client, journal, report, self.log, publisher,
                 is_later_try=self._key(context).try_number > 1, deadline=deadline,
-                clock=self._clock, now=self._now, workers=self._new_workers,
+                clock=self._clock, now=self._now, workers=self._new_workers, cursor=cursor,
             )  # fmt: skip
-            return run.execute(self._source(context, run.refuse_overwriting), mapping, stop)
+            return run.execute(self._source(context, run.refuse_overwriting, cursor), mapping, stop)
+
+    def _cursor_arguments(self) -> CursorArguments:
+        return CursorArguments(
+            cursor=self.cursor, cursor_from=self.cursor_from, cursor_lag=self.cursor_lag,
+            sql=self.sql, table=self.table, source_conn_id=self.source_conn_id,
+            source_hook_params=self.source_hook_params, journal_conn_id=self.journal_conn_id,
+            has_report=bool(self.report_path or config.report_folder()), preview=self.preview,
+            expanded_over=expanded_over(self),
+        )  # fmt: skip
 
     def _policy(self) -> Policy:
         check_pace(self.requests_per_minute)
@@ -336,7 +370,9 @@ class LoftyAddActivityOperator(BaseOperator):
         events: Any = context.get("outlet_events")
         add_counts(self.outlets, events, summary)
 
-    def _source(self, context: Context, refuse_overwriting: Callable[[list[str]], None]) -> Callable[[Take], None]:
+    def _source(
+        self, context: Context, refuse_overwriting: Callable[[list[str]], None], cursor: Cursor | None = None
+    ) -> Callable[[Take], None]:
         """
         Choose the one source; its module is imported only now.
 
@@ -364,6 +400,7 @@ class LoftyAddActivityOperator(BaseOperator):
             table=self.table,
             parameters=self.parameters,
             hook_params=self.source_hook_params,
+            newer=None if cursor is None else cursor.newer,
             take=take,
         )
 

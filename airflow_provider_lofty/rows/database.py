@@ -117,7 +117,9 @@ def _newer_in(table: str, name: str, hook: DbApiHook, engine: Engine | None, new
     value = newer.since(Facts(highest, int(str(without or 0))))
     if value is None:
         return f"SELECT * FROM {place} ORDER BY {column}", None  # noqa: S608 - quoted by the dialect
-    mark, parameters = _style(hook, engine).condition(value)
+    style = _style(hook, engine)
+    mark, parameters = style.condition(value)
+    place, column = style.escaped(place), style.escaped(column)
     return f"SELECT * FROM {place} WHERE {column} >= {mark} ORDER BY {column}", parameters  # noqa: S608 - the same
 
 
@@ -181,7 +183,9 @@ def _quoted_part(part: str, hook: DbApiHook, engine: Engine | None, *, is_quoted
     if engine is None:
         return _escaped(part, is_quoted, hook)
     preparer = engine.dialect.identifier_preparer
-    return str((preparer.quote_identifier if is_quoted else preparer.quote)(part))
+    quoted = str((preparer.quote_identifier if is_quoted else preparer.quote)(part))
+    # It writes a percent sign twice, as a statement with parameters needs it, for drivers that mark these with one.
+    return quoted if quoted.count("%") == part.count("%") else quoted.replace("%%", "%")
 
 
 def _escaped(part: str, quoted: bool, hook: DbApiHook) -> str:

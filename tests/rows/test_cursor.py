@@ -11,18 +11,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, strategies
+from support.cursors import DENVER, EXACT
 
 from airflow_provider_lofty.rows.cursor import LONGEST, CursorError, CursorValue, Lag, fitted
 from airflow_provider_lofty.rows.values import ShortFloat, SixDigitFloat
 
 UTC = timezone.utc
 ROME = ZoneInfo("Europe/Rome")
-DENVER = timezone(timedelta(hours=-7))
-EXACT = (
-    0, -1, 2**63, 10**40, Decimal("1.10"), Decimal("12345678901234567890.123456789"), 0.5, 1772409600.25,
-    datetime(2026, 3, 1, 10, 0, 0, 123456), datetime(2026, 3, 1, 10, 0, 0, 123456, UTC),
-    datetime(1, 1, 1, tzinfo=DENVER), date(2026, 3, 1), "", "straße ", "a\x00b", "\ud800", "2026-03-01 10:00:00",
-)  # fmt: skip
 
 
 def of(value: Any) -> CursorValue:
