@@ -6,6 +6,8 @@ The section ``[lofty]`` is described in the provider's metadata.
 
 from __future__ import annotations
 
+import os
+
 from airflow.sdk import BaseHook, Connection
 
 from airflow_provider_lofty.exceptions import AirflowException, LoftyConfigurationError
@@ -50,5 +52,8 @@ def named_connection(conn_id: str) -> Connection:
     try:
         connection: Connection = BaseHook.get_connection(conn_id)
     except AirflowException as error:
-        raise LoftyConfigurationError(f"the connection {conn_id!r} cannot be read: {error}") from None
+        variable = f"AIRFLOW_CONN_{conn_id.upper()}"  # what Airflow cannot read of it, it calls undefined
+        is_set = variable in os.environ
+        fault = f"{variable} is set, but is neither a URI nor JSON that Airflow understands" if is_set else str(error)
+        raise LoftyConfigurationError(f"the connection {conn_id!r} cannot be read: {fault}") from None
     return connection

@@ -20,6 +20,8 @@ The messages name rows, fields, rules and counts. They never hold a credential o
 
 from __future__ import annotations
 
+from airflow_provider_lofty.printable import printable
+
 try:
     from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 except ImportError:  # Airflow 3.1 keeps them elsewhere
@@ -49,6 +51,9 @@ class LoftyError(Exception):
     """
 
     code: int | None = None
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
     @property
     def is_retryable(self) -> bool:

@@ -98,7 +98,7 @@ def _activities(base_url: str, delivered: int) -> OutputDataset:
     from openlineage.client.facet_v2 import output_statistics_output_dataset
 
     statistics = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=delivered)
-    namespace = f"lofty://{urlsplit(base_url).netloc.rpartition('@')[2]}"
+    namespace = f"lofty://{urlsplit(base_url).netloc}"
     return OutputDataset(namespace, "activities", outputFacets={"outputStatistics": statistics})
 
 

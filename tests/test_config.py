@@ -1,4 +1,4 @@
-"""The section ``[lofty]`` of ``airflow.cfg``."""
+"""The section ``[lofty]`` of ``airflow.cfg``, and connections by their names."""
 
 from __future__ import annotations
 
@@ -91,3 +91,21 @@ def test_a_report_path_comes_first(
     done = run(rows=[row(1)], report_path=str(tmp_path / "own.csv"))
     assert done.summary["report_path"] == str(tmp_path / "own.csv")
     assert not (tmp_path / "general").exists()
+
+
+@pytest.mark.parametrize(
+    "value",
+    ['{"conn_type": "lofty", "port": "SECRET"}', '{"password": "SECRET"', "lofty://:SECRET@lofty.example.com:abc"],
+)
+def test_a_connection_that_airflow_cannot_read_is_not_called_undefined(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LOFTY_DEFAULT", value)
+    with pytest.raises(LoftyConfigurationError, match="AIRFLOW_CONN_LOFTY_DEFAULT is set, but is neither") as caught:
+        LoftyHook().client.settings  # noqa: B018
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_connection_that_is_not_there_is_called_so() -> None:
+    with pytest.raises(LoftyConfigurationError, match="isn't defined"):
+        LoftyHook().client.settings  # noqa: B018

@@ -38,6 +38,7 @@ class LoftyAddActivityDecoratedOperator(DecoratedOperator, LoftyAddActivityOpera
     """
 
     template_fields: Sequence[str] = (*DecoratedOperator.template_fields, *LoftyAddActivityOperator.template_fields)
+    _text_fields = LoftyAddActivityOperator._text_fields | set(DecoratedOperator.template_fields)
     template_fields_renderers = {  # noqa: RUF012 - Airflow's own way
         **DecoratedOperator.template_fields_renderers,
         **LoftyAddActivityOperator.template_fields_renderers,

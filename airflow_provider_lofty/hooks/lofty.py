@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
@@ -18,6 +18,7 @@ from airflow_provider_lofty.hooks.settings import settings_from
 from airflow_provider_lofty.lofty.answers import JsonObject
 from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.lofty.connection_test import as_result, check_connection
+from airflow_provider_lofty.lofty.lead_keys import KEY_NAMES, NORMAL, KeyKind
 from airflow_provider_lofty.lofty.settings import LoftySettings
 from airflow_provider_lofty.rows.builder import Activity, InvalidRow
 from airflow_provider_lofty.rows.columns import MappingError
@@ -134,6 +135,46 @@ class LoftyHook(BaseHook):
         if phone is not None and email is None:
             return self.client.find_leads("phone", phone)
         raise LoftyConfigurationError("find_leads needs either an email or a phone")
+
+    def find_lead_ids(
+        self, *, emails: Iterable[str] | None = None, phones: Iterable[str] | None = None
+    ) -> dict[str, list[int]]:
+        """
+        Find the leads of many people, one request for each different address or number.
+
+        Addresses compare without regard to case and blanks, numbers by their digits, with and without the country's 1.
+        A number takes a second request as long as no answer has shown that Lofty finds it either way. Sending rows
+        by address or number is what the operator's ``match_by`` is for; it needs fewer requests where there are many.
+
+        :param emails: addresses
+        :param phones: numbers
+        :return: each address and number as it was given → the ids of the leads that have it, in ascending order: none,
+            one, or several
+        :raises LoftyUnreachable: no usable answer after several tries
+        :raises LoftyRequestRejected: Lofty refused a search
+        :raises LoftyConfigurationError, LoftyCredentialRefused: looking leads up is not permitted, or Lofty ignores
+            what it is asked for
+        """
+        if isinstance(emails, str) or isinstance(phones, str):
+            raise LoftyConfigurationError("emails and phones are lists, not one text")
+        return {**self._lead_ids("email", emails or ()), **self._lead_ids("phone", phones or ())}
+
+    def _lead_ids(self, kind: KeyKind, wanted: Iterable[str]) -> dict[str, list[int]]:
+        keys = {one: NORMAL[kind](one) for one in wanted}
+        found: dict[str, list[int]] = {"": []}  # no lead has what is not an address or a number
+        for key in keys.values():
+            if key not in found:
+                found[key] = self._ids_of(kind, key)
+        return {one: list(found[key]) for one, key in keys.items()}
+
+    def _ids_of(self, kind: KeyKind, key: str) -> list[int]:
+        ids = self.client.find_lead_ids(kind, key)
+        if ids is None:
+            raise LoftyConfigurationError(
+                f"{self.client.host} answers a search for a lead's {KEY_NAMES[kind]} with other leads: what it finds "
+                "proves nothing"
+            )
+        return ids
 
     def get_me(self) -> JsonObject:
         """

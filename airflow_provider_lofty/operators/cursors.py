@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.hooks.settings import normal_url
 from airflow_provider_lofty.operators.journals import digest
+from airflow_provider_lofty.operators.rendering import as_mapped, expand_input
 from airflow_provider_lofty.rows.cursor import CursorError, CursorValue, Lag
 from airflow_provider_lofty.task_key import NOT_MAPPED, TaskKey
 
@@ -32,7 +32,7 @@ class CursorArguments:
     :param expanded_over: the arguments that a mapped task expands over; empty where that is not known
     """
 
-    cursor: object
+    cursor: str | None
     cursor_from: object
     cursor_lag: object
     sql: str | None
@@ -55,8 +55,6 @@ class CursorArguments:
                 if getattr(self, name) not in (None, ""):
                     raise LoftyConfigurationError(f"{name} is given, and no cursor; nothing was sent")
             return None
-        if not isinstance(self.cursor, str) or not self.cursor.strip():
-            raise LoftyConfigurationError("cursor must be the name of one column; nothing was sent")
         needs = {
             "table or sql as the source": self.table is not None or self.sql is not None,
             "journal_conn_id, whose database keeps the watermark": bool(self.journal_conn_id),
@@ -124,9 +122,7 @@ def cursor_of(
     source = arguments.table if arguments.table is not None else str(arguments.sql).strip()
     kind = "table" if arguments.table is not None else "sql"
     named = [kind, source, arguments.source_conn_id, arguments.source_hook_params or {}]
-    stream = Stream(
-        digest(normal_url(hook.client.host), key.dag_id, key.task_id, *named), key.dag_id, key.task_id, source, column
-    )
+    stream = Stream(digest(hook.client.host, key.dag_id, key.task_id, *named), key.dag_id, key.task_id, source, column)
     if isinstance(kept, SqlJournal):
         tables = kept.tables
     else:
@@ -140,9 +136,7 @@ def cursor_of(
 
 def expanded_over(operator: Any) -> frozenset[str]:
     """Name the arguments that a mapped task expands over, as far as its Dag tells."""
-    dag = getattr(operator, "_dag", None)
-    task = getattr(dag, "task_dict", {}).get(operator.task_id)
-    given = getattr(getattr(task, "expand_input", None), "value", None)
+    given = getattr(expand_input(as_mapped(operator)), "value", None)
     if isinstance(given, dict):
         return frozenset(given)
     dicts = given if isinstance(given, (list, tuple)) else ()

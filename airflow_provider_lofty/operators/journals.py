@@ -8,7 +8,6 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.hooks.settings import normal_url
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
 from airflow_provider_lofty.journal.task_state import TaskStateJournal
 from airflow_provider_lofty.log import Log
@@ -67,7 +66,7 @@ def task_journal(
 
 def _scope(hook: LoftyHook, unique_key: object) -> list[object]:
     """Name what tells row keys apart: which Lofty, and which key, the same however they are written."""
-    return [normal_url(hook.client.host), [normalise(column) for column in key_columns(unique_key)]]
+    return [hook.client.host, [normalise(column) for column in key_columns(unique_key)]]
 
 
 def _warn_of_clear_on_success(log: Log) -> None:

@@ -6,14 +6,12 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import msgspec
-from airflow.sdk import BaseOperator
 
 from airflow_provider_lofty import config
 from airflow_provider_lofty.assets import activities, add_counts
@@ -24,17 +22,27 @@ from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
 from airflow_provider_lofty.journal.retrying import RetryingJournal
 from airflow_provider_lofty.links import LoftyReportLink
-from airflow_provider_lofty.operators.arguments import check_pace, file_options, one_source, shape, why_none
+from airflow_provider_lofty.log import PrintableLog
+from airflow_provider_lofty.operators.arguments import (
+    CHECKS,
+    boolean,
+    check_arguments,
+    file_options,
+    one_source,
+    shape,
+    why_none,
+)
 from airflow_provider_lofty.operators.cursors import CursorArguments, cursor_of, expanded_over
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import task_journal
-from airflow_provider_lofty.operators.rendering import resolved
+from airflow_provider_lofty.operators.rendering import AuthoredTemplates
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
-from airflow_provider_lofty.rows.mapping import RowMapping
+from airflow_provider_lofty.rows.mapping import RowMapping, zone_named
 from airflow_provider_lofty.rows.source import Take
+from airflow_provider_lofty.rows.values import plain
 from airflow_provider_lofty.run.ingest import mapping_errors
 from airflow_provider_lofty.run.policy import Limit, Policy
 from airflow_provider_lofty.run.publisher import StatusPublisher
@@ -50,7 +58,7 @@ _STOP_BEFORE_SECONDS = 30.0
 _STOP_BEFORE_SHARE = 0.1  # of execution_timeout
 
 
-class LoftyAddActivityOperator(BaseOperator):
+class LoftyAddActivityOperator(AuthoredTemplates):
     """
     Send rows to Lofty as lead activities, one request a row, and account for every row.
 
@@ -87,8 +95,8 @@ class LoftyAddActivityOperator(BaseOperator):
     :param unique_key: column or columns that identify a row; without it lead id, type, created, text and link do
     :param timezone: IANA zone of timestamps that name none
     :param requests_per_minute: a cap on the pace
-    :param durable: keep the journal, of what is about to be sent and what came of it, in Airflow's task state store
-        (3.3 and later), so that tries and clears of this task send no row twice
+    :param durable: (templated) keep the journal, of what is about to be sent and what came of it, in Airflow's task
+        state store (3.3 and later), so that tries and clears of this task send no row twice
     :param journal_conn_id: (templated) keep it in a table of this database instead, any ``DbApiHook`` that enforces
         primary keys: shared by runs, Dags, mapped tasks and Airflow versions
     :param check_existing: ``"sample"`` reads the leads of five rows before the first is sent, and all leads if Lofty
@@ -104,8 +112,9 @@ class LoftyAddActivityOperator(BaseOperator):
     :param report_path: (templated) ``.csv`` or ``.jsonl`` file with every row and its outcome; ending in ``/``: a
         folder, where each Dag run, task, map index and try writes its own ``.csv``. Given back as ``path`` it sends
         what was not delivered
-    :param preview: do all but send: no HTTP request is made, valid rows are ``would_send``. The log shows the first
-        three requests as they would leave, with their rows' values and the credential masked, and how long all take
+    :param preview: (templated) do all but send: no HTTP request is made, valid rows are ``would_send``. The log shows
+        the first three requests as they would leave, with their rows' values and the credential masked, and how long
+        all take
     :return: counts by outcome, ``read``, ``carried_over``, ``seconds``, ``requests``, ``throttled``,
         ``read_backs``, ``errors`` (the five largest groups) and ``report_path``; also pushed when the task fails
     :raises LoftyRowsFailed: more rows failed than allowed, or a gate closed; no retry
@@ -130,7 +139,10 @@ class LoftyAddActivityOperator(BaseOperator):
         "defaults",
         "journal_conn_id",
         "report_path",
+        "durable",
+        "preview",
     )
+    _text_fields = frozenset(template_fields) - {"sql"}  # whatever they end in, they name no file of a template
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"sql": "sql", "defaults": "json"}  # noqa: RUF012 - Airflow's own way
     operator_extra_links = (LoftyReportLink(),)
@@ -164,7 +176,7 @@ class LoftyAddActivityOperator(BaseOperator):
         unique_key: str | Sequence[str] | None = None,
         timezone: str = "UTC",
         requests_per_minute: float | None = None,
-        durable: bool = True,
+        durable: bool | str = True,
         journal_conn_id: str | None = None,
         check_existing: str = "sample",
         on_unknown: str = "verify",
@@ -173,7 +185,7 @@ class LoftyAddActivityOperator(BaseOperator):
         max_rows: int | None = None,
         stop_after_rejections: int = 20,
         report_path: str | None = None,
-        preview: bool = False,
+        preview: bool | str = False,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("outlets", [activities()])
@@ -196,7 +208,7 @@ class LoftyAddActivityOperator(BaseOperator):
         self.unique_key = unique_key
         self.timezone = timezone
         self.requests_per_minute = requests_per_minute
-        self.durable = durable
+        self.durable: Any = durable  # a template, perhaps, until it is rendered
         self.journal_conn_id = journal_conn_id
         self.check_existing = check_existing
         self.on_unknown = on_unknown
@@ -205,27 +217,19 @@ class LoftyAddActivityOperator(BaseOperator):
         self.max_rows = max_rows
         self.stop_after_rejections = stop_after_rejections
         self.report_path = report_path
-        self.preview = preview
+        self.preview: Any = preview
         self._rendered_rows: Callable[[], object] | None = None
         self._run: Run | None = None
         self._stop: threading.Event | None = None
 
-    def _do_render_template_fields(
-        self, parent: object, template_fields: Iterable[str], context: Context, *args: Any, **kwargs: Any
-    ) -> None:
+    def _do_render_template_fields(self, parent: object, *args: Any, **kwargs: Any) -> None:
         """
         Take the rows out of their template field, which Airflow stores and shows under Rendered Templates.
-
-        Only rows that are one string are a template: what is inside of lists and dicts is customers' text, whoever put
-        it there, and a template could read Airflow's connections.
 
         OpenLineage's provider writes an operator's attributes into its events as JSON, so rows and parameters are kept
         in a form that JSON does not have.
         """
-        if parent is self and not isinstance(self.rows, str):
-            template_fields = [name for name in template_fields if name != "rows"]
-            self.rows = resolved(self.rows, context)
-        super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
+        super()._do_render_template_fields(parent, *args, **kwargs)
         if parent is not self:
             return
         rows = self.rows
@@ -233,6 +237,10 @@ class LoftyAddActivityOperator(BaseOperator):
             self._rendered_rows, self.rows = lambda: rows, hidden(rows)
         if self.parameters:
             self.parameters = unlisted(self.parameters)
+
+    @property
+    def _safe_log(self) -> PrintableLog:
+        return PrintableLog(self.log)
 
     def on_kill(self) -> None:
         """Ask the run to end; it stops sending at once and writes its report."""
@@ -260,13 +268,14 @@ class LoftyAddActivityOperator(BaseOperator):
         """Read, check, send, report."""
         self._stop = stop = self._new_event()
         publisher = StatusPublisher(
-            partial(self._push, context), self.log, self._first_facts(context),
+            partial(self._push, context), self._safe_log, self._first_facts(context),
             # Before 3.3 a push that fails ends the process that watches over this one.
             is_live="task_state_store" in context, on_lost=stop.set, clock=self._clock, now=self._now,
         )  # fmt: skip
-        publisher.publish(Status(phase="reading"))
         self._pin_link(context, publisher)
         try:
+            self._check()
+            publisher.publish(Status(phase="reading", preview=self.preview))
             summary: dict[str, Any] = msgspec.to_builtins(self._delivered(context, publisher, stop))
         except Exception as error:
             text = str(error) if isinstance(error, LoftyError) else ""  # others' words may hold anything
@@ -274,6 +283,10 @@ class LoftyAddActivityOperator(BaseOperator):
             raise
         self._update_outlets(context, summary)
         return summary
+
+    def _check(self) -> None:
+        check_arguments({name: getattr(self, name) for name in CHECKS})
+        self.durable, self.preview = boolean("durable", self.durable), boolean("preview", self.preview)
 
     def _delivered(self, context: Context, publisher: StatusPublisher, stop: threading.Event) -> Summary:
         deadline = self._deadline()
@@ -286,17 +299,17 @@ class LoftyAddActivityOperator(BaseOperator):
             )
         report = self._report(context)
         hook = LoftyHook(
-            self.lofty_conn_id, requests_per_minute=self.requests_per_minute, sleep=partial(_sleep, stop),
+            self.lofty_conn_id, requests_per_minute=plain(self.requests_per_minute), sleep=partial(_sleep, stop),
             clock=self._clock, now=self._now, chance=self._chance,
         )  # fmt: skip
         kept = self._journal(context, hook)
-        with closing(RetryingJournal(kept, self.log, stop, deadline=deadline, clock=self._clock)) as journal:
+        with closing(RetryingJournal(kept, self._safe_log, stop, deadline=deadline, clock=self._clock)) as journal:
             cursor = None if column is None else cursor_of(
                 of_cursor, column, self._key(context), hook, kept, journal,
-                zone=ZoneInfo(self.timezone), log=self.log, clock=self._clock, now=self._now,
+                zone=zone_named(self.timezone), log=self._safe_log, clock=self._clock, now=self._now,
             )  # fmt: skip
             self._run = run = Run(
-                policy, hook.client, journal, report, self.log, publisher,
+                policy, hook.client, journal, report, self._safe_log, publisher,
                 is_later_try=self._key(context).try_number > 1, deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers, cursor=cursor,
             )  # fmt: skip
@@ -312,7 +325,6 @@ class LoftyAddActivityOperator(BaseOperator):
         )  # fmt: skip
 
     def _policy(self) -> Policy:
-        check_pace(self.requests_per_minute)
         return Policy(
             Limit("max_failed_rows", self.max_failed_rows),
             Limit("max_invalid_rows", self.max_invalid_rows),
@@ -335,7 +347,7 @@ class LoftyAddActivityOperator(BaseOperator):
             return NoJournal()
         return task_journal(
             context, self._key(context), hook, conn_id=self.journal_conn_id, durable=self.durable,
-            unique_key=self.unique_key, source_names=self._source_names(), log=self.log,
+            unique_key=self.unique_key, source_names=self._source_names(), log=self._safe_log,
             clock=self._clock, now=self._now,
         )  # fmt: skip
 
@@ -360,7 +372,6 @@ class LoftyAddActivityOperator(BaseOperator):
     def _first_facts(self, context: Context) -> Status:
         return Status(
             try_number=self._key(context).try_number,
-            preview=self.preview,
             report_path=self._report_path(context),
         )
 
@@ -388,7 +399,7 @@ class LoftyAddActivityOperator(BaseOperator):
             from airflow_provider_lofty.rows.files import read_files
 
             return partial(
-                read_files, self.path, matched=refuse_overwriting, options=options, columns=columns, log=self.log
+                read_files, self.path, matched=refuse_overwriting, options=options, columns=columns, log=self._safe_log
             )
         if not self.source_conn_id:
             raise LoftyConfigurationError(f"{source} needs source_conn_id, the connection of the database")
@@ -401,6 +412,7 @@ class LoftyAddActivityOperator(BaseOperator):
             parameters=self.parameters,
             hook_params=self.source_hook_params,
             newer=None if cursor is None else cursor.newer,
+            zone=zone_named(self.timezone),
             take=take,
         )
 

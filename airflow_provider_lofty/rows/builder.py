@@ -20,6 +20,7 @@ from airflow_provider_lofty.rows.columns import (
     ColumnMissing,
     RowFunction,
     closest,
+    header_names,
     normalise,
     row_view,
 )
@@ -89,6 +90,7 @@ class FieldRules(NamedTuple):
     :param key_check: the check of each of them
     :param nulls: the texts that stand for no value
     :param nested_ignored: collects names inside ``listing`` objects that match no field
+    :param may_lack_header: whether what stands for the columns' names may be a row
     """
 
     sources: Mapping[str, str | RowFunction]
@@ -98,6 +100,7 @@ class FieldRules(NamedTuple):
     key_check: TextCheck
     nulls: Collection[str]
     nested_ignored: set[str]
+    may_lack_header: bool = False
 
 
 class _Step(NamedTuple):
@@ -115,13 +118,16 @@ class RowBuilder:
     """
     The compiled way from one set of columns to an activity.
 
+    :ivar named: the columns whose names may be shown
     :ivar used: column → the field that it fills
     :ivar ignored: the columns that fill none
     :ivar unmet: key → sentence about what is missing
     """
 
     def __init__(self, columns: tuple[str, ...], rules: FieldRules) -> None:
-        match = ColumnMatch(columns, rules.sources)
+        written = (*rules.sources.values(), *rules.unique_key)
+        self.named = header_names(columns, written) if rules.may_lack_header else columns
+        match = ColumnMatch(columns, rules.sources, self.named)
         self.columns = columns
         self.used = match.used
         self.unmet = match.unmet
@@ -141,7 +147,7 @@ class RowBuilder:
         default = self._rules.defaults.get(field.name)
         if index is None and default is None:
             if field.required and field.name not in self._rules.sources:
-                hint = closest(field.name, self.columns)
+                hint = closest(field.name, self.named)
                 self.unmet[field.name] = (
                     f"the required field {field.name} has neither a column nor a default{hint}{_empty_hint(field.name)}"
                 )
@@ -187,7 +193,8 @@ class RowBuilder:
         if not self._functions:
             return []
         nulls = self._rules.nulls
-        row = row_view(self.columns, [None if isinstance(v, str) and v in nulls else v for v in values])
+        cells = [None if isinstance(v, str) and v in nulls else v for v in values]
+        row = row_view(self.columns, cells, self.named)
         results: list[object] = []
         for name, function in self._functions:
             try:

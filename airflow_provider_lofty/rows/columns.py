@@ -77,13 +77,19 @@ class ColumnMissing(KeyError):
 
 
 class _Row(dict[str, Any]):
-    """A row as a mapping callable sees it."""
+    """
+    A row as a mapping callable sees it.
+
+    :ivar named: the columns whose names may be shown
+    """
+
+    named: Collection[str] = ()
 
     def __missing__(self, column: object) -> Any:
         if column in self.values():  # which may be personal
             raise ColumnMissing("a column named by one of its values, which the source lacks")
         name = str(column)[:_LONGEST_NAME_SHOWN]
-        raise ColumnMissing(f"the column {name!r}, which the source lacks{closest(name, self)}")
+        raise ColumnMissing(f"the column {name!r}, which the source lacks{closest(name, self.named)}")
 
 
 class _RowWithRepeats(_Row):
@@ -100,15 +106,32 @@ class _RowWithRepeats(_Row):
         return self[column] if column in self.repeated else super().get(column, default)
 
 
-def row_view(columns: tuple[str, ...], values: Sequence[object]) -> dict[str, Any]:
-    """Give a row as a dict that names a column it lacks, and that has no column which came twice."""
+def row_view(columns: tuple[str, ...], values: Sequence[object], named: Collection[str]) -> dict[str, Any]:
+    """
+    Give a row as a dict that names a column it lacks, and that has no column which came twice.
+
+    :param named: the columns whose names may be shown
+    """
+    row: _Row
     if len(set(columns)) == len(columns):
-        return _Row(zip(columns, values, strict=True))
-    row = _RowWithRepeats(zip(columns, values, strict=True))
-    row.repeated = frozenset(column for column in columns if columns.count(column) > 1)
-    for column in row.repeated:
-        del row[column]
+        row = _Row(zip(columns, values, strict=True))
+    else:
+        row = repeating = _RowWithRepeats(zip(columns, values, strict=True))
+        repeating.repeated = frozenset(column for column in columns if columns.count(column) > 1)
+        for column in repeating.repeated:
+            del row[column]
+    row.named = named
     return row
+
+
+def header_names(columns: tuple[str, ...], written: Iterable[object]) -> tuple[str, ...]:
+    """
+    Give the columns of a file whose first line may be a row: none of them, unless one has a name that is expected.
+
+    :param written: the names that the Dag author wrote
+    """
+    expected = {LISTING, *FIELDS_BY_NAME, *(normalise(name) for name in written if isinstance(name, str))}
+    return columns if any(normalise(column) in expected for column in columns) else ()
 
 
 class ColumnMatch:
@@ -117,6 +140,7 @@ class ColumnMatch:
 
     :param columns: the source's columns
     :param sources: field → column name or function, from the Dag author; these come before matching by name
+    :param named: the columns whose names may be shown
     :ivar indexes: field → index of its value. A function's value comes after those of the columns. None where the
         author named a column that the source lacks
     :ivar functions: (field, function) in the order of their values
@@ -125,8 +149,11 @@ class ColumnMatch:
     :raises MappingError: when two columns fit one field, or one column two fields
     """
 
-    def __init__(self, columns: tuple[str, ...], sources: Mapping[str, str | RowFunction]) -> None:
+    def __init__(
+        self, columns: tuple[str, ...], sources: Mapping[str, str | RowFunction], named: Collection[str]
+    ) -> None:
         self.columns = columns
+        self._named = named
         self.indexes: dict[str, int | None] = {}
         self.functions: list[tuple[str, RowFunction]] = []
         self.used: dict[str, str] = {}
@@ -158,7 +185,7 @@ class ColumnMatch:
             raise MappingError(f"{asked_by} names the column {column!r}, which the source has {len(like)} times")
         if like:
             return like[0]
-        hint = closest(column, self.columns)
+        hint = closest(column, self._named)
         constant = "; for a constant use defaults" if asked_by.startswith("mapping") else ""
         self.unmet[asked_by + column] = (
             f"{asked_by} names the column {column!r}, which the source lacks{hint}{constant}"

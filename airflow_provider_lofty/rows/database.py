@@ -8,8 +8,9 @@ SQLAlchemy engine, its own ``run`` executes the statement and its cursor is read
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import datetime, timezone, tzinfo
 from typing import Any, Protocol, TypeVar
 
 from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -20,6 +21,7 @@ from airflow_provider_lofty.config import named_connection
 from airflow_provider_lofty.exceptions import AirflowException, LoftyConfigurationError, LoftySourceNotReady
 from airflow_provider_lofty.lofty.redaction import redact
 from airflow_provider_lofty.rows.newer import PARAMETER, Facts, Newer, Style, bare_name
+from airflow_provider_lofty.rows.session_time import TIMESTAMP, as_shown, timestamp_conversion
 from airflow_provider_lofty.rows.source import Source, SourceRow, Take
 from airflow_provider_lofty.rows.values import ShortFloat, SixDigitFloat
 
@@ -31,6 +33,7 @@ _SHORT_FLOATS: dict[str, tuple[int, type[ShortFloat]]] = {
     "pymysql": (4, SixDigitFloat),
     "MySQLdb": (4, SixDigitFloat),
 }
+_MYSQL = frozenset(("mysql", "mariadb"))
 _IDENTIFIER_PART = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
 _IDENTIFIER = re.compile(rf"(?:{_IDENTIFIER_PART.pattern})(?:\.(?:{_IDENTIFIER_PART.pattern}))*")
 
@@ -41,6 +44,7 @@ _NOT_OF_ITS_KIND = (
 Parameters = Iterable[object] | Mapping[str, object] | None
 DriverParameters = dict[str, object] | tuple[object, ...] | None
 Row = TypeVar("Row")
+_Conversion = tuple[type, Callable[[Any], object]]  # of the values of this type
 
 
 class _Cursor(Protocol):
@@ -59,6 +63,7 @@ def read_sql(
     parameters: Parameters = None,
     hook_params: dict[str, object] | None = None,
     newer: Newer | None = None,
+    zone: tzinfo = timezone.utc,
     take: Take,
 ) -> None:
     """
@@ -70,6 +75,7 @@ def read_sql(
     :param parameters: for the statement
     :param hook_params: for the constructor of the hook
     :param newer: which rows only; those of a table come in the order of its cursor
+    :param zone: the zone of times that name none
     :param take: gets the result
     :raises LoftyConfigurationError: when the connection is missing or leads to no ``DbApiHook``
     :raises LoftySourceNotReady: when the database refuses or does not answer
@@ -80,21 +86,27 @@ def read_sql(
     if sql:
         statement = sql
         if newer is not None:
-            parameters = _style(hook, engine).parameters(sql, parameters, newer.since(None))
+            parameters = _style(hook, engine).parameters(sql, parameters, _shown(engine, newer.since(None), zone))
     elif newer is None:
         statement = f"SELECT * FROM {_quoted(table or '', hook, engine)}"  # noqa: S608 - quoted by the dialect
     else:
-        statement, parameters = _newer_in(table or "", name, hook, engine, newer)
-    _read(hook, engine, name, statement, parameters, take)
+        statement, parameters = _newer_in(table or "", name, hook, engine, newer, zone)
+    _read(hook, engine, name, statement, parameters, zone, take)
 
 
 def _read(
-    hook: DbApiHook, engine: Engine | None, name: str, statement: str, parameters: Parameters, take: Take
+    hook: DbApiHook,
+    engine: Engine | None,
+    name: str,
+    statement: str,
+    parameters: Parameters,
+    zone: tzinfo,
+    take: Take,
 ) -> None:
     if engine is None:
         _through_run(hook, name, statement, parameters, take)
     else:
-        _through_engine(engine, name, statement, parameters, take)
+        _through_engine(engine, name, statement, parameters, zone, take)
 
 
 def _style(hook: DbApiHook, engine: Engine | None) -> Style:
@@ -103,12 +115,22 @@ def _style(hook: DbApiHook, engine: Engine | None) -> Style:
     return Style(engine.dialect.paramstyle, knows_names=engine.dialect.name == "sqlite")
 
 
-def _newer_in(table: str, name: str, hook: DbApiHook, engine: Engine | None, newer: Newer) -> tuple[str, Parameters]:
+def _shown(engine: Engine | None, value: object, zone: tzinfo) -> object:
+    """Write an instant as its database shows it: MySQL's drivers drop the zone of a time without a word."""
+    if engine is None or engine.dialect.name not in _MYSQL or not isinstance(value, datetime) or value.tzinfo is None:
+        return value
+    with engine.connect() as connection:
+        return as_shown(connection, value, zone)
+
+
+def _newer_in(
+    table: str, name: str, hook: DbApiHook, engine: Engine | None, newer: Newer, zone: tzinfo
+) -> tuple[str, Parameters]:
     """Ask for a table's newer rows, the oldest first: a run that ends early holds back only what it has not sent."""
     (name_of_column, is_quoted), place = bare_name(newer.column), _quoted(table, hook, engine)
     column = _quoted_part(name_of_column, hook, engine, is_quoted=is_quoted)
     highest, without = (
-        _first_cell(hook, engine, name, statement)
+        _first_cell(hook, engine, name, statement, zone)
         for statement in (
             f"SELECT MAX({column}) FROM {place}",  # noqa: S608 - quoted by the dialect
             f"SELECT COUNT(*) FROM {place} WHERE {column} IS NULL",  # noqa: S608 - quoted by the dialect
@@ -118,18 +140,18 @@ def _newer_in(table: str, name: str, hook: DbApiHook, engine: Engine | None, new
     if value is None:
         return f"SELECT * FROM {place} ORDER BY {column}", None  # noqa: S608 - quoted by the dialect
     style = _style(hook, engine)
-    mark, parameters = style.condition(value)
+    mark, parameters = style.condition(_shown(engine, value, zone))
     place, column = style.escaped(place), style.escaped(column)
     return f"SELECT * FROM {place} WHERE {column} >= {mark} ORDER BY {column}", parameters  # noqa: S608 - the same
 
 
-def _first_cell(hook: DbApiHook, engine: Engine | None, name: str, statement: str) -> object:
+def _first_cell(hook: DbApiHook, engine: Engine | None, name: str, statement: str, zone: tzinfo) -> object:
     cells: list[object] = []
 
     def take(source: Source) -> None:
         cells.extend(cell for row in source.rows for cell in row.cells)
 
-    _read(hook, engine, name, statement, None, take)
+    _read(hook, engine, name, statement, None, zone, take)
     return cells[0] if cells else None
 
 
@@ -195,7 +217,9 @@ def _escaped(part: str, quoted: bool, hook: DbApiHook) -> str:
     return mark.format(part.replace(mark[-1], mark[-1] * 2))
 
 
-def _through_engine(engine: Engine, name: str, statement: str, parameters: Parameters, take: Take) -> None:
+def _through_engine(
+    engine: Engine, name: str, statement: str, parameters: Parameters, zone: tzinfo, take: Take
+) -> None:
     given = _driver_parameters(parameters)
     options = {
         "stream_results": True,
@@ -204,15 +228,14 @@ def _through_engine(engine: Engine, name: str, statement: str, parameters: Param
         "autocommit": False,  # SQLAlchemy 1.4 would commit what an UPDATE has changed
     }
     try:
-        with (
-            engine.connect().execution_options(**options) as connection,
-            closing(_executed(connection, name, statement, given)) as result,
-        ):
-            if not result.returns_rows:
-                raise _no_rows(name)
-            columns = tuple(map(str, result.keys()))
-            rows = _shortened(_guarded(result, name), _short_floats(result.cursor))
-            take(Source(name, columns, _numbered(columns, rows)))
+        with engine.connect().execution_options(**options) as connection:
+            as_instant = timestamp_conversion(connection, zone) if engine.dialect.name in _MYSQL else None
+            with closing(_executed(connection, name, statement, given)) as result:
+                if not result.returns_rows:
+                    raise _no_rows(name)
+                columns = tuple(map(str, result.keys()))
+                rows = _converted(_guarded(result, name), _conversions(result.cursor, as_instant))
+                take(Source(name, columns, _numbered(columns, rows)))
     except DBAPIError as error:
         raise _refused(name, error.orig or error, given) from None
     except SQLAlchemyError as error:
@@ -241,7 +264,7 @@ def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Paramet
         if cursor.description is None:
             raise _no_rows(name)
         columns = tuple(str(column[0]) for column in cursor.description)
-        rows = _shortened(_guarded(_fetched(cursor), name), _short_floats(cursor))
+        rows = _converted(_guarded(_fetched(cursor), name), _conversions(cursor))
         take(Source(name, columns, _numbered(columns, rows)))
 
     try:
@@ -252,20 +275,29 @@ def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Paramet
         raise _refused(name, error, _driver_parameters(parameters)) from None
 
 
-def _short_floats(cursor: object) -> dict[int, type[ShortFloat]]:
-    """Find the columns whose floats have 32 bits, which Python's do not tell; for drivers whose codes are known."""
+def _conversions(cursor: object, as_instant: Callable[[datetime], datetime] | None = None) -> dict[int, _Conversion]:
+    """Find the columns whose values say less in Python than in the database; for drivers whose codes are known."""
     code, kind = _SHORT_FLOATS.get(type(cursor).__module__.partition(".")[0], (None, ShortFloat))
-    columns = enumerate(getattr(cursor, "description", None) or ())
-    return {place: kind for place, column in columns if code is not None and column[1] == code}
+    found: dict[int, _Conversion] = {}
+    for place, column in enumerate(getattr(cursor, "description", None) or ()):
+        if code is not None and column[1] == code:
+            found[place] = (float, kind)
+        elif as_instant is not None and column[1] == TIMESTAMP:
+            found[place] = (datetime, as_instant)
+    return found
 
 
-def _shortened(rows: Iterable[Sequence[object]], kinds: dict[int, type[ShortFloat]]) -> Iterable[Sequence[object]]:
-    if not kinds:
+def _converted(rows: Iterable[Sequence[object]], conversions: dict[int, _Conversion]) -> Iterable[Sequence[object]]:
+    if not conversions:
         return rows
-    return (
-        [kinds[place](cell) if place in kinds and isinstance(cell, float) else cell for place, cell in enumerate(cells)]
-        for cells in rows
-    )
+    return (_convert(list(cells), conversions) for cells in rows)
+
+
+def _convert(cells: list[Any], conversions: dict[int, _Conversion]) -> Sequence[object]:
+    for place, (kind, convert) in conversions.items():
+        if isinstance(cells[place], kind):
+            cells[place] = convert(cells[place])
+    return cells
 
 
 def _fetched(cursor: _Cursor) -> Iterator[Sequence[object]]:

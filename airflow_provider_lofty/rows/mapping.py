@@ -47,7 +47,7 @@ class RowMapping:
         now: datetime | None = None,
         options: FileOptions = NOTHING_SAID,
     ) -> None:
-        self.timestamps = TimestampChecks(_zone(zone), now or datetime.now(timezone.utc))
+        self.timestamps = TimestampChecks(zone_named(zone), now or datetime.now(timezone.utc))
         self.unique_key = key_columns(unique_key)
         self.nested_ignored: set[str] = set()
         self.remarks = Remarks()
@@ -71,11 +71,14 @@ class RowMapping:
         :param file: what is known of it; None where the source is not a file
         """
         cells = file or self._options
-        if cells != self._cells:
+        may_lack_header = file is not None and file.delimiter is not None
+        if (cells, may_lack_header) != (self._cells, self._rules.may_lack_header):
             self._cells = cells
             self._builders.clear()
             by_kind = checks(self.timestamps, cells, self.remarks)
-            self._rules = self._rules._replace(checks=by_kind, key_check=key_check(cells), nulls=nulls_of(cells))
+            self._rules = self._rules._replace(
+                checks=by_kind, key_check=key_check(cells), nulls=nulls_of(cells), may_lack_header=may_lack_header
+            )
 
     def builder(self, columns: tuple[str, ...], *, table: bool) -> RowBuilder:
         """
@@ -134,14 +137,23 @@ def key_columns(unique_key: object) -> tuple[str, ...]:
 
     :raises MappingError: for anything but names
     """
-    if unique_key is None or isinstance(unique_key, str):
-        return (unique_key,) if unique_key else ()
-    if isinstance(unique_key, (list, tuple)) and all(isinstance(column, str) for column in unique_key):
-        return tuple(sorted(set(unique_key), key=lambda column: (normalise(column), column)))
+    if unique_key is None:
+        return ()
+    columns = [unique_key] if isinstance(unique_key, str) else unique_key
+    if isinstance(columns, (list, tuple)) and all(isinstance(column, str) for column in columns):
+        if not all(map(normalise, columns)) or not columns:
+            raise MappingError("unique_key names no column; leave it out where no column identifies a row")
+        return tuple(sorted(set(columns), key=lambda column: (normalise(column), column)))
     raise MappingError(f"unique_key must be a column name or a list of them, got {kind_of(unique_key)}")
 
 
-def _zone(name: str) -> tzinfo:
+def zone_named(name: str) -> tzinfo:
+    """
+    Find a time zone.
+
+    :param name: its IANA name
+    :raises MappingError: when it is unknown
+    """
     if str(name).upper() == "UTC":
         return timezone.utc  # saves a look-up per row
     try:

@@ -40,6 +40,10 @@ _OTHER_FORMAT = (
     "original source instead: clear the task that wrote the report, whose journal knows what it delivered, or use "
     "check_existing='always', which reads every lead before anything is sent to it"
 )
+_NO_HEADER = (
+    "none of the %d columns has the name of a field, or one that mapping or unique_key name, so their names are not "
+    "shown: they may be values. If the file has no header, name its cells with columns=[…]"
+)
 _CHANGED_IN_DOUBT = (
     "its report says unknown, and its content has changed since: what may be stored cannot be looked for; look at the "
     f"lead, then write delivered into {OUTCOME_COLUMN}, or leave it empty to send the row"
@@ -97,7 +101,7 @@ class Ingest:
 
         :raises MappingError: when its columns do not fit
         """
-        number = self._spool.add_source(source.name)
+        number = self._spool.add_source(source.name, source.columns)
         self._mapping.start_source(source.file)
         if source.columns is not None:
             self._take_columns(source.name, self._mapping.builder(source.columns, table=True))
@@ -161,6 +165,9 @@ class Ingest:
 
     def _log_builder(self, builder: RowBuilder) -> None:
         self._has_logged_columns = True
+        if builder.columns and not builder.named:
+            self._log.warning(_NO_HEADER, len(builder.columns))
+            return
         used = [f"{column} → {field}" for column, field in builder.used.items()]
         self._log.info("columns used: %s; ignored: %s", _some(used), _some(builder.ignored))
 
@@ -273,7 +280,7 @@ def _broken(source: int, row: SourceRow) -> SpoolRow:
 
 def _renamed(one: RowBuilder, other: RowBuilder) -> str | None:
     """Find a column that fills a field in one source, and in the other is missing beside one of a similar name."""
-    left_over = [column for column in other.ignored if column not in one.columns]
+    left_over = [column for column in other.ignored if column in other.named and column not in one.columns]
     for column, field in one.used.items():
         similar = closest(column, left_over) if field not in other.used.values() else ""
         if similar:

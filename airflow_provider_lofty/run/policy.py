@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from airflow_provider_lofty.delivery.precheck import MODES
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.rows.values import plain
 
 ON_UNKNOWN = ("verify", "report", "resend", "assume_delivered")
 _SHARE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*", re.ASCII)
@@ -24,6 +25,7 @@ class Limit:
     """
 
     def __init__(self, name: str, value: int | str | None) -> None:
+        value = plain(value)
         self._value = value
         self._rows: int | None = None
         self._share: Fraction | None = None  # a float's "0.7%" of 1000 rows would be less than 7
@@ -73,8 +75,8 @@ class Policy:
         ):
             if value not in choices:
                 raise LoftyConfigurationError(f"{name} must be one of {', '.join(choices)}")
-        rejections = self.stop_after_rejections
-        if not isinstance(rejections, int) or rejections < 1:
+        rejections = plain(self.stop_after_rejections)
+        if type(rejections) is not int or rejections < 1:
             raise LoftyConfigurationError("stop_after_rejections must be a whole number of at least 1")
 
     def closed_gate(self, read: int, invalid: int) -> str | None:

@@ -41,6 +41,7 @@ from airflow_provider_lofty.run.preview import show_preview
 from airflow_provider_lofty.run.publisher import StatusPublisher
 from airflow_provider_lofty.run.resume import Doubts, doubts_of, journal_errors, load_history, refuse_different_input
 from airflow_provider_lofty.run.verdict import Ending, counts_text, failure_of, failure_of_disk
+from airflow_provider_lofty.spool.books import FailureGroup
 from airflow_provider_lofty.spool.spool import Spool
 
 if TYPE_CHECKING:
@@ -99,12 +100,14 @@ class Run:
         self._cursor = cursor
         self._started = clock()
         self._has_gaps = False
+        self._has_read = False
         self._has_history = policy.preview or not is_later_try
         self._carried_over = 0
         self._delivery: Delivery | None = None
         self._gate: str | None = None
         self._stop: Stop | None = None
         self._report_error: str | None = None
+        self._logged: set[FailureGroup] = set()
         self._spool: Spool
         self.sources: list[str] = []
         self.summary: Summary | None = None
@@ -157,6 +160,7 @@ class Run:
         with mapping_errors():
             read(take)
             ingest.finish()
+        self._has_read = True
         self._send(stop)
 
     def _open(self, cursor: Cursor, take: Take) -> Take:
@@ -170,6 +174,8 @@ class Run:
         spool, counts = self._spool, self._spool.books.counts()
         waiting = spool.count_pending()
         self._log.info("%d rows read, %d to send; of the others %s", spool.read, waiting, counts_text(counts))
+        if counts[Outcome.INVALID]:
+            self._log_failures()
         self._gate = self._policy.closed_gate(spool.read, counts[Outcome.INVALID])
         if self._gate is not None:
             self._close_books(self._gate)
@@ -290,7 +296,7 @@ class Run:
             report_path=self._report.path if self._report and not self._report_error else None,
             cursor=None if self._cursor is None else self._cursor.summary,
         )
-        self._log.info("summary: %s", json.dumps(msgspec.to_builtins(self.summary)))
+        self._log.info("summary: %s", _counts_as_json(self.summary))
         return self.summary
 
     def _move(self, cursor: Cursor) -> None:
@@ -303,6 +309,8 @@ class Run:
             cursor.fail(error)
 
     def _write_report(self) -> None:
+        if not self._has_read and not self._spool.read:
+            self._report = None  # the source could not be read: no report, rather than one that says nothing
         if self._report is None:
             return
         if not self._has_history:
@@ -319,16 +327,25 @@ class Run:
             self._log.info("report: %s", self._report.path)
 
     def _log_failures(self) -> None:
-        """Log the first row of each kind of failure: a thousand that failed alike would hide the one that did not."""
+        """
+        Log the first row of each kind of failure: a thousand that failed alike would hide the one that did not.
+
+        What was invalid from the start is known before the first request, and logged then; each kind is logged once.
+        """
         books = self._spool.books
         groups = [g for g in books.failure_groups(_MOST_FAILURES_LOGGED) if g.outcome != Outcome.NOT_ATTEMPTED]
         for group in groups:
+            if group in self._logged:
+                continue
             self._log.error(
                 "%s%s: %s%s: %s", self._spool.place(group.source, group.row_number, group.line),
                 f" and {_grouped(group.rows - 1)} more that failed alike" if group.rows > 1 else "", group.outcome,
                 f", lead {group.lead_id}" if group.lead_id else "", group.error,
             )  # fmt: skip
-        if groups and books.count_failed() > len(groups):
+        if self._logged.issuperset(groups):
+            return
+        self._logged.update(groups)
+        if books.count_failed() > len(groups):
             self._log.error("%s", "the report has each row" if self._report else "set report_path to see each row")
 
     def _push_summary(self, summary: Summary) -> None:
@@ -362,3 +379,10 @@ class Run:
 
 def _grouped(number: int) -> str:
     return f"{number:,}".replace(",", " ")
+
+
+def _counts_as_json(summary: Summary) -> str:
+    """The errors are logged by themselves."""
+    counts = msgspec.to_builtins(summary)
+    del counts["errors"]
+    return json.dumps(counts)

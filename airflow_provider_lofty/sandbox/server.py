@@ -169,7 +169,7 @@ class Sandbox:
             return list(self._crm.store.requests)
 
     def add_lead(self, lead_id: int, *, emails: Iterable[str] = (), phones: Iterable[str] = ()) -> None:
-        """Add a lead, or replace it."""
+        """Add a lead, or replace it; with the first one the made-up people go."""
         with self._crm.lock:
             self._crm.leads.add(Lead(lead_id, tuple(emails), tuple(phones)))
 

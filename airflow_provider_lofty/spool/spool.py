@@ -150,9 +150,15 @@ class Spool:
         """Free the disk space."""
         self._db.close()
 
-    def add_source(self, name: str) -> int:
-        """Register a file or query; its number goes into each of its rows."""
+    def add_source(self, name: str, columns: tuple[str, ...] | None = None) -> int:
+        """
+        Register a file or query; its number goes into each of its rows.
+
+        :param columns: where they are known without a row, for a report that has none
+        """
         self.sources.append(name)
+        if columns is not None and self.keeps_cells and columns not in self._layout_ids:
+            self._layout_id(columns)
         return len(self.sources) - 1
 
     def add(self, row: SpoolRow) -> None:

@@ -697,12 +697,36 @@ class TestReport:
         elif failure == "mapping":
             source["mapping"] = {"pageName": "no_such_column"}
         elif failure == "source":
-            (tmp_path / "a.csv").write_text('lead_id,type,text,link,picture,created\n1,Browse,"x', encoding="utf-8")
-            source = {"path": str(tmp_path / "a.csv")}
+            whole = write_csv(tmp_path / "a.csv", [row(1)])
+            (tmp_path / "b.csv").write_text('lead_id,type,text,link,picture,created\n1,Browse,"x', encoding="utf-8")
+            source = {"path": [whole, str(tmp_path / "b.csv")]}
         ended = run(**source, report_path=str(tmp_path / "r.csv"))
         assert isinstance(ended.error, LoftyError)
         assert len(read_report(tmp_path / "r.csv")) == ended.summary["read"]
         assert ended.summary["report_path"] == str(tmp_path / "r.csv")
+
+    @pytest.mark.parametrize("text", ['lead_id,type,text,link,picture,created\n1,Browse,"x', None])
+    def test_a_source_that_could_not_be_read_leaves_the_report_that_is_there(
+        self, lofty: Sandbox, tmp_path: Path, text: str | None
+    ) -> None:
+        report = tmp_path / "r.csv"
+        report.write_text("of an earlier try", encoding="utf-8")
+        if text is not None:
+            (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+        ended = run(path=str(tmp_path / "a.csv"), report_path=str(report))
+        assert isinstance(ended.error, LoftyError)
+        assert ended.summary["report_path"] is None
+        assert report.read_text(encoding="utf-8") == "of an earlier try"
+
+    def test_a_source_without_rows_gives_a_report_without_rows(self, lofty: Sandbox, tmp_path: Path) -> None:
+        source = write_csv(tmp_path / "a.csv", [row(1)])
+        Path(source).write_text(Path(source).read_text(encoding="utf-8").partition("\n")[0] + "\n", encoding="utf-8")
+        ended = run(path=source, report_path=str(tmp_path / "r.csv"))
+        assert ended.error is None
+        assert (
+            (tmp_path / "r.csv").read_text(encoding="utf-8").startswith("lead_id,type,text,link,picture,created,lofty_")
+        )
+        assert read_report(tmp_path / "r.csv") == []
 
     def test_a_folder_gets_a_file_of_its_own_for_each_try(self, lofty: Sandbox, tmp_path: Path) -> None:
         for attempt in (1, 2):
@@ -880,10 +904,21 @@ class TestTelling:
         assert f"row 1 (line 2) of {tmp_path}/b.csv: rejected, lead {MISSING}: " in told
         assert f"row 2 (line 3) of {tmp_path}/b.csv: invalid: leadId" in told
 
-    def test_the_error_names_counts_the_largest_group_and_an_example(self, lofty: Sandbox, tmp_path: Path) -> None:
+    def test_the_error_says_counts_what_to_do_and_where_the_rows_are(self, lofty: Sandbox, tmp_path: Path) -> None:
         ended = run(rows=[row(1), row("x"), row("y")], report_path=str(tmp_path / "r.csv"))
-        for part in ("2 of 3 rows failed", "1 delivered, 2 invalid", "row 2", "leadId", str(tmp_path / "r.csv")):
+        for part in ("2 of 3 rows failed", "1 delivered, 2 invalid", "clear the task", str(tmp_path / "r.csv")):
             assert part in str(ended.error)
+
+    def test_what_is_invalid_is_logged_once_and_before_the_first_request(
+        self, lofty: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(progress, "PROGRESS_SECONDS", 0.0)
+        ended = run(rows=[row(1), row("x"), row("y"), row(MISSING)])
+        said = [place for place, line in enumerate(ended.log) if "leadId" in line and "row 2" in line]
+        sent = [place for place, line in enumerate(ended.log) if "rows done" in line]
+        assert len(said) == 1
+        assert said[0] < sent[0]
+        assert sum("rejected" in line and "row 4" in line for line in ended.log) == 1
 
     def test_progress_is_told(self, lofty: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(progress, "PROGRESS_SECONDS", 0.0)

@@ -12,6 +12,7 @@ import tracemalloc
 from collections.abc import Iterator
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
+from ipaddress import ip_address, ip_network
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -439,6 +440,8 @@ class TestCells:
             (date(2024, 5, 1), "2024-05-01"),
             (time(10), "10:00:00"),
             (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+            (ip_address("192.0.2.1"), "192.0.2.1"),
+            (ip_network("2001:db8::/32"), "2001:db8::/32"),
             (Colour.RED, "red"),
             ("half \ud800", "half \ud800"),
             ({"a": [1, None, Decimal(2)]}, {"a": [1, None, "2"]}),

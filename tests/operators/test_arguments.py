@@ -1,0 +1,144 @@
+"""Every argument is what it says, or the task fails before anything is sent."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+from airflow.sdk import Param
+from support.practice import Run, Store, row, run_operator
+
+from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.operators.arguments import CHECKS
+from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
+from airflow_provider_lofty.sandbox import Sandbox
+
+
+@pytest.fixture(autouse=True)
+def connected(lofty: Sandbox, connect: Any) -> None:
+    connect(lofty)
+
+
+def rendered(*, native: bool = False, store: Store | None = None, **arguments: Any) -> Run:
+    """Run the operator as Airflow does: its templates are rendered first."""
+    operator = LoftyAddActivityOperator(
+        task_id="send", rows=[row(1)], render_template_as_native_obj=native, **arguments
+    )
+    operator.render_template_fields({"params": {"yes": True, "no": False, "none": None, "zero": 0, "one": 1}})
+    return run_operator(operator, store=store)
+
+
+def test_every_argument_is_checked() -> None:
+    parameters = inspect.signature(LoftyAddActivityOperator.__init__).parameters
+    assert set(CHECKS) == set(parameters) - {"self", "kwargs"}
+
+
+NO = ["False", "false", " FALSE ", "0", "no", "off", 0, False, np.bool_(False), "{{ params.no }}", "{{ params.zero }}"]
+YES = [
+    "True",
+    "true",
+    "1",
+    "yes",
+    "on",
+    1,
+    True,
+    np.bool_(True),
+    "{{ params.yes }}",
+    "{{ params.one }}",
+    "{{ 'no' != 1 }}",
+]
+NEITHER = ["None", "", "{{ params.none }}", "{{ '' }}", "maybe", "2", 2, -1, 1.0, [], [True], {}, Param(True), object()]
+
+
+class TestBooleans:
+    """Whatever a template renders to is one of the two, or nothing is sent: never green, and silently nothing sent."""
+
+    @pytest.mark.parametrize("native", [False, True])
+    @pytest.mark.parametrize("value", NO, ids=repr)
+    def test_no_preview_sends(self, lofty: Sandbox, value: Any, native: bool) -> None:
+        assert rendered(preview=value, native=native).counts == {"delivered": 1}
+        assert len(lofty.activities) == 1
+
+    @pytest.mark.parametrize("native", [False, True])
+    @pytest.mark.parametrize("value", YES, ids=repr)
+    def test_a_preview_does_not(self, lofty: Sandbox, value: Any, native: bool) -> None:
+        assert rendered(preview=value, native=native).counts == {"would_send": 1}
+        assert lofty.requests == []
+
+    @pytest.mark.parametrize("native", [False, True])
+    @pytest.mark.parametrize("name", ["preview", "durable"])
+    @pytest.mark.parametrize("value", [*NEITHER, None], ids=repr)
+    def test_what_is_neither_is_refused(self, lofty: Sandbox, name: str, value: Any, native: bool) -> None:
+        ended = rendered(**{name: value}, native=native)
+        assert type(ended.error) is LoftyConfigurationError
+        assert f"{name} must be True or False" in str(ended.error)
+        assert lofty.requests == []
+        assert ended.xcom["lofty_progress"]["error"]["text"] == str(ended.error)
+
+    @pytest.mark.parametrize(("value", "is_kept"), [("{{ params.yes }}", True), ("{{ params.no }}", False)])
+    def test_durable_is_one_as_well(self, value: str, is_kept: bool) -> None:
+        store = Store()
+        assert rendered(durable=value, store=store).error is None
+        assert bool(store.values) is is_kept
+
+    def test_the_page_is_told_which(self) -> None:
+        assert rendered(preview="{{ params.yes }}").xcom["lofty_progress"]["preview"] is True
+        assert rendered(preview="{{ params.no }}").xcom["lofty_progress"]["preview"] is False
+
+
+WRONG = [
+    *[(name, value) for name in ("lofty_conn_id",) for value in (None, "", " ", 5, ["a"], {"a": 1}, b"a", True)],
+    *[(name, value) for name in ("journal_conn_id", "report_path") for value in ("", " ", 5, ["a"], {}, b"a", True)],
+    *[("source_conn_id", value) for value in ("", 5, ["a"])],
+    *[("source_hook_params", value) for value in ("a", ["a"], {1: 2}, {"a"}, True)],
+    *[("parameters", value) for value in ("a", 5, {1}, True, b"a")],
+    *[("columns", value) for value in ("a", [], ["a", "a"], [1], {"a"}, {"a": 1}, 5)],
+    *[("file_options", value) for value in ("csv", ["csv"], {"formt": "csv"}, {"skip_rows": True}, {"format": 5})],
+    *[("mapping", value) for value in ("text", ["text"], {"text": 5}, {"text": None}, {"txt": "a"}, {1: "a"})],
+    *[("defaults", value) for value in ("text", ["text"], {"txt": "a"}, {"text": True}, {"leadId": "x"})],
+    *[("unique_key", value) for value in ({"lead_id"}, 5, [5], {"lead_id": 1}, True, b"lead_id", "", [], " ", [""])],
+    *[("timezone", value) for value in (5, None, "", "Mars/Olympus", ["UTC"], True)],
+    *[("requests_per_minute", value) for value in ("60", True, 0, -1, float("inf"), float("nan"), [60], np.bool_(True))],
+    *[(name, value) for name in ("check_existing", "on_unknown") for value in (None, "", "Always ", 1, True, ["verify"])],
+    *[(name, value) for name in ("max_failed_rows", "max_invalid_rows") for value in (True, 1.5, [], {}, "many", -1)],
+    *[("max_rows", value) for value in (True, "100", "1%", 1.5, -1, [], {}, np.bool_(True))],
+    *[("stop_after_rejections", value) for value in (True, None, "5", 0, 1.5, [])],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG, ids=repr)
+def test_a_wrong_type_or_value_is_refused_by_its_name(lofty: Sandbox, name: str, value: Any) -> None:
+    ended = rendered(**{name: value})
+    assert type(ended.error) is LoftyConfigurationError
+    assert name in str(ended.error)
+    assert lofty.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("sql", value) for value in ({}, ["SELECT 1"], "", 5, True, b"SELECT 1")]
+    + [("table", value) for value in ({}, ["visits"], "", 5, True)]
+    + [("path", value) for value in ({"a": 1}, {"/a.csv"}, "", 5, True, b"/a.csv", [5], ["/a.csv", ""], [None])],
+    ids=repr,
+)
+def test_so_is_a_wrong_source(lofty: Sandbox, name: str, value: Any) -> None:
+    operator = LoftyAddActivityOperator(task_id="send", source_conn_id="lite", **{name: value})
+    ended = run_operator(operator)
+    assert type(ended.error) is LoftyConfigurationError
+    assert name in str(ended.error)
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        {"max_rows": np.int64(5), "max_failed_rows": np.int32(0), "stop_after_rejections": np.int64(3)},
+        {"requests_per_minute": np.int64(60_000)},
+        {"requests_per_minute": 60_000.5, "unique_key": ("text", "lead_id"), "max_failed_rows": " 5 % "},
+        {"source_hook_params": {}, "parameters": (), "defaults": {}, "mapping": {}, "file_options": {}},
+    ],
+    ids=repr,
+)
+def test_what_means_one_thing_only_is_read(lofty: Sandbox, right: dict[str, Any]) -> None:
+    assert rendered(**right).counts == {"delivered": 1}
