@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from airflow.sdk import Param
 from support.practice import Run, Store, row, run_operator
+from support.values import shown
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.operators.arguments import CHECKS
@@ -56,20 +57,20 @@ class TestBooleans:
     """Whatever a template renders to is one of the two, or nothing is sent: never green, and silently nothing sent."""
 
     @pytest.mark.parametrize("native", [False, True])
-    @pytest.mark.parametrize("value", NO, ids=repr)
+    @pytest.mark.parametrize("value", NO, ids=shown)
     def test_no_preview_sends(self, lofty: Sandbox, value: Any, native: bool) -> None:
         assert rendered(preview=value, native=native).counts == {"delivered": 1}
         assert len(lofty.activities) == 1
 
     @pytest.mark.parametrize("native", [False, True])
-    @pytest.mark.parametrize("value", YES, ids=repr)
+    @pytest.mark.parametrize("value", YES, ids=shown)
     def test_a_preview_does_not(self, lofty: Sandbox, value: Any, native: bool) -> None:
         assert rendered(preview=value, native=native).counts == {"would_send": 1}
         assert lofty.requests == []
 
     @pytest.mark.parametrize("native", [False, True])
     @pytest.mark.parametrize("name", ["preview", "durable"])
-    @pytest.mark.parametrize("value", [*NEITHER, None], ids=repr)
+    @pytest.mark.parametrize("value", [*NEITHER, None], ids=shown)
     def test_what_is_neither_is_refused(self, lofty: Sandbox, name: str, value: Any, native: bool) -> None:
         ended = rendered(**{name: value}, native=native)
         assert type(ended.error) is LoftyConfigurationError
@@ -108,7 +109,7 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG, ids=repr)
+@pytest.mark.parametrize(("name", "value"), WRONG, ids=shown)
 def test_a_wrong_type_or_value_is_refused_by_its_name(lofty: Sandbox, name: str, value: Any) -> None:
     ended = rendered(**{name: value})
     assert type(ended.error) is LoftyConfigurationError
@@ -121,7 +122,7 @@ def test_a_wrong_type_or_value_is_refused_by_its_name(lofty: Sandbox, name: str,
     [("sql", value) for value in ({}, ["SELECT 1"], "", 5, True, b"SELECT 1")]
     + [("table", value) for value in ({}, ["visits"], "", 5, True)]
     + [("path", value) for value in ({"a": 1}, {"/a.csv"}, "", 5, True, b"/a.csv", [5], ["/a.csv", ""], [None])],
-    ids=repr,
+    ids=shown,
 )
 def test_so_is_a_wrong_source(lofty: Sandbox, name: str, value: Any) -> None:
     operator = LoftyAddActivityOperator(task_id="send", source_conn_id="lite", **{name: value})
@@ -138,7 +139,7 @@ def test_so_is_a_wrong_source(lofty: Sandbox, name: str, value: Any) -> None:
         {"requests_per_minute": 60_000.5, "unique_key": ("text", "lead_id"), "max_failed_rows": " 5 % "},
         {"source_hook_params": {}, "parameters": (), "defaults": {}, "mapping": {}, "file_options": {}},
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_what_means_one_thing_only_is_read(lofty: Sandbox, right: dict[str, Any]) -> None:
     assert rendered(**right).counts == {"delivered": 1}
