@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_lofty.outcomes import OUTCOMES
-from airflow_provider_lofty.rows.database import database_hook, table_parts
+from airflow_provider_lofty.rows.database import table_parts
+from airflow_provider_lofty.rows.providers import database_hook
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage

@@ -36,6 +36,7 @@ PURE = (
     "printable",
     "clock",
     "lofty.answers",
+    "lofty.bodies",
     "lofty.fields",
     "lofty.window",
     "lofty.pacing",

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from airflow_provider_lofty.delivery.doubt import Page
 from airflow_provider_lofty.delivery.matching import ZONE_REACH_MILLISECONDS, Match, Times, is_altered, is_near, match
 from airflow_provider_lofty.journal.journal import Journal
 from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
+from airflow_provider_lofty.spool.history import CONTENT_BYTES
 from airflow_provider_lofty.spool.spool import Spool
 
 _SECOND = 1000
 _ZONES = range(-ZONE_REACH_MILLISECONDS // _SECOND, ZONE_REACH_MILLISECONDS // _SECOND + 1, 900)
+_SECONDS_BESIDE = (-2, -1, 0, 1, 2)
 _FEW = 3 * len(_ZONES)
 
 
@@ -60,6 +63,7 @@ class Comparer:
         self._spool = spool
         self._journal = journal
         self._meanwhile: dict[int, Counter[bytes]] = {}  # of each lead that is being read
+        self._of_family: dict[int, Counter[bytes]] = {}  # delivered to leads that were merged with it, by content
 
     def ask(self, lead_id: int, on_their_way: Iterable[bytes]) -> None:
         """
@@ -68,8 +72,14 @@ class Comparer:
         :param on_their_way: traces of rows of this run that may come to be there while it is read
         :raises JournalError: when the journal fails
         """
-        self._journal.load_lead(lead_id, self._spool)
+        self._load(lead_id)
         self._meanwhile[lead_id] = Counter(on_their_way)
+        others = self._spool.leads.family(lead_id, is_certain=True) - {lead_id}
+        self._of_family[lead_id] = self._spool.leads.delivered_contents(others)
+
+    def _load(self, lead_id: int) -> None:
+        for one in self._spool.leads.family(lead_id, is_certain=False):
+            self._journal.load_lead(one, self._spool)
 
     def came(self, lead_id: int, trace_hash: bytes) -> None:
         """Learn that another run has delivered a row; it need not have been there when the lead was asked for."""
@@ -79,28 +89,61 @@ class Comparer:
     def forget(self, lead_id: int) -> None:
         """A lead could not be read."""
         self._meanwhile.pop(lead_id, None)
+        self._of_family.pop(lead_id, None)
 
-    def compare(self, page: Page, wanted: Sequence[Wanted], perhaps: Counter[bytes]) -> Compared:
+    def compare(
+        self, page: Page, wanted: Sequence[Wanted], perhaps: Counter[bytes], others: Sequence[Trace] = ()
+    ) -> Compared:
         """
         Compare a lead's page with what is sought.
 
         :param perhaps: trace → how many other rows of this run have it that may be there
+        :param others: rows of this run and of other leads that may be there, if the leads were merged
         :raises JournalError: when the journal fails
         """
         history, shown = self._spool.history, [entry.trace_hash for entry in page.entries]
         before = history.delivered_traces(shown) - self._meanwhile.pop(page.lead_id, Counter())
-        self._journal.load_lead(page.lead_id, self._spool)
+        before += _as_shown(page, self._of_family.pop(page.lead_id, Counter()))
+        self._load_alike(page, wanted)
+        self._load(page.lead_id)
         delivered = history.delivered_traces(shown)
-        claimed = delivered + perhaps + history.claimed_traces()
+        claimed = delivered + perhaps + history.claimed_traces() + self._claimed_by_family(page, others)
         found, surplus = match([one.trace for one in wanted], page.entries, claimed, before)
         matches = list(zip(wanted, found, strict=True))
         altered = self._perhaps_altered(page, [one.trace for one, said in matches if said is Match.FOUND])
         rest = Rest(page, surplus, history.first_page(page.lead_id))
         said_of_each = [
-            Match.UNCLEAR if one.trace in altered else rest.match(one) if said is Match.ABSENT else said
+            Match.UNCLEAR if one.trace in altered
+            else rest.match(one) if said is Match.ABSENT
+            else Match.SHARED if said is Match.FOUND and self._may_be_shared(one.trace, others)
+            else said
             for one, said in matches
-        ]
+        ]  # fmt: skip
         return Compared(said_of_each, rest, surplus, delivered)
+
+    def _load_alike(self, page: Page, wanted: Sequence[Wanted]) -> None:
+        shown = {entry.trace_hash for entry in page.entries}
+        for one in wanted:
+            if one.trace.trace_hash in shown:
+                self._journal.load_alike(one.trace, self._spool)
+
+    def _claimed_by_family(self, page: Page, others: Sequence[Trace]) -> Counter[bytes]:
+        """Count what a page may show of leads that were, or may have been, merged with its lead."""
+        family = self._spool.leads.family(page.lead_id, is_certain=False) - {page.lead_id}
+        if not family:
+            return Counter()
+        on_their_way = Counter(other.content for other in others if other.lead_id in family)
+        return _as_shown(page, self._spool.leads.delivered_contents(family) + on_their_way)
+
+    def _may_be_shared(self, found: Trace, others: Sequence[Trace]) -> bool:
+        """Whether what is shown may be a row of another lead, of which nobody knows whether it was merged."""
+        leads = self._spool.leads
+        if leads.may_share(found.content, found.lead_id):
+            return True
+        alike = {other.lead_id for other in others if other.content == found.content} if others else set()
+        alike -= leads.family(found.lead_id, is_certain=False)
+        is_known = leads.is_known(found.lead_id) if alike else True
+        return any(not (is_known and leads.is_known(other)) for other in alike)
 
     def _perhaps_altered(self, page: Page, found: list[Trace]) -> set[Trace]:
         """Of activities that are shown: those whose entry may be that of a delivered row, altered."""
@@ -108,8 +151,18 @@ class Comparer:
             return set()
         shown = {entry.trace_hash for entry in page.entries}
         lacking = (row for row in self._spool.delivered_to_lead(page.lead_id) if row.trace_hash not in shown)
+        by_second = _by_second(found)
         traces = (trace_of_body(row.lead_id, row.body) for row in lacking)
-        return {one for trace in traces for one in found if is_altered(one, trace)}
+        return {one for trace in traces for one in _beside(by_second, trace.moment) if is_altered(one, trace)}
+
+
+def _as_shown(page: Page, contents: Counter[bytes]) -> Counter[bytes]:
+    """Count rows of merged leads by the traces that a page shows for them."""
+    if not contents:
+        return Counter()
+    said_by = {entry.trace_hash: entry.content for entry in page.entries}
+    shown = {trace_hash: contents[said] + contents[said[:CONTENT_BYTES]] for trace_hash, said in said_by.items()}
+    return Counter({trace_hash: count for trace_hash, count in shown.items() if count})
 
 
 class Rest:
@@ -150,15 +203,25 @@ def _among(entries: Iterable[Trace], counts: Counter[bytes]) -> list[Trace]:
     return kept
 
 
+def _by_second(entries: Iterable[Trace]) -> defaultdict[int, list[Trace]]:
+    """Sort entries by the second of their ``created``: a lead may have thousands, and as many rows."""
+    found: defaultdict[int, list[Trace]] = defaultdict(list)
+    for entry in entries:
+        found[entry.moment // _SECOND].append(entry)
+    return found
+
+
+def _beside(by_second: Mapping[int, list[Trace]], moment: int) -> Iterator[Trace]:
+    """The entries of about a moment, in milliseconds since 1970."""
+    return (entry for beside in _SECONDS_BESIDE for entry in by_second.get(moment // _SECOND + beside, ()))
+
+
 class _Likeness:
-    """Entries by the second of their ``created``: a lead may have thousands, and as many rows."""
+    """Entries, and whether one of them may be an activity, altered."""
 
     def __init__(self, entries: Sequence[Trace]) -> None:
         self._entries = entries
-        self._by_second: defaultdict[int, list[Trace]] = defaultdict(list)
-        if len(entries) > _FEW:
-            for entry in entries:
-                self._by_second[entry.moment // _SECOND].append(entry)
+        self._by_second = _by_second(entries if len(entries) > _FEW else ())
 
     def __bool__(self) -> bool:
         return bool(self._entries)
@@ -167,7 +230,5 @@ class _Likeness:
         trace, received = one.trace, one.received
         entries: Iterable[Trace] = self._entries
         if self._by_second and received is None:
-            second = trace.moment // _SECOND
-            near = (second + zone + beside for zone in _ZONES for beside in (-2, -1, 0, 1, 2))
-            entries = (entry for at in near for entry in self._by_second.get(at, ()))
+            entries = chain.from_iterable(_beside(self._by_second, trace.moment + zone * _SECOND) for zone in _ZONES)
         return any(is_near(trace, entry, received) for entry in entries)

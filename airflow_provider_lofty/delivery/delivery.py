@@ -149,7 +149,7 @@ class Delivery:
 
     def _send_soon(self, doubt: Doubt) -> bool:
         """See to it that the lead of a doubt gets another row of its type, its own control."""
-        twins = [other.wanted.trace_hash for other in self._settling.of_lead(doubt.lead_id)]
+        twins = self._settling.traces_at(doubt.lead_id)
         return self._backlog.send_soon(doubt.lead_id, doubt.wanted.type, twins)
 
     def take_doubts(self, doubtful: Iterable[tuple[Intent, PendingRow | None]]) -> None:

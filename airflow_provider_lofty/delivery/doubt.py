@@ -169,6 +169,7 @@ class Page(NamedTuple):
     :param ended: when it was there
     :param unreadable: a hash of each entry that cannot be read
     :param reached: milliseconds since 1970; what is older was not asked for. None: everything was
+    :param answers_as: which lead Lofty said that this is, where it was asked
     """
 
     lead_id: int
@@ -178,3 +179,4 @@ class Page(NamedTuple):
     ended: float
     unreadable: Sequence[bytes] = ()
     reached: int | None = None
+    answers_as: int | None = None

@@ -27,6 +27,7 @@ class Match(Enum):
 
     FOUND = "it is there"
     UNCLEAR = "it is there, or another that looks the same"
+    SHARED = "it is there, or the same of another lead, which may be the same lead"
     UNREADABLE = "there is one that cannot be read"
     NEAR = "one nearly like it is there"
     ABSENT = "nothing like it is there"

@@ -47,6 +47,7 @@ _BATCH = 500
 _WORDS = {
     Match.NEAR: "Lofty shows one that is nearly the same",
     Match.UNCLEAR: "Lofty shows it, or a row of another run that looks the same",
+    Match.SHARED: "Lofty shows it, or the same activity of another lead: nothing tells whether the two were merged",
     Match.UNREADABLE: "Lofty shows an activity of its lead that cannot be read",
 }
 
@@ -193,12 +194,17 @@ class Precheck:
         if not self.awaits(page.lead_id):
             return
         settled = self._take_shown(page, [row for row, found in rows if found is Match.FOUND])
-        if any(found is Match.UNCLEAR for _, found in rows):
+        shared = [row for row, found in rows if found is Match.SHARED]
+        if shared or any(found is Match.UNCLEAR for _, found in rows):
             self._times_unclear[page.lead_id] += 1
             if self._times_unclear[page.lead_id] < _MOST_TIMES_UNCLEAR:
-                self._retry_at[page.lead_id] = page.ended + _RETRY_SECONDS
+                # The next time Lofty is asked besides which lead this is.
+                is_at_once = shared and self._times_unclear[page.lead_id] == 1
+                self._retry_at[page.lead_id] = page.ended + (0.0 if is_at_once else _RETRY_SECONDS)
                 self._backlog.drop_rows(page.lead_id, settled)
                 return
+        self._refuse(shared, _WORDS[Match.SHARED])
+        settled |= {row.n for row in shared}
         if self.reads_every_lead:
             settled |= self._refuse_doubtful(page, dict(rows), rest)
         self._release(page.lead_id, page.started, settled)
@@ -208,6 +214,7 @@ class Precheck:
             result = Result(row.n, Outcome.ALREADY_DELIVERED, error=FOUND_BEFORE)
             self._recorder.record(intent_of(row, row.attempts), JournalState.DELIVERED, result)
             self._canary.prove(row.kind, page.ended)
+            self._spool.leads.add_stray(row.n, trace_of_body(row.lead_id, row.body).content, row.lead_id)
         if there and self._reason is None:
             self._reason = Reason.FOUND
             self._log.warning(

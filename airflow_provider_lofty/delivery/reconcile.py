@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable
-from functools import partial
+from functools import cache
 
 from airflow_provider_lofty.delivery.backlog import Backlog
 from airflow_provider_lofty.delivery.comparison import Comparer, Wanted
+from airflow_provider_lofty.delivery.completeness import Completeness
 from airflow_provider_lofty.delivery.doubt import ASSUMED, MOST_SENDS, Doubt, Page, Proof, Settled
+from airflow_provider_lofty.delivery.matching import Match
 from airflow_provider_lofty.delivery.precheck import Precheck
 from airflow_provider_lofty.delivery.recorder import Recorder
 from airflow_provider_lofty.delivery.settling import Reading, Settling
@@ -29,7 +31,7 @@ from airflow_provider_lofty.exceptions import (
 from airflow_provider_lofty.journal.journal import Intent, Journal, Released, intent_of, utc_now
 from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Verdict
 from airflow_provider_lofty.lofty.settings import LoftySettings
-from airflow_provider_lofty.lofty.trace import trace_of_body
+from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.history import (
@@ -39,6 +41,7 @@ from airflow_provider_lofty.spool.history import (
     JournalState,
     PastRow,
 )
+from airflow_provider_lofty.spool.leads import Link
 from airflow_provider_lofty.spool.spool import FOUND_BY_READING, PendingRow, Result, Spool
 
 _MOST_FAILURES = 3  # in a row, of reading
@@ -88,7 +91,7 @@ class Reconciler:
         self._now = now
         self._failures_in_a_row = self._odd_answers = 0
         self._has_read = False
-        self._given_up: Counter[bytes] = Counter()
+        self._given_up: Counter[Trace] = Counter()
         self._first_sent: dict[int, float] = {}  # of rows that are sent again
         self._recent: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)  # lead → rows delivered since
         self._denied = ""
@@ -106,12 +109,21 @@ class Reconciler:
         now, ended = self._clock(), self._now()
         received = ((ended - (now - work.began) - settle) * 1000, (ended + settle) * 1000)
         wait = settle if verdict.was_handled or not self._settling.is_proving else self._settings.absence_seconds
-        elsewhere = None if verdict.lead_id in (None, row.lead_id) else trace_of_body(verdict.lead_id, row.body)
+        other = None if verdict.lead_id == row.lead_id else verdict.lead_id
         self._first_sent.setdefault(row.n, work.began if result.attempts == 1 else -math.inf)
-        intent = work.intent._replace(attempts=result.attempts)
+        intent = work.intent._replace(attempts=result.attempts, answered_lead=other)
+        elsewhere = _elsewhere(intent, row)
         self._add(Doubt(intent, row, work.began, now, settle, wait, work.sent_at, result, received, elsewhere))
 
+    def take_merged(self, lead_id: int, other: int) -> None:
+        """Learn that a lead was merged into another one."""
+        self._spool.leads.link([Link(lead_id, other, is_certain=True)])
+
     def _add(self, doubt: Doubt) -> None:
+        wanted, other = doubt.wanted, doubt.intent.answered_lead
+        self._spool.leads.add_stray(None if doubt.row is None else doubt.row.n, wanted.content, wanted.lead_id)
+        if other is not None:
+            self._spool.leads.link([Link(wanted.lead_id, other, is_certain=False)])
         if self._denied:
             self._end([Settled(doubt, Proof.NONE, self._denied)])
         else:
@@ -121,8 +133,11 @@ class Reconciler:
         """Take in a doubt of another process, which may be about to send it still."""
         settings = self._settings
         wait = settings.resumed_absence_seconds if self._settling.is_proving else settings.resumed_settle_seconds
-        now = utc_now(self._now)
-        self._add(Doubt(intent, row, -math.inf, self._clock(), settings.settle_seconds, wait, now))
+        doubt = Doubt(
+            intent, row, -math.inf, self._clock(), settings.settle_seconds, wait, utc_now(self._now),
+            elsewhere=_elsewhere(intent, row),
+        )  # fmt: skip
+        self._add(doubt)
 
     def take_delivered(self, work: Work) -> None:
         """Learn of a row that Lofty answered with its lead's id: its page has to show it from now on."""
@@ -149,7 +164,7 @@ class Reconciler:
             self._recorder.record(intent, JournalState.DELIVERED, result)
 
     def _renamed(self, old: Intent, row: PendingRow) -> Intent:
-        intent = intent_of(row, old.attempts)
+        intent = intent_of(row, old.attempts)._replace(answered_lead=old.answered_lead)
         self._recorder.withdraw(old)
         self._recorder.intend([intent])  # in one commit: a crash between the two would leave one doubt twice
         return intent
@@ -199,7 +214,26 @@ class Reconciler:
     def _ask(self, lead_id: int) -> tuple[int, int]:
         """Get ready to read a lead, down to the oldest of all that its page will be asked about."""
         self._comparer.ask(lead_id, self._in_flight.trace_hashes())
+        if self._is_to_be_identified(lead_id):
+            self._in_flight.to_identify.add(lead_id)
         return lead_id, math.floor(min(self._settling.reach(lead_id), self._precheck.reach(lead_id), _AGES))
+
+    def _is_to_be_identified(self, lead_id: int) -> bool:
+        """Whether an entry may be of a row of another lead, as far as is known before the lead is read."""
+        leads = self._spool.leads
+        if leads.is_known(lead_id):
+            return False
+        wanted = (doubt.views[lead_id].wanted for doubt in self._settling.of_lead(lead_id))
+        return leads.is_suspected(lead_id) or any(leads.may_share(one.content, lead_id) for one in wanted)
+
+    def _take_identity(self, page: Page) -> None:
+        """Learn which lead a lead is. Another one is believed when it is named twice: an answer may be another's."""
+        leads, said = self._spool.leads, page.answers_as
+        if said is not None:
+            is_certain = said == page.lead_id or said in leads.family(page.lead_id, is_certain=False)
+            leads.link([Link(page.lead_id, said, is_certain)])
+        if leads.is_known(page.lead_id):
+            self._in_flight.to_identify.discard(page.lead_id)
 
     # What a page says
 
@@ -210,13 +244,17 @@ class Reconciler:
         :raises JournalError: when the journal fails
         """
         self._has_read, self._failures_in_a_row, self._odd_answers = True, 0, 0
+        if page.lead_id in self._in_flight.to_identify:
+            self._take_identity(page)
         of_lead = self._settling.of_lead(page.lead_id)
         doubts = [doubt for doubt in of_lead if doubt.since <= page.started]
         rows = self._precheck.rows_on(page)
         wanted = [self._wanted(doubt, page.lead_id) for doubt in doubts]
         wanted += (Wanted(trace_of_body(row.lead_id, row.body)) for row in rows)
-        found = self._comparer.compare(page, wanted, self._perhaps(page))
-        reading = Reading(page, found.surplus, found.delivered, partial(self._shows_all, page))
+        found = self._comparer.compare(page, wanted, self._perhaps(page), self._others(page))
+        if Match.SHARED in found.matches and not self._spool.leads.is_known(page.lead_id):
+            self._in_flight.to_identify.add(page.lead_id)
+        reading = Reading(page, found.surplus, found.delivered, self._shows_all(page))
         self._settling.look_at_controls(reading)
         self._end(self._settling.take(reading, dict(zip(doubts, found.matches, strict=False)), is_idle=is_idle))
         self._precheck.take(reading, list(zip(rows, found.matches[len(doubts) :], strict=True)), found.rest)
@@ -229,7 +267,17 @@ class Reconciler:
         """Rows that may be on a page, by their trace: those on their way, and those given up."""
         of_lead = self._settling.of_lead(page.lead_id)
         late = (doubt.views[page.lead_id].wanted.trace_hash for doubt in of_lead if doubt.since > page.started)
-        return Counter((*self._in_flight.trace_hashes(), *late)) + self._given_up
+        given_up = {one.trace_hash: count for one, count in self._given_up.items() if one.lead_id == page.lead_id}
+        return Counter((*self._in_flight.trace_hashes(), *late)) + Counter(given_up)
+
+    def _others(self, page: Page) -> list[Trace]:
+        """Rows of other leads that may be stored: where two leads were merged, they may be on the page of either."""
+        on_their_way = (work.intent.trace for work in self._in_flight.posts.values())
+        family = self._spool.leads.family(page.lead_id, is_certain=False)
+        doubts = (doubt for lead_id in family for doubt in self._settling.of_lead(lead_id))
+        in_doubt = (doubt.wanted for doubt in doubts if page.lead_id not in doubt.views)
+        traces = (*on_their_way, *in_doubt, *self._given_up.elements())
+        return [trace for trace in traces if trace.lead_id != page.lead_id]
 
     def _keep_first(self, page: Page) -> None:
         """What a lead showed before a row was first sent to it is not that row."""
@@ -241,26 +289,20 @@ class Reconciler:
         first_sent = -math.inf if doubt.row is None else self._first_sent.get(doubt.row.n, doubt.sent)
         return Wanted(doubt.views[lead_id].wanted, first_sent, doubt.received)
 
-    def _shows_all(self, page: Page, doubt: Doubt, before: float) -> bool:
-        """
-        Whether a page shows all that Lofty has of this run at the lead, and what others delivered there since a doubt.
+    def _shows_all(self, page: Page) -> Callable[[Doubt, float], bool]:
+        """Whether a page shows all that Lofty has of this run at the lead, and what others delivered since a doubt."""
+        lead_id = page.lead_id
 
-        :param before: by the clock; what was begun later need not be shown
-        """
-        later = {n for n, began in self._recent.get(page.lead_id, ()) if began >= before}
-        left = Counter(entry.trace_hash for entry in page.entries)
-        ended = utc_now(lambda: self._now() - (self._clock() - before))
-        for other in self._spool.history.delivered_between(page.lead_id, doubt.began_at, ended):
-            left[other.trace_hash] -= 1
-            if left[other.trace_hash] < 0 and (page.reached is None or other.created >= page.reached):
-                return False
-        for row in self._spool.shown_of_lead(page.lead_id):
-            if row.n in later:
-                continue
-            left[row.trace_hash] -= 1
-            if left[row.trace_hash] < 0 and not _is_below(page, row):
-                return False
-        return True
+        @cache
+        def completeness() -> Completeness:
+            began, others = dict(self._recent.get(lead_id, ())), self._spool.history.delivered_by_others(lead_id)
+            return Completeness(page, self._spool.shown_of_lead(lead_id), began, others)
+
+        def shows_all(doubt: Doubt, before: float) -> bool:
+            ended = utc_now(lambda: self._now() - (self._clock() - before))
+            return completeness().shows_all(before, doubt.began_at, ended)
+
+        return shows_all
 
     # What cannot be read
 
@@ -324,6 +366,7 @@ class Reconciler:
                 self._end_rejected(doubt, doubt.row)
             else:
                 self._spool.undoubt(doubt.row.n)
+                self._spool.leads.drop_stray(doubt.row.n)
                 self._backlog.put([doubt.row._replace(attempts=doubt.intent.attempts)])
 
     def _end_stored(self, doubt: Doubt, elsewhere: str) -> None:
@@ -343,28 +386,34 @@ class Reconciler:
     def _end_unknown(self, end: Settled) -> None:
         self.may_settle_later |= end.may_settle_later
         doubt = end.doubt
-        self._given_up[doubt.wanted.trace_hash] += 1
+        self._given_up[doubt.wanted] += 1
         error = f"sent, but no trustworthy answer came, and {end.reason}: it may be stored; look at the lead"
         if doubt.row is None:
-            self._recorder.record(doubt.intent, JournalState.ABANDONED)
+            self._abandon(doubt.intent)
             self._log.warning("%s: %s", _place(doubt), error)
         else:
-            self._recorder.record(
-                doubt.intent, JournalState.ABANDONED, _result(doubt, doubt.row, Outcome.UNKNOWN, error)
-            )
+            self._abandon(doubt.intent, _result(doubt, doubt.row, Outcome.UNKNOWN, error))
+
+    def _abandon(self, intent: Intent, result: Result | None = None) -> None:
+        self._recorder.record(intent, JournalState.ABANDONED, result, intent.answered_lead)
 
     def _end_carried(self, doubt: Doubt) -> None:
+        if doubt.intent.answered_lead is not None:  # without its row nothing can be looked for at that lead
+            self._abandon(doubt.intent)
+            return
         self._log.warning("%s: proved not to be stored; the input no longer has it, so it is not sent", _place(doubt))
         self._recorder.withdraw(doubt.intent)
 
     def _end_rejected(self, doubt: Doubt, row: PendingRow) -> None:
+        self._spool.leads.drop_stray(row.n)
         error = f"sent {doubt.intent.attempts} times, and each time proved not to be stored; not stored"
         self._recorder.record(doubt.intent, JournalState.REJECTED, _result(doubt, row, Outcome.REJECTED, error))
 
 
-def _is_below(page: Page, row: PendingRow) -> bool:
-    """Whether a row is older than what was asked for."""
-    return page.reached is not None and trace_of_body(row.lead_id, row.body).created < page.reached
+def _elsewhere(intent: Intent, row: PendingRow | None) -> Trace | None:
+    """What a row would be at the other lead with whose id Lofty answered."""
+    other = intent.answered_lead
+    return None if other is None or row is None else trace_of_body(other, row.body)
 
 
 def _changed(intent: Intent | None, row: PendingRow) -> str | None:

@@ -40,13 +40,16 @@ class Recorder:
         self._commit_due = self._clock() + COMMIT_SECONDS
         return refused
 
-    def record(self, intent: Intent, state: JournalState, result: Result | None = None) -> None:
+    def record(
+        self, intent: Intent, state: JournalState, result: Result | None = None, answered_lead: int | None = None
+    ) -> None:
         """
         Write down what came of a row.
 
         :param result: for the spool; None when the input no longer has the row
+        :param answered_lead: another lead, with whose id Lofty answered
         """
-        self._closings.append(_closing(intent, state, result))
+        self._closings.append(_closing(intent, state, result, answered_lead))
         if result is not None:
             self.record_local(result)
 
@@ -74,7 +77,7 @@ class Recorder:
 
     def doubt(self, intent: Intent, result: Result) -> None:
         """Write down that a row was sent and that no trustworthy answer came."""
-        self._closings.append(_closing(intent, JournalState.DOUBTED, result))
+        self._closings.append(_closing(intent, JournalState.DOUBTED, result, intent.answered_lead))
         self._spool.doubt(result)
 
     def withdraw(self, intent: Intent) -> None:
@@ -105,7 +108,8 @@ class Recorder:
         return self._journal.heartbeat()
 
 
-def _closing(intent: Intent, state: JournalState, result: Result | None) -> Closing:
+def _closing(intent: Intent, state: JournalState, result: Result | None, answered_lead: int | None) -> Closing:
     if result is None:
-        return Closing(intent, state, attempts=intent.attempts)
-    return Closing(intent, state, result.http_status, result.error_code, result.error, result.attempts)
+        return Closing(intent, state, attempts=intent.attempts, answered_lead=answered_lead)
+    said = result.http_status, result.error_code, result.error, result.attempts
+    return Closing(intent, state, *said, answered_lead)

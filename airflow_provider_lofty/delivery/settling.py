@@ -14,10 +14,11 @@ All times are in seconds of the clock that is given; nothing here sleeps or make
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
-from typing import NamedTuple
 
 from airflow_provider_lofty.delivery.controls import Controls
 from airflow_provider_lofty.delivery.doubt import Control, Doubt, Page, Proof, Settled, View
@@ -32,12 +33,14 @@ _LOOK_SECONDS = 0.05
 _REASONS = {
     Match.NEAR: "Lofty shows one that is nearly the same (with journal_conn_id it is known which rows others sent)",
     Match.UNCLEAR: "Lofty shows it, or a row of another run that looks the same",
+    Match.SHARED: "Lofty shows it, or the same activity of another lead: nothing tells whether the two were merged",
     Match.UNREADABLE: "Lofty shows an activity of its lead that cannot be read",
     Match.ABSENT: "its lead has too many activities, or too many that change, to look for it",
 }
 
 
-class Reading(NamedTuple):
+@dataclass(eq=False)
+class Reading:
     """
     A lead's page, and what is known of the lead besides.
 
@@ -53,8 +56,11 @@ class Reading(NamedTuple):
 
     def shows(self, wanted: Trace) -> bool:
         """Whether it shows this activity, and its twins as often as they were delivered."""
-        there = sum(entry.trace_hash == wanted.trace_hash for entry in self.page.entries)
-        return there >= max(self.delivered.get(wanted.trace_hash, 0), 1)
+        return self._times[wanted.trace_hash] >= max(self.delivered.get(wanted.trace_hash, 0), 1)
+
+    @cached_property
+    def _times(self) -> Counter[bytes]:
+        return Counter(entry.trace_hash for entry in self.page.entries)
 
 
 class Settling:
@@ -80,10 +86,13 @@ class Settling:
         self._send_soon = send_soon
         self._clock = clock
         self._doubts: dict[int, list[Doubt]] = {}  # one that is looked for at two leads stands at both
+        self._traces: defaultdict[int, Counter[bytes]] = defaultdict(Counter)  # what is looked for at a lead
+        self._count = 0
+        self._sent_soon: dict[tuple[int, str], bool] = {}  # of this moment, by lead and type
         self._next_look = -math.inf
 
     def __len__(self) -> int:
-        return len(list(self._all()))
+        return self._count
 
     def _all(self) -> Iterator[Doubt]:
         return (doubt for lead_id, doubts in self._doubts.items() for doubt in doubts if doubt.lead_id == lead_id)
@@ -98,15 +107,29 @@ class Settling:
 
     def holds(self, trace_hash: bytes, lead_id: int) -> bool:
         """Whether a row with this trace must wait: beside it, a doubtful one could not be recognised."""
-        return any(doubt.views[lead_id].wanted.trace_hash == trace_hash for doubt in self._doubts.get(lead_id, ()))
+        return trace_hash in self.traces_at(lead_id)
+
+    def traces_at(self, lead_id: int) -> Collection[bytes]:
+        """What is looked for at a lead."""
+        return self._traces.get(lead_id, {})
 
     def add(self, doubt: Doubt) -> None:
         """Take in a doubt."""
-        for lead_id in doubt.views:
+        for lead_id, view in doubt.views.items():
             self._doubts.setdefault(lead_id, []).append(doubt)
+            self._traces[lead_id][view.wanted.trace_hash] += 1
+        self._count += 1
         self._controls.assign(doubt)
+        self._sent_soon.clear()
         if self.is_proving:
-            self._send_soon(doubt)
+            self._is_sent_soon(doubt)
+
+    def _is_sent_soon(self, doubt: Doubt) -> bool:
+        """Whether a row of a doubt's lead and type is sent next; the same for all doubts of that lead and type."""
+        key = doubt.lead_id, doubt.wanted.type
+        if key not in self._sent_soon:
+            self._sent_soon[key] = self._send_soon(doubt)
+        return self._sent_soon[key]
 
     def delivered(self, wanted: Trace, sent: float) -> None:
         """
@@ -128,6 +151,7 @@ class Settling:
         now = self._clock()
         if now < self._next_look:
             return None
+        self._sent_soon.clear()
         for doubt in (doubt for doubt in self._all() if doubt.next_read <= now):
             lead_id = self._lead_to_read(doubt, now, is_idle)
             if lead_id is None:
@@ -153,7 +177,7 @@ class Settling:
         if not self.is_proving:
             return lead_id
         is_due = view.last_read < first_look or now >= doubt.settles_at
-        if doubt.own is not None or self._send_soon(doubt):
+        if doubt.own is not None or self._is_sent_soon(doubt):
             return lead_id if is_due else None
         control = self._controls.control_of(doubt)
         if control is None:  # its control may come as long as rows are sent; until then reading proves nothing
@@ -185,6 +209,7 @@ class Settling:
         :param matches: of those doubts that were there when the page was asked for
         """
         settled = []
+        self._sent_soon.clear()
         for doubt, found in matches.items():
             view = doubt.views[reading.page.lead_id]
             view.last_read = reading.page.started
@@ -237,7 +262,7 @@ class Settling:
         if doubt.own is not None and view.wanted is doubt.wanted:
             return is_due and reading.shows(doubt.own.wanted) and reading.shows_all(doubt, doubt.own.sent)
         control = self._controls.control_of(doubt)
-        if control is None or doubt.has_flawed_own or doubt.has_used_up_controls or self._send_soon(doubt):
+        if control is None or doubt.has_flawed_own or doubt.has_used_up_controls or self._is_sent_soon(doubt):
             return False
         if reading.page.started < control.verified_at:
             return False
@@ -253,7 +278,7 @@ class Settling:
         """End a doubt of which nothing can be proved."""
         if view.is_absent or view.absent_since is not None:
             return None
-        if doubt.own is None and self._send_soon(doubt):
+        if doubt.own is None and self._is_sent_soon(doubt):
             return None
         if doubt.has_used_up_controls or (doubt.has_flawed_own and doubt.own is None):
             return Settled(doubt, Proof.NONE, doubt.flaw)
@@ -306,9 +331,13 @@ class Settling:
 
     def _drop(self, settled: Iterable[Settled]) -> None:
         for end in settled:
-            for lead_id in end.doubt.views:
-                doubts = self._doubts[lead_id]
+            for lead_id, view in end.doubt.views.items():
+                doubts, traces = self._doubts[lead_id], self._traces[lead_id]
                 doubts.remove(end.doubt)
+                traces[view.wanted.trace_hash] -= 1
+                if not traces[view.wanted.trace_hash]:
+                    del traces[view.wanted.trace_hash]
                 if not doubts:
-                    del self._doubts[lead_id]
+                    del self._doubts[lead_id], self._traces[lead_id]
+            self._count -= 1
             self._controls.forget(end.doubt)

@@ -87,12 +87,14 @@ class Verdicts:
         self._breaker.record_success()
         self._backlog.avoid_lead = None
         self._rejection_limit.record_success()
-        is_other = verdict.lead_id != work.row.lead_id
-        remark = f"Lofty answered with lead {verdict.lead_id}: the lead was merged" if is_other else None
+        other = _other_lead(work, verdict)
+        remark = None if other is None else f"Lofty answered with lead {other}: the lead was merged"
         result = _result(work, Outcome.DELIVERED, verdict, remark)
-        self._recorder.record(work.intent, JournalState.DELIVERED, result)
-        if not is_other:
+        self._recorder.record(work.intent, JournalState.DELIVERED, result, other)
+        if other is None:
             self._reconciler.take_delivered(work)
+        else:
+            self._reconciler.take_merged(work.row.lead_id, other)
         self._canary.delivered(result, work.began)
 
     def _take_doubt(self, work: Work, verdict: Verdict) -> None:
@@ -109,7 +111,7 @@ class Verdicts:
             assumed = result._replace(outcome=Outcome.DELIVERED, error=ASSUMED)
             self._recorder.record(work.intent, JournalState.DELIVERED, assumed)
             return
-        self._recorder.doubt(work.intent, result)
+        self._recorder.doubt(work.intent._replace(answered_lead=_other_lead(work, verdict)), result)
         if self._on_unknown != "resend":
             self._reconciler.take_unanswered(work, result, verdict)
         elif result.attempts < MOST_SENDS:
@@ -141,6 +143,11 @@ class Verdicts:
         self._recorder.doubt(work.intent, _result(work, Outcome.UNKNOWN, Verdict(Meaning.DOUBT), error))
         self.has_unanswered = True
         self.sent += 1
+
+
+def _other_lead(work: Work, verdict: Verdict) -> int | None:
+    """The lead that the answer named, where it is another than the row's."""
+    return None if verdict.lead_id == work.row.lead_id else verdict.lead_id
 
 
 def _result(work: Work, outcome: Outcome, verdict: Verdict, error: str | None) -> Result:

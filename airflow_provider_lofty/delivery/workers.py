@@ -114,6 +114,7 @@ class InFlight:
     :ivar reads: leads that are being read
     :ivar read_backs: how many times a lead was read
     :ivar has_read: whether a lead could be read
+    :ivar to_identify: leads of which Lofty is asked, when they are read, whether they are a part of another one
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class InFlight:
         self.reads: set[int] = set()
         self.read_backs = 0
         self.has_read = False
+        self.to_identify: set[int] = set()
 
     @property
     def most(self) -> int:
@@ -165,7 +167,7 @@ class InFlight:
         """
         self.reads.add(lead_id)
         self.read_backs += 1
-        self._workers.start(partial(self._read, lead_id, since))
+        self._workers.start(partial(self._read, lead_id, since, asks=lead_id in self.to_identify))
 
     def _post(self, work: Work) -> Came:
         """In a worker thread: make the request; whatever happens is a result."""
@@ -176,15 +178,16 @@ class InFlight:
         except BaseException as error:  # noqa: BLE001 - re-raised in the main thread
             return PostFailed(work, error)
 
-    def _read(self, lead_id: int, since: int) -> Came:
+    def _read(self, lead_id: int, since: int, *, asks: bool) -> Came:
         """In a worker thread: read a lead back; whatever happens is a result."""
         started = self._clock()
         try:
             shown = self._client.read_back(lead_id, since)
-            page = Page(
-                lead_id, shown.entries, shown.is_complete, started, self._clock(), shown.unreadable, shown.reached
-            )
-            return PageRead(page)
+            answers_as = self._client.identify(lead_id) if asks else None
+            return PageRead(Page(
+                lead_id, shown.entries, shown.is_complete, started, self._clock(), shown.unreadable, shown.reached,
+                answers_as,
+            ))  # fmt: skip
         except BaseException as error:  # noqa: BLE001 - re-raised in the main thread
             return ReadFailed(lead_id, error)
 

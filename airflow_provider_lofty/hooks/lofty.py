@@ -13,6 +13,7 @@ from airflow.sdk.log import mask_secret
 from airflow_provider_lofty import config
 from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyRequestRejected
+from airflow_provider_lofty.hooks.extras import unknown
 from airflow_provider_lofty.hooks.form import field_behaviour, form_widgets
 from airflow_provider_lofty.hooks.settings import settings_from
 from airflow_provider_lofty.lofty.answers import JsonObject
@@ -83,7 +84,15 @@ class LoftyHook(BaseHook):
         )  # fmt: skip
 
     def _read_settings(self) -> LoftySettings:
-        return settings_from(config.named_connection(self.lofty_conn_id), config.numbers())
+        connection = config.named_connection(self.lofty_conn_id)
+        settings = settings_from(connection, config.numbers())
+        others = unknown(connection.extra_dejson)
+        if others:
+            self.log.warning(
+                "the connection %r has extra fields that mean nothing here: %s",
+                self.lofty_conn_id, ", ".join(map(repr, others)),
+            )  # fmt: skip
+        return settings
 
     def get_conn(self) -> requests.Session:
         """The HTTP session, without credentials."""

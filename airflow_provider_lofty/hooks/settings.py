@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from airflow.sdk import Connection
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.hooks.extras import refuse_misspelt
 from airflow_provider_lofty.hooks.form import FORM_FIELDS, FormField
 from airflow_provider_lofty.lofty.settings import AUTH_TYPES, DEFAULT_HOST, LoftySettings, is_loopback
 from airflow_provider_lofty.lofty.urls import LARGEST_PORT, USUAL_PORTS, normal_url, parts_of
@@ -67,7 +68,9 @@ def _extra(connection: Connection) -> dict[str, object]:
     given: object = connection.extra_dejson
     if not isinstance(given, Mapping):
         raise ValueError("extra must be a JSON object")
-    return {key: value for key, value in given.items() if value not in (None, "")}
+    filled = {key: value for key, value in given.items() if value not in (None, "")}
+    refuse_misspelt(filled)
+    return filled
 
 
 def _secrets(connection: Connection, extra: Mapping[str, object], auth_type: str) -> dict[str, str]:
@@ -107,7 +110,7 @@ def _number(field: FormField, extra: Mapping[str, object], defaults: Mapping[str
     given = field.default if given is None else given
     if given is None:
         return None
-    if not isinstance(given, (int, float, str)):
+    if not isinstance(given, (int, float, str)) or isinstance(given, bool):
         raise ValueError(f"{name} must be a number")
     try:
         number = float(given)

@@ -7,7 +7,10 @@ and when it is read back by a later try.
 
 ::
 
-    base64 of the intents ; numbers delivered ; doubted ; withdrawn ; [[number, status, code, error], …] rejected
+    base64 of the intents ; numbers delivered ; doubted ; withdrawn ; lead>other,… ; [[number, status, code, error], …]
+
+A lead is followed by another one with whose id Lofty has answered for it (``?`` where that is not certain); last come
+the rejected rows.
 """
 
 from __future__ import annotations
@@ -21,9 +24,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from airflow_provider_lofty.journal.journal import Closing, Intent
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import MARK_BYTES, TRACE_BYTES, Trace
-from airflow_provider_lofty.spool.history import FINGERPRINT_BYTES, JournalState, PastRow
+from airflow_provider_lofty.spool.history import CONTENT_BYTES, FINGERPRINT_BYTES, JournalState, PastRow
+from airflow_provider_lofty.spool.leads import Link
 
 _MOST_ATTEMPTS = 15
+_LINK = re.compile(r"(\d{1,19})([>?])(\d{1,19})")
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
 
@@ -40,7 +45,8 @@ class Records:
         # identity, fingerprint, trace, lead, created (in two parts), type and attempts, marks of text and link
         self._intent = struct.Struct(f">{TRACE_BYTES}s{FINGERPRINT_BYTES}s{trace_hash}QHIB{MARK_BYTES}s{MARK_BYTES}s")
         # Without a key, the identity is that of a row of one lead.
-        self._delivered = struct.Struct(f">{TRACE_BYTES}s{FINGERPRINT_BYTES}s{trace_hash}{'Q' if keyed else ''}")
+        lead = "Q" if keyed else ""
+        self._delivered = struct.Struct(f">{TRACE_BYTES}s{FINGERPRINT_BYTES}s{trace_hash}{lead}{CONTENT_BYTES}s")
 
     @property
     def delivered_bytes(self) -> int:
@@ -80,8 +86,8 @@ class Records:
 
     def _packed_delivered(self, row: PastRow) -> bytes:
         if self._keyed:
-            return self._delivered.pack(row.row_key, row.fingerprint, row.trace_hash, row.lead_id or 0)
-        return self._delivered.pack(row.row_key, row.fingerprint, b"")
+            return self._delivered.pack(row.row_key, row.fingerprint, row.trace_hash, row.lead_id or 0, row.content)
+        return self._delivered.pack(row.row_key, row.fingerprint, b"", row.content)
 
     def unpack_delivered(self, text: str) -> Iterator[PastRow]:
         """
@@ -89,9 +95,10 @@ class Records:
 
         :raises ValueError: when it is something else
         """
-        for row_key, fingerprint, trace_hash, *lead in self._delivered.iter_unpack(_bytes_of(text)):
-            past = PastRow(row_key, JournalState.DELIVERED, fingerprint, trace_hash if self._keyed else row_key)
-            yield past._replace(lead_id=lead[0] or None) if lead else past
+        for row_key, fingerprint, trace_hash, *lead, content in self._delivered.iter_unpack(_bytes_of(text)):
+            trace_hash = trace_hash if self._keyed else row_key
+            lead_id = lead[0] or None if lead else None
+            yield PastRow(row_key, JournalState.DELIVERED, fingerprint, trace_hash, lead_id=lead_id, content=content)
 
 
 class CommitLog:
@@ -100,14 +107,16 @@ class CommitLog:
 
     :param records: how rows are written
     :param carried: what is open from the beginning
+    :param links: what answers said of leads before
     """
 
-    def __init__(self, records: Records, carried: Sequence[Intent] = ()) -> None:
+    def __init__(self, records: Records, carried: Sequence[Intent] = (), links: Iterable[Link] = ()) -> None:
         self._records = records
         self._numbers: dict[bytes, int] = {}
         self._open: dict[int, Intent] = {}
         self._next = 0
         self.closed: list[PastRow] = []
+        self.links = list(links)
         self.apply(records.pack(carried))
 
     @property
@@ -127,6 +136,7 @@ class CommitLog:
             if number is None or self._open[number] != intent:
                 new[intent.row_key] = intent
         numbers = {row_key: self._next + place for place, row_key in enumerate(new)}
+        links = pack_links(link for c in closings if (link := c.link) is not None)
         # A row that is intended anew, or closed by now, says itself how often it was sent.
         closings = [c for c in closings if c.state != JournalState.ABANDONED]
         said = {*new, *(c.intent.row_key for c in closings if c.state != JournalState.DOUBTED)}
@@ -139,7 +149,7 @@ class CommitLog:
         ]
         rejected = [[n, c.http_status, c.error_code, c.error] for n, c in pairs if c.state == JournalState.REJECTED]
         refused = json.dumps(rejected, separators=(",", ":"), ensure_ascii=False) if rejected else ""
-        return ";".join((self._records.pack(new.values()), *ended, refused)).rstrip(";")
+        return ";".join((self._records.pack(new.values()), *ended, links, refused)).rstrip(";")
 
     def apply(self, line: str) -> None:
         """
@@ -153,7 +163,7 @@ class CommitLog:
             raise ValueError(f"a commit is damaged ({type(error).__name__})") from error
 
     def _apply(self, line: str) -> None:
-        intents, delivered, doubted, withdrawn, rejected = [*line.split(";", 4), "", "", "", ""][:5]
+        intents, delivered, doubted, withdrawn, links, rejected = [*line.split(";", 5), *[""] * 5][:6]
         for intent in self._records.unpack(intents):
             self._open.pop(self._numbers.get(intent.row_key, -1), None)
             self._numbers[intent.row_key] = self._next
@@ -166,6 +176,7 @@ class CommitLog:
             self._open[number] = intent._replace(attempts=min(intent.attempts + 1, _MOST_ATTEMPTS))
         for number in _numbers_in(withdrawn):
             del self._numbers[self._opened(number).row_key], self._open[number]
+        self.links += unpack_links(links)
         for number, status, code, error in json.loads(rejected or "[]"):
             self._close(number, JournalState.REJECTED, status, code, error)
 
@@ -186,13 +197,32 @@ class CommitLog:
         del self._numbers[intent.row_key], self._open[number]
         trace, attempts = intent.trace, intent.attempts + 1
         said = (http_status, error_code, error, attempts)
+        content = trace.content[:CONTENT_BYTES] if state is JournalState.DELIVERED else b""
         self.closed.append(
-            PastRow(intent.row_key, state, intent.fingerprint, trace.trace_hash, *said, lead_id=trace.lead_id)
+            PastRow(intent.row_key, state, intent.fingerprint, trace.trace_hash, *said, trace.lead_id, content)
         )
 
 
 def _bytes_of(text: str) -> bytes:
     return b64decode(text + "=" * (-len(text) % 4), validate=True)
+
+
+def pack_links(links: Iterable[Link]) -> str:
+    """Write what answers said of leads."""
+    return ",".join(f"{link.lead_id}{'>' if link.is_certain else '?'}{link.other}" for link in dict.fromkeys(links))
+
+
+def unpack_links(text: str) -> Iterator[Link]:
+    """
+    Read what :func:`pack_links` wrote.
+
+    :raises ValueError: when it is something else
+    """
+    for part in text.split(",") if text else ():
+        found = _LINK.fullmatch(part)
+        if found is None:
+            raise ValueError("what a commit says of leads is damaged")
+        yield Link(int(found[1]), int(found[3]), found[2] == ">")
 
 
 def _ranges(numbers: Iterable[int]) -> str:

@@ -31,7 +31,8 @@ from airflow_provider_lofty.journal.tables import (
     batches,
     storable,
 )
-from airflow_provider_lofty.spool.history import JournalState, OfAnother
+from airflow_provider_lofty.lofty.trace import Trace
+from airflow_provider_lofty.spool.history import CONTENT_BYTES, JournalState, OfAnother
 from airflow_provider_lofty.spool.sample import InputSample
 from airflow_provider_lofty.spool.spool import Spool
 
@@ -132,6 +133,7 @@ class SqlJournal:
         """Take over what earlier tries of this task left open; look up every row of the input."""
         self._take_back()
         doubtful = [row.intent for row in self._tables.find(owner=self._owner)]
+        _link(self._tables.find_answered(self._place.key), spool)
         self._mine.update(intent.row_key for intent in doubtful)
         key, there = self._place.key, 0
         delivered = self._tables.count(task_key=key, state=JournalState.DELIVERED)
@@ -181,7 +183,7 @@ class SqlJournal:
     def load_lead(self, lead_id: int, spool: Spool) -> None:
         """Look up what was ever delivered to a lead, and what other runs are sending to it now."""
         found = self._tables.find_others(lead_id, self._owner)
-        spool.history.forget_held()
+        spool.history.forget_held(lead_id)
         spool.history.add_of_others(
             OfAnother(
                 bytes.fromhex(row.row_key), lead_id, bytes.fromhex(row.trace), row.created_ms, row.closed_at or ""
@@ -189,9 +191,21 @@ class SqlJournal:
             for row in found
             if row.state == JournalState.DELIVERED
         )
+        self._add_of_others(found, spool)
+
+    def load_alike(self, trace: Trace, spool: Spool) -> None:
+        """Look up what other runs sent to other leads that says the same."""
+        family = spool.leads.family(trace.lead_id, is_certain=False)
+        self._add_of_others(self._tables.find_alike(trace, self._owner, family), spool)
+
+    def _add_of_others(self, rows: Sequence[JournalRow], spool: Spool) -> None:
+        _link(rows, spool)
         spool.history.add(
-            row.past if row.state == JournalState.DELIVERED else row.past._replace(state=JournalState.CLAIMED)
-            for row in found
+            row.past._replace(
+                content=row.wanted.content[:CONTENT_BYTES],
+                state=JournalState.DELIVERED if row.state == JournalState.DELIVERED else JournalState.CLAIMED,
+            )
+            for row in rows
         )
 
     def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
@@ -362,6 +376,7 @@ class SqlJournal:
             "http_status": closing.http_status,
             "error_code": closing.error_code,
             "error": storable(closing.error),
+            "answered_lead": closing.answered_lead,
         }
 
     def _keep_found(self, closings: Sequence[Closing], *, is_missing: bool) -> None:
@@ -406,8 +421,9 @@ class SqlJournal:
                 "text_mark": trace.text_mark.hex(),
                 "link_mark": trace.link_mark.hex(),
                 "attempts": said.attempts if said else attempts,
+                "answered_lead": said.answered_lead if said else answered_lead,
             }
-            for row_key, fingerprint, trace, attempts in intents
+            for row_key, fingerprint, trace, attempts, answered_lead in intents
         ]
 
     def _sign(self) -> dict[str, str | int]:
@@ -425,6 +441,11 @@ class SqlJournal:
             "journal_rows": 0,
             "started_at": utc_now(self._now),
         }
+
+
+def _link(rows: Iterable[JournalRow], spool: Spool) -> None:
+    if links := [link for row in rows if (link := row.link) is not None]:
+        spool.leads.link(links)
 
 
 def _without(values: Values, *names: str) -> Values:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy.exc import DataError, IntegrityError, NotSupportedError, ProgrammingError
 
 # Something is wrong with the statement, with the program or with its settings.
@@ -27,6 +29,14 @@ _LASTING_SQLITE = (
     26,
 )  # SQLITE_ERROR, PERM, READONLY, CORRUPT, AUTH, NOTADB: https://sqlite.org/rescode.html
 
+# Drivers of PostgreSQL give no code for a connection that was refused, and before Python 3.11 SQLite's gives none at
+# all. A server that speaks another language is asked again for a while, in vain.
+_LASTING_WORDS = re.compile(
+    r"authentication failed|no password supplied|no pg_hba\.conf entry|(role|database) \".*\" does not exist"
+    r"|no such (table|column)|has no column named|syntax error|readonly database|not authorized"
+    r"|disk image is malformed|file is not a database"
+)
+
 
 def may_pass(error: Exception) -> bool:
     """
@@ -43,4 +53,5 @@ def may_pass(error: Exception) -> bool:
     code = getattr(cause, "sqlite_errorcode", None)  # from Python 3.11 on
     if isinstance(code, int):
         return code & 0xFF not in _LASTING_SQLITE
-    return (cause.args or (None,))[0] not in _LASTING_MYSQL
+    said = (cause.args or (None,))[0]
+    return said not in _LASTING_MYSQL and not _LASTING_WORDS.search(str(said))

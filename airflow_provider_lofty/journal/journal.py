@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 
 from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
 from airflow_provider_lofty.spool.history import FINGERPRINT_BYTES, JournalState
+from airflow_provider_lofty.spool.leads import Link
 from airflow_provider_lofty.spool.sample import InputSample
 from airflow_provider_lofty.spool.spool import PendingRow, Spool
 
@@ -38,12 +39,14 @@ class Intent(NamedTuple):
     A row that is about to be sent; all that is kept of it, so that it can be looked for when it is gone.
 
     :param attempts: how often it was sent before, as far as is known
+    :param answered_lead: another lead, with whose id Lofty answered before
     """
 
     row_key: bytes
     fingerprint: bytes
     trace: Trace
     attempts: int = 0
+    answered_lead: int | None = None
 
 
 def utc_now(now: Callable[[], float]) -> str:
@@ -62,6 +65,7 @@ class Closing(NamedTuple):
 
     :param state: delivered, rejected, doubted, abandoned or withdrawn
     :param attempts: how often it was sent by now
+    :param answered_lead: another lead, with whose id Lofty answered
     """
 
     intent: Intent
@@ -70,6 +74,14 @@ class Closing(NamedTuple):
     error_code: int | None = None
     error: str | None = None
     attempts: int = 0
+    answered_lead: int | None = None
+
+    @property
+    def link(self) -> Link | None:
+        """What Lofty's answer said of the row's lead, if it named another one."""
+        is_certain = self.state == JournalState.DELIVERED
+        other = self.answered_lead
+        return None if other is None else Link(self.intent.trace.lead_id, other, is_certain)
 
 
 class Released(NamedTuple):
@@ -145,6 +157,14 @@ class Journal(Protocol):
         """
         ...
 
+    def load_alike(self, trace: Trace, spool: Spool) -> None:
+        """
+        Put into ``spool`` what other runs sent to other leads that says the same, as far as it may matter.
+
+        :raises JournalError: when it cannot be reached
+        """
+        ...
+
     def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
         """
         Make these durable, together.
@@ -182,6 +202,9 @@ class NoJournal:
         """Keep nothing."""
 
     def load_lead(self, lead_id: int, spool: Spool) -> None:
+        """Know nothing."""
+
+    def load_alike(self, trace: Trace, spool: Spool) -> None:
         """Know nothing."""
 
     def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:

@@ -14,6 +14,7 @@ from threading import Event
 from typing import TypeVar
 
 from airflow_provider_lofty.journal.journal import Closing, Intent, Journal, JournalUnavailable, Loaded, Released
+from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.spool.sample import InputSample
 from airflow_provider_lofty.spool.spool import Spool
@@ -59,6 +60,10 @@ class RetryingJournal:
     def load_lead(self, lead_id: int, spool: Spool) -> None:
         """Put into ``spool.history`` what other runs delivered to a lead."""
         self._persist(lambda: self._journal.load_lead(lead_id, spool), PATIENCE_SECONDS)
+
+    def load_alike(self, trace: Trace, spool: Spool) -> None:
+        """Put into ``spool`` what other runs sent to other leads that says the same."""
+        self._persist(lambda: self._journal.load_alike(trace, spool), PATIENCE_SECONDS)
 
     def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
         """Make these durable, together."""

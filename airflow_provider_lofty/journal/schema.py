@@ -33,7 +33,7 @@ class Format(NamedTuple):
         return f"format {self.format} and key rules {self.key_rules}"
 
 
-CURRENT = Format(2, KEY_RULES)
+CURRENT = Format(3, KEY_RULES)
 
 
 def prepare(tables: Tables, run: Values) -> None:

@@ -12,7 +12,7 @@ four times as long as to execute it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
@@ -23,9 +23,10 @@ from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Tab
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from airflow_provider_lofty.journal.failures import may_pass
-from airflow_provider_lofty.journal.journal import Intent, JournalError, JournalUnavailable
+from airflow_provider_lofty.journal.journal import Intent, JournalError, JournalUnavailable, JournalUnusable
 from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.spool.history import JournalState, PastRow
+from airflow_provider_lofty.spool.leads import Link
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, CursorResult, Engine
@@ -58,7 +59,9 @@ JOURNAL = Table(
     Column("http_status", Integer),
     Column("error_code", Integer),
     Column("error", String(500)),
+    Column("answered_lead", BigInteger),  # another lead, with whose id Lofty answered
 )
+Index("lofty_journal_created", JOURNAL.c.scope, JOURNAL.c.created_ms)
 Index("lofty_journal_lead", JOURNAL.c.scope, JOURNAL.c.lead_id)
 Index("lofty_journal_task", JOURNAL.c.task_key, JOURNAL.c.state)
 RUNS = Table(
@@ -125,15 +128,27 @@ class JournalRow(NamedTuple):
     error_code: int | None
     error: str | None
     closed_at: str | None
+    answered_lead: int | None
 
     @property
     def intent(self) -> Intent:
         """What its owner intended."""
-        trace = Trace(
+        row_key, fingerprint = bytes.fromhex(self.row_key), bytes.fromhex(self.fingerprint)
+        return Intent(row_key, fingerprint, self.wanted, self.attempts, self.answered_lead)
+
+    @property
+    def wanted(self) -> Trace:
+        """What it reads back as."""
+        return Trace(
             self.lead_id, bytes.fromhex(self.trace), self.activity_type, self.created_ms,
             bytes.fromhex(self.text_mark), bytes.fromhex(self.link_mark),
         )  # fmt: skip
-        return Intent(bytes.fromhex(self.row_key), bytes.fromhex(self.fingerprint), trace, self.attempts)
+
+    @property
+    def link(self) -> Link | None:
+        """What Lofty's answer said of its lead, if it named another one."""
+        other = self.answered_lead
+        return None if other is None else Link(self.lead_id, other, self.state == JournalState.DELIVERED)
 
     @property
     def past(self) -> PastRow:
@@ -186,7 +201,7 @@ class Tables:
             self.close()
             raise
         except Exception as error:  # drivers raise errors that SQLAlchemy does not know, too
-            cause = type(getattr(error, "orig", None) or error).__name__
+            cause = _cause_of(error)
             if isinstance(error, IntegrityError):
                 raise KeyTaken(f"the journal's database refused a row: {cause}") from error
             self.close()  # whatever state its connection is in, the next one is new
@@ -200,8 +215,21 @@ class Tables:
             self._connection = None
         self._used = now
         if self._connection is None:
-            self._connection = self.engine.connect()
+            self._connection = self._connect()
         return self._connection
+
+    def _connect(self) -> Connection:
+        try:
+            return self.engine.connect()
+        except JournalError:
+            raise
+        except Exception as error:
+            if may_pass(error):
+                raise
+            raise JournalUnusable(
+                f"its database refused the connection ({_cause_of(error)}): correct host, login, password and schema "
+                "of the connection that journal_conn_id names"
+            ) from error
 
     def close(self) -> None:
         """Close the connection; whatever is asked next opens another one."""
@@ -258,6 +286,31 @@ class Tables:
         states = JournalState.DELIVERED.value, JournalState.INTENDED.value
         return self._read(f"{_SELECT}{where} AND state IN (?, ?) AND owner <> ?", (*conditions, *states, owner))
 
+    def find_answered(self, task_key: str) -> list[JournalRow]:
+        """Read the rows of a task for which Lofty named another lead."""
+        where, conditions = self._where(None, {"task_key": task_key})
+        return self._read(f"{_SELECT}{where} AND answered_lead IS NOT NULL", conditions)
+
+    def find_alike(self, trace: Trace, owner: str, but: Collection[int]) -> list[JournalRow]:
+        """
+        Read what anybody but this owner sent to other leads that says the same.
+
+        :param but: leads that are left out
+        :return: all rows for which Lofty named another lead, and one of the others
+        """
+        same: dict[str, Value] = {
+            "created_ms": trace.created, "activity_type": trace.type, "text_mark": trace.text_mark.hex(),
+            "link_mark": trace.link_mark.hex(),
+        }  # fmt: skip
+        where, conditions = self._where(None, same)
+        states = JournalState.DELIVERED.value, JournalState.INTENDED.value
+        where += f" AND state IN (?, ?) AND owner <> ? AND lead_id NOT IN ({', '.join('?' * len(but))})"
+        conditions = (*conditions, *states, owner, *but)
+        found = self._read(f"{_SELECT}{where} AND answered_lead IS NOT NULL", conditions)
+        with self.transaction() as connection:
+            one = self._execute(connection, f"SELECT MIN(row_key) FROM {JOURNAL}{where}", conditions).scalar_one()
+        return found + (self.find([bytes.fromhex(one)]) if one else [])
+
     def count(self, **equal: Value) -> int:
         """Count the rows that fulfil these conditions."""
         where, conditions = self._where(None, equal)
@@ -303,6 +356,10 @@ class Tables:
         """Read what is written of a task, with the columns as attributes; None when it is new."""
         with self.transaction() as connection:
             return connection.execute(select(RUNS).where(RUNS.c.task_key == task_key)).one_or_none()
+
+
+def _cause_of(error: Exception) -> str:
+    return type(getattr(error, "orig", None) or error).__name__
 
 
 def _kind_of(error: Exception) -> type[JournalError]:

@@ -8,7 +8,7 @@ open are carried over into a new log. The header names the segments with their d
 ::
 
     lofty_journal              version, source, sample of the input, where the log begins, digest of every segment
-    lofty_journal.ID.chunk.0 … delivered rows, 16 bytes each (keyed: 36); rejected ones with what Lofty said
+    lofty_journal.ID.chunk.0 … delivered rows, 19 bytes each (keyed: 39); what answers said of leads; rejected rows
     lofty_journal.ID.tail.0 …  one commit: intents, 37 bytes each, and the numbers of those that are closed
 
 Every write can be the last: a segment or a log that was carried over counts only once the header names it. Each commit
@@ -30,7 +30,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from airflow_provider_lofty.journal.commits import CommitLog, Records
+from airflow_provider_lofty.journal.commits import CommitLog, Records, pack_links, unpack_links
 from airflow_provider_lofty.journal.journal import (
     Closing,
     Intent,
@@ -40,13 +40,15 @@ from airflow_provider_lofty.journal.journal import (
     Loaded,
     Released,
 )
+from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.rows.builder import KEY_RULES
-from airflow_provider_lofty.spool.history import JournalState, PastRow
+from airflow_provider_lofty.spool.history import CONTENT_BYTES, JournalState, PastRow
+from airflow_provider_lofty.spool.leads import Link
 from airflow_provider_lofty.spool.sample import InputSample
 from airflow_provider_lofty.spool.spool import Spool
 
 KEY = "lofty_journal"
-VERSION = 3
+VERSION = 4
 CHUNK_CHARACTERS = 48_000  # Airflow warns of values above 64 KB
 MOST_CLOSED = 13_000  # sealed together: what is open is written anew each time
 MOST_TAIL_KEYS = 1500  # each is read by itself when the journal is loaded
@@ -56,6 +58,7 @@ _SWEPT_AT_ONCE = 8
 _CARRIED_AT_ONCE = 800
 _LOOK_AHEAD = 8
 _LOOKS = 5  # before absence is believed
+_LINKS_AT_ONCE = 1000
 _MOST_REJECTED = 30  # in one commit, each with what Lofty said
 _ERROR_CHARACTERS = 200
 _CHECK_CHARACTERS = 4
@@ -155,9 +158,11 @@ class TaskStateJournal:
         before = InputSample(header.rows, b64decode(header.lowest)) if self._is_resumed else None
         if header.expires - self._now() < _RENEWED_SECONDS:
             header.expires, self._is_old = self._now() + KEPT_SECONDS, True
+        links: list[Link] = []
         for number, digest in enumerate(header.chunks if self._is_resumed else ()):
             text = self._segment(number, digest)
             spool.history.add(self._known_in(text, number))
+            links += _links_in(text)
             if self._is_old:
                 self._set(f"chunk.{number}", text)
         self._load_commits()
@@ -166,20 +171,15 @@ class TaskStateJournal:
         if not self._is_resumed:
             self._commits.closed.clear()
         if header.keyed != self._keyed:
-            self._commits = CommitLog(self._records, [_as_keyed(intent, self._keyed) for intent in self._commits.open])
+            still_open = [_as_keyed(intent, self._keyed) for intent in self._commits.open]
+            self._commits = CommitLog(self._records, still_open, self._commits.links)
         spool.history.add(self._commits.closed)
-        doubtful = self._commits.open
-        spool.history.add(
-            PastRow(
-                i.row_key,
-                JournalState.INTENDED,
-                i.fingerprint,
-                i.trace.trace_hash,
-                attempts=i.attempts,
-                lead_id=i.trace.lead_id,
-            )
-            for i in doubtful
-        )
+        links += self._commits.links
+        answered = {link.lead_id: link.other for link in links}
+        doubtful = [i._replace(answered_lead=answered.get(i.trace.lead_id)) for i in self._commits.open]
+        if links and self._is_resumed:  # another source may be of another Lofty
+            spool.leads.link(links)
+        spool.history.add(map(_as_past, doubtful))
         return Loaded(doubtful, before, spool.history.count(JournalState.DELIVERED), spool.history.count_gone())
 
     def start(self, rows: InputSample) -> None:
@@ -196,6 +196,9 @@ class TaskStateJournal:
         self._seal()
 
     def load_lead(self, lead_id: int, spool: Spool) -> None:
+        """Nobody else writes here."""
+
+    def load_alike(self, trace: Trace, spool: Spool) -> None:
         """Nobody else writes here."""
 
     def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
@@ -273,7 +276,7 @@ class TaskStateJournal:
         return text
 
     def _known_in(self, segment: str, number: int) -> Iterator[PastRow]:
-        delivered, _, rejected = segment.partition(";")
+        delivered, _, rejected = _parts_of(segment)
         yield from self._records.unpack_delivered(delivered)
         if number < self._header.forgotten or self._is_cleared:
             return
@@ -311,7 +314,7 @@ class TaskStateJournal:
         header = self._header
         chunks = list(header.chunks)
         header = msgspec.structs.replace(header, chunks=chunks, tail=self._next_commit, chain=self._chain)
-        for text in self._segment_texts(self._commits.closed):
+        for text in self._segment_texts(self._commits.closed, self._commits.links):
             self._set(f"chunk.{len(chunks)}", text)
             chunks.append(_digest(text))
         still_open = self._commits.open
@@ -327,12 +330,14 @@ class TaskStateJournal:
         self._commits = CommitLog(self._records, still_open)
         self._is_sealing = False
 
-    def _segment_texts(self, rows: Sequence[PastRow]) -> Iterator[str]:
-        """Write closed rows, in texts that are not too large for one key."""
+    def _segment_texts(self, rows: Sequence[PastRow], links: Sequence[Link]) -> Iterator[str]:
+        """Write closed rows and what answers said of leads, in texts that are not too large for one key."""
         delivered = [row for row in rows if row.state != JournalState.REJECTED]
         at_once = CHUNK_CHARACTERS * 3 // (4 * self._records.delivered_bytes)
         for start in range(0, len(delivered), at_once):
             yield self._records.pack_delivered(delivered[start : start + at_once])
+        for start in range(0, len(links), _LINKS_AT_ONCE):
+            yield f";{pack_links(links[start : start + _LINKS_AT_ONCE])}"
         rejected = [
             json.dumps([b64encode(row.row_key).decode(), row.http_status, row.error_code, row.error, row.attempts],
                        separators=(",", ":"), ensure_ascii=False)
@@ -341,7 +346,7 @@ class TaskStateJournal:
         longest = max((len(json.dumps(row)) for row in rejected), default=1)  # the store writes it as JSON once more
         at_once = max(CHUNK_CHARACTERS // longest, 1)
         for start in range(0, len(rejected), at_once):
-            yield f";[{','.join(rejected[start : start + at_once])}]"
+            yield f";;[{','.join(rejected[start : start + at_once])}]"
 
     def _sweep(self) -> None:
         """Remove a few of the log's keys that no longer count."""
@@ -366,6 +371,15 @@ class TaskStateJournal:
         except Exception as error:
             failed = JournalError if _is_refusal(error) else JournalUnavailable
             raise failed(f"Airflow's task state store failed: {type(error).__name__}") from error
+
+
+def _parts_of(segment: str) -> list[str]:
+    """Divide a segment: delivered rows, what answers said of leads, rejected rows."""
+    return [*segment.split(";", 2), "", ""][:3]
+
+
+def _links_in(segment: str) -> list[Link]:
+    return list(unpack_links(_parts_of(segment)[1]))
 
 
 def _is_refusal(error: Exception) -> bool:
@@ -405,6 +419,14 @@ def _next_link(chain: str, line: str) -> str:
 
 def _header_check(header: _Header) -> str:
     return _digest(msgspec.json.encode(msgspec.structs.replace(header, swept=0)).decode())
+
+
+def _as_past(intent: Intent) -> PastRow:
+    trace = intent.trace
+    return PastRow(
+        intent.row_key, JournalState.INTENDED, intent.fingerprint, trace.trace_hash, attempts=intent.attempts,
+        lead_id=trace.lead_id, content=trace.content[:CONTENT_BYTES],
+    )  # fmt: skip
 
 
 def _as_keyed(intent: Intent, keyed: bool) -> Intent:

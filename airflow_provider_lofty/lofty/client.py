@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TypeVar
@@ -162,6 +163,18 @@ class LoftyClient(LoftySession):
         return self._get(path, Endpoint.LIST_ACTIVITIES, list, {"curPage": page}, patience)
 
     # Leads
+
+    def identify(self, lead_id: int) -> int | None:
+        """
+        Ask under which id Lofty has a lead: another one where it was merged.
+
+        :return: None when Lofty does not say, or does not let this credential see it
+        """
+        with suppress(LoftyError):
+            lead = self._get(f"/v1.0/leads/{lead_id}", Endpoint.FIND_LEADS, dict, patience=()).get("lead")
+            found = lead.get("leadId") if isinstance(lead, dict) else None
+            return found if type(found) is int and found > 0 else None
+        return None
 
     def find_leads(self, kind: KeyKind, wanted: str) -> list[JsonObject]:
         """

@@ -22,6 +22,7 @@ from requests.auth import AuthBase
 from airflow_provider_lofty import __version__
 from airflow_provider_lofty.clock import Lapse, boot_seconds
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyUnreachable
+from airflow_provider_lofty.lofty import bodies
 from airflow_provider_lofty.lofty.answers import Answer, Meaning, Posted, Verdict
 from airflow_provider_lofty.lofty.credentials import Credential, HeaderAuth, PostForm, credential_from
 from airflow_provider_lofty.lofty.errors import failure_text, origin_of
@@ -38,6 +39,7 @@ _HEADERS = {
     # Some endpoints answer 400 or 415 without it, on GET too.
     "Content-Type": "application/json",
     "Accept": "application/json",
+    "Accept-Encoding": bodies.ACCEPTED,
     "User-Agent": f"airflow-provider-lofty/{__version__}",
 }
 _NO_TOKEN_ENDPOINT = frozenset((301, 302, 303, 307, 308, 404, 405))

@@ -15,6 +15,7 @@ import msgspec
 
 TRACE_BYTES = 12
 MARK_BYTES = 3
+CONTENT_BYTES = 8
 _LEAST_MILLISECONDS = 10**11
 _MOST_DIGITS = 19  # of a number of 64 bits
 
@@ -54,6 +55,12 @@ class Trace(NamedTuple):
     link_mark: bytes
 
     @property
+    def content(self) -> bytes:
+        """Hash what it says, whatever lead it is of; :data:`CONTENT_BYTES` long."""
+        said = f"{self.type} {self.created} ".encode() + self.text_mark + self.link_mark
+        return blake2b(said, digest_size=CONTENT_BYTES).digest()
+
+    @property
     def moment(self) -> int:
         """When it was, in milliseconds since 1970, also where it is shown in seconds: no activity is as old as that."""
         return self.created * 1000 if abs(self.created) < _LEAST_MILLISECONDS else self.created
@@ -69,6 +76,16 @@ def trace_of_body(lead_id: int, body: bytes) -> Trace:
     if made is None:
         raise ValueError("the body is not an activity")
     return made
+
+
+def content_of_body(body: bytes | None) -> bytes | None:
+    """
+    Hash what the activity with this body says, whatever lead it is of; None when there is none.
+
+    :param body: a checked ``LeadActivity`` as JSON
+    """
+    made = None if body is None else trace_in_entry(0, msgspec.json.decode(body))
+    return None if made is None else made.content
 
 
 def trace_in_entry(lead_id: int, entry: object) -> Trace | None:

@@ -29,14 +29,14 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import LocationParseError
+from urllib3.exceptions import HTTPError, LocationParseError
 
 from airflow_provider_lofty.clock import Lapse, boot_seconds
 from airflow_provider_lofty.lofty.answers import Answer, Meaning, Posted
+from airflow_provider_lofty.lofty.bodies import LONGEST_BODY, decoded
 from airflow_provider_lofty.lofty.route import Route
 
 _IDLE_SECONDS = 2.0  # a server may be closing an older connection at this very moment
-_LONGEST_BODY = 4 * 2**20
 _CHUNK = 2**16
 _MOST_INTERIM = 1000
 
@@ -49,6 +49,7 @@ PROXY_REFUSED = "refused by the proxy"
 SPOKE_FIRST = "the server spoke, or hung up, before it was asked"
 NO_FINAL_ANSWER = "interim answers only"
 MORE_THAN_ONE = "more than one answer"
+TOO_LONG = "a body that is too long"
 # OpenSSL's X509_V_ERR_… (its manual, X509_STORE_CTX_get_error)
 _OF_ANOTHER = frozenset((62, 64))  # host name, IP address
 _NOT_VALID_NOW = frozenset((9, 10))
@@ -58,7 +59,7 @@ class _NamedFailure(OSError):
     """
     A failure that the type of an exception does not show.
 
-    :param kind: one of the kinds above
+    :param kind: one of the kinds above, or why a body cannot be decoded
     """
 
     def __init__(self, kind: str) -> None:
@@ -369,7 +370,12 @@ def _answer_to(
             body = _read(response)
         if current.has_more and current.is_reused:  # which of them is this request's cannot be told
             raise _NamedFailure(MORE_THAN_ONE)
-    except (requests.RequestException, OSError, ValueError) as error:  # ValueError: a host name that cannot be one
+    except (
+        requests.RequestException,
+        HTTPError,
+        OSError,
+        ValueError,
+    ) as error:  # ValueError: a host name that cannot be one
         return Answer(None, sent=current.started, failure=_cause(error))
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Answer(response.status_code, headers, body, posted=posted, is_reused=current.is_reused)
@@ -384,11 +390,14 @@ def _is_in_step(answer: Answer, current: _Exchange) -> bool:
 
 def _read(response: requests.Response) -> bytes:
     body = bytearray()
-    for chunk in response.iter_content(_CHUNK):
+    for chunk in response.raw.stream(_CHUNK, decode_content=False):
         body += chunk
-        if len(body) > _LONGEST_BODY:
-            raise OSError("the answer is too long")
-    return bytes(body)
+        if len(body) > LONGEST_BODY:
+            raise _NamedFailure(TOO_LONG)
+    try:
+        return decoded(bytes(body), response.headers.get("content-encoding", ""))
+    except ValueError as error:
+        raise _NamedFailure(str(error)) from None
 
 
 def as_response(answer: Answer) -> requests.Response:

@@ -8,9 +8,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.rows.columns import MappingError
 from airflow_provider_lofty.rows.file_options import FileOptions, FileOptionsError
+from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.values import kind_of, plain
-from airflow_provider_lofty.run.policy import Limit
+from airflow_provider_lofty.run.policy import Limit, Policy
+
+SOURCES = ("rows", "path", "sql", "table")
 
 Check = Callable[[str, Any], object]  # gets the argument's name and what it is
 
@@ -18,6 +22,7 @@ _BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
 }
+_ONE_SOURCE = "give exactly one source of rows, path, sql and table"
 _LONGEST_WORD_SHOWN = 20
 
 
@@ -34,19 +39,89 @@ def boolean(name: str, value: object) -> bool:
     return _BOOLEANS[word]
 
 
-def check_arguments(given: Mapping[str, object]) -> None:
+def constants(
+    given: Mapping[str, Any], absent: Mapping[str, Any], is_template: Callable[[object], bool]
+) -> dict[str, Any]:
     """
-    Check each argument by itself.
+    Take out what is known only when the task runs. Of a dict that is templated in part the keys stay.
 
-    :raises LoftyConfigurationError: naming the argument, what it may be and what kind of value it is
+    :param given: arguments
+    :param absent: what they are where they are not given
+    """
+    known = {}
+    for name, value in given.items():
+        if isinstance(value, Mapping):
+            known[name] = {key: None if is_template(item) else item for key, item in value.items()}
+        else:
+            known[name] = absent[name] if is_template(value) else value
+    return known
+
+
+def check_arguments(given: Mapping[str, Any]) -> None:
+    """
+    Check all arguments.
+
+    :raises LoftyConfigurationError: naming the argument and what it may be, for a misspelt name the closest
     """
     for name, value in given.items():
         CHECKS[name](name, value)
+    policy(given)
+    try:
+        row_mapping(given)
+    except MappingError as error:
+        raise LoftyConfigurationError(str(error)) from None
+    sources = given_sources(given)
+    if sources:
+        shape(sources[0], given["columns"], given["file_options"])
+
+
+def given_sources(given: Mapping[str, object]) -> list[str]:
+    """
+    Name the source that is given.
+
+    :raises LoftyConfigurationError: when there are several
+    """
+    names = [name for name in SOURCES if given[name] is not None]
+    if len(names) > 1:
+        raise LoftyConfigurationError(f"{_ONE_SOURCE}; got {' and '.join(names)}")
+    return names
+
+
+def policy(given: Mapping[str, Any]) -> Policy:
+    """
+    Read what the author allows.
+
+    :raises LoftyConfigurationError: when a value makes no sense
+    """
+    return Policy(
+        Limit("max_failed_rows", given["max_failed_rows"]),
+        Limit("max_invalid_rows", given["max_invalid_rows"]),
+        Limit("max_rows", given["max_rows"]),
+        given["stop_after_rejections"],
+        given["check_existing"],
+        given["on_unknown"],
+        given["preview"],
+    )
+
+
+def row_mapping(given: Mapping[str, Any]) -> RowMapping:
+    """
+    Read how rows become activities.
+
+    :raises MappingError: naming the argument and what is wrong with it
+    """
+    return RowMapping(
+        given["mapping"],
+        given["defaults"],
+        given["unique_key"],
+        given["timezone"],
+        options=file_options(given["file_options"]),
+    )
 
 
 def _must_be(name: str, rule: str, value: object) -> LoftyConfigurationError:
-    is_word = isinstance(value, str) and len(value) <= _LONGEST_WORD_SHOWN
-    return LoftyConfigurationError(f"{name} must be {rule}, not {repr(value) if is_word else kind_of(value)}")
+    is_shown = isinstance(plain(value), (int, float)) or (isinstance(value, str) and len(value) <= _LONGEST_WORD_SHOWN)
+    return LoftyConfigurationError(f"{name} must be {rule}, not {repr(value) if is_shown else kind_of(value)}")
 
 
 def _anything(name: str, value: object) -> None:
@@ -88,7 +163,7 @@ def _pace(name: str, value: object) -> None:
 
 def _count(name: str, value: object) -> None:
     if not _is_number(value, int) or plain(value) < 0:
-        raise _must_be(name, "a whole number of rows", value)
+        raise _must_be(name, "a whole number of rows, or 0", value)
 
 
 def _is_number(value: object, *types: type) -> bool:
@@ -137,12 +212,9 @@ def one_source(given: Mapping[str, object], why_none: Callable[[], str]) -> str:
 
     :param why_none: says where a missing one may have gone
     """
-    names = [name for name, value in given.items() if value is not None]
-    if len(names) != 1:
-        raise LoftyConfigurationError(
-            f"give exactly one source of rows, path, sql and table; got {' and '.join(names) or 'none'}"
-            + ("" if names else f". {why_none()}")
-        )
+    names = given_sources(given)
+    if not names:
+        raise LoftyConfigurationError(f"{_ONE_SOURCE}; got none. {why_none()}")
     return names[0]
 
 
@@ -160,11 +232,9 @@ def shape(
     """Check what the author says of the source's form."""
     checked = file_options(options)
     if source != "path" and checked != checked.of_cells():
-        raise LoftyConfigurationError(
-            f"file_options is for path; for {source} it takes decimal and null_values only; nothing was sent"
-        )
+        raise LoftyConfigurationError(f"file_options is for path; for {source} it takes decimal and null_values only")
     if columns is not None and source not in ("path", "rows"):
-        raise LoftyConfigurationError(f"columns is for path and rows, not for {source}; nothing was sent")
+        raise LoftyConfigurationError(f"columns is for path and rows, not for {source}")
     return _names(columns), checked
 
 
@@ -173,7 +243,7 @@ def file_options(given: Mapping[str, Any] | None) -> FileOptions:
     try:
         return FileOptions.from_dict(given)
     except FileOptionsError as error:
-        raise LoftyConfigurationError(f"{error}; nothing was sent") from None
+        raise LoftyConfigurationError(str(error)) from None
 
 
 def _names(columns: object) -> tuple[str, ...] | None:
@@ -181,7 +251,7 @@ def _names(columns: object) -> tuple[str, ...] | None:
         return None
     names = tuple(columns) if isinstance(columns, Sequence) and not isinstance(columns, str) else ()
     if not names or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
-        raise LoftyConfigurationError("columns must be a list of different names; nothing was sent")
+        raise LoftyConfigurationError("columns must be a list of different names")
     return names
 
 

@@ -116,7 +116,7 @@ def cursor_of(
     from airflow_provider_lofty.journal.database import SqlJournal
     from airflow_provider_lofty.journal.engine import journal_engine
     from airflow_provider_lofty.journal.tables import Tables
-    from airflow_provider_lofty.rows.database import database_hook
+    from airflow_provider_lofty.rows.providers import database_hook
     from airflow_provider_lofty.run.cursor import Cursor, CursorOptions
 
     source = arguments.table if arguments.table is not None else str(arguments.sql).strip()

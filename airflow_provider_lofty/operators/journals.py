@@ -43,7 +43,7 @@ def task_journal(
     if conn_id:
         from airflow_provider_lofty.journal.database import SqlJournal, TaskPlace
         from airflow_provider_lofty.journal.engine import journal_engine
-        from airflow_provider_lofty.rows.database import database_hook
+        from airflow_provider_lofty.rows.providers import database_hook
 
         scope = _scope(hook, unique_key)
         return SqlJournal(

@@ -8,7 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
+from datetime import date, timedelta
+from decimal import Decimal
 from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,24 +30,26 @@ from airflow_provider_lofty.operators.arguments import (
     CHECKS,
     boolean,
     check_arguments,
-    file_options,
+    constants,
+    given_sources,
     one_source,
+    policy,
+    row_mapping,
     shape,
     why_none,
 )
 from airflow_provider_lofty.operators.cursors import CursorArguments, cursor_of, expanded_over
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import task_journal
-from airflow_provider_lofty.operators.rendering import AuthoredTemplates
+from airflow_provider_lofty.operators.rendering import AuthoredTemplates, holds_template
+from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, OnUnknown
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
-from airflow_provider_lofty.rows.mapping import RowMapping, zone_named
+from airflow_provider_lofty.rows.mapping import zone_named
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.rows.values import plain
-from airflow_provider_lofty.run.ingest import mapping_errors
-from airflow_provider_lofty.run.policy import Limit, Policy
 from airflow_provider_lofty.run.publisher import StatusPublisher
 from airflow_provider_lofty.run.run import Run
 from airflow_provider_lofty.task_key import TaskKey
@@ -167,19 +172,19 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         source_conn_id: str | None = None,
         source_hook_params: dict[str, Any] | None = None,
         columns: Sequence[str] | None = None,
-        file_options: Mapping[str, Any] | None = None,
+        file_options: FileOptions | Mapping[str, Any] | None = None,
         cursor: str | None = None,
-        cursor_from: Any = None,
-        cursor_lag: Any = None,
-        mapping: Mapping[str, str | Callable[[dict[str, Any]], Any]] | None = None,
-        defaults: Mapping[str, Any] | None = None,
+        cursor_from: str | int | Decimal | date | None = None,
+        cursor_lag: str | float | Decimal | timedelta | None = None,
+        mapping: Fields | Mapping[str, str | Callable[[dict[str, Any]], Any]] | None = None,
+        defaults: Fields | Mapping[str, Any] | None = None,
         unique_key: str | Sequence[str] | None = None,
         timezone: str = "UTC",
         requests_per_minute: float | None = None,
         durable: bool | str = True,
         journal_conn_id: str | None = None,
-        check_existing: str = "sample",
-        on_unknown: str = "verify",
+        check_existing: CheckExisting = "sample",
+        on_unknown: OnUnknown = "verify",
         max_failed_rows: int | str = 0,
         max_invalid_rows: int | str | None = None,
         max_rows: int | None = None,
@@ -221,6 +226,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self._rendered_rows: Callable[[], object] | None = None
         self._run: Run | None = None
         self._stop: threading.Event | None = None
+        self._check_constants()
 
     def _do_render_template_fields(self, parent: object, *args: Any, **kwargs: Any) -> None:
         """
@@ -284,20 +290,30 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self._update_outlets(context, summary)
         return summary
 
+    def _arguments(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in CHECKS}
+
+    def _check_constants(self) -> None:
+        """Check what the author wrote while the Dag is parsed; the rest is checked when it is known."""
+        given, templated = self._arguments(), partial(holds_template, environment=self.get_template_env())
+        for name in given.keys() - set(self.template_fields):
+            if templated(given[name]):
+                raise LoftyConfigurationError(f"{name} is not templated: give a value that stands in the Dag")
+        given_sources(given)
+        check_arguments(constants(given, _DEFAULTS, templated))
+
     def _check(self) -> None:
-        check_arguments({name: getattr(self, name) for name in CHECKS})
+        try:
+            check_arguments(self._arguments())
+        except LoftyConfigurationError as error:
+            raise LoftyConfigurationError(f"{error}; nothing was sent") from None
         self.durable, self.preview = boolean("durable", self.durable), boolean("preview", self.preview)
 
     def _delivered(self, context: Context, publisher: StatusPublisher, stop: threading.Event) -> Summary:
         deadline = self._deadline()
-        policy = self._policy()
+        key, report = self._key(context), self._report(context)
         of_cursor = self._cursor_arguments()
         column = of_cursor.check()
-        with mapping_errors():
-            mapping = RowMapping(
-                self.mapping, self.defaults, self.unique_key, self.timezone, options=file_options(self.file_options)
-            )
-        report = self._report(context)
         hook = LoftyHook(
             self.lofty_conn_id, requests_per_minute=plain(self.requests_per_minute), sleep=partial(_sleep, stop),
             clock=self._clock, now=self._now, chance=self._chance,
@@ -305,15 +321,16 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         kept = self._journal(context, hook)
         with closing(RetryingJournal(kept, self._safe_log, stop, deadline=deadline, clock=self._clock)) as journal:
             cursor = None if column is None else cursor_of(
-                of_cursor, column, self._key(context), hook, kept, journal,
+                of_cursor, column, key, hook, kept, journal,
                 zone=zone_named(self.timezone), log=self._safe_log, clock=self._clock, now=self._now,
             )  # fmt: skip
             self._run = run = Run(
-                policy, hook.client, journal, report, self._safe_log, publisher,
-                is_later_try=self._key(context).try_number > 1, deadline=deadline,
+                policy(self._arguments()), hook.client, journal, report, self._safe_log, publisher,
+                is_later_try=key.try_number > 1, deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers, cursor=cursor,
             )  # fmt: skip
-            return run.execute(self._source(context, run.refuse_overwriting, cursor), mapping, stop)
+            source = self._source(context, run.refuse_overwriting, cursor)
+            return run.execute(source, row_mapping(self._arguments()), stop)
 
     def _cursor_arguments(self) -> CursorArguments:
         return CursorArguments(
@@ -323,17 +340,6 @@ class LoftyAddActivityOperator(AuthoredTemplates):
             has_report=bool(self.report_path or config.report_folder()), preview=self.preview,
             expanded_over=expanded_over(self),
         )  # fmt: skip
-
-    def _policy(self) -> Policy:
-        return Policy(
-            Limit("max_failed_rows", self.max_failed_rows),
-            Limit("max_invalid_rows", self.max_invalid_rows),
-            Limit("max_rows", self.max_rows),
-            self.stop_after_rejections,
-            self.check_existing,
-            self.on_unknown,
-            self.preview,
-        )
 
     def _deadline(self) -> float:
         """When to stop by oneself: Airflow's time-out may strike inside a call to the journal."""
@@ -433,6 +439,10 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     def _key(self, context: Context) -> TaskKey:
         ti = context.get("ti")
         return TaskKey("dag", "run", self.task_id) if ti is None else TaskKey.of(ti)
+
+
+_PARAMETERS = signature(LoftyAddActivityOperator.__init__).parameters
+_DEFAULTS = {name: _PARAMETERS[name].default for name in CHECKS}
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:

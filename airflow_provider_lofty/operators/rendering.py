@@ -105,6 +105,17 @@ def holds_marks(text: str, environment: jinja2.Environment) -> bool:
     return any(mark in text for name in _MARKS if (mark := getattr(environment, name)))
 
 
+def holds_template(value: object, environment: jinja2.Environment) -> bool:
+    """Whether a value is known only when the task runs, or anything in it is."""
+    if isinstance(value, str):
+        return holds_marks(value, environment)
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple, set)):
+        return any(holds_template(item, environment) for item in value)
+    return is_reference(value)
+
+
 def resolved(value: Any, context: Context) -> Any:
     """Put what upstream tasks gave in the place of references to it, however deep these stand."""
     if is_reference(value):

@@ -17,10 +17,10 @@ from airflow.providers.common.sql.hooks.sql import DbApiHook
 from sqlalchemy.engine import Connection, CursorResult, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from airflow_provider_lofty.config import named_connection
-from airflow_provider_lofty.exceptions import AirflowException, LoftyConfigurationError, LoftySourceNotReady
+from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
 from airflow_provider_lofty.lofty.redaction import redact
 from airflow_provider_lofty.rows.newer import PARAMETER, Facts, Newer, Style, bare_name
+from airflow_provider_lofty.rows.providers import database_hook
 from airflow_provider_lofty.rows.session_time import TIMESTAMP, as_shown, timestamp_conversion
 from airflow_provider_lofty.rows.source import Source, SourceRow, Take
 from airflow_provider_lofty.rows.values import ShortFloat, SixDigitFloat
@@ -153,25 +153,6 @@ def _first_cell(hook: DbApiHook, engine: Engine | None, name: str, statement: st
 
     _read(hook, engine, name, statement, None, zone, take)
     return cells[0] if cells else None
-
-
-def database_hook(conn_id: str, hook_params: dict[str, object] | None = None) -> DbApiHook:
-    """
-    Make the hook of a database.
-
-    :raises LoftyConfigurationError: when the connection is missing or leads to no ``DbApiHook``
-    """
-    connection = named_connection(conn_id)
-    try:
-        hook = connection.get_hook(hook_params=hook_params)  # type: ignore[no-untyped-call]
-    except AirflowException as error:
-        raise LoftyConfigurationError(f"the connection {conn_id!r} cannot be used: {error}") from None
-    if not isinstance(hook, DbApiHook):
-        raise LoftyConfigurationError(
-            f"the connection {conn_id!r} is of type {connection.conn_type!r}, which is not an SQL database (DbApiHook)"
-        )
-    hook.log_sql = False  # the statement's parameters may be personal
-    return hook
 
 
 def _engine(hook: DbApiHook) -> Engine | None:

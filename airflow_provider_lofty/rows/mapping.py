@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone, tzinfo
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from airflow_provider_lofty.rows.builder import FieldRules, RowBuilder
 from airflow_provider_lofty.rows.checks import Check, Remarks, checks, key_check, nulls_of
-from airflow_provider_lofty.rows.columns import FIELDS_BY_PATH, MappingError, RowFunction, by_field, normalise
+from airflow_provider_lofty.rows.columns import FIELDS_BY_PATH, MappingError, RowFunction, by_field, closest, normalise
 from airflow_provider_lofty.rows.file_options import NOTHING_SAID, FileOptions
 from airflow_provider_lofty.rows.timestamps import TimestampChecks
 from airflow_provider_lofty.rows.values import InvalidValue, is_missing, kind_of, plain
@@ -159,4 +159,5 @@ def zone_named(name: str) -> tzinfo:
     try:
         return ZoneInfo(str(name))
     except (KeyError, ValueError, OSError):
-        raise MappingError(f"timezone={name!r} is not a known IANA time zone, such as 'America/New_York'") from None
+        like = closest(str(name), available_timezones()) or ", such as 'America/New_York'"
+        raise MappingError(f"timezone={name!r} is not a known IANA time zone{like}") from None

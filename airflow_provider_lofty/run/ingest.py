@@ -13,6 +13,7 @@ from datetime import datetime
 
 from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.lofty.trace import content_of_body
 from airflow_provider_lofty.log import PROGRESS_SECONDS, Log
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
 from airflow_provider_lofty.report.format import FORMAT_MARK, fingerprint_in
@@ -211,6 +212,8 @@ class Ingest:
         if not isinstance(outcome, str) or outcome not in OUTCOMES:
             problem = f"is none of a report's outcomes ({', '.join(OUTCOMES)})"
             return spooled._replace(outcome=Outcome.INVALID, row_key=None, error_field=OUTCOME_COLUMN, error=problem)
+        if outcome in _STORED and spooled.lead_id and spooled.body and not is_missing(said.get("lofty_error")):
+            self._spool.leads.add_stray(None, content_of_body(spooled.body) or b"", spooled.lead_id)
         settled = _SETTLED.get(outcome)
         return settled(spooled, said) if settled else spooled
 
@@ -264,6 +267,7 @@ def _attempts_before(said: Fates) -> int:
 
 _WITHOUT_TIME = frozenset((str, int, float, bool, type(None)))
 _PASSED_CHECKS = frozenset(OUTCOMES) - {Outcome.INVALID}
+_STORED = (Outcome.DELIVERED, Outcome.ALREADY_DELIVERED)  # a remark says that no answer named the row's own lead
 _SETTLED: dict[str, Callable[[SpoolRow, Fates], SpoolRow]] = {
     Outcome.DELIVERED: _delivered_before,
     Outcome.ALREADY_DELIVERED: _delivered_before,

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from airflow_provider_lofty.delivery.precheck import MODES
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.rows.columns import closest
 from airflow_provider_lofty.rows.values import plain
 
 ON_UNKNOWN = ("verify", "report", "resend", "assume_delivered")
@@ -74,7 +75,8 @@ class Policy:
             ("on_unknown", self.on_unknown, ON_UNKNOWN),
         ):
             if value not in choices:
-                raise LoftyConfigurationError(f"{name} must be one of {', '.join(choices)}")
+                like = closest(value, choices) if isinstance(value, str) else ""
+                raise LoftyConfigurationError(f"{name} must be one of {', '.join(choices)}{like}")
         rejections = plain(self.stop_after_rejections)
         if type(rejections) is not int or rejections < 1:
             raise LoftyConfigurationError("stop_after_rejections must be a whole number of at least 1")

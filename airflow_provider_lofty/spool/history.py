@@ -25,6 +25,7 @@ HELD_BY_ANOTHER = (
     "another run is sending it or has it in doubt, and this run ended before that was settled: it may be stored; look "
     "at the lead"
 )
+CONTENT_BYTES = 3  # enough to tell a few rows from each other
 FINGERPRINT_BYTES = 4  # enough to see that a content has changed
 _MOST_IN_A_QUERY = 500
 
@@ -49,7 +50,7 @@ _IS_DELIVERED = f"state = '{JournalState.DELIVERED}'"
 _PAST_ROWS_TABLE = (
     "CREATE TABLE past_rows (row_key BLOB PRIMARY KEY, state TEXT NOT NULL, fingerprint BLOB NOT NULL,"
     " trace_hash BLOB NOT NULL, http_status INTEGER, error_code INTEGER, error TEXT, attempts INTEGER NOT NULL,"
-    " lead_id INTEGER) WITHOUT ROWID"
+    " lead_id INTEGER, content BLOB NOT NULL) WITHOUT ROWID"
 )
 _ROWS_OF_OTHERS_TABLE = (
     "CREATE TABLE rows_of_others (row_key BLOB PRIMARY KEY, lead_id INTEGER NOT NULL, trace_hash BLOB NOT NULL,"
@@ -75,6 +76,7 @@ class PastRow(NamedTuple):
     :param fingerprint: the first bytes of the content's; empty when the journal has none
     :param attempts: how often it was sent, as far as is known
     :param lead_id: the lead that it was sent to, where the journal knows
+    :param content: the first bytes of the hash of what it says, whatever lead it is of; empty where that is of no use
     """
 
     row_key: bytes
@@ -86,6 +88,7 @@ class PastRow(NamedTuple):
     error: str | None = None
     attempts: int = 0
     lead_id: int | None = None
+    content: bytes = b""
 
 
 class OfAnother(NamedTuple):
@@ -117,30 +120,24 @@ class History:
 
     def add(self, rows: Iterable[PastRow]) -> None:
         """Take these in; what was known of the same rows before is replaced."""
-        self._db.executemany("INSERT OR REPLACE INTO past_rows VALUES (?,?,?,?,?,?,?,?,?)", rows)
+        self._db.executemany("INSERT OR REPLACE INTO past_rows VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
 
     def add_of_others(self, rows: Iterable[OfAnother]) -> None:
         """Take in what other runs have delivered to a lead."""
         self._db.executemany("INSERT OR REPLACE INTO rows_of_others VALUES (?,?,?,?,?)", rows)
 
-    def delivered_between(self, lead_id: int, began: str, ended: str) -> Iterator[OfAnother]:
-        """
-        What other runs have delivered to a lead.
-
-        :param began: from when on, as journals write times
-        :param ended: until when
-        """
-        which = "lead_id = ? AND closed_at >= ? AND closed_at < ?"
-        found = self._db.execute(f"SELECT * FROM rows_of_others WHERE {which}", (lead_id, began, ended))
+    def delivered_by_others(self, lead_id: int) -> Iterator[OfAnother]:
+        """What other runs have delivered to a lead; nothing may be written until the last one was taken."""
+        found = self._db.execute("SELECT * FROM rows_of_others WHERE lead_id = ?", (lead_id,))
         return map(OfAnother._make, found)
 
     def add_held(self, row_keys: Iterable[bytes]) -> None:
         """Remember rows that other runs were sending when this one began."""
         self._db.executemany("INSERT OR IGNORE INTO held_rows VALUES (?)", ((row_key,) for row_key in row_keys))
 
-    def forget_held(self) -> None:
-        """Drop what other runs were sending."""
-        self._db.execute(f"DELETE FROM past_rows WHERE state = '{JournalState.CLAIMED}'")
+    def forget_held(self, lead_id: int) -> None:
+        """Drop what other runs were sending to a lead."""
+        self._db.execute(f"DELETE FROM past_rows WHERE state = '{JournalState.CLAIMED}' AND lead_id = ?", (lead_id,))
 
     def count(self, state: JournalState) -> int:
         """How many rows are in this state."""

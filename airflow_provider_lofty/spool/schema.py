@@ -27,6 +27,7 @@ IS_ASIDE = f"outcome IS NULL AND state = {RowState.ASIDE:d}"
 IS_IN_DOUBT = f"outcome IS NULL AND state = {RowState.IN_DOUBT:d}"
 MAY_BE_STORED = f"outcome IS NULL AND state IN ({RowState.IN_DOUBT:d}, {RowState.REPEATED:d}, {RowState.UNTRACEABLE:d})"
 FAILED_SQL = ", ".join(f"'{outcome}'" for outcome in FAILED_OUTCOMES)
+CONTENT = "content_of(body)"  # a function of the spool: what an activity says, whatever lead it is of
 KIND = "substr(body, 10, instr(substr(body, 10, 40), x'22') - 1)"  # a body begins with {"type":"Browse", …
 MAY_FAIL = f"outcome IN ({FAILED_SQL}, '{Outcome.DUPLICATE}')"
 
@@ -48,6 +49,7 @@ SCHEMA = (_ROWS, _ROWS_FAILED, _LAYOUTS)
 # Made when they are first needed: keeping an index while rows are read would cost each of them.
 INDEX_ROW_KEYS = "CREATE INDEX rows_by_key ON rows (row_key) WHERE row_key IS NOT NULL"
 INDEX_ROW_TRACES = "CREATE INDEX IF NOT EXISTS rows_by_trace ON rows (trace_hash) WHERE trace_hash IS NOT NULL"
+INDEX_CONTENTS = f"CREATE INDEX IF NOT EXISTS rows_by_content ON rows ({CONTENT}) WHERE body IS NOT NULL"
 INDEX_ASIDE = f"CREATE INDEX IF NOT EXISTS rows_aside ON rows ({KIND}) WHERE {IS_ASIDE}"
 INDEX_OPEN_KINDS = (
     f"CREATE INDEX IF NOT EXISTS rows_open_by_kind ON rows (lead_id, {KIND}) WHERE body IS NOT NULL AND outcome IS NULL"

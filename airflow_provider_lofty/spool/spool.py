@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from airflow_provider_lofty.lofty.trace import content_of_body
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.rows.source import row_name
 from airflow_provider_lofty.spool.books import Books
@@ -24,6 +25,7 @@ from airflow_provider_lofty.spool.codec import encode_cells
 from airflow_provider_lofty.spool.cursor import CursorColumn
 from airflow_provider_lofty.spool.duplicates import mark_duplicates
 from airflow_provider_lofty.spool.history import History
+from airflow_provider_lofty.spool.leads import Leads
 from airflow_provider_lofty.spool.sample import ROW_KEY_BYTES, SAMPLE_ROWS, InputSample
 from airflow_provider_lofty.spool.schema import (
     INDEX_ASIDE,
@@ -137,6 +139,7 @@ class Spool:
         for statement in SCHEMA:
             self._db.execute(statement)
         self.history = History(self._db)
+        self.leads = Leads(self._db)
         self.books = Books(self._db)
 
     @property
@@ -399,6 +402,7 @@ def _open_unlinked(folder: str | None) -> sqlite3.Connection:
         path = Path(private, "rows.sqlite")
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         db = sqlite3.connect(path, isolation_level=None)
+        db.create_function("content_of", 1, content_of_body, deterministic=True)
         # Nothing here outlives the process, so there is nothing to make durable or to roll back.
         db.executescript(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"

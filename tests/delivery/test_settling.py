@@ -119,6 +119,19 @@ class TestShown:
         assert len(desk.settling) == 1
 
 
+def test_many_doubts_of_a_lead_ask_once_for_a_row_that_is_to_be_sent() -> None:
+    asked: list[Doubt] = []
+    desk = Desk()
+    desk.settling._send_soon = lambda doubt: asked.append(doubt) is None  # type: ignore[func-returns-value]
+    for n in range(50):
+        desk.doubt(activity(n, 5), since=1.0)
+    desk.doubt(activity(99, 5, "Favorite"), since=1.0)
+    asked.clear()
+    assert desk.wants(61) == 5
+    assert desk.show(5, at=WAIT + 1) == []
+    assert [doubt.wanted.type for doubt in asked].count("Browse") <= 2  # for each look
+
+
 class TestAbsentWithAControlOfItsOwn:
     """A row of the same type and lead was delivered later."""
 

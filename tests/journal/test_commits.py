@@ -13,7 +13,7 @@ from airflow_provider_lofty.journal.commits import CommitLog, Records
 from airflow_provider_lofty.journal.journal import Closing, Intent
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import Trace
-from airflow_provider_lofty.spool.history import JournalState, PastRow
+from airflow_provider_lofty.spool.history import CONTENT_BYTES, JournalState, PastRow
 
 MOST_ATTEMPTS = 15
 
@@ -29,9 +29,10 @@ def made(n: int, attempts: int = 0, *, keyed: bool = False) -> Intent:
 
 def closed(intent: Intent, state: str = JournalState.DELIVERED, *said: Any) -> PastRow:
     status, code, error = [*said, None, None, None][:3]
+    content = intent.trace.content[:CONTENT_BYTES] if state == JournalState.DELIVERED else b""
     return PastRow(
         intent.row_key, state, intent.fingerprint, intent.trace.trace_hash, status, code, error, intent.attempts + 1,
-        intent.trace.lead_id,
+        intent.trace.lead_id, content,
     )  # fmt: skip
 
 

@@ -47,7 +47,7 @@ from airflow_provider_lofty.journal.journal import (
 )
 from airflow_provider_lofty.journal.tables import FORMAT, JOURNAL, RUNS
 from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.spool.history import KEY_OF_ANOTHER, JournalState, PastRow
+from airflow_provider_lofty.spool.history import CONTENT_BYTES, KEY_OF_ANOTHER, JournalState, PastRow
 from airflow_provider_lofty.spool.spool import PendingRow, Spool, SpoolRow
 
 
@@ -586,6 +586,46 @@ class TestRecalling:
             assert {row.state for row in memory.read().values()} == {JournalState.DELIVERED}
             b.load_lead(5, memory)
             assert len(memory.read()) == 1
+
+
+class TestOtherLeads:
+    """Lofty answered with the id of another lead."""
+
+    def test_that_of_a_doubt_is_known_to_whoever_settles_it(self, parties: Parties) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE, made(2)], ())
+        a.commit((), [Closing(one, JournalState.DOUBTED, answered_lead=77) for one in (ONE, made(2))])
+        a.commit((), [Closing(made(2), JournalState.ABANDONED, answered_lead=77)])
+        b.commit([ONE], ())
+        parties.now += STALE_SECONDS
+        (released,) = b.heartbeat()
+        assert released.intent is not None
+        assert released.intent.answered_lead == 77
+        for run, row in (("b", ONE), ("a", made(2))):
+            with closing(Spool(keep_cells=False)) as spool:
+                journal = parties.journal(run)
+                journal.begin(is_later_try=True)
+                assert [(i.row_key, i.answered_lead) for i in journal.load(spool).doubtful] == [(row.row_key, 77)]
+                assert spool.leads.family(77, is_certain=False) == {77, row.trace.lead_id}
+
+    def test_what_others_sent_to_other_leads_is_found_by_what_it_says(self, parties: Parties) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        alike = [ONE._replace(row_key=b"k%011d" % n, trace=ONE.trace._replace(lead_id=n)) for n in range(10, 15)]
+        another = made(2)._replace(trace=made(2).trace._replace(created=ONE.trace.created))
+        a.commit([*alike, another], ())
+        a.commit((), [
+            *closed(JournalState.DELIVERED, *alike[:3], another),
+            *(one._replace(answered_lead=77) for one in closed(JournalState.DELIVERED, alike[3])),
+            *closed(JournalState.REJECTED, alike[4]),
+        ])  # fmt: skip
+        with closing(Spool(keep_cells=False)) as spool:
+            b.load_alike(ONE.trace._replace(lead_id=10), spool)
+            assert spool.leads.may_share(ONE.trace.content, 10)
+            assert spool.leads.family(77, is_certain=True) == {77, 13}
+            assert spool.leads.delivered_contents([13]) == {ONE.trace.content[:CONTENT_BYTES]: 1}
+        with closing(Spool(keep_cells=False)) as spool:
+            b.load_alike(another.trace, spool)
+            assert not spool.leads.may_share(another.trace.content, another.trace.lead_id)
 
 
 class TestSharedKeys:

@@ -4,7 +4,8 @@ What is stored has a format: a run that meets another one, or keys that other ru
 ``fixtures/tables_without_format.sql`` (the dump of a SQLite file) and ``fixtures/task_state_version_1.json`` (the store's
 keys and values) were written by the code of commit 0b45889, before there were such numbers: the operator sent ``ROWS`` to
 the sandbox, once with ``journal_conn_id`` and once with a task state store; the last row's lead did not exist.
-``fixtures/tables_format_1.sql`` was written so by the code before tables had format 2.
+``fixtures/tables_format_1.sql`` was written so by the code before tables had format 2, ``fixtures/tables_format_2.sql``
+and ``fixtures/task_state_version_3.json`` by the code before they had 3 and 4.
 """
 
 from __future__ import annotations
@@ -151,10 +152,13 @@ class TestTables:
             database.execute(f"DELETE FROM {emptied}")
         self.refused(lofty, "with no format")
 
-    def test_of_an_earlier_format_nothing_is_sent(self, path: Path, lofty: Sandbox, tmp_path: Path) -> None:
-        before(tmp_path, "tables_format_1")
+    @pytest.mark.parametrize(("number", "key_rules"), [(1, 1), (2, 2)])
+    def test_of_an_earlier_format_nothing_is_sent(
+        self, path: Path, lofty: Sandbox, tmp_path: Path, number: int, key_rules: int
+    ) -> None:
+        before(tmp_path, f"tables_format_{number}")
         was = self.dump(path)
-        self.refused(lofty, "with format 1 and key rules 1", str(CURRENT))
+        self.refused(lofty, f"with format {number} and key rules {key_rules}", str(CURRENT))
         assert self.dump(path) == was
 
     @pytest.mark.parametrize(
@@ -287,9 +291,9 @@ class TestTaskState:
     def connected(self, lofty: Sandbox, connect: Callable[..., None]) -> None:
         connect(lofty)
 
-    def store(self, **header: object) -> Store:
+    def store(self, number: int = 1, **header: object) -> Store:
         store = Store()
-        found = json.loads((FIXTURES / "task_state_version_1.json").read_text())
+        found = json.loads((FIXTURES / f"task_state_version_{number}.json").read_text())
         found[KEY].update(header)
         store.values.update({key: json.dumps(value) for key, value in found.items()})
         return store
@@ -310,6 +314,7 @@ class TestTaskState:
 
     def test_of_an_earlier_version_nothing_is_sent(self, lofty: Sandbox) -> None:
         self.refused(self.store(), lofty, "format 1 with key rules none")
+        self.refused(self.store(3), lofty, "format 3 with key rules 2")
 
     @pytest.mark.parametrize("other", [{"version": VERSION + 1}, {"version": VERSION, "key_rules": KEY_RULES + 1}])
     def test_of_another_one_neither(self, lofty: Sandbox, other: dict[str, int]) -> None:

@@ -27,7 +27,9 @@ from airflow_provider_lofty.journal.task_state import KEPT_SECONDS, KEY, VERSION
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.spool.history import History, JournalState, PastRow
+from airflow_provider_lofty.spool.leads import Leads
 from airflow_provider_lofty.spool.sample import SAMPLE_ROWS, InputSample
+from airflow_provider_lofty.spool.spool import Spool
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
@@ -89,7 +91,7 @@ class Memory:
     def __init__(self) -> None:
         self._db = sqlite3.connect(":memory:")
         self._db.execute("CREATE TABLE rows (identity BLOB)")
-        self.history = History(self._db)
+        self.history, self.leads = History(self._db), Leads(self._db)
         self.has_gaps: bool | None = None
         self.loaded = Loaded()
         self.rows: dict[bytes, PastRow] = {}
@@ -995,3 +997,40 @@ def test_no_text_of_a_row_is_kept(task: Task) -> None:
     stored = json.dumps(task.store.values)
     assert "Viewed" not in stored
     assert str(made(1).trace.lead_id) not in stored
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("keyed", [False, True])
+@pytest.mark.parametrize("later", [0, 20])
+class TestOtherLeads:
+    """Lofty answered with the id of another lead."""
+
+    def learned(self, task: Task) -> tuple[dict[bytes, int | None], Leads]:
+        spool = Spool(keep_cells=False)
+        journal = task.journal()
+        journal.begin(is_later_try=True)
+        loaded = journal.load(spool)
+        return {intent.row_key: intent.answered_lead for intent in loaded.doubtful}, spool.leads
+
+    def test_that_of_a_doubt_is_known_to_the_next_tries(self, keyed: bool, later: int) -> None:
+        task = Task(keyed=keyed)
+        doubtful, journal = made(1, keyed=keyed), task.started()
+        journal.commit([doubtful], ())
+        journal.commit((), [Closing(doubtful, JournalState.DOUBTED, answered_lead=77)])
+        deliver(journal, range(100, 100 + later), 3, keyed=keyed)
+        for _ in range(2):
+            answered, leads = self.learned(task)
+            assert answered == {doubtful.row_key: 77}
+            assert (leads.is_suspected(77), leads.is_known(doubtful.trace.lead_id)) == (True, False)
+            task.started()
+
+    def test_that_of_a_delivered_row_is_certain(self, keyed: bool, later: int) -> None:
+        task = Task(keyed=keyed)
+        row, journal = made(1, keyed=keyed), task.started()
+        journal.commit([row], ())
+        journal.commit((), [Closing(row, JournalState.DELIVERED, 200, answered_lead=77)])
+        deliver(journal, range(100, 100 + later), 3, keyed=keyed)
+        for _ in range(2):
+            answered, leads = self.learned(task)
+            assert (answered, leads.family(77, is_certain=True)) == ({}, {77, row.trace.lead_id})
+            task.started()

@@ -32,6 +32,34 @@ def paths(lofty: Sandbox) -> list[str]:
     return [request.path for request in lofty.requests]
 
 
+class TestIdentify:
+    def test_a_lead_is_itself_or_the_one_it_was_merged_into(
+        self, lofty: Sandbox, connected_client: LoftyClient
+    ) -> None:
+        lofty.change(merged_leads={5: 7})
+        assert [connected_client.identify(lead_id) for lead_id in (5, 7, 8)] == [7, 7, 8]
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            Answer(403, {"code": 200100, "message": "no permission"}),
+            Answer(404, {"code": 20006, "message": "NOT_FOUND"}),
+            Answer(500, {"message": "oops"}),
+            Answer(200, []),
+            Answer(200, {"lead": None}),
+            Answer(200, {"lead": {"leadId": True}}),
+            Answer(200, {"lead": {"leadId": -1}}),
+            Answer(200, {"leadId": 5}),
+        ],
+    )
+    def test_where_lofty_does_not_say_nobody_knows(
+        self, lofty: Sandbox, connected_client: LoftyClient, answer: Answer
+    ) -> None:
+        lofty.change(canned_answers={"get_lead": answer})
+        assert connected_client.identify(5) is None
+        assert paths(lofty) == ["/v1.0/leads/5"]  # once: nobody waits for it
+
+
 class TestAddActivity:
     def test_a_merged_leads_own_id_comes_back(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
         lofty.change(merged_leads={5: 7})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from airflow.sdk import Param
+from airflow.sdk import DAG, Param
 from support.practice import Run, Store, row, run_operator
 from support.values import shown
 
@@ -23,10 +24,10 @@ def connected(lofty: Sandbox, connect: Any) -> None:
 
 
 def rendered(*, native: bool = False, store: Store | None = None, **arguments: Any) -> Run:
-    """Run the operator as Airflow does: its templates are rendered first."""
-    operator = LoftyAddActivityOperator(
-        task_id="send", rows=[row(1)], render_template_as_native_obj=native, **arguments
-    )
+    """Run the operator with what other tasks or templates give as arguments."""
+    operator = LoftyAddActivityOperator(task_id="send", rows=[row(1)], render_template_as_native_obj=native)
+    for name, value in arguments.items():
+        setattr(operator, name, value)
     operator.render_template_fields({"params": {"yes": True, "no": False, "none": None, "zero": 0, "one": 1}})
     return run_operator(operator, store=store)
 
@@ -125,7 +126,10 @@ def test_a_wrong_type_or_value_is_refused_by_its_name(lofty: Sandbox, name: str,
     ids=shown,
 )
 def test_so_is_a_wrong_source(lofty: Sandbox, name: str, value: Any) -> None:
-    operator = LoftyAddActivityOperator(task_id="send", source_conn_id="lite", **{name: value})
+    with pytest.raises(LoftyConfigurationError, match=name):
+        LoftyAddActivityOperator(task_id="send", source_conn_id="lite", **{name: value})
+    operator = LoftyAddActivityOperator(task_id="send", source_conn_id="lite")
+    setattr(operator, name, value)
     ended = run_operator(operator)
     assert type(ended.error) is LoftyConfigurationError
     assert name in str(ended.error)
@@ -143,3 +147,84 @@ def test_so_is_a_wrong_source(lofty: Sandbox, name: str, value: Any) -> None:
 )
 def test_what_means_one_thing_only_is_read(lofty: Sandbox, right: dict[str, Any]) -> None:
     assert rendered(**right).counts == {"delivered": 1}
+
+
+def made(**arguments: Any) -> LoftyAddActivityOperator:
+    return LoftyAddActivityOperator(**{"task_id": "send", "rows": [], **arguments})
+
+
+class TestWhileADagIsParsed:
+    """What stands in a Dag is checked when it is parsed: an import error, and not the first run, tells of a mistake."""
+
+    @pytest.mark.parametrize(("name", "value"), WRONG, ids=repr)
+    def test_a_wrong_constant_is_an_import_error(self, name: str, value: Any) -> None:
+        with pytest.raises(LoftyConfigurationError, match=name):
+            made(**{name: value})
+
+    @pytest.mark.parametrize(
+        ("wrong", "closest"),
+        [
+            ({"check_existing": "allways"}, "'always'"),
+            ({"on_unknown": "verfy"}, "'verify'"),
+            ({"timezone": "America/Phonix"}, "'America/Phoenix'"),
+            ({"mapping": {"leedId": "a"}}, "'leadId'"),
+            ({"defaults": {"listing.prize": 1}}, "'listing.price'"),
+            ({"defaults": {"listing.prize": "{{ ds }}", "text": "{{ ds }}"}}, "'listing.price'"),
+            ({"file_options": {"delimeter": "{{ ds }}"}}, "'delimiter'"),
+        ],
+        ids=str,
+    )
+    def test_it_names_what_was_meant(self, wrong: dict[str, Any], closest: str) -> None:
+        with pytest.raises(LoftyConfigurationError, match=f"the closest(?: name)? is {closest}$"):
+            made(**wrong)
+
+    @pytest.mark.parametrize("other", [{"path": "a.csv"}, {"sql": "{{ ds }}"}, {"table": "visits"}], ids=str)
+    def test_two_sources_are_one_too_many(self, other: dict[str, Any]) -> None:
+        with pytest.raises(LoftyConfigurationError, match=r"exactly one source .*; got rows and "):
+            made(**other)
+
+    @pytest.mark.parametrize("wrong", [{"columns": ["a"], "table": "t"}, {"file_options": {"format": "csv"}}], ids=str)
+    def test_so_is_the_shape_of_another_source(self, wrong: dict[str, Any]) -> None:
+        with pytest.raises(LoftyConfigurationError, match="is for path"):
+            made(**{"rows": None if "table" in wrong else [], **wrong})
+
+    @pytest.mark.parametrize("name", sorted(set(CHECKS) - set(LoftyAddActivityOperator.template_fields)))
+    def test_a_template_where_none_is_rendered_is_called_so(self, name: str) -> None:
+        for value in ("{{ params.x }}", ["{{ params.x }}"], {"text": "{{ params.x }}"}):
+            with pytest.raises(LoftyConfigurationError, match=f"{name} is not templated"):
+                made(**{name: value})
+
+    @pytest.mark.parametrize("name", [name for name in LoftyAddActivityOperator.template_fields if name != "rows"])
+    def test_what_is_templated_waits(self, name: str) -> None:
+        of_dicts = {"file_options": {"format": "{{ 5 }}"}, "defaults": {"type": "{{ 5 }}"}}
+        given = of_dicts.get(name, {"a": "{{ 5 }}"} if name == "source_hook_params" else "{{ 5 }}")
+        made(**{"rows": None if name in ("path", "sql", "table") else [], name: given})
+
+    def test_what_another_task_gives_waits_where_it_is_templated(self) -> None:
+        with DAG("a_dag", schedule=None):
+            output = LoftyAddActivityOperator(task_id="other", rows=[]).output
+            made(preview=output, durable=output, lofty_conn_id=output, defaults=output, file_options=output)
+            made(task_id="of_files", rows=None, path=[output])
+            with pytest.raises(LoftyConfigurationError, match="max_rows is not templated"):
+                made(task_id="wrong", max_rows=output)
+
+    def test_a_default_argument_is_checked_as_well(self) -> None:
+        with pytest.raises(LoftyConfigurationError, match="check_existing"):
+            made(default_args={"check_existing": "allways"})
+
+    def test_a_subclass_may_template_more(self) -> None:
+        class Own(LoftyAddActivityOperator):
+            template_fields = (*LoftyAddActivityOperator.template_fields, "check_existing", "max_failed_rows")
+
+        operator = Own(task_id="send", rows=[row(1)], check_existing="{{ 'never' }}", max_failed_rows="{{ 5 }}")
+        operator.render_template_fields({})  # type: ignore[typeddict-item]
+        assert run_operator(operator).counts == {"delivered": 1}
+
+
+def test_a_mapped_task_is_checked_when_a_try_starts(lofty: Sandbox) -> None:
+    with DAG("a_dag", schedule=None):
+        mapped = LoftyAddActivityOperator.partial(task_id="send", check_existing="allways").expand(rows=[[row(1)]])
+    ti = SimpleNamespace(map_index=0, task=mapped)
+    with pytest.raises(LoftyConfigurationError, match="the closest name is 'always'"):
+        mapped.render_template_fields({"ti": ti, "dag": mapped.dag, "dag_run": SimpleNamespace(conf={})})
+    assert lofty.requests == []

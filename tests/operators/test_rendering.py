@@ -84,19 +84,23 @@ class TestWhatATaskGives:
         ],
     )
     def test_so_does_text_inside(self, dag: DAG, extract: XComArg, name: str, value: Any) -> None:
-        operator = unmapped(partial(dag, rows=[]).expand_kwargs(extract), 0, [{name: value}])
+        operator = unmapped(partial(dag).expand_kwargs(extract), 0, [{name: value}])
         assert getattr(operator, name) == value
 
     def test_what_the_author_wrote_is_rendered(self, dag: DAG, extract: XComArg) -> None:
         mapped = partial(dag, defaults={"text": SECRET}, lofty_conn_id="lofty_{{ 1 }}").expand_kwargs(extract)
-        operator = unmapped(mapped, 0, [{"rows": [row(1)], "table": SECRET}])
-        assert (operator.defaults, operator.lofty_conn_id, operator.table) == ({"text": "42"}, "lofty_1", SECRET)
+        operator = unmapped(mapped, 0, [{"rows": [row(1)], "journal_conn_id": SECRET}])
+        assert (operator.defaults, operator.lofty_conn_id, operator.journal_conn_id) == (
+            {"text": "42"},
+            "lofty_1",
+            SECRET,
+        )
         assert operator.report_path == "/reports/2/"
 
     def test_a_task_may_give_what_the_author_wrote_as_well(self, dag: DAG, extract: XComArg) -> None:
         mapped = partial(dag, table="ours_{{ 1 }}").expand_kwargs(extract, strict=False)
         assert unmapped(mapped, 0, [{"table": "theirs_{{ 1 }}"}]).table == "theirs_{{ 1 }}"
-        assert unmapped(mapped, 0, [{"rows": []}]).table == "ours_1"
+        assert unmapped(mapped, 0, [{"columns": None}]).table == "ours_1"
 
     def test_expand_renders_nothing_either(self, dag: DAG, extract: XComArg) -> None:
         mapped = partial(dag).expand(rows=extract)
@@ -123,9 +127,9 @@ class TestWhatTheAuthorWrites:
         assert rows_of(unmapped(partial(dag, "again").expand(rows=[SECRET]), 0, None)) == "42"
 
     def test_references_in_it_are_resolved(self, dag: DAG, extract: XComArg) -> None:
-        mapped = partial(dag).expand_kwargs([{"rows": extract, "defaults": {"text": extract}, "table": extract}])
+        mapped = partial(dag).expand_kwargs([{"rows": extract, "defaults": {"text": extract}, "report_path": extract}])
         operator = unmapped(mapped, 0, SECRET)
-        assert (rows_of(operator), operator.defaults, operator.table) == (SECRET, {"text": SECRET}, SECRET)
+        assert (rows_of(operator), operator.defaults, operator.report_path) == (SECRET, {"text": SECRET}, SECRET)
 
     @pytest.mark.parametrize("wrapped", [lambda rows: rows, lambda rows: (rows, rows), lambda rows: {"a": rows}])
     def test_no_text_inside_of_rows_is_one(self, wrapped: Callable[[Any], Any]) -> None:
@@ -220,16 +224,21 @@ class TestConstants:
     @pytest.mark.parametrize("native", [False, True])
     @pytest.mark.parametrize("constant", CONSTANTS, ids=repr)
     def test_a_constant_stays_what_it_is(self, constant: str, native: bool) -> None:
-        operator = LoftyAddActivityOperator(
-            task_id="send", rows=constant, defaults={"picture": constant}, parameters=[constant], path=["a", constant],
-            file_options={"null_values": [constant]}, render_template_as_native_obj=native,
-        )  # fmt: skip
+        operator = LoftyAddActivityOperator(task_id="send", render_template_as_native_obj=native)
+        given = {
+            "rows": constant,
+            "defaults": {"picture": constant},
+            "parameters": [constant],
+            "path": ["a", constant],
+            "file_options": {"null_values": [constant]},
+        }
+        for name, value in given.items():
+            setattr(operator, name, value)
         operator.render_template_fields({})  # type: ignore[typeddict-item]
         assert rows_of(operator) == constant
-        assert operator.defaults == {"picture": constant}
-        assert operator.parameters == [constant]
-        assert operator.path == ["a", constant]
-        assert operator.file_options == {"null_values": [constant]}
+        assert {name: getattr(operator, name) for name in given if name != "rows"} == {
+            name: value for name, value in given.items() if name != "rows"
+        }
 
     @pytest.mark.parametrize("constant", CONSTANTS, ids=repr)
     def test_whether_the_dag_is_native_or_not(self, constant: str) -> None:
@@ -265,9 +274,10 @@ class TestConstants:
         (tmp_path / "rows.sql").write_text("SELECT {{ 6 * 7 }}\n", encoding="utf-8")
         with DAG("a_dag", schedule=None, template_searchpath=[str(tmp_path)]) as dag:
             operator = LoftyAddActivityOperator(
-                task_id="send", sql="rows.sql", table="visits.sql", path=["rows.sql"], parameters=["rows.sql"],
-                rows=["rows.sql"], report_path="/reports/{{ 1 }}.sql", source_conn_id="rows.sql",
+                task_id="send", sql="rows.sql", parameters=["rows.sql"], report_path="/reports/{{ 1 }}.sql",
+                source_conn_id="rows.sql",
             )  # fmt: skip
+            operator.table, operator.path, operator.rows = "visits.sql", ["rows.sql"], ["rows.sql"]
         if is_parsed:
             dag.resolve_template_files()
         operator.render_template_fields({})  # type: ignore[typeddict-item]

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from support.practice import run, task_instance
 from support.values import MOMENTS
 
-from airflow_provider_lofty.rows import database
+from airflow_provider_lofty.rows import database, providers
 from airflow_provider_lofty.rows.values import InvalidValue, SessionTime, text
 from airflow_provider_lofty.spool.codec import decode_cells, encode_cells
 
@@ -93,8 +93,9 @@ def test_what_has_no_instant_is_neither_a_time_nor_a_text() -> None:
 
 
 def test_a_cursor_goes_on_from_the_instant_in_whatever_zone_it_is_shown(
-    session_zone: SetZone, mariadb_url: str, tmp_path: Path
+    session_zone: SetZone, mariadb_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(providers, "database_hook", database.database_hook)  # the journal lies there, too
     sql = SQL.format("instant") + " WHERE instant >= %(cursor)s ORDER BY instant"
     given: dict[str, Any] = {
         "source_conn_id": "db", "journal_conn_id": "db", "report_path": f"{tmp_path}/", "cursor": "created",

@@ -170,7 +170,8 @@ class Days:
         with ExitStack() as stack:
             stack.enter_context(mock.patch.dict(os.environ, {"AIRFLOW_CONN_LOFTY_DEFAULT": connection_to_lofty()}))
             stack.enter_context(mock.patch("urllib3.util.connection.create_connection", self.network.connect))
-            stack.enter_context(mock.patch(DATABASE_HOOK, side_effect=self._hook))
+            for hook in (DATABASE_HOOK, "airflow_provider_lofty.rows.database.database_hook"):
+                stack.enter_context(mock.patch(hook, side_effect=self._hook))
             self.scheduler.run()
             for one in self.tries:
                 one.process.bury()

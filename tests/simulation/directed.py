@@ -24,6 +24,11 @@ def twin(n: int, of: Row) -> Row:
     return row(n, of.lead_id, text=of.text, link=of.link, created=of.created)
 
 
+def cousin(n: int, of: Row, lead_id: int) -> Row:
+    """A row that only its lead, and its key, tell from another."""
+    return row(n, lead_id, text=of.text, link=of.link, created=of.created)
+
+
 FILLER = (row(6, 106), row(7, 107), row(8, 108))  # controls, and what keeps a run going
 
 

@@ -1,8 +1,8 @@
 """
 What must hold when a world is over.
 
-Rows whose activities look alike to whoever reads them back, under different keys, are *twins*: nobody can tell whose of
-them is at Lofty, so they are counted together.
+Rows whose activities look alike to whoever reads them back, under different keys or of leads that were merged, are
+*twins*: nobody can tell whose of them is at Lofty, so they are counted together.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
+from simulation.lofty import Stored
 from simulation.worlds import Ending, Row, Task, Try
 
 OUTCOMES = (
@@ -47,20 +48,29 @@ class Judge:
     def __init__(self, ending: Ending, known: Collection[str]) -> None:
         self._ending = ending
         self._known = known
+        self._lead = ending.lofty.lead
         self._rows = {_mark(row.cells["picture"]): row for life in ending.lives for row in life.task.all_rows}
-        self._stored = Counter(_look_of_entry(one.asked, one.entry) for one in ending.lofty.ours())
+        self._stored = Counter(self._look_of_entry(one) for one in ending.lofty.ours())
         self._marks = {one.row for one in ending.lofty.ours()}
         self._keys: dict[Look, set[str]] = defaultdict(set)
         self._open: set[Look] = set()
         for life in ending.lives:
             for row in life.task.all_rows:
-                self._keys[_look(row)].add(_identity(row, life.task))
+                self._keys[self._look(row)].add(_identity(row, life.task))
                 if life.task.on_unknown in OPEN:
-                    self._open.add(_look(row))
+                    self._open.add(self._look(row))
         self._claimed: dict[Look, set[str]] = defaultdict(set)
         for one in ending.tries:
             for look, keys in self._claims(one).items():
                 self._claimed[look] |= keys
+
+    def _look(self, row: Row) -> Look:
+        """How a row is shown, and where: leads that were merged show the same."""
+        return _look(row)._replace(lead_id=self._lead(row.lead_id))
+
+    def _look_of_entry(self, one: Stored) -> Look:
+        entry = one.entry
+        return Look(self._lead(one.asked), entry["type"], entry["created"], entry["text"], entry["link"])
 
     def violations(self) -> list[str]:
         return [*self._endless(), *self._twice(), *self._altered(), *self._of_tries(), *self._of_last_words(),
@@ -88,7 +98,7 @@ class Judge:
             row = self._rows[_mark(said["picture"])]
             is_of_another_content = said["lofty_error"] == CONTENT_HAS_CHANGED
             if said["lofty_outcome"] in STORED and not is_of_another_content:
-                claims[_look(row)].add(_identity(row, one.task.task))
+                claims[self._look(row)].add(_identity(row, one.task.task))
         return claims
 
     def _of_tries(self) -> Iterator[str]:
@@ -119,8 +129,8 @@ class Judge:
             if outcome == "duplicate" and said["picture"] not in originals:
                 yield f"lost: {one.name} calls {row.key} a duplicate of a row that is not there"
             if outcome == "rejected" or (outcome == "not_attempted" and not self._is_known_to_break(row)):
-                refused[_look(row)].add(_identity(row, one.task.task))
-            if outcome == "invalid" and row.mark in self._marks and not self._claimed[_look(row)]:
+                refused[self._look(row)].add(_identity(row, one.task.task))
+            if outcome == "invalid" and row.mark in self._marks and not self._claimed[self._look(row)]:
                 yield f"unsaid: {one.name} calls {row.key} invalid, and Lofty has it"
         for look, keys in refused.items():
             if self._known_to(one)[look] > len(self._keys[look] - keys) and look not in self._open:
@@ -134,7 +144,7 @@ class Judge:
     def _known_to(self, one: Try) -> Counter[Look]:
         """What is at Lofty by this try's doing, or was when it began; what others do beside it, it cannot know."""
         return Counter(
-            _look_of_entry(entry.asked, entry.entry)
+            self._look_of_entry(entry)
             for entry in self._ending.lofty.ours()
             if entry.sender == one.name or entry.arrived < one.began
         )
@@ -144,7 +154,7 @@ class Judge:
         keys: dict[Look, set[str]] = defaultdict(set)
         for row in one.rows:
             if row.mark not in changed:
-                keys[_look(row)].add(_identity(row, one.task.task))
+                keys[self._look(row)].add(_identity(row, one.task.task))
         for look, names in keys.items():
             if len(names) > self._stored[look] and look not in self._open:
                 yield f"lost: {one.name} is green, and of {_names(names)} Lofty has {self._stored[look]}"
@@ -152,7 +162,7 @@ class Judge:
     def _of_the_journal(self) -> Iterator[str]:
         """What the table calls delivered is at Lofty."""
         delivered = Counter(
-            (int(row["lead_id"]), row["activity_type"].strip(), int(row["created_ms"]))
+            (self._lead(int(row["lead_id"])), row["activity_type"].strip(), int(row["created_ms"]))
             for row in self._ending.journal if row["state"] == "delivered"
         )  # fmt: skip
         stored: Counter[Any] = Counter()
@@ -191,10 +201,6 @@ def _identity(row: Row, task: Task) -> str:
 
 def _look(row: Row) -> Look:
     return Look(row.lead_id, row.type, row.cells["created"], row.text, row.link)
-
-
-def _look_of_entry(lead_id: int, entry: dict[str, Any]) -> Look:
-    return Look(lead_id, entry["type"], entry["created"], entry["text"], entry["link"])
 
 
 def _mark(picture: str) -> str:

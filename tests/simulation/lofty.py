@@ -46,6 +46,7 @@ class LoftySettings:
     :param rejected: rows that are refused
     :param missing: leads that do not exist
     :param merged: lead → the one it became a part of
+    :param names_leads: Lofty tells which lead a lead is; else this credential may not see that
     :param contradictions: of POSTs, not stored: 200 with a lead's id, and an error beside it
     :param interim: of POSTs: an interim answer comes first
     :param alters: leads that show entries otherwise than they were sent, and how
@@ -73,6 +74,7 @@ class LoftySettings:
     rejected: frozenset[str] = frozenset()
     missing: frozenset[int] = frozenset()
     merged: tuple[tuple[int, int], ...] = ()
+    names_leads: bool = True
     contradictions: float = 0.0
     interim: float = 0.0
     alters: tuple[tuple[int, str], ...] = ()
@@ -171,15 +173,19 @@ class Lofty:
         now, settings, rng = self._scheduler.now, self.settings, self._rng
         lag = settings.constant_lag + dict(settings.slow_leads).get(lead_id, 0.0)
         shown_at = tuple(now + lag + rng.random() * settings.lag for _ in range(settings.replicas))
-        self._leads.setdefault(self._lead(lead_id), []).append(Stored(entry, row, lead_id, shown_at, sender, arrived))
+        self._leads.setdefault(self.lead(lead_id), []).append(Stored(entry, row, lead_id, shown_at, sender, arrived))
         self._note("stores %s at lead %d, shown %s", row, lead_id, ", ".join(f"{at:.1f}" for at in shown_at))
 
     def _store_foreign(self, lead_id: int, **entry: Any) -> None:
         entry = {"type": "Browse", "link": "", **entry}
         self._leads.setdefault(lead_id, []).append(Stored(entry, None, lead_id, (0.0,) * self.settings.replicas))
 
-    def _lead(self, lead_id: int) -> int:
-        return dict(self.settings.merged).get(lead_id, lead_id)
+    def lead(self, lead_id: Any) -> Any:
+        """Tell which lead this one has become a part of."""
+        merged = dict(self.settings.merged)
+        while lead_id in merged:
+            lead_id = merged[lead_id]
+        return lead_id
 
     # What is asked
 
@@ -219,7 +225,7 @@ class Lofty:
             if fate.has_interim or self._strikes(self.settings.interim):
                 link.answer(0, b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n")
                 self._note("after an interim answer")
-            ok = _response(200, {"leadId": self._lead(lead_id)}, self._rate_headers())
+            ok = _response(200, {"leadId": self.lead(lead_id)}, self._rate_headers())
             link.answer(fate.seconds + self._rng.random() * 0.1, fate.answer or ok)
 
     def _refusal(self, lead_id: int, row: str) -> Fate | None:
@@ -228,7 +234,7 @@ class Lofty:
         if self._is_over_limit():
             said = {"code": 429, "message": "Too many requests"}
             return Fate("rate", stores=False, answer=_response(429, said, self._rate_headers()))
-        if self._lead(lead_id) in self.settings.missing:
+        if self.lead(lead_id) in self.settings.missing:
             return Fate("missing lead", stores=False, answer=_response(404, {"code": 20006, "message": "NOT_FOUND"}))
         if row in self.settings.rejected:
             return Fate("rejected", stores=False, answer=_response(400, {"code": 20012, "message": "INVALID"}))
@@ -265,7 +271,6 @@ class Lofty:
     def _read(self, link: Link, request: Request) -> None:
         self.reads += 1
         lead_id = int(request.path.split("/")[3])
-        number = int(request.path.rpartition("curPage=")[2])
         if self._is_down():
             return
         if self._strikes(self.settings.unreadable):
@@ -273,10 +278,14 @@ class Lofty:
             self._note("GET of lead %d fails", lead_id)
             self._fail_read(link)
             return
-        if self._lead(lead_id) in self.settings.missing:
+        if self.lead(lead_id) in self.settings.missing:
             link.answer(0, _response(404, {"code": 20006, "message": "NOT_FOUND"}))
             return
-        entries = self._shown(self._lead(lead_id))
+        if "/activities" not in request.path:
+            self._tell_lead(link, lead_id)
+            return
+        number = int(request.path.rpartition("curPage=")[2])
+        entries = self._shown(self.lead(lead_id))
         page = entries[number * PAGE : (number + 1) * PAGE]
         self._note("GET of lead %d, page %d: %d entries", lead_id, number, len(page))
         how = dict(self.settings.alters).get(lead_id, "")
@@ -284,6 +293,13 @@ class Lofty:
         if len(page) == PAGE and self._shifts:
             self._shifts -= 1
             self._shift(lead_id)
+
+    def _tell_lead(self, link: Link, lead_id: int) -> None:
+        self._note("GET of lead %d itself", lead_id)
+        refusal = _response(403, {"code": 200100, "message": "the vendor does not have permission"})
+        link.answer(
+            0, _response(200, {"lead": {"leadId": self.lead(lead_id)}}) if self.settings.names_leads else refusal
+        )
 
     def _fail_read(self, link: Link) -> None:
         kind = self._rng.randrange(3)

@@ -90,7 +90,7 @@ def _later(rng: Random, rows: tuple[Row, ...]) -> tuple[Row, ...]:
 def _rows(rng: Random, name: str, lead_id: int, is_keyed: bool, *, has_twins: bool) -> tuple[Row, ...]:
     leads = [lead_id + n for n in range(rng.randint(1, 4))]
     types = _TYPES[: rng.choice((1, 1, 2, 3))]
-    has_alike, has_one_text, has_one_link = (_happens(rng, share) for share in (0.15, 0.2, 0.2))
+    has_alike, has_one_text, has_one_link, has_cousins = (_happens(rng, share) for share in (0.15, 0.2, 0.2, 0.15))
     rows: list[Row] = []
     for n in range(rng.randint(1, rng.choice((10, 10, 25)))):
         one = Row(
@@ -101,6 +101,8 @@ def _rows(rng: Random, name: str, lead_id: int, is_keyed: bool, *, has_twins: bo
         )  # fmt: skip
         if is_keyed and has_twins and rows and rng.random() < 0.6:
             one = replace(rng.choice(rows), key=one.key)
+        if has_cousins and rows and rng.random() < 0.4:  # the same of another lead
+            one = replace(rng.choice(rows), key=one.key, lead_id=one.lead_id)
         rows.append(one)
     if _happens(rng, 0.25):
         rows += [rng.choice(rows) for _ in range(rng.randint(1, 3))]
@@ -158,12 +160,19 @@ def _lofty(rng: Random, tasks: tuple[Task, ...]) -> LoftySettings:
         limit=rng.choices((600, None, rng.randint(10, 60)), (60, 20, 20))[0],
         rejected=frozenset(rng.sample(keys, min(len(keys), rng.randint(1, 3)))) if _happens(rng, 0.15) else frozenset(),
         missing=frozenset((rng.choice(leads),)) if leads and _happens(rng, 0.1) else frozenset(),
-        merged=((rng.choice(leads), 900),) if leads and _happens(rng, 0.15) else (),
+        merged=_merged(rng, leads) if _happens(rng, 0.25) else (), names_leads=_happens(rng, 0.5),
         others=tuple((lead, rng.choice((5, 60, 130))) for lead in leads if rng.random() < 0.2),
         newer=tuple((lead, rng.choice((rng.randint(90, 105), rng.randint(90, 250)))) for lead in leads) if shifts else (),
         shifts=rng.choice((3, 10, 40)) if shifts else 0,
         alters=_alterations(rng, leads, is_blind=is_blind),
     )  # fmt: skip
+
+
+def _merged(rng: Random, leads: list[int]) -> tuple[tuple[int, int], ...]:
+    """Leads that became a part of another one, which may have become a part of a third."""
+    order = rng.sample(leads, len(leads))
+    into = order[1:] if _happens(rng, 0.7) else [900]
+    return tuple(zip(order, into, strict=False))[: rng.randint(1, 2)]
 
 
 def _delays(rng: Random, leads: list[int], *, is_blind: bool) -> dict[str, Any]:

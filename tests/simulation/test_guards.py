@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from simulation.directed import FILLER, LOST, NORMAL, SWALLOWED, row, task, twin, unsettled, world
+from simulation.directed import FILLER, LOST, NORMAL, SWALLOWED, cousin, row, task, twin, unsettled, world
 from simulation.invariants import violations
 from simulation.lofty import Fate, LoftySettings
-from simulation.worlds import Strike, World, play
+from simulation.worlds import Strike, Task, World, play
 
 WORLDS = {
     "a twin waits for a row in doubt, whose entry it would claim": world(
@@ -73,6 +76,58 @@ def test_a_doubt_that_nothing_can_settle_yet_costs_no_readings() -> None:
     ending = play(world(task(*rows), script=(SWALLOWED,), lofty=LoftySettings(limit=None)))
     assert violations(ending) == [], "\n".join(ending.history.lines())
     assert ending.lofty.reads <= 4
+
+
+A = row(0, 100)
+B = cousin(1, A, 101)
+C = cousin(2, A, 102)
+CALLED = Strike("kill", 3, noted="POST leaves")
+JOURNALS = {"state": {}, "shared": {"journal": "sql", "is_keyed": True}}
+MERGED = {
+    "the lost one comes first": (task(A, B, *FILLER), (SWALLOWED,)),
+    "the lost one comes last": (task(B, A, *FILLER), (NORMAL, SWALLOWED)),
+    "both are lost, and one is stored": (task(A, B, *FILLER), (SWALLOWED, LOST)),
+    "its lead has more": (task(A, B, row(3, 100), *FILLER), (SWALLOWED,)),
+    "an earlier try sent the other": (task(B, row(3, 103), A, *FILLER, strikes=(CALLED,)), (NORMAL, NORMAL, SWALLOWED)),
+    "nobody knows what was sent": (
+        task(B, row(3, 103), A, *FILLER, journal="none", strikes=(CALLED,)),
+        (NORMAL, NORMAL, SWALLOWED),
+    ),
+    "its report is fed back": (task(B, A, after=("feed",)), (NORMAL, SWALLOWED)),
+    "three leads are one": (task(C, A, B, *FILLER), (NORMAL, SWALLOWED)),
+}
+
+
+@pytest.mark.parametrize("merged", [((100, 101),), ((101, 100),), ((100, 101), (101, 102))])
+@pytest.mark.parametrize(("tasks", "script"), MERGED.values(), ids=MERGED)
+@pytest.mark.parametrize("journal", JOURNALS.values(), ids=JOURNALS)
+def test_an_entry_of_one_lead_is_not_taken_for_the_same_of_a_lead_that_was_merged_with_it(
+    merged: tuple[tuple[int, int], ...], tasks: Task, script: tuple[Fate, ...], journal: dict[str, Any]
+) -> None:
+    tasks = tasks if tasks.journal == "none" else replace(tasks, **journal)
+    for names_leads in (True, False):
+        lofty = LoftySettings(merged=merged, names_leads=names_leads)
+        ending = play(world(tasks, script=script, lofty=lofty))
+        assert violations(ending) == [], "\n".join(ending.history.lines())
+
+
+@pytest.mark.parametrize("names_leads", [True, False])
+@pytest.mark.parametrize("merged", [((100, 101),), ((101, 100),)])
+def test_nor_is_one_that_another_run_sent(merged: tuple[tuple[int, int], ...], names_leads: bool) -> None:
+    other = replace(task(B, row(3, 101), journal="sql"), name="u")
+    lofty = LoftySettings(merged=merged, names_leads=names_leads)
+    late = replace(task(A, *FILLER, journal="sql"), starts=20.0)
+    ending = play(world(other, late, script=(NORMAL, NORMAL, SWALLOWED), lofty=lofty))
+    assert violations(ending) == [], "\n".join(ending.history.lines())
+
+
+@pytest.mark.parametrize("fate", [LOST, SWALLOWED])
+@pytest.mark.parametrize("merged", [((100, 101),), ()])
+def test_where_lofty_says_which_lead_it_is_such_a_row_is_settled(
+    merged: tuple[tuple[int, int], ...], fate: Fate
+) -> None:
+    ending = play(world(task(B, A, *FILLER), script=(NORMAL, fate), lofty=LoftySettings(merged=merged)))
+    assert violations(ending) + unsettled(ending) == [], "\n".join(ending.history.lines())
 
 
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)

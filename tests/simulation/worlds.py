@@ -28,7 +28,7 @@ MOST_SECONDS = 6 * 3600.0
 MOST_STEPS = 300_000
 _TERM_SECONDS = 5.0  # from SIGTERM to SIGKILL
 _HOST = "http://127.0.0.1:80"
-DATABASE_HOOK = "airflow_provider_lofty.rows.database.database_hook"
+DATABASE_HOOK = "airflow_provider_lofty.rows.providers.database_hook"
 
 
 def connection_to_lofty(settle_seconds: float = 6.0, timeout_seconds: float = 4.0, max_in_flight: int = 4) -> str:

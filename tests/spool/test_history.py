@@ -150,16 +150,17 @@ class TestCounting:
         spool.history.add([known(1)])
         assert (spool.history.count("rejected"), spool.history.count("delivered")) == (1, 1)
 
-    def test_what_others_hold_can_be_forgotten(self, spool: Spool) -> None:
-        spool.history.add([known(1), known(2, JournalState.CLAIMED), known(3, JournalState.CLAIMED)])
-        spool.history.forget_held()
-        assert (spool.history.count(JournalState.CLAIMED), spool.history.count("delivered")) == (0, 1)
+    def test_what_others_hold_of_a_lead_can_be_forgotten(self, spool: Spool) -> None:
+        held = [known(n, JournalState.CLAIMED, lead_id=lead_id) for n, lead_id in ((2, 7), (3, 7), (4, 8))]
+        spool.history.add([known(1, lead_id=7), *held])
+        spool.history.forget_held(7)
+        assert (spool.history.count(JournalState.CLAIMED), spool.history.count("delivered")) == (1, 1)
 
     def test_what_others_hold_is_found_without_looking_at_all_that_is_known(self, spool: Spool) -> None:
         asked: list[str] = []
         spool.history._db.set_trace_callback(asked.append)
         spool.history.claimed_traces()
-        spool.history.forget_held()
+        spool.history.forget_held(7)
         spool.history._db.set_trace_callback(None)
         assert len(asked) == 2
         for statement in asked:

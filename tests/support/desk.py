@@ -162,7 +162,7 @@ class Desk:
         return self.precheck.hold_on(row)
 
     def _send_soon(self, doubt: Doubt) -> bool:
-        twins = [other.wanted.trace_hash for other in self.settling.of_lead(doubt.lead_id)]
+        twins = self.settling.traces_at(doubt.lead_id)
         return self.backlog.send_soon(doubt.lead_id, doubt.wanted.type, twins)
 
     def lapse(self, seconds: float = 10.0) -> Lapse:

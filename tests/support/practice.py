@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.rows.source import Source, SourceRow
@@ -174,8 +175,12 @@ class Store:
 
 
 def run(ti: Any = None, store: Store | None = None, **arguments: Any) -> Run:
-    """Run the operator as a task would; its error is returned, not raised."""
-    return run_operator(LoftyAddActivityOperator(task_id="send", **arguments), ti, store)
+    """Run the operator as a task would; its error is returned, not raised, that of a Dag's author as well."""
+    try:
+        operator = LoftyAddActivityOperator(task_id="send", **arguments)
+    except LoftyConfigurationError as error:  # which Airflow shows as an import error
+        return Run(None, error, {}, [])
+    return run_operator(operator, ti, store)
 
 
 def run_operator(operator: LoftyAddActivityOperator, ti: Any = None, store: Store | None = None) -> Run:

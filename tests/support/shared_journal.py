@@ -20,6 +20,7 @@ from airflow_provider_lofty.journal.tables import JOURNAL
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.spool.history import History, JournalState, PastRow
+from airflow_provider_lofty.spool.leads import Leads
 from airflow_provider_lofty.spool.sample import SAMPLE_ROWS, InputSample
 from support.practice import Log
 
@@ -87,7 +88,7 @@ class Memory:
     def __init__(self, rows: Iterable[bytes] = ()) -> None:
         self._rows = list(rows)
         self._db = sqlite3.connect(":memory:")
-        self.history = History(self._db)
+        self.history, self.leads = History(self._db), Leads(self._db)
 
     def row_keys(self) -> Iterator[bytes]:
         return iter(self._rows)
