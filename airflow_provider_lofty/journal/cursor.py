@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, Index, Integer, String, Table, insert, inspect, select, update
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
 
-from airflow_provider_lofty.journal.journal import JournalError, JournalUnusable, utc_now
+from airflow_provider_lofty.journal.journal import JournalError, JournalUnusable, NoJournal, utc_now
 from airflow_provider_lofty.journal.tables import METADATA, KeyTaken, Tables
 from airflow_provider_lofty.rows.cursor import LONGEST, CursorValue, Kind
 from airflow_provider_lofty.task_key import TaskKey
@@ -230,6 +230,17 @@ class CursorStore:
         where = (CURSORS.c.stream == stream, CURSORS.c.generation == generation)
         with self._tables.transaction() as connection:
             return connection.execute(update(CURSORS).where(*where).values(**values)).rowcount == 1
+
+
+class PreviewJournal(NoJournal):
+    """Keeps nothing, and knows how far a source was read."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.tables.close()
 
 
 def _value(kind: str | None, text: str | None) -> CursorValue | None:

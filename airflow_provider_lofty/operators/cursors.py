@@ -15,7 +15,6 @@ from airflow_provider_lofty.rows.cursor import CursorError, CursorValue, Lag
 from airflow_provider_lofty.task_key import NOT_MAPPED, TaskKey
 
 if TYPE_CHECKING:
-    from airflow_provider_lofty.journal.journal import Journal
     from airflow_provider_lofty.journal.retrying import RetryingJournal
     from airflow_provider_lofty.log import Log
     from airflow_provider_lofty.run.cursor import Cursor
@@ -98,40 +97,31 @@ def cursor_of(
     column: str,
     key: TaskKey,
     hook: LoftyHook,
-    kept: Journal,
+    kept: Any,
     journal: RetryingJournal,
     *,
     zone: tzinfo,
     log: Log,
-    clock: Callable[[], float],
     now: Callable[[], float],
 ) -> Cursor:
     """
     Make the cursor of one try.
 
-    :param kept: the journal that was opened: its connection is shared; a preview has none, and opens one of its own
+    :param kept: the journal in a database, whose connection is shared
     :param journal: the same, behind which its store may be away for a while
     """
     from airflow_provider_lofty.journal.cursor import CursorStore, Stream
-    from airflow_provider_lofty.journal.database import SqlJournal
-    from airflow_provider_lofty.journal.engine import journal_engine
-    from airflow_provider_lofty.journal.tables import Tables
-    from airflow_provider_lofty.rows.providers import database_hook
     from airflow_provider_lofty.run.cursor import Cursor, CursorOptions
 
     source = arguments.table if arguments.table is not None else str(arguments.sql).strip()
     kind = "table" if arguments.table is not None else "sql"
     named = [kind, source, arguments.source_conn_id, arguments.source_hook_params or {}]
     stream = Stream(digest(hook.client.host, key.dag_id, key.task_id, *named), key.dag_id, key.task_id, source, column)
-    if isinstance(kept, SqlJournal):
-        tables = kept.tables
-    else:
-        tables = Tables(journal_engine(database_hook(str(arguments.journal_conn_id)), log), "", clock)
     options = CursorOptions(
         given=arguments.start(), lag=arguments.lag(), is_table=kind == "table",
         is_mapped=key.map_index != NOT_MAPPED, is_preview=arguments.preview, zone=zone,
     )  # fmt: skip
-    return Cursor(stream, CursorStore(tables, stream, key, now), key.digest, options, log, journal.persist)
+    return Cursor(stream, CursorStore(kept.tables, stream, key, now), key.digest, options, log, journal.persist)
 
 
 def expanded_over(operator: Any) -> frozenset[str]:

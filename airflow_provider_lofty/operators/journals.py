@@ -64,6 +64,22 @@ def task_journal(
     return TaskStateJournal(store, source=source, keyed=bool(unique_key), max_tries=max_tries, now=now)
 
 
+def preview_journal(conn_id: str | None, *, has_cursor: bool, log: Log, clock: Callable[[], float]) -> Journal:
+    """
+    Open what a preview knows of earlier runs: how far a source was read, and nothing else.
+
+    :param conn_id: of the database that keeps the journal
+    """
+    if not conn_id or not has_cursor:
+        return NoJournal()
+    from airflow_provider_lofty.journal.cursor import PreviewJournal
+    from airflow_provider_lofty.journal.engine import journal_engine
+    from airflow_provider_lofty.journal.tables import Tables
+    from airflow_provider_lofty.rows.providers import database_hook
+
+    return PreviewJournal(Tables(journal_engine(database_hook(str(conn_id)), log), "", clock))
+
+
 def _scope(hook: LoftyHook, unique_key: object) -> list[object]:
     """Name what tells row keys apart: which Lofty, and which key, the same however they are written."""
     return [hook.client.host, [normalise(column) for column in key_columns(unique_key)]]

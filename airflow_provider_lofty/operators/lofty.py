@@ -22,7 +22,7 @@ from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete, LoftyError
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.journal.journal import Journal, NoJournal
+from airflow_provider_lofty.journal.journal import Journal
 from airflow_provider_lofty.journal.retrying import RetryingJournal
 from airflow_provider_lofty.links import LoftyReportLink
 from airflow_provider_lofty.log import PrintableLog
@@ -40,7 +40,7 @@ from airflow_provider_lofty.operators.arguments import (
 )
 from airflow_provider_lofty.operators.cursors import CursorArguments, cursor_of, expanded_over
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
-from airflow_provider_lofty.operators.journals import task_journal
+from airflow_provider_lofty.operators.journals import preview_journal, task_journal
 from airflow_provider_lofty.operators.rendering import AuthoredTemplates, holds_template
 from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, OnUnknown
 from airflow_provider_lofty.report.paths import report_file
@@ -322,7 +322,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         with closing(RetryingJournal(kept, self._safe_log, stop, deadline=deadline, clock=self._clock)) as journal:
             cursor = None if column is None else cursor_of(
                 of_cursor, column, key, hook, kept, journal,
-                zone=zone_named(self.timezone), log=self._safe_log, clock=self._clock, now=self._now,
+                zone=zone_named(self.timezone), log=self._safe_log, now=self._now,
             )  # fmt: skip
             self._run = run = Run(
                 policy(self._arguments()), hook.client, journal, report, self._safe_log, publisher,
@@ -350,7 +350,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
 
     def _journal(self, context: Context, hook: LoftyHook) -> Journal:
         if self.preview:
-            return NoJournal()
+            has_cursor = self.cursor is not None
+            return preview_journal(self.journal_conn_id, has_cursor=has_cursor, log=self._safe_log, clock=self._clock)
         return task_journal(
             context, self._key(context), hook, conn_id=self.journal_conn_id, durable=self.durable,
             unique_key=self.unique_key, source_names=self._source_names(), log=self._safe_log,
