@@ -203,8 +203,9 @@ class Cursor:
             return
         highest = CursorValue.of(facts.highest)
         self._refuse_other_kind(highest)
-        if self._since is not None:
-            self._since = fitted(self._since, highest, self._options.zone)
+        since, is_given = self._since, self._options.given is not None
+        if since is not None and (is_given or since.family != highest.family):  # else it was read, and is exact
+            self._since = fitted(since, highest, self._options.zone)
 
     def _refuse_other_kind(self, value: CursorValue) -> None:
         before = self._mark.watermark if self._mark is not None else None
