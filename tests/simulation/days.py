@@ -1,7 +1,7 @@
 """
 Thirty days of one Dag that reads only what is new, at one Lofty and one journal.
 
-Every hour rows come into its source; some become visible late, some can only be sent once they are repaired, days
+Every few hours rows come into its source; some become visible late, some can only be sent once they are repaired, days
 later. Every morning a run reads what is new. Its tries are killed, frozen beside their retry and told to stop; Lofty is
 out for hours; runs of days ago are cleared; others are triggered while one is running. On the last day nothing goes
 wrong any more.
@@ -158,8 +158,8 @@ class Days:
         self.highest: Any = None
 
     def play(self) -> Days:
-        for hour in range(DAYS * 24):
-            self.scheduler.at(hour * HOUR + self.rng.uniform(0, HOUR), self._rows_come)
+        for hour in range(0, DAYS * 24, 2):
+            self.scheduler.at(hour * HOUR + self.rng.uniform(0, 2 * HOUR), self._rows_come)
         for day in range(DAYS):
             self.scheduler.at(day * DAY + 6 * HOUR, self._begin_run, f"day {day:02}")
             if self.rng.random() < 0.2:
@@ -185,12 +185,12 @@ class Days:
 
     def _rows_come(self) -> None:
         now, rng = self.scheduler.now, self.rng
-        for _ in range(rng.choice((0, 0, 0, 1, 2))):
+        for _ in range(rng.choice((0, 0, 1, 1, 2))):
             late = rng.uniform(0, LAG - 120) if rng.random() < 0.2 else 0.0
             lead_id = rng.choice(("nobody", _MISSING)) if rng.random() < 0.1 else rng.randrange(100, 130)
             self.warehouse.add(lead_id, max(now - late, 0.0), now)
         broken = self.warehouse.broken()
-        if broken and rng.random() < 0.05:
+        if broken and rng.random() < 0.1:
             self.warehouse.repair(rng.choice(broken), rng.randrange(100, 130), now)
         if now > (DAYS - 1) * DAY:
             for n in broken:
