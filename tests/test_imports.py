@@ -38,6 +38,7 @@ PURE = (
     "lofty.answers",
     "lofty.bodies",
     "lofty.fields",
+    "lofty.learned",
     "lofty.window",
     "lofty.pacing",
     "lofty.redaction",
@@ -85,6 +86,7 @@ PURE = (
     "delivery.precheck",
     "delivery.progress",
     "delivery.settling",
+    "ui.indexer",
 )
 
 
@@ -177,13 +179,13 @@ def test_the_core_knows_neither_airflow_nor_requests(part: str) -> None:
         (("sqlalchemy",), {"journal", "rows", "ui"}),
         (("wtforms",), {"hooks"}),
         (("fastapi", "starlette", "uvicorn", "pydantic"), {"sandbox", "ui"}),
-        (("sqlite3",), {"spool", "run"}),
+        (("sqlite3",), {"spool", "run", "ui"}),
         (("pandas", "numpy", "polars"), set()),
         # Before Python 3.13 its get() may wait for ever when its time is over just as it begins to wait.
         (("queue.SimpleQueue",), set()),
         # What Airflow may change from one version to the next; its SDK is what it promises to keep.
         (("airflow.settings", "airflow.hooks"), set()),
-        (("airflow.utils",), {"decorators"}),
+        (("airflow.utils",), {"decorators", "ui"}),
         (("airflow.models", "airflow.api_fastapi", "airflow.plugins_manager"), {"ui"}),
         (("airflow.configuration",), {"config"}),
     ],

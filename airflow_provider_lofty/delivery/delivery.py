@@ -100,7 +100,8 @@ class Delivery:
         )
         self._canary = Canary(
             spool, self._recorder, self._backlog, log,
-            is_needed=on_unknown != "resend", settle_seconds=settings.settle_seconds, clock=clock,
+            is_needed=on_unknown != "resend", settle_seconds=settings.settle_seconds,
+            lacks_control=self._settling.lacks_control, clock=clock,
         )  # fmt: skip
         self._precheck = Precheck(
             check_existing, spool, self._recorder, self._backlog, self._canary, log,

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
@@ -148,7 +149,12 @@ class SqlJournal:
             )
         if self._before is None:
             return Loaded(doubtful)
-        return Loaded(doubtful, self._before, delivered, delivered - there)
+        return Loaded(doubtful, self._before, delivered, delivered - there, partial(self._has_gone, spool))
+
+    def _has_gone(self, spool: Spool, lead_id: int) -> bool:
+        """Whether this task delivered a row to this lead that is not in the input any more."""
+        found = self._tables.find(task_key=self._place.key, state=JournalState.DELIVERED, lead_id=lead_id)
+        return any(not spool.history.has_row(bytes.fromhex(row.row_key), lead_id) for row in found)
 
     def _take_back(self) -> None:
         """Claim what earlier tries of this task left open; after a clear, let go of what was rejected."""

@@ -11,7 +11,7 @@ can tell.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import NamedTuple, Protocol
 
@@ -107,12 +107,14 @@ class Loaded:
     :param before: the input that earlier tries of this task had
     :param delivered: how many rows they delivered
     :param gone: how many of these are not in the input any more
+    :param has_gone: tells whether one of these was for a lead; None where the journal has only this task's own rows
     """
 
     doubtful: Sequence[Intent] = ()
     before: InputSample | None = None
     delivered: int = 0
     gone: int = 0
+    has_gone: Callable[[int], bool] | None = field(default=None, compare=False)
 
 
 class Journal(Protocol):

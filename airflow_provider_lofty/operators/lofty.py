@@ -41,7 +41,7 @@ from airflow_provider_lofty.operators.arguments import (
 from airflow_provider_lofty.operators.cursors import CursorArguments, cursor_of, expanded_over
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import preview_journal, task_journal
-from airflow_provider_lofty.operators.rendering import AuthoredTemplates, holds_template
+from airflow_provider_lofty.operators.rendering import AuthoredTemplates, as_mapped, holds_template
 from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, OnUnknown
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
@@ -50,6 +50,7 @@ from airflow_provider_lofty.report.writer import Report
 from airflow_provider_lofty.rows.mapping import zone_named
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.rows.values import plain
+from airflow_provider_lofty.run.pace import LearnedPace
 from airflow_provider_lofty.run.publisher import StatusPublisher
 from airflow_provider_lofty.run.run import Run
 from airflow_provider_lofty.task_key import TaskKey
@@ -70,6 +71,16 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     Rows are read once, checked, and only then sent. Each gets exactly one outcome; the outcomes add up to the rows
     read. Valid rows are always sent, whatever is wrong with others; afterwards the task fails when more rows failed
     than ``max_failed_rows`` allows.
+
+    .. code-block:: python
+
+        LoftyAddActivityOperator(
+            task_id="send_to_lofty",
+            source_conn_id="warehouse",
+            sql="SELECT lead_id, 'Browse' AS type, summary AS text, url AS link, seen_at AS created FROM visits",
+            defaults={"picture": ""},
+            report_path="s3://aws_default@reports/lofty/",
+        )
 
     :param lofty_conn_id: (templated) connection of type ``lofty``
     :param rows: (templated, where it is one string) the source: an upstream task's output, that is a list of dicts or
@@ -121,7 +132,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         the first three requests as they would leave, with their rows' values and the credential masked, and how long
         all take
     :return: counts by outcome, ``read``, ``carried_over``, ``seconds``, ``requests``, ``throttled``,
-        ``read_backs``, ``errors`` (the five largest groups) and ``report_path``; also pushed when the task fails
+        ``read_backs``, ``learned_limit``, ``errors`` (the five largest groups) and ``report_path``; also
+        pushed when the task fails
     :raises LoftyRowsFailed: more rows failed than allowed, or a gate closed; no retry
     :raises LoftyDeliveryIncomplete: an outage, a kill, ``execution_timeout`` near, or rows still in doubt; retryable
     :raises LoftySourceNotReady: the source could not be read yet; retryable
@@ -150,6 +162,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     _text_fields = frozenset(template_fields) - {"sql"}  # whatever they end in, they name no file of a template
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"sql": "sql", "defaults": "json"}  # noqa: RUF012 - Airflow's own way
+    shallow_copy_attrs: Sequence[str] = ("_run", "_stop")  # locks and connections cannot be copied
     operator_extra_links = (LoftyReportLink(),)
     ui_color = "#e4f0ea"
 
@@ -193,7 +206,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         preview: bool | str = False,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("outlets", [activities()])
+        if "outlets" not in (kwargs.get("default_args") or {}):  # which Airflow applies only where nothing is given
+            kwargs.setdefault("outlets", [activities()])
         super().__init__(**kwargs)
         self.lofty_conn_id = lofty_conn_id
         self.rows = rows
@@ -226,7 +240,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self._rendered_rows: Callable[[], object] | None = None
         self._run: Run | None = None
         self._stop: threading.Event | None = None
-        self._check_constants()
+        if as_mapped(self) is None:  # a mapped task's are checked when it runs, where its page shows what is wrong
+            self._check_constants()
 
     def _do_render_template_fields(self, parent: object, *args: Any, **kwargs: Any) -> None:
         """
@@ -326,8 +341,9 @@ class LoftyAddActivityOperator(AuthoredTemplates):
             )  # fmt: skip
             self._run = run = Run(
                 policy(self._arguments()), hook.client, journal, report, self._safe_log, publisher,
-                is_later_try=key.try_number > 1, deadline=deadline,
+                is_later_try=key.try_number > 1, is_mapped=key.is_mapped, deadline=deadline,
                 clock=self._clock, now=self._now, workers=self._new_workers, cursor=cursor,
+                pace=LearnedPace(context.get("task_state_store"), self._safe_log, self._clock),
             )  # fmt: skip
             source = self._source(context, run.refuse_overwriting, cursor)
             return run.execute(source, row_mapping(self._arguments()), stop)

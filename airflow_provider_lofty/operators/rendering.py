@@ -83,14 +83,15 @@ class AuthoredTemplates(BaseOperator):
             if _is_expanded_by_kwargs(self):
                 seen_oids = set()  # in which Airflow has the references, and would not resolve them
             _shield(self, template_fields, context)
-            self._load_files(template_fields, jinja_env)
+            self._load_files(template_fields, jinja_env, seen_oids)
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 
-    def _load_files(self, template_fields: Iterable[str], jinja_env: Any) -> None:
+    def _load_files(self, template_fields: Iterable[str], jinja_env: Any, seen_oids: set[int]) -> None:
         """Load what was not there to be loaded while the Dag was parsed: the argument of a mapped task."""
-        for name in template_fields:
+        for name in set(template_fields) - self._text_fields:
             text = getattr(self, name)
-            if name not in self._text_fields and isinstance(text, str) and text.endswith(tuple(self.template_ext)):
+            is_file = isinstance(text, str) and text.endswith(tuple(self.template_ext))
+            if is_file and id(text) not in seen_oids:  # in which is what tasks gave
                 setattr(self, name, jinja_env.loader.get_source(jinja_env, text)[0])
 
 
@@ -178,7 +179,7 @@ def _authorship(operator: BaseOperator, context: Context) -> _IsAuthors:
 
 
 def as_mapped(operator: BaseOperator) -> Any:
-    """The mapped operator that this one was made from, as its Dag has it; None for any other."""
+    """Find the mapped operator that this one was made from, as its Dag has it; None for any other."""
     dag = operator.get_dag()
     task: Any = dag.task_dict.get(operator.task_id) if dag else None
     return task if getattr(task, "is_mapped", False) else None

@@ -36,6 +36,7 @@ from airflow_provider_lofty.report.writer import Report
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.run.ingest import Ingest, mapping_errors
+from airflow_provider_lofty.run.pace import LearnedPace
 from airflow_provider_lofty.run.policy import Policy
 from airflow_provider_lofty.run.preview import show_preview
 from airflow_provider_lofty.run.publisher import StatusPublisher
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from airflow_provider_lofty.run.cursor import Cursor
 
 _MOST_FAILURES_LOGGED = 50
+_CLOSE_BELOW = 0.95  # of a limit that refusals have shown, which is a little more than the server's own
 
 
 class Run:
@@ -61,10 +63,12 @@ class Run:
     :param log: the task's log
     :param publisher: shows whoever looks how far the run is, and gets the summary of a run that fails
     :param is_later_try: whether this task ran before, in a try or before a clear
+    :param is_mapped: whether the task is one of those that a mapped task was expanded to
     :param deadline: when to stop, by the clock
     :param clock: seconds, those included in which the machine was suspended
     :param now: seconds since 1970
     :param workers: makes the threads that make requests, so many at once
+    :param pace: what earlier tries learned of a limit that Lofty does not state, and where this one leaves it
     :param cursor: reads only what is new
     :ivar sources: the names of the sources read
     :ivar summary: what came of the rows; None until the books are closed
@@ -80,10 +84,12 @@ class Run:
         publisher: StatusPublisher,
         *,
         is_later_try: bool = False,
+        is_mapped: bool = False,
         deadline: float = math.inf,
         clock: Callable[[], float] = boot_seconds,
         now: Callable[[], float] = time.time,
         workers: Callable[[int], Workers[Came]] = Workers,
+        pace: LearnedPace | None = None,
         cursor: Cursor | None = None,
     ) -> None:
         self._policy = policy
@@ -93,10 +99,12 @@ class Run:
         self._log = log
         self._publisher = publisher
         self._is_later_try = is_later_try
+        self._is_mapped = is_mapped
         self._deadline = deadline
         self._clock = clock
         self._now = now
         self._workers = workers
+        self._pace = pace or LearnedPace(None, log, clock)
         self._cursor = cursor
         self._started = clock()
         self._has_gaps = False
@@ -153,6 +161,7 @@ class Run:
         self._client.prepare()
         with journal_errors():
             self._has_gaps = self._journal.begin(is_later_try=self._is_later_try)
+        self._pace.recall(self._client)
 
     def _read_and_send(self, read: Callable[[Take], None], mapping: RowMapping, stop: threading.Event) -> None:
         ingest = Ingest(mapping, self._spool, self._log, self._publisher, self._clock)
@@ -193,7 +202,7 @@ class Run:
     def _resume(self) -> Loaded:
         loaded = load_history(self._journal, self._spool)
         self._has_history = True
-        refuse_different_input(loaded, self._spool)
+        refuse_different_input(loaded, self._spool, is_mapped=self._is_mapped)
         delivered = self._spool.books.counts()[Outcome.ALREADY_DELIVERED]
         if self._has_gaps:
             self._log.warning(
@@ -215,6 +224,7 @@ class Run:
         try:
             delivery.take_doubts(doubts)
             self._stop = delivery.run()
+            self._pace.keep(self._client, now=True)
         finally:
             self._client.close()
         if self._stop is not None:
@@ -239,6 +249,7 @@ class Run:
         )  # fmt: skip
 
     def _publish_progress(self, known: Counter[str], progress: Progress) -> None:
+        self._pace.keep(self._client)
         if not self._publisher.is_due:
             return
         client = self._client
@@ -294,10 +305,22 @@ class Run:
             read_backs=self._delivery.read_backs if self._delivery else 0,
             carried_over=self._carried_over,
             report_path=self._report.path if self._report and not self._report_error else None,
+            learned_limit=self._learned_limit(),
             cursor=None if self._cursor is None else self._cursor.summary,
         )
         self._log.info("summary: %s", _counts_as_json(self.summary))
         return self.summary
+
+    def _learned_limit(self) -> int | None:
+        """What requests_per_minute is worth setting to, where only refusals show it; logged, as it saves them."""
+        if self._delivery is None or (found := self._client.pacer.learned_limit) is None:
+            return None
+        limit = max(math.floor(found * _CLOSE_BELOW), 1)
+        self._log.info(
+            "Lofty states no limit, and refused requests above about %d a minute: set requests_per_minute to about %d, "
+            "and the next run is not refused while it finds out", found, limit,
+        )  # fmt: skip
+        return limit
 
     def _move(self, cursor: Cursor) -> None:
         """Let the next run go on from what this one has settled."""

@@ -327,11 +327,23 @@ class Spool:
 
     def input_sample(self) -> InputSample:
         """Sum up which rows the input has; invalid ones and repeats are not counted."""
-        left_out = f"('{Outcome.INVALID}', '{Outcome.DUPLICATE}')"
-        which = f"FROM rows WHERE row_key IS NOT NULL AND coalesce(outcome, '') NOT IN {left_out}"
+        return self._sample(Outcome.INVALID, Outcome.DUPLICATE)
+
+    def unsent_sample(self) -> InputSample:
+        """Sum up those of them that nobody is known to have delivered."""
+        return self._sample(Outcome.INVALID, Outcome.DUPLICATE, Outcome.ALREADY_DELIVERED)
+
+    def _sample(self, *left_out: Outcome) -> InputSample:
+        names = ", ".join(f"'{outcome}'" for outcome in left_out)
+        which = f"FROM rows WHERE row_key IS NOT NULL AND coalesce(outcome, '') NOT IN ({names})"
         (count,) = self._db.execute(f"SELECT COUNT(*) {which}").fetchone()
         lowest = self._db.execute(f"SELECT row_key {which} ORDER BY row_key LIMIT {SAMPLE_ROWS}")
         return InputSample(int(count), b"".join(row_key[:ROW_KEY_BYTES] for (row_key,) in lowest))
+
+    def some_leads(self) -> list[int]:
+        """Name the leads of a few rows that wait to be sent."""
+        found = self._db.execute(f"SELECT lead_id FROM rows WHERE {IS_WAITING} ORDER BY row_key LIMIT {SAMPLE_ROWS}")
+        return [lead_id for (lead_id,) in found]
 
     def doubt(self, result: Result) -> None:
         """Write down that a row was sent and that no trustworthy answer came, unless its outcome is known."""

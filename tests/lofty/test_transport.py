@@ -57,7 +57,7 @@ class TestNeverSent:
         answer = post(f"https://{TARGET}")
         assert (answer.status, answer.sent, answer.failure) == (None, False, "host name not found")
 
-    @pytest.mark.parametrize("host", ["a" * 70 + ".example.com", "a..example.com", "example..", "[::1%1]"])
+    @pytest.mark.parametrize("host", ["a" * 70 + ".example.com", "a..example.com", "example.."])
     def test_an_invalid_host_name(self, post: Callable[..., Answer], host: str) -> None:
         answer = post(f"https://{host}")
         assert (answer.status, answer.sent, answer.failure) == (None, False, "invalid host name")

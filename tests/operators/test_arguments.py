@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from airflow.sdk import DAG, Param
-from support.practice import Run, Store, row, run_operator
+from support.practice import Run, Store, row, run_operator, task_instance
 from support.values import shown
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
@@ -224,7 +224,10 @@ class TestWhileADagIsParsed:
 def test_a_mapped_task_is_checked_when_a_try_starts(lofty: Sandbox) -> None:
     with DAG("a_dag", schedule=None):
         mapped = LoftyAddActivityOperator.partial(task_id="send", check_existing="allways").expand(rows=[[row(1)]])
-    ti = SimpleNamespace(map_index=0, task=mapped)
-    with pytest.raises(LoftyConfigurationError, match="the closest name is 'always'"):
-        mapped.render_template_fields({"ti": ti, "dag": mapped.dag, "dag_run": SimpleNamespace(conf={})})
+    ti = task_instance(map_index=0, task=mapped)
+    mapped.render_template_fields({"ti": ti, "dag": mapped.dag, "dag_run": SimpleNamespace(conf={})})
+    ended = run_operator(ti.task, ti)
+    assert type(ended.error) is LoftyConfigurationError
+    assert "the closest name is 'always'; nothing was sent" in str(ended.error)
+    assert ended.xcom["lofty_progress"]["error"]["text"] == str(ended.error)
     assert lofty.requests == []

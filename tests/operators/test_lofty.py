@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from copy import deepcopy
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ import pandas as pd
 import pytest
 from support.practice import Run, Store, read_report, row, run, run_operator, task_instance, write_csv
 
+from airflow_provider_lofty.decorators.lofty import LoftyAddActivityDecoratedOperator
 from airflow_provider_lofty.delivery import breaker, delivery, progress
 from airflow_provider_lofty.exceptions import (
     AirflowFailException,
@@ -778,8 +780,8 @@ class TestTelling:
         ended = run(rows=[row(1)])
         assert set(ended.returned or ()) == {
             "read", "delivered", "already_delivered", "duplicate", "invalid", "rejected", "unknown", "not_attempted",
-            "would_send", "carried_over", "seconds", "requests", "throttled", "read_backs", "errors", "report_path",
-            "format",
+            "would_send", "carried_over", "seconds", "requests", "throttled", "read_backs", "learned_limit", "errors",
+            "report_path", "format",
         }  # fmt: skip
         assert "return_value" not in ended.xcom
 
@@ -1002,3 +1004,19 @@ def test_an_error_that_nobody_foresaw_ends_the_run_and_is_retried(
     again = run(task_instance(try_number=2), rows=rows, store=store)
     assert again.error is None
     assert sorted(arrived(lofty)) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("rows", [[row(1)], [row("x")]], ids=["green", "red"])
+@pytest.mark.parametrize("is_decorated", [False, True])
+def test_a_task_can_be_copied_when_it_has_run(lofty: Sandbox, rows: list[Any], is_decorated: bool) -> None:
+    operator: LoftyAddActivityOperator
+    if is_decorated:
+        operator = LoftyAddActivityDecoratedOperator(task_id="send", python_callable=lambda: rows)
+    else:
+        operator = LoftyAddActivityOperator(task_id="send", rows=rows, mapping={"text": lambda _: "seen"})
+    operator.render_template_fields({})  # type: ignore[typeddict-item]
+    before = deepcopy(operator)
+    ended = run_operator(operator)
+    after = deepcopy(operator)
+    assert after.get_openlineage_facets_on_complete(None) == operator.get_openlineage_facets_on_complete(None)
+    assert run_operator(before, task_instance(run_id="another")).summary["read"] == ended.summary["read"] == 1

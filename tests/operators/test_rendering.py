@@ -108,6 +108,13 @@ class TestWhatATaskGives:
         assert rows_of(unmapped(mapped, 1, given)) == [row(2, text=SECRET)]
         assert rows_of(unmapped(partial(dag, "again").expand(rows=extract), 0, [SECRET])) == SECRET
 
+    def test_a_statement_from_a_task_is_no_file(self, dag: DAG, extract: XComArg, tmp_path: Path) -> None:
+        (tmp_path / "other.sql").write_text("SELECT 1", encoding="utf-8")
+        dag.template_searchpath = [str(tmp_path)]
+        assert unmapped(partial(dag).expand(sql=extract), 0, ["other.sql"]).sql == "other.sql"
+        assert unmapped(partial(dag, "again").expand_kwargs(extract), 0, [{"sql": "other.sql"}]).sql == "other.sql"
+        assert unmapped(partial(dag, "third").expand(sql=["other.sql"]), 0, None).sql == "SELECT 1"
+
     def test_one_of_several_tasks_may_give_the_arguments(self, dag: DAG, extract: XComArg) -> None:
         mapped = partial(dag).expand_kwargs([{"table": SECRET}, extract])
         assert unmapped(mapped, 0, {"table": SECRET}).table == "42"

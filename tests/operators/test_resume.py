@@ -152,6 +152,15 @@ def test_another_input_in_the_place_of_the_first_is_refused(lofty: Sandbox) -> N
     assert again(store, 3, rows=ROWS[:20]).counts == {"already_delivered": 20}
 
 
+def test_a_mapped_list_that_moved_is_called_so(lofty: Sandbox) -> None:
+    store = Store()
+    run(task_instance(map_index=0), store=store, rows=ROWS[:1])
+    ended = run(task_instance(map_index=0, try_number=2, max_tries=1), store=store, rows=ROWS[1:2])
+    assert isinstance(ended.error, LoftyConfigurationError)
+    assert "the list that the task is mapped over has moved" in str(ended.error)
+    assert "journal_conn_id" in str(ended.error)
+
+
 def test_an_input_that_has_shrunk_is_no_other_one(lofty: Sandbox) -> None:
     store = Store()
     run(store=store, rows=ROWS[:20])

@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_lofty.task_key import TaskKey
 from airflow_provider_lofty.ui.queries import Try
-from airflow_provider_lofty.ui.reports import ReportFile
+from airflow_provider_lofty.ui.reports import OpenedReport, ReportFile
 from airflow_provider_lofty.ui.structs import status_from
 
 from .conftest import Ran, fate, report_of
@@ -44,15 +44,16 @@ class TestRows:
         rows = [fate(1, "delivered", "", note="Elm Street"), fate(2, note="elm street"), fate(3, "rejected", "no ELM")]
         report_at(report_of([*rows, fate(4, "not_attempted", "stopped")]))
 
-        def numbers(query: str) -> list[str]:
-            return [row["row_number"] for row in viewer.get(ran.url(f"/list?{query}")).json()["rows"]]
+        def numbers(**wanted: str) -> list[str]:
+            return [row["row_number"] for row in viewer.post(ran.url("/list"), json=wanted).json()["rows"]]
 
-        assert numbers("") == ["2", "3", "4"]
-        assert numbers("outcome=rejected") == ["3"]
-        assert numbers("outcome=") == ["1", "2", "3", "4"]
-        assert numbers("outcome=&text=elm") == ["1", "2", "3"]
-        assert numbers("outcome=&text=elm%20STREET") == ["1", "2"]
-        assert numbers("outcome=<script>") == []
+        assert numbers() == ["2", "3", "4"]
+        assert numbers(outcome="rejected") == ["3"]
+        assert numbers(outcome="") == ["1", "2", "3", "4"]
+        assert numbers(outcome="", text="elm") == ["1", "2", "3"]
+        assert numbers(outcome="", text="elm STREET") == ["1", "2"]
+        assert numbers(text="elm") == ["2", "3"]
+        assert numbers(outcome="<script>") == []
 
     def test_rows_of_one_code_are_found_by_it(
         self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path]
@@ -86,7 +87,7 @@ class TestRows:
     ) -> None:
         report_at(report_of([fate(n, "delivered" if n % 5 else "rejected", "x" * 60) for n in range(1, 50_001)]))
         began = time.process_time()
-        assert viewer.get(ran.url("/list?text=xxx&page=200")).json()["total"] == 10_000
+        assert viewer.post(ran.url("/list"), json={"text": "xxx", "page": 200}).json()["total"] == 10_000
         assert viewer.get(ran.url("/standing")).status_code == 200
         assert time.process_time() - began < 5  # far above what it takes; a report that is read again and again is not
 
@@ -119,6 +120,20 @@ class TestReport:
             assert "leads out of the report folder" in answer.json()["detail"]
         report = viewer.get(ran.url("/standing")).json()["report"]
         assert (report["is_here"], report["why"]) == (False, "a link leads out of the report folder")
+
+    def test_a_link_to_the_report_of_another_dag_is_not_followed(
+        self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path], report_folder: Path
+    ) -> None:
+        (report_folder / "sub").mkdir()
+        secret = report_folder / "sub" / "other.csv"
+        secret.write_bytes(report_of([fate(1)]))
+        for target in (secret, Path("sub/other.csv"), Path("sub/../sub/other.csv"), Path(".", "sub", "other.csv")):
+            report_at(None).symlink_to(target)
+            for asked in ("/list", "/report"):
+                answer = viewer.get(ran.url(asked))
+                assert (answer.status_code, answer.json()["detail"]) == (404, "a link to another file is not followed")
+        secret.unlink()
+        secret.parent.rmdir()
 
     def test_a_report_folder_that_is_a_link_itself_is_fine(
         self, viewer: TestClient, ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -182,13 +197,10 @@ class TestReport:
             def read(self, *size: Any) -> bytes:
                 raise error
 
-            def __next__(self) -> bytes:
-                raise error
-
-        def opened(path: str) -> Any:
+        def opened(path: str) -> OpenedReport:
             if when == "opened":
                 raise error
-            return Broken()
+            return OpenedReport(Broken(), 1000, tuple)
 
         monkeypatch.setattr("airflow_provider_lofty.ui.reports._open_inside", opened)
         for asked in ("/list", "/report"):
