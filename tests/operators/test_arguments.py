@@ -25,7 +25,8 @@ def connected(lofty: Sandbox, connect: Any) -> None:
 
 def rendered(*, native: bool = False, store: Store | None = None, **arguments: Any) -> Run:
     """Run the operator with what other tasks or templates give as arguments."""
-    operator = LoftyAddActivityOperator(task_id="send", rows=[row(1)], render_template_as_native_obj=native)
+    with DAG("a_dag", schedule=None, render_template_as_native_obj=native):
+        operator = LoftyAddActivityOperator(task_id="send", rows=[row(1)])
     for name, value in arguments.items():
         setattr(operator, name, value)
     operator.render_template_fields({"params": {"yes": True, "no": False, "none": None, "zero": 0, "one": 1}})
