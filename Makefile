@@ -73,7 +73,7 @@ SEEDS = 1000
 FIRST = 0
 simulate: environment ## play SEEDS=1000 worlds from FIRST=0 on: whole tasks, their faults and crashes, in simulated time
 	@AIRFLOW_HOME="$(WORK)/simulate" PYTHONPATH=tests .venv/bin/python -m simulation \
-		$(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST))
+		$(if $(SEED),--seed $(SEED),$(if $(DAYS),--days $(DAYS),--seeds $(SEEDS)) --first $(FIRST))
 
 check: environment ## check lint rules, formatting, types, and for known vulnerabilities where the registry answers
 	@echo "==> ruff check"

@@ -109,6 +109,11 @@ class SqlJournal:
         self._held: dict[bytes, _Held] = {}
         self._next_life = 0.0
 
+    @property
+    def tables(self) -> Tables:
+        """The database, for what is kept beside the journal."""
+        return self._tables
+
     def begin(self, *, is_later_try: bool) -> bool:
         """Make the tables where they are missing; look for earlier tries."""
         prepare(self._tables, self._run_values())

@@ -187,6 +187,9 @@ CHECKS: dict[str, Check] = {
     "source_hook_params": _optional(_names_and_values),
     "columns": lambda name, value: _names(value),
     "file_options": lambda name, value: file_options(value),
+    "cursor": _optional(_text),
+    "cursor_from": _anything,  # CursorArguments checks these
+    "cursor_lag": _anything,
     "mapping": _anything,  # a RowMapping checks these five together
     "defaults": _anything,
     "unique_key": _anything,

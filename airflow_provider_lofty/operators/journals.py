@@ -51,8 +51,8 @@ def task_journal(
         scope = _scope(hook, unique_key)
         return SqlJournal(
             journal_engine(database_hook(str(conn_id)), log),
-            scope=_digest(*scope),
-            source=_digest(*scope, *source_names),
+            scope=digest(*scope),
+            source=digest(*scope, *source_names),
             place=TaskPlace(*key.instance),
             max_tries=max_tries,
             stale_seconds=hook.client.settings.resumed_settle_seconds,
@@ -63,8 +63,24 @@ def task_journal(
     if store is None:
         return NoJournal()
     _warn_of_clear_on_success(log)
-    source = _digest(*_scope(hook, unique_key), *source_names)
+    source = digest(*_scope(hook, unique_key), *source_names)
     return TaskStateJournal(store, source=source, keyed=bool(unique_key or match_by), max_tries=max_tries, now=now)
+
+
+def preview_journal(conn_id: str | None, *, has_cursor: bool, log: Log, clock: Callable[[], float]) -> Journal:
+    """
+    Open what a preview knows of earlier runs: how far a source was read, and nothing else.
+
+    :param conn_id: of the database that keeps the journal
+    """
+    if not conn_id or not has_cursor:
+        return NoJournal()
+    from airflow_provider_lofty.journal.cursor import PreviewJournal
+    from airflow_provider_lofty.journal.engine import journal_engine
+    from airflow_provider_lofty.journal.tables import Tables
+    from airflow_provider_lofty.rows.providers import database_hook
+
+    return PreviewJournal(Tables(journal_engine(database_hook(str(conn_id)), log), "", clock))
 
 
 def _scope(hook: LoftyHook, unique_key: object) -> list[object]:
@@ -80,5 +96,6 @@ def _warn_of_clear_on_success(log: Log) -> None:
         )
 
 
-def _digest(*named: object) -> str:
+def digest(*named: object) -> str:
+    """Name things in few characters, the same ones always alike."""
     return blake2b(json.dumps(named, default=str).encode(), digest_size=8).hexdigest()

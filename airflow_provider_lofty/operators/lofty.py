@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
+from datetime import date, timedelta
+from decimal import Decimal
 from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete, LoftyError
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.journal.journal import Journal, NoJournal
+from airflow_provider_lofty.journal.journal import Journal
 from airflow_provider_lofty.journal.retrying import RetryingJournal
 from airflow_provider_lofty.links import LoftyReportLink
 from airflow_provider_lofty.log import PrintableLog
@@ -36,8 +38,9 @@ from airflow_provider_lofty.operators.arguments import (
     shape,
     why_none,
 )
+from airflow_provider_lofty.operators.cursors import CursorArguments, cursor_of, expanded_over
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
-from airflow_provider_lofty.operators.journals import task_journal
+from airflow_provider_lofty.operators.journals import preview_journal, task_journal
 from airflow_provider_lofty.operators.rendering import AuthoredTemplates, as_mapped, holds_template
 from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, OnUnknown
 from airflow_provider_lofty.operators.xcoms import XComs
@@ -56,6 +59,8 @@ from airflow_provider_lofty.task_key import TaskKey
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider_lofty.run.cursor import Cursor
 
 _STOP_BEFORE_SECONDS = 30.0
 _STOP_BEFORE_SHARE = 0.1  # of execution_timeout
@@ -92,6 +97,13 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     :param source_conn_id: (templated) connection of the database, any ``DbApiHook``
     :param source_hook_params: (templated) given to that hook when it is made
     :param columns: names of the cells, for rows that are lists or tuples and for files without a header
+    :param cursor: a column of ``table`` or ``sql`` that only grows: only rows are read that have reached the watermark,
+        which lies in the database of ``journal_conn_id`` and is held back by what was not sent. ``sql`` holds a
+        parameter named ``cursor`` in the driver's style, and compares with ``>=``
+    :param cursor_from: (templated) read from this value on; ``sql`` needs it for its first run. It never moves the
+        watermark back
+    :param cursor_lag: (templated) read again so much before the watermark, for rows that are committed late: a
+        ``timedelta``, a number, or text such as ``"2 hours"``
     :param file_options: (templated) what files are where their names and bytes do not say: a dict of ``format``,
         ``encoding``, ``delimiter``, ``quoting``, ``escape``, ``skip_rows``, ``decimal`` and ``null_values``
     :param mapping: field → column, or a callable that gets the row as a dict; laid over matching by name, which
@@ -145,6 +157,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         "source_conn_id",
         "source_hook_params",
         "file_options",
+        "cursor_from",
+        "cursor_lag",
         "defaults",
         "journal_conn_id",
         "report_path",
@@ -178,6 +192,9 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         source_hook_params: dict[str, Any] | None = None,
         columns: Sequence[str] | None = None,
         file_options: FileOptions | Mapping[str, Any] | None = None,
+        cursor: str | None = None,
+        cursor_from: str | int | Decimal | date | None = None,
+        cursor_lag: str | float | Decimal | timedelta | None = None,
         mapping: Fields | Mapping[str, str | Callable[[dict[str, Any]], Any]] | None = None,
         defaults: Fields | Mapping[str, Any] | None = None,
         unique_key: str | Sequence[str] | None = None,
@@ -210,6 +227,9 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self.source_hook_params = source_hook_params
         self.columns = columns
         self.file_options = file_options
+        self.cursor = cursor
+        self.cursor_from = cursor_from
+        self.cursor_lag = cursor_lag
         self.mapping = mapping
         self.defaults = defaults
         self.unique_key = unique_key
@@ -321,19 +341,35 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     def _delivered(self, context: Context, publisher: StatusPublisher, stop: threading.Event) -> Summary:
         deadline = self._deadline()
         key, report = self._key(context), self._report(context)
+        of_cursor = self._cursor_arguments()
+        column = of_cursor.check()
         hook = LoftyHook(
             self.lofty_conn_id, requests_per_minute=plain(self.requests_per_minute), sleep=partial(_sleep, stop),
             clock=self._clock, now=self._now, chance=self._chance,
         )  # fmt: skip
         kept = self._journal(context, hook)
         with closing(RetryingJournal(kept, self._safe_log, stop, deadline=deadline, clock=self._clock)) as journal:
+            cursor = None if column is None else cursor_of(
+                of_cursor, column, key, hook, kept, journal,
+                zone=zone_named(self.timezone), log=self._safe_log, now=self._now,
+            )  # fmt: skip
             self._run = run = Run(
                 policy(self._arguments()), hook.client, journal, report, self._safe_log, publisher,
                 is_later_try=key.try_number > 1, is_mapped=key.is_mapped, may_retry=self._may_retry(context),
-                deadline=deadline, clock=self._clock, now=self._now, workers=self._new_workers,
+                deadline=deadline, clock=self._clock, now=self._now, workers=self._new_workers, cursor=cursor,
                 pace=LearnedPace(context.get("task_state_store"), self._safe_log, self._clock),
             )  # fmt: skip
-            return run.execute(self._source(context, run.refuse_overwriting), row_mapping(self._arguments()), stop)
+            source = self._source(context, run.refuse_overwriting, cursor)
+            return run.execute(source, row_mapping(self._arguments()), stop)
+
+    def _cursor_arguments(self) -> CursorArguments:
+        return CursorArguments(
+            cursor=self.cursor, cursor_from=self.cursor_from, cursor_lag=self.cursor_lag,
+            sql=self.sql, table=self.table, source_conn_id=self.source_conn_id,
+            source_hook_params=self.source_hook_params, journal_conn_id=self.journal_conn_id,
+            has_report=bool(self.report_path or config.report_folder()), preview=self.preview,
+            expanded_over=expanded_over(self),
+        )  # fmt: skip
 
     def _may_retry(self, context: Context) -> bool:
         """Whether Airflow will retry the task, should this try fail."""
@@ -349,7 +385,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
 
     def _journal(self, context: Context, hook: LoftyHook) -> Journal:
         if self.preview:
-            return NoJournal()
+            has_cursor = self.cursor is not None
+            return preview_journal(self.journal_conn_id, has_cursor=has_cursor, log=self._safe_log, clock=self._clock)
         return task_journal(
             context, self._key(context), hook, conn_id=self.journal_conn_id, durable=self.durable,
             unique_key=self.unique_key, match_by=self.match_by, source_names=self._source_names(), log=self._safe_log,
@@ -387,7 +424,9 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         events: Any = context.get("outlet_events")
         add_counts(self.outlets, events, summary)
 
-    def _source(self, context: Context, refuse_overwriting: Callable[[list[str]], None]) -> Callable[[Take], None]:
+    def _source(
+        self, context: Context, refuse_overwriting: Callable[[list[str]], None], cursor: Cursor | None = None
+    ) -> Callable[[Take], None]:
         """
         Choose the one source; its module is imported only now.
 
@@ -415,6 +454,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
             table=self.table,
             parameters=self.parameters,
             hook_params=self.source_hook_params,
+            newer=None if cursor is None else cursor.newer,
             zone=zone_named(self.timezone),
             take=take,
         )

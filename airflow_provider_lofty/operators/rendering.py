@@ -159,14 +159,14 @@ def _named(operator: Any, values: Sequence[object]) -> Iterator[tuple[str, objec
 
 def _is_expanded_by_kwargs(operator: BaseOperator) -> bool:
     """Whether this is one of the tasks that ``expand_kwargs`` made."""
-    expanded = _expand_input(as_mapped(operator))
+    expanded = expand_input(as_mapped(operator))
     return expanded is not None and expanded.EXPAND_INPUT_TYPE == "list-of-dicts"
 
 
 def _authorship(operator: BaseOperator, context: Context) -> _IsAuthors:
     """Find out which arguments the author of the Dag wrote; the others came from a task."""
     mapped: Any = as_mapped(operator)
-    if not _is_expanded_by_kwargs(operator) or _is_literal(_expand_input(mapped).value, context):
+    if not _is_expanded_by_kwargs(operator) or _is_literal(expand_input(mapped).value, context):
         return lambda name, value: True
     group = operator.task_group
     written = [
@@ -185,7 +185,8 @@ def as_mapped(operator: BaseOperator) -> Any:
     return task if getattr(task, "is_mapped", False) else None
 
 
-def _expand_input(mapped: Any) -> Any:
+def expand_input(mapped: Any) -> Any:
+    """What a mapped operator is expanded over; None of anything else."""
     # A decorated function's arguments are expanded, not those of its operator.
     return getattr(mapped, "op_kwargs_expand_input", getattr(mapped, "expand_input", None))
 

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 from airflow.sdk.bases.xcom import BaseXCom
@@ -25,7 +26,7 @@ from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.delivery.stop import Stop
 from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete
-from airflow_provider_lofty.journal.journal import Journal, Loaded
+from airflow_provider_lofty.journal.journal import Journal, JournalError, Loaded
 from airflow_provider_lofty.leads.finding import LeadFinder
 from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.lofty.lead_keys import KeyKind
@@ -45,6 +46,9 @@ from airflow_provider_lofty.run.resume import Doubts, doubts_of, journal_errors,
 from airflow_provider_lofty.run.verdict import Ending, counts_text, failure_of, failure_of_disk
 from airflow_provider_lofty.spool.books import FailureGroup
 from airflow_provider_lofty.spool.spool import Spool
+
+if TYPE_CHECKING:
+    from airflow_provider_lofty.run.cursor import Cursor
 
 _MOST_FAILURES_LOGGED = 50
 _CLOSE_BELOW = 0.95  # of a limit that refusals have shown, which is a little more than the server's own
@@ -68,6 +72,7 @@ class Run:
     :param now: seconds since 1970
     :param workers: makes the threads that make requests, so many at once
     :param pace: what earlier tries learned of a limit that Lofty does not state, and where this one leaves it
+    :param cursor: reads only what is new
     :ivar sources: the names of the sources read
     :ivar summary: what came of the rows; None until the books are closed
     """
@@ -89,6 +94,7 @@ class Run:
         now: Callable[[], float] = time.time,
         workers: Callable[[int], Workers[Came]] = Workers,
         pace: LearnedPace | None = None,
+        cursor: Cursor | None = None,
     ) -> None:
         self._policy = policy
         self._client = client
@@ -104,6 +110,7 @@ class Run:
         self._now = now
         self._workers = workers
         self._pace = pace or LearnedPace(None, log, clock)
+        self._cursor = cursor
         self._started = clock()
         self._has_gaps = False
         self._has_read = False
@@ -163,14 +170,20 @@ class Run:
 
     def _read_and_send(self, read: Callable[[Take], None], mapping: RowMapping, stop: threading.Event) -> None:
         ingest = Ingest(mapping, self._spool, self._log, self._publisher, self._clock)
+        take = ingest.take if self._cursor is None else self._open(self._cursor, ingest.take)
         with mapping_errors():
-            read(ingest.take)
+            read(take)
             ingest.finish()
         self._has_read = True
         try:
             self._send(stop, mapping.match_by)
         finally:
             self._client.close()
+
+    def _open(self, cursor: Cursor, take: Take) -> Take:
+        with journal_errors():
+            cursor.open()
+        return cursor.watching(take, self._spool)
 
     def _send(self, stop: threading.Event, match_by: Sequence[KeyKind]) -> None:
         """Send what was read, unless a gate is closed or this is a preview."""
@@ -295,16 +308,23 @@ class Run:
             # A time-out may have struck inside a call to Airflow, whose answers would then be mixed up: no XCom.
             self._account(f"the run was ended first ({type(error).__name__})")
             raise
-        summary = self._account("the run ended first")
+        summary = self._account("the run ended first", is_whole=True)
         self._publish_end(summary)
         return summary
 
-    def _account(self, reason: str) -> Summary:
+    def _account(self, reason: str, *, is_whole: bool = False) -> Summary:
+        """
+        Close the books, write the report, sum up.
+
+        :param is_whole: the input was read to its end, and nothing unforeseen has happened since
+        """
         spool, client = self._spool, self._client
         spool.flush()
         self._close_books(reason)
         self._write_report()
         self._log_failures()
+        if self._cursor is not None and is_whole and not self._policy.preview:
+            self._move(self._cursor)
         self.summary = summary_of(
             spool,
             seconds=self._clock() - self._started,
@@ -314,6 +334,7 @@ class Run:
             carried_over=self._carried_over,
             report_path=self._report.path if self._report and not self._report_error else None,
             learned_limit=self._learned_limit(),
+            cursor=None if self._cursor is None else self._cursor.summary,
         )
         self._log.info("summary: %s", _counts_as_json(self.summary))
         return self.summary
@@ -328,6 +349,15 @@ class Run:
             "and the next run is not refused while it finds out", found, limit,
         )  # fmt: skip
         return limit
+
+    def _move(self, cursor: Cursor) -> None:
+        """Let the next run go on from what this one has settled."""
+        delivery = self._delivery
+        may_settle = delivery is None or self._stop is not None or delivery.may_settle_later
+        try:
+            cursor.close(self._spool, with_doubts=may_settle, is_reported=not self._report_error)
+        except JournalError as error:
+            cursor.fail(error)
 
     def _write_report(self) -> None:
         if not self._has_read and not self._spool.read:

@@ -22,6 +22,7 @@ from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.rows.source import row_name
 from airflow_provider_lofty.spool.books import Books
 from airflow_provider_lofty.spool.codec import encode_cells
+from airflow_provider_lofty.spool.cursor import CursorColumn
 from airflow_provider_lofty.spool.duplicates import mark_duplicates
 from airflow_provider_lofty.spool.history import History
 from airflow_provider_lofty.spool.lead_book import LeadBook
@@ -144,6 +145,7 @@ class Spool:
         self._next_layout = 0
         self._batch: list[tuple[object, ...]] = []
         self._batch_bytes = 0
+        self._cursor_column: CursorColumn | None = None
         self._db = _open_unlinked(folder)
         for statement in SCHEMA:
             self._db.execute(statement)
@@ -151,6 +153,13 @@ class Spool:
         self.leads = Leads(self._db)
         self.books = Books(self._db)
         self.lead_book = LeadBook(self._db)
+
+    @property
+    def cursor_column(self) -> CursorColumn:
+        """The rows' cursors, beside them."""
+        if self._cursor_column is None:
+            self._cursor_column = CursorColumn(self._db)
+        return self._cursor_column
 
     def close(self) -> None:
         """Free the disk space."""

@@ -28,7 +28,15 @@ MOST_SECONDS = 6 * 3600.0
 MOST_STEPS = 300_000
 _TERM_SECONDS = 5.0  # from SIGTERM to SIGKILL
 _HOST = "http://127.0.0.1:80"
-_DATABASE_HOOK = "airflow_provider_lofty.rows.providers.database_hook"
+DATABASE_HOOK = "airflow_provider_lofty.rows.providers.database_hook"
+
+
+def connection_to_lofty(settle_seconds: float = 6.0, timeout_seconds: float = 4.0, max_in_flight: int = 4) -> str:
+    """Write an Airflow connection to the simulated Lofty."""
+    extra = {
+        "settle_seconds": settle_seconds, "timeout_seconds": timeout_seconds, "max_in_flight": max_in_flight,
+    }  # fmt: skip
+    return json.dumps({"conn_type": "lofty", "host": _HOST, "password": "made-up", "extra": extra})
 
 
 @dataclass(frozen=True)
@@ -221,13 +229,8 @@ class Stage:
         self.tries: list[Try] = []
 
     def play(self) -> Ending:
-        connection = json.dumps({
-            "conn_type": "lofty", "host": _HOST, "password": "made-up",
-            "extra": {
-                "settle_seconds": self.world.settle_seconds, "timeout_seconds": self.world.timeout_seconds,
-                "max_in_flight": self.world.max_in_flight,
-            },
-        })  # fmt: skip
+        world = self.world
+        connection = connection_to_lofty(world.settle_seconds, world.timeout_seconds, world.max_in_flight)
         for life in self.lives:
             self.scheduler.at(life.task.starts, self._begin, life)
         if self.world.purges_at is not None:
@@ -236,7 +239,7 @@ class Stage:
         with (
             mock.patch.dict(os.environ, {"AIRFLOW_CONN_LOFTY_DEFAULT": connection}),
             mock.patch("urllib3.util.connection.create_connection", self.network.connect),
-            mock.patch(_DATABASE_HOOK, return_value=self.database),
+            mock.patch(DATABASE_HOOK, return_value=self.database),
         ):
             try:
                 self.scheduler.run()

@@ -128,6 +128,7 @@ class TestWhatTasksPush:
             {"summary": {"errors": [{"outcome": "delivered"}, {"outcome": "rejected", "error_code": [1]}]}},
             {"error": 5}, {"error": {"text": "\ud800"}}, {"report_path": {}}, {"limit": float("nan")}, {"left": 10**400},
             {"phase": ["ended"]}, {"phase": "ended", "summary": {"report_path": 7}}, {"at": {"<script>": 1}},
+            {"summary": {"cursor": 5}}, {"summary": {"cursor": {"from": [1], "to": "7", "behind": -1}}},
         ],
         ids=repr,
     )  # fmt: skip
@@ -180,3 +181,18 @@ class TestWhatTasksPush:
         }
         (group,) = found["summary"]["errors"]
         assert group == summary["errors"][0]
+
+
+def test_a_cursor_is_shown_with_what_of_it_fits() -> None:
+    cursor = {"column": "at", "from": None, "to": "7", "held_back_by": "2 not_attempted", "behind": 3}
+    assert _cursor_of(cursor) == cursor
+    assert _cursor_of({**cursor, "from": "1", "to": [7], "behind": "many"}) == {
+        **cursor, "from": "1", "to": None, "behind": 0,
+    }  # fmt: skip
+    assert _cursor_of(None) is None
+    assert _cursor_of("at") is None
+
+
+def _cursor_of(pushed: object) -> Any:
+    status = status_from({"phase": "ended", "summary": {"read": 1, "cursor": pushed}})
+    return msgspec.to_builtins(status)["summary"].get("cursor")

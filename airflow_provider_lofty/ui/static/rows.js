@@ -266,6 +266,17 @@ function summed(standing, summary) {
     ["refused for the rate", count(summary.throttled)],
     ["leads read back", count(summary.read_backs)],
     ["carried over", summary.carried_over ? count(summary.carried_over) : null],
+    ...(summary.cursor ? watermark(summary.cursor) : []),
+  ];
+}
+
+function watermark(cursor) {
+  const START = "the beginning";
+  return [
+    [`${cursor.column}, read from`, cursor.from === null ? START : cursor.from],
+    ["next run reads from", cursor.to === null ? START : cursor.to],
+    ["held back by", cursor.held_back_by],
+    ["failed rows behind the watermark", cursor.behind ? count(cursor.behind) : null],
   ];
 }
 
