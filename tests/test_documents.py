@@ -220,6 +220,23 @@ def test_block_of_mapping_makes_an_operator() -> None:
 
 
 @pytest.mark.server
+def test_block_of_an_address_delivers_to_the_practice_lofty_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox(SandboxSettings(requests_per_minute=60_000)) as lofty:
+        connection = {"conn_type": "lofty", "host": lofty.url, "password": lofty.settings.api_key}
+        monkeypatch.setenv("AIRFLOW_CONN_LOFTY_DEFAULT", json.dumps(connection))
+        names: dict[str, Any] = {"LoftyAddActivityOperator": LoftyAddActivityOperator}
+        exec(f"operator = {block_with('ada.sample@example.com' + chr(34) + ',')}", names)
+        assert names["operator"].execute({})["delivered"] == 1
+        assert [activity.lead_id for activity in lofty.activities] == [101]
+
+
+def test_block_of_match_by_makes_an_operator() -> None:
+    names: dict[str, Any] = {"LoftyAddActivityOperator": LoftyAddActivityOperator}
+    exec(f"operator = {block_with('visits_by_email_or_phone')}", names)
+    assert names["operator"].match_by == ["email", "phone"]
+
+
+@pytest.mark.server
 def test_block_of_the_hook_delivers(monkeypatch: pytest.MonkeyPatch) -> None:
     with Sandbox(SandboxSettings(requests_per_minute=60_000)) as lofty:
         lofty.add_lead(12, emails=["ada.sample@example.com"])

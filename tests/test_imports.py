@@ -24,7 +24,7 @@ LAYERS = (
     ("assets", "config", "lofty"),
     ("links", "rows"),
     ("hooks", "openlineage", "spool"),
-    ("journal", "provider_info", "report"),
+    ("journal", "leads", "provider_info", "report"),
     ("delivery",),
     ("run",),
     ("first_contact", "operators", "ui"),

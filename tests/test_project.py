@@ -6,6 +6,7 @@ import re
 import sys
 from configparser import ConfigParser
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import pytest
@@ -70,6 +71,24 @@ def test_page_without_a_repository_reads_without_links() -> None:
 )
 def test_what_needs_a_checkout_is_left_out(readme: str, expected: str) -> None:
     assert page(readme, "", "1.2.3") == expected
+
+
+@pytest.mark.parametrize(
+    ("link", "page", "expected"),
+    [
+        ("[a](docs/errors.md#outcomes)", "index", "[a](errors.md#outcomes)"),
+        ("[a](docs/errors.md)", "project/changelog", "[a](../errors.md)"),
+        ("[a](VERSIONING.md)", "index", "[a](project/versioning.md)"),
+        ("[a](dags/lofty_from_files.py)", "index", "[a](examples.rst)"),
+        ("![a](docs/connection-form.png)", "project/x", "![a](../connection-form.png)"),
+        ("[a](SECURITY.md)", "index", "a"),
+        ("[a](https://example.com) [b](#c)", "index", "[a](https://example.com) [b](#c)"),
+    ],
+)
+def test_links_of_the_repository_are_those_of_the_site(link: str, page: str, expected: str) -> None:
+    site = run_path(str(ROOT / "docs" / "conf.py"), {"__name__": "conf"})
+    site["site_links"].__globals__["repository"] = ""
+    assert site["site_links"](link, README.path, page) == expected
 
 
 def test_urls_of_the_project_lead_into_its_repository() -> None:

@@ -28,6 +28,7 @@ def task_journal(
     conn_id: str | None,
     durable: bool,
     unique_key: str | Sequence[str] | None,
+    match_by: object,
     source_names: Sequence[object],
     log: Log,
     clock: Callable[[], float],
@@ -38,6 +39,7 @@ def task_journal(
 
     :param conn_id: of the database that keeps it; None: Airflow's task state store does, where there is one
     :param durable: whether that store is to be used
+    :param match_by: what leads are looked for by; such rows have keys that do not say to which lead they go
     :param source_names: where rows come from: the same on every try
     """
     max_tries = getattr(context.get("ti"), "max_tries", None)
@@ -62,7 +64,7 @@ def task_journal(
         return NoJournal()
     _warn_of_clear_on_success(log)
     source = _digest(*_scope(hook, unique_key), *source_names)
-    return TaskStateJournal(store, source=source, keyed=bool(unique_key), max_tries=max_tries, now=now)
+    return TaskStateJournal(store, source=source, keyed=bool(unique_key or match_by), max_tries=max_tries, now=now)
 
 
 def _scope(hook: LoftyHook, unique_key: object) -> list[object]:

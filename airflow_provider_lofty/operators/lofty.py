@@ -40,11 +40,12 @@ from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import task_journal
 from airflow_provider_lofty.operators.rendering import AuthoredTemplates, as_mapped, holds_template
 from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, OnUnknown
+from airflow_provider_lofty.operators.xcoms import XComs
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
-from airflow_provider_lofty.rows.mapping import zone_named
+from airflow_provider_lofty.rows.mapping import key_kinds, zone_named
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.rows.values import plain
 from airflow_provider_lofty.run.pace import LearnedPace
@@ -97,6 +98,9 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         ``picture``, ``created``, ``listing.…``, ``scheduledDate``, ``pageName``
     :param defaults: (templated) field → value where the row has none
     :param unique_key: column or columns that identify a row; without it lead id, type, created, text and link do
+    :param match_by: ``"email"``, ``"phone"`` or a list of both, in order: rows without a lead id find their lead by
+        their e-mail address or phone number. Each different one is looked up once, or all leads are listed, whichever
+        takes fewer requests. A row that no lead has, or several, is ``unmatched``
     :param timezone: IANA zone of timestamps that name none
     :param requests_per_minute: a cap on the pace
     :param durable: (templated) keep the journal, of what is about to be sent and what came of it, in Airflow's task
@@ -111,6 +115,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         ``"assume_delivered"`` takes it for delivered
     :param max_failed_rows: more failed rows than this fail the task; a number, or a share such as ``"0.5%"``
     :param max_invalid_rows: more invalid rows than this and nothing is sent; a number or a share
+    :param max_unmatched_rows: more unmatched rows than this fail the task; a number, a share, or None for any number
     :param max_rows: more rows than this and nothing is sent
     :param stop_after_rejections: so many different leads refused alike, before any success, end the run
     :param report_path: (templated) ``.csv`` or ``.jsonl`` file with every row and its outcome; ending in ``/``: a
@@ -175,6 +180,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         mapping: Fields | Mapping[str, str | Callable[[dict[str, Any]], Any]] | None = None,
         defaults: Fields | Mapping[str, Any] | None = None,
         unique_key: str | Sequence[str] | None = None,
+        match_by: str | Sequence[str] | None = None,
         timezone: str = "UTC",
         requests_per_minute: float | None = None,
         durable: bool | str = True,
@@ -183,6 +189,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         on_unknown: OnUnknown = "verify",
         max_failed_rows: int | str = 0,
         max_invalid_rows: int | str | None = None,
+        max_unmatched_rows: int | str | None = 0,
         max_rows: int | None = None,
         stop_after_rejections: int = 20,
         report_path: str | None = None,
@@ -205,6 +212,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self.mapping = mapping
         self.defaults = defaults
         self.unique_key = unique_key
+        self.match_by = match_by
         self.timezone = timezone
         self.requests_per_minute = requests_per_minute
         self.durable: Any = durable  # a template, perhaps, until it is rendered
@@ -213,6 +221,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self.on_unknown = on_unknown
         self.max_failed_rows = max_failed_rows
         self.max_invalid_rows = max_invalid_rows
+        self.max_unmatched_rows = max_unmatched_rows
         self.max_rows = max_rows
         self.stop_after_rejections = stop_after_rejections
         self.report_path = report_path
@@ -268,17 +277,20 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, check, send, report."""
         self._stop = stop = self._new_event()
+        xcoms = self._xcoms(context)
         publisher = StatusPublisher(
-            partial(self._push, context), self._safe_log, self._first_facts(context),
+            xcoms.push if xcoms else _leave_nothing, self._safe_log, self._first_facts(context),
             # Before 3.3 a push that fails ends the process that watches over this one.
             is_live="task_state_store" in context, on_lost=stop.set, clock=self._clock, now=self._now,
         )  # fmt: skip
-        self._pin_link(context, publisher)
+        self._pin_link(context, xcoms, publisher)
         try:
             self._check()
             publisher.publish(Status(phase="reading", preview=self.preview))
             summary: dict[str, Any] = msgspec.to_builtins(self._delivered(context, publisher, stop))
         except Exception as error:
+            if isinstance(error, LoftyError) and error.is_retryable and not self._may_retry(context):
+                error.add_advice("This task has no retry left: clear it to go on")
             text = str(error) if isinstance(error, LoftyError) else ""  # others' words may hold anything
             publisher.publish(Status(phase="ended", error=Failure(type(error).__name__, text)))
             raise
@@ -290,9 +302,10 @@ class LoftyAddActivityOperator(AuthoredTemplates):
 
     def _check_constants(self) -> None:
         """Check what the author wrote while the Dag is parsed; the rest is checked when it is known."""
-        given, templated = self._arguments(), partial(holds_template, environment=self.get_template_env())
-        for name in given.keys() - set(self.template_fields):
-            if templated(given[name]):
+        templated = partial(holds_template, environment=self.get_template_env())
+        given = {**self._arguments(), "rows": None if self.rows is None else ()}  # they may be many
+        for name, value in given.items():
+            if name not in self.template_fields and templated(value):
                 raise LoftyConfigurationError(f"{name} is not templated: give a value that stands in the Dag")
         given_sources(given)
         check_arguments(constants(given, _DEFAULTS, templated))
@@ -315,11 +328,16 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         with closing(RetryingJournal(kept, self._safe_log, stop, deadline=deadline, clock=self._clock)) as journal:
             self._run = run = Run(
                 policy(self._arguments()), hook.client, journal, report, self._safe_log, publisher,
-                is_later_try=key.try_number > 1, is_mapped=key.is_mapped, deadline=deadline,
-                clock=self._clock, now=self._now, workers=self._new_workers,
+                is_later_try=key.try_number > 1, is_mapped=key.is_mapped, may_retry=self._may_retry(context),
+                deadline=deadline, clock=self._clock, now=self._now, workers=self._new_workers,
                 pace=LearnedPace(context.get("task_state_store"), self._safe_log, self._clock),
             )  # fmt: skip
             return run.execute(self._source(context, run.refuse_overwriting), row_mapping(self._arguments()), stop)
+
+    def _may_retry(self, context: Context) -> bool:
+        """Whether Airflow will retry the task, should this try fail."""
+        max_tries = getattr(context.get("ti"), "max_tries", None)
+        return max_tries is None or self._key(context).try_number <= max_tries
 
     def _deadline(self) -> float:
         """When to stop by oneself: Airflow's time-out may strike inside a call to the journal."""
@@ -333,27 +351,28 @@ class LoftyAddActivityOperator(AuthoredTemplates):
             return NoJournal()
         return task_journal(
             context, self._key(context), hook, conn_id=self.journal_conn_id, durable=self.durable,
-            unique_key=self.unique_key, source_names=self._source_names(), log=self._safe_log,
+            unique_key=self.unique_key, match_by=self.match_by, source_names=self._source_names(), log=self._safe_log,
             clock=self._clock, now=self._now,
         )  # fmt: skip
 
     def _source_names(self) -> list[object]:
         """Name where rows come from: the same on every try, another for another table."""
         kind = next((name for name in ("path", "sql", "table") if getattr(self, name) is not None), "rows")
-        return [kind, self.source_conn_id, self.table]
+        names: list[object] = [kind, self.source_conn_id, self.table]
+        # Rows that find their lead by other columns have other keys.
+        return [*names, *key_kinds(self.match_by)] if self.match_by else names
 
-    def _push(self, context: Context, key: str, value: object) -> None:
-        """Leave something for the task's page, unless its author wants no XComs."""
+    def _xcoms(self, context: Context) -> XComs | None:
+        """Where to leave something for the task's page; nowhere if its author wants no XComs."""
         ti = context.get("ti")
-        if ti is not None and self.do_xcom_push:
-            ti.xcom_push(key=key, value=value)
+        return XComs(ti) if ti is not None and self.do_xcom_push else None
 
-    def _pin_link(self, context: Context, publisher: StatusPublisher) -> None:
+    def _pin_link(self, context: Context, xcoms: XComs | None, publisher: StatusPublisher) -> None:
         """Airflow makes a task's links when it has ended; its rows can be looked at while they are sent."""
-        ti = context.get("ti")
-        link = LoftyReportLink()
-        if ti is not None:
-            publisher.push(link.xcom_key, link.get_link(self, ti_key=ti))
+        if xcoms is not None:
+            link = LoftyReportLink()
+            url = link.get_link(self, ti_key=context["ti"])
+            publisher.attempt(partial(xcoms.push_link, link.xcom_key, url))
 
     def _first_facts(self, context: Context) -> Status:
         return Status(
@@ -420,6 +439,10 @@ class LoftyAddActivityOperator(AuthoredTemplates):
 
 _PARAMETERS = signature(LoftyAddActivityOperator.__init__).parameters
 _DEFAULTS = {name: _PARAMETERS[name].default for name in CHECKS}
+
+
+def _leave_nothing(key: str, value: object) -> None:
+    """Stand in for XComs that nobody wants."""
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:

@@ -48,7 +48,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     :param read_backs: how often a lead's activities were read
     :param learned_limit: what requests_per_minute is worth setting to: close below what Lofty refused, where it states
         no limit; None where it refused nothing
-    :param errors: the largest groups of failed rows
+    :param errors: the largest groups of failed and unmatched rows
     :param format: :data:`SUMMARY_FORMAT` of whoever wrote it
     """
 
@@ -60,6 +60,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     rejected: Count = 0
     unknown: Count = 0
     not_attempted: Count = 0
+    unmatched: Count = 0
     would_send: Count = 0
     carried_over: Count = 0
     seconds: Number = 0.0

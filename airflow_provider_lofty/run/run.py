@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 
@@ -24,9 +24,11 @@ from airflow_provider_lofty.delivery.delivery import Delivery
 from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.delivery.stop import Stop
 from airflow_provider_lofty.delivery.workers import Came, Workers
-from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete
 from airflow_provider_lofty.journal.journal import Journal, Loaded
+from airflow_provider_lofty.leads.finding import LeadFinder
 from airflow_provider_lofty.lofty.client import LoftyClient
+from airflow_provider_lofty.lofty.lead_keys import KeyKind
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.report.status import Status
@@ -60,6 +62,7 @@ class Run:
     :param publisher: shows whoever looks how far the run is, and gets the summary of a run that fails
     :param is_later_try: whether this task ran before, in a try or before a clear
     :param is_mapped: whether the task is one of those that a mapped task was expanded to
+    :param may_retry: whether another try will follow, should this one fail
     :param deadline: when to stop, by the clock
     :param clock: seconds, those included in which the machine was suspended
     :param now: seconds since 1970
@@ -80,6 +83,7 @@ class Run:
         *,
         is_later_try: bool = False,
         is_mapped: bool = False,
+        may_retry: bool = True,
         deadline: float = math.inf,
         clock: Callable[[], float] = boot_seconds,
         now: Callable[[], float] = time.time,
@@ -94,6 +98,7 @@ class Run:
         self._publisher = publisher
         self._is_later_try = is_later_try
         self._is_mapped = is_mapped
+        self._may_retry = may_retry
         self._deadline = deadline
         self._clock = clock
         self._now = now
@@ -162,9 +167,12 @@ class Run:
             read(ingest.take)
             ingest.finish()
         self._has_read = True
-        self._send(stop)
+        try:
+            self._send(stop, mapping.match_by)
+        finally:
+            self._client.close()
 
-    def _send(self, stop: threading.Event) -> None:
+    def _send(self, stop: threading.Event, match_by: Sequence[KeyKind]) -> None:
         """Send what was read, unless a gate is closed or this is a preview."""
         loaded = Loaded() if self._policy.preview else self._resume()
         spool, counts = self._spool, self._spool.books.counts()
@@ -176,9 +184,14 @@ class Run:
         if self._gate is not None:
             self._close_books(self._gate)
         elif self._policy.preview:
-            show_preview(spool, self._client, self._log, self._clock, self._deadline)
+            show_preview(
+                spool, self._client, self._log, self._clock, self._deadline, match_by, may_retry=self._may_retry
+            )
             spool.books.close(Outcome.WOULD_SEND)
         else:
+            if match_by:
+                self._find_leads(stop, match_by)
+                waiting = spool.count_pending()
             doubts = doubts_of(loaded, spool, has_gaps=self._has_gaps)
             self._carried_over = sum(row is None for _, row in doubts)
             if waiting or doubts:
@@ -203,17 +216,32 @@ class Run:
             )
         return loaded
 
+    def _find_leads(self, stop: threading.Event, match_by: Sequence[KeyKind]) -> None:
+        """Give the rows that lack their lead one, or the outcome ``unmatched``."""
+        spool, before = self._spool, self._spool.count_pending()
+        finder = LeadFinder(spool.lead_book, self._client, self._log, partial(self._go_on, stop), self._clock)
+        finder.find(match_by)
+        spool.lead_book.assign(has_gaps=self._has_gaps)
+        self._log.info(
+            "leads: %d rows to send have one, %d have none", spool.count_pending(), before - spool.count_pending()
+        )
+
+    def _go_on(self, stop: threading.Event) -> None:
+        """Before a request for leads: see whether the run may go on, and keep its claims alive."""
+        if stop.is_set() or self._clock() >= self._deadline:
+            why = "the task was told to stop" if stop.is_set() else "execution_timeout is near"
+            raise LoftyDeliveryIncomplete(f"stopped while looking leads up: {why}. Nothing was sent; a retry is safe")
+        with journal_errors():
+            self._journal.heartbeat()
+
     def _deliver(self, stop: threading.Event, doubts: Doubts) -> None:
         known = +Counter(self._spool.books.counts())
         left = self._spool.read - known.total()
         self._delivery = delivery = self._make_delivery(stop, known)
         self._publisher.publish(Status(phase="sending", read=self._spool.read, outcomes=dict(known), left=left))
-        try:
-            delivery.take_doubts(doubts)
-            self._stop = delivery.run()
-            self._pace.keep(self._client, now=True)
-        finally:
-            self._client.close()
+        delivery.take_doubts(doubts)
+        self._stop = delivery.run()
+        self._pace.keep(self._client, now=True)
         if self._stop is not None:
             self._close_books(f"the run stopped first: {self._stop.reason}")
 
@@ -230,7 +258,7 @@ class Run:
         return Delivery(
             self._spool, self._client, self._journal, self._log, stop,
             check_existing=policy.check_existing, on_unknown=policy.on_unknown,
-            stop_after_rejections=policy.stop_after_rejections, has_gaps=self._has_gaps,
+            stop_after_rejections=policy.stop_after_rejections, has_gaps=self._has_gaps, may_retry=self._may_retry,
             began=self._started, deadline=self._deadline, show=partial(self._publish_progress, known),
             clock=self._clock, now=self._now, workers=self._workers,
         )  # fmt: skip
@@ -362,7 +390,7 @@ class Run:
             blind_spot=delivery.blind_spot if delivery is not None else "",
             report_error=self._report_error,
         )
-        error = failure_of(ending, self._policy.max_failed)
+        error = failure_of(ending, self._policy.max_failed, self._policy.max_unmatched)
         if error is not None:
             self._push_summary(summary)
             raise error

@@ -25,7 +25,8 @@ def connected(lofty: Sandbox, connect: Any) -> None:
 
 def rendered(*, native: bool = False, store: Store | None = None, **arguments: Any) -> Run:
     """Run the operator with what other tasks or templates give as arguments."""
-    operator = LoftyAddActivityOperator(task_id="send", rows=[row(1)], render_template_as_native_obj=native)
+    with DAG("a_dag", schedule=None, render_template_as_native_obj=native):
+        operator = LoftyAddActivityOperator(task_id="send", rows=[row(1)])
     for name, value in arguments.items():
         setattr(operator, name, value)
     operator.render_template_fields({"params": {"yes": True, "no": False, "none": None, "zero": 0, "one": 1}})
@@ -84,6 +85,18 @@ class TestBooleans:
         store = Store()
         assert rendered(durable=value, store=store).error is None
         assert bool(store.values) is is_kept
+
+    @pytest.mark.parametrize(("given", "ends"), [("False", "delivered"), (True, "would_send"), (None, "")])
+    def test_so_is_what_a_task_gives(self, given: Any, ends: str) -> None:
+        with DAG("a_dag", schedule=None):
+            output = LoftyAddActivityOperator(task_id="other", rows=[]).output
+            operator = LoftyAddActivityOperator(task_id="send", rows=[row(1)], preview=output)
+        operator.render_template_fields({"ti": SimpleNamespace(map_index=-1, xcom_pull=lambda **asked: given)})
+        ended = run_operator(operator)
+        if ends:
+            assert ended.counts == {ends: 1}
+        else:
+            assert "preview must be True or False" in str(ended.error)
 
     def test_the_page_is_told_which(self) -> None:
         assert rendered(preview="{{ params.yes }}").xcom["lofty_progress"]["preview"] is True

@@ -231,7 +231,8 @@ class TestConstants:
     @pytest.mark.parametrize("native", [False, True])
     @pytest.mark.parametrize("constant", CONSTANTS, ids=repr)
     def test_a_constant_stays_what_it_is(self, constant: str, native: bool) -> None:
-        operator = LoftyAddActivityOperator(task_id="send", render_template_as_native_obj=native)
+        with DAG("a_dag", schedule=None, render_template_as_native_obj=native):
+            operator = LoftyAddActivityOperator(task_id="send")
         given = {
             "rows": constant,
             "defaults": {"picture": constant},
@@ -247,19 +248,10 @@ class TestConstants:
             name: value for name, value in given.items() if name != "rows"
         }
 
-    @pytest.mark.parametrize("constant", CONSTANTS, ids=repr)
-    def test_whether_the_dag_is_native_or_not(self, constant: str) -> None:
-        with DAG("a_dag", schedule=None, render_template_as_native_obj=True) as dag:
-            operator = LoftyAddActivityOperator(task_id="send", rows=[], defaults={"text": constant})
-        dag.resolve_template_files()
-        operator.render_template_fields({})  # type: ignore[typeddict-item]
-        assert operator.defaults == {"text": constant}
-
     def test_a_template_is_rendered_to_what_its_environment_makes_of_it(self) -> None:
         for native, made in ((False, "42"), (True, 42)):
-            operator = LoftyAddActivityOperator(
-                task_id="send", rows=SECRET, defaults={"text": SECRET}, render_template_as_native_obj=native
-            )
+            with DAG("a_dag", schedule=None, render_template_as_native_obj=native):
+                operator = LoftyAddActivityOperator(task_id="send", rows=SECRET, defaults={"text": SECRET})
             operator.render_template_fields({})  # type: ignore[typeddict-item]
             assert (rows_of(operator), operator.defaults) == (made, {"text": made})
 
