@@ -39,7 +39,7 @@ from airflow_provider_lofty.operators.arguments import (
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import task_journal
 from airflow_provider_lofty.operators.rendering import AuthoredTemplates, holds_template
-from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, OnUnknown
+from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, MatchBy, OnUnknown
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
@@ -167,7 +167,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         mapping: Fields | Mapping[str, str | Callable[[dict[str, Any]], Any]] | None = None,
         defaults: Fields | Mapping[str, Any] | None = None,
         unique_key: str | Sequence[str] | None = None,
-        match_by: str | Sequence[str] | None = None,
+        match_by: MatchBy | Sequence[MatchBy] | None = None,
         timezone: str = "UTC",
         requests_per_minute: float | None = None,
         durable: bool | str = True,
