@@ -19,7 +19,7 @@ from airflow_provider_lofty.exceptions import (
     LoftyRequestRejected,
     LoftyUnreachable,
 )
-from airflow_provider_lofty.lofty.answers import JsonObject, Meaning, Posted, Verdict
+from airflow_provider_lofty.lofty.answers import Answer, JsonObject, Meaning, Posted, Verdict
 from airflow_provider_lofty.lofty.credentials import HeaderAuth, masked_header
 from airflow_provider_lofty.lofty.errors import error_for, failure_text
 from airflow_provider_lofty.lofty.lead_keys import NORMAL, KeyKind, spellings
@@ -112,6 +112,25 @@ class LoftyClient(LoftySession):
         if answer.is_of_another and len(self._merged) < _MOST_MERGED:
             self._merged.add(lead_id)
         return self.verdict_on(answer, body)
+
+    def post_answer(self, lead_id: int, body: bytes) -> Answer:
+        """Post an activity once, and give the answer as it came."""
+        request = self._add_request(lead_id, body)
+        return self.send_authorised(request, Endpoint.ADD_ACTIVITY, posted=Posted(lead_id, body))
+
+    def get_answer(
+        self, path: str, endpoint: Endpoint, params: Mapping[str, int] | None = None, *, authorization: str = ""
+    ) -> Answer:
+        """
+        Make a GET once, and give the answer as it came.
+
+        :param authorization: the header's value; by default the connection's credential
+        """
+        request = requests.Request("GET", self.host + path, params=params)
+        if not authorization:
+            return self.send_authorised(request, endpoint)
+        request.auth = HeaderAuth(authorization)
+        return self.send(request, endpoint)
 
     def _add_request(self, lead_id: int | str, body: bytes) -> requests.Request:
         return requests.Request("POST", f"{self.host}/v1.0/leads/{lead_id}/activity", data=body)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_lofty import config
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
 from airflow_provider_lofty.journal.task_state import TaskStateJournal
@@ -72,11 +73,7 @@ def _scope(hook: LoftyHook, unique_key: object) -> list[object]:
 
 
 def _warn_of_clear_on_success(log: Log) -> None:
-    try:
-        from airflow.sdk.configuration import conf
-    except ImportError:  # Airflow before 3.3, which has no such store of its own
-        return
-    if conf.getboolean("state_store", "clear_on_success", fallback=False):
+    if config.clears_state_on_success():
         log.warning(
             "[state_store] clear_on_success is on: a task that has succeeded and is cleared has no journal, and "
             "reads every lead before anything is sent to it"

@@ -38,15 +38,18 @@ from airflow_provider_lofty.operators.arguments import (
 )
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import task_journal
-from airflow_provider_lofty.operators.rendering import AuthoredTemplates, holds_template
+from airflow_provider_lofty.operators.rendering import AuthoredTemplates, as_mapped, holds_template
 from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, MatchBy, OnUnknown
+from airflow_provider_lofty.operators.xcoms import XComs
 from airflow_provider_lofty.report.paths import report_file
+from airflow_provider_lofty.report.reach import reach_warning
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
 from airflow_provider_lofty.rows.mapping import key_kinds, zone_named
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.rows.values import plain
+from airflow_provider_lofty.run.pace import LearnedPace
 from airflow_provider_lofty.run.publisher import StatusPublisher
 from airflow_provider_lofty.run.run import Run
 from airflow_provider_lofty.task_key import TaskKey
@@ -65,6 +68,16 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     Rows are read once, checked, and only then sent. Each gets exactly one outcome; the outcomes add up to the rows
     read. Valid rows are always sent, whatever is wrong with others; afterwards the task fails when more rows failed
     than ``max_failed_rows`` allows.
+
+    .. code-block:: python
+
+        LoftyAddActivityOperator(
+            task_id="send_to_lofty",
+            source_conn_id="warehouse",
+            sql="SELECT lead_id, 'Browse' AS type, summary AS text, url AS link, seen_at AS created FROM visits",
+            defaults={"picture": ""},
+            report_path="s3://aws_default@reports/lofty/",
+        )
 
     :param lofty_conn_id: (templated) connection of type ``lofty``
     :param rows: (templated, where it is one string) the source: an upstream task's output, that is a list of dicts or
@@ -113,7 +126,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         the first three requests as they would leave, with their rows' values and the credential masked, and how long
         all take
     :return: counts by outcome, ``read``, ``carried_over``, ``seconds``, ``requests``, ``throttled``,
-        ``read_backs``, ``errors`` (the five largest groups) and ``report_path``; also pushed when the task fails
+        ``read_backs``, ``learned_limit``, ``errors`` (the five largest groups) and ``report_path``; also
+        pushed when the task fails
     :raises LoftyRowsFailed: more rows failed than allowed, or a gate closed; no retry
     :raises LoftyDeliveryIncomplete: an outage, a kill, ``execution_timeout`` near, or rows still in doubt; retryable
     :raises LoftySourceNotReady: the source could not be read yet; retryable
@@ -216,7 +230,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self._rendered_rows: Callable[[], object] | None = None
         self._run: Run | None = None
         self._stop: threading.Event | None = None
-        self._check_constants()
+        if as_mapped(self) is None:  # a mapped task's are checked when it runs, where its page shows what is wrong
+            self._check_constants()
 
     def _do_render_template_fields(self, parent: object, *args: Any, **kwargs: Any) -> None:
         """
@@ -263,17 +278,20 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, check, send, report."""
         self._stop = stop = self._new_event()
+        xcoms = self._xcoms(context)
         publisher = StatusPublisher(
-            partial(self._push, context), self._safe_log, self._first_facts(context),
+            xcoms.push if xcoms else _leave_nothing, self._safe_log, self._first_facts(context),
             # Before 3.3 a push that fails ends the process that watches over this one.
             is_live="task_state_store" in context, on_lost=stop.set, clock=self._clock, now=self._now,
         )  # fmt: skip
-        self._pin_link(context, publisher)
+        self._pin_link(context, xcoms, publisher)
         try:
             self._check()
             publisher.publish(Status(phase="reading", preview=self.preview))
             summary: dict[str, Any] = msgspec.to_builtins(self._delivered(context, publisher, stop))
         except Exception as error:
+            if isinstance(error, LoftyError) and error.is_retryable and not self._may_retry(context):
+                error.add_advice("This task has no retry left: clear it to go on")
             text = str(error) if isinstance(error, LoftyError) else ""  # others' words may hold anything
             publisher.publish(Status(phase="ended", error=Failure(type(error).__name__, text)))
             raise
@@ -285,9 +303,10 @@ class LoftyAddActivityOperator(AuthoredTemplates):
 
     def _check_constants(self) -> None:
         """Check what the author wrote while the Dag is parsed; the rest is checked when it is known."""
-        given, templated = self._arguments(), partial(holds_template, environment=self.get_template_env())
-        for name in given.keys() - set(self.template_fields):
-            if templated(given[name]):
+        templated = partial(holds_template, environment=self.get_template_env())
+        given = {**self._arguments(), "rows": None if self.rows is None else ()}  # they may be many
+        for name, value in given.items():
+            if name not in self.template_fields and templated(value):
                 raise LoftyConfigurationError(f"{name} is not templated: give a value that stands in the Dag")
         given_sources(given)
         check_arguments(constants(given, _DEFAULTS, templated))
@@ -310,10 +329,16 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         with closing(RetryingJournal(kept, self._safe_log, stop, deadline=deadline, clock=self._clock)) as journal:
             self._run = run = Run(
                 policy(self._arguments()), hook.client, journal, report, self._safe_log, publisher,
-                is_later_try=key.try_number > 1, is_mapped=key.is_mapped, deadline=deadline,
-                clock=self._clock, now=self._now, workers=self._new_workers,
+                is_later_try=key.try_number > 1, is_mapped=key.is_mapped, may_retry=self._may_retry(context),
+                deadline=deadline, clock=self._clock, now=self._now, workers=self._new_workers,
+                pace=LearnedPace(context.get("task_state_store"), self._safe_log, self._clock),
             )  # fmt: skip
             return run.execute(self._source(context, run.refuse_overwriting), row_mapping(self._arguments()), stop)
+
+    def _may_retry(self, context: Context) -> bool:
+        """Whether Airflow will retry the task, should this try fail."""
+        max_tries = getattr(context.get("ti"), "max_tries", None)
+        return max_tries is None or self._key(context).try_number <= max_tries
 
     def _deadline(self) -> float:
         """When to stop by oneself: Airflow's time-out may strike inside a call to the journal."""
@@ -338,18 +363,17 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         # Rows that find their lead by other columns have other keys.
         return [*names, *key_kinds(self.match_by)] if self.match_by else names
 
-    def _push(self, context: Context, key: str, value: object) -> None:
-        """Leave something for the task's page, unless its author wants no XComs."""
+    def _xcoms(self, context: Context) -> XComs | None:
+        """Where to leave something for the task's page; nowhere if its author wants no XComs."""
         ti = context.get("ti")
-        if ti is not None and self.do_xcom_push:
-            ti.xcom_push(key=key, value=value)
+        return XComs(ti) if ti is not None and self.do_xcom_push else None
 
-    def _pin_link(self, context: Context, publisher: StatusPublisher) -> None:
+    def _pin_link(self, context: Context, xcoms: XComs | None, publisher: StatusPublisher) -> None:
         """Airflow makes a task's links when it has ended; its rows can be looked at while they are sent."""
-        ti = context.get("ti")
-        link = LoftyReportLink()
-        if ti is not None:
-            publisher.push(link.xcom_key, link.get_link(self, ti_key=ti))
+        if xcoms is not None:
+            link = LoftyReportLink()
+            url = link.get_link(self, ti_key=context["ti"])
+            publisher.attempt(partial(xcoms.push_link, link.xcom_key, url))
 
     def _first_facts(self, context: Context) -> Status:
         return Status(
@@ -403,7 +427,11 @@ class LoftyAddActivityOperator(AuthoredTemplates):
 
     def _report(self, context: Context) -> Report | None:
         path = self._report_path(context)
-        return Report(path) if path else None
+        report = Report(path) if path else None
+        folder = None if self.report_path else config.report_folder()
+        if folder and (warning := reach_warning(folder)):
+            self._safe_log.warning("%s", warning)
+        return report
 
     def _report_path(self, context: Context) -> str | None:
         path = self.report_path or config.report_folder()
@@ -416,6 +444,10 @@ class LoftyAddActivityOperator(AuthoredTemplates):
 
 _PARAMETERS = signature(LoftyAddActivityOperator.__init__).parameters
 _DEFAULTS = {name: _PARAMETERS[name].default for name in CHECKS}
+
+
+def _leave_nothing(key: str, value: object) -> None:
+    """Stand in for XComs that nobody wants."""
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:

@@ -25,6 +25,8 @@ def show_preview(
     clock: Callable[[], float],
     deadline: float,
     match_by: Sequence[KeyKind] = (),
+    *,
+    may_retry: bool,
 ) -> None:
     """
     Log them; nothing is sent.
@@ -32,6 +34,7 @@ def show_preview(
     :param clock: monotonic seconds
     :param deadline: when a real run would have to stop, by the clock
     :param match_by: what a real run would find leads by
+    :param may_retry: whether another try would follow then
     """
     _show_lookups(spool.lead_book.gather(match_by), log)
     rows = spool.pending(limit=_REQUESTS_SHOWN)
@@ -51,7 +54,7 @@ def show_preview(
         progress = Progress(spool.count_pending(), log, clock)
         progress.plan(
             pacer.requests_per_minute, pacer.knows_limit,
-            settling_seconds=client.settings.patience_seconds, seconds_allowed=deadline - clock(),
+            settling_seconds=client.settings.patience_seconds, seconds_allowed=deadline - clock(), may_retry=may_retry,
         )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ from airflow_provider_lofty.report.writer import Report
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.run.ingest import Ingest, mapping_errors
+from airflow_provider_lofty.run.pace import LearnedPace
 from airflow_provider_lofty.run.policy import Policy
 from airflow_provider_lofty.run.preview import show_preview
 from airflow_provider_lofty.run.publisher import StatusPublisher
@@ -46,6 +47,7 @@ from airflow_provider_lofty.spool.books import FailureGroup
 from airflow_provider_lofty.spool.spool import Spool
 
 _MOST_FAILURES_LOGGED = 50
+_CLOSE_BELOW = 0.95  # of a limit that refusals have shown, which is a little more than the server's own
 
 
 class Run:
@@ -60,10 +62,12 @@ class Run:
     :param publisher: shows whoever looks how far the run is, and gets the summary of a run that fails
     :param is_later_try: whether this task ran before, in a try or before a clear
     :param is_mapped: whether the task is one of those that a mapped task was expanded to
+    :param may_retry: whether another try will follow, should this one fail
     :param deadline: when to stop, by the clock
     :param clock: seconds, those included in which the machine was suspended
     :param now: seconds since 1970
     :param workers: makes the threads that make requests, so many at once
+    :param pace: what earlier tries learned of a limit that Lofty does not state, and where this one leaves it
     :ivar sources: the names of the sources read
     :ivar summary: what came of the rows; None until the books are closed
     """
@@ -79,10 +83,12 @@ class Run:
         *,
         is_later_try: bool = False,
         is_mapped: bool = False,
+        may_retry: bool = True,
         deadline: float = math.inf,
         clock: Callable[[], float] = boot_seconds,
         now: Callable[[], float] = time.time,
         workers: Callable[[int], Workers[Came]] = Workers,
+        pace: LearnedPace | None = None,
     ) -> None:
         self._policy = policy
         self._client = client
@@ -92,10 +98,12 @@ class Run:
         self._publisher = publisher
         self._is_later_try = is_later_try
         self._is_mapped = is_mapped
+        self._may_retry = may_retry
         self._deadline = deadline
         self._clock = clock
         self._now = now
         self._workers = workers
+        self._pace = pace or LearnedPace(None, log, clock)
         self._started = clock()
         self._has_gaps = False
         self._has_read = False
@@ -151,6 +159,7 @@ class Run:
         self._client.prepare()
         with journal_errors():
             self._has_gaps = self._journal.begin(is_later_try=self._is_later_try)
+        self._pace.recall(self._client)
 
     def _read_and_send(self, read: Callable[[Take], None], mapping: RowMapping, stop: threading.Event) -> None:
         ingest = Ingest(mapping, self._spool, self._log, self._publisher, self._clock)
@@ -175,7 +184,9 @@ class Run:
         if self._gate is not None:
             self._close_books(self._gate)
         elif self._policy.preview:
-            show_preview(spool, self._client, self._log, self._clock, self._deadline, match_by)
+            show_preview(
+                spool, self._client, self._log, self._clock, self._deadline, match_by, may_retry=self._may_retry
+            )
             spool.books.close(Outcome.WOULD_SEND)
         else:
             if match_by:
@@ -230,6 +241,7 @@ class Run:
         self._publisher.publish(Status(phase="sending", read=self._spool.read, outcomes=dict(known), left=left))
         delivery.take_doubts(doubts)
         self._stop = delivery.run()
+        self._pace.keep(self._client, now=True)
         if self._stop is not None:
             self._close_books(f"the run stopped first: {self._stop.reason}")
 
@@ -246,12 +258,13 @@ class Run:
         return Delivery(
             self._spool, self._client, self._journal, self._log, stop,
             check_existing=policy.check_existing, on_unknown=policy.on_unknown,
-            stop_after_rejections=policy.stop_after_rejections, has_gaps=self._has_gaps,
+            stop_after_rejections=policy.stop_after_rejections, has_gaps=self._has_gaps, may_retry=self._may_retry,
             began=self._started, deadline=self._deadline, show=partial(self._publish_progress, known),
             clock=self._clock, now=self._now, workers=self._workers,
         )  # fmt: skip
 
     def _publish_progress(self, known: Counter[str], progress: Progress) -> None:
+        self._pace.keep(self._client)
         if not self._publisher.is_due:
             return
         client = self._client
@@ -300,9 +313,21 @@ class Run:
             read_backs=self._delivery.read_backs if self._delivery else 0,
             carried_over=self._carried_over,
             report_path=self._report.path if self._report and not self._report_error else None,
+            learned_limit=self._learned_limit(),
         )
         self._log.info("summary: %s", _counts_as_json(self.summary))
         return self.summary
+
+    def _learned_limit(self) -> int | None:
+        """What requests_per_minute is worth setting to, where only refusals show it; logged, as it saves them."""
+        if self._delivery is None or (found := self._client.pacer.learned_limit) is None:
+            return None
+        limit = max(math.floor(found * _CLOSE_BELOW), 1)
+        self._log.info(
+            "Lofty states no limit, and refused requests above about %d a minute: set requests_per_minute to about %d, "
+            "and the next run is not refused while it finds out", found, limit,
+        )  # fmt: skip
+        return limit
 
     def _write_report(self) -> None:
         if not self._has_read and not self._spool.read:

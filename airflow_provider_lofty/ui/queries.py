@@ -22,11 +22,12 @@ _OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 
 class Try(NamedTuple):
-    """One try of a task instance, and for how long it ran or has been running."""
+    """One try of a task instance, for how long it ran or has been running, and on which host."""
 
     number: int
     state: str | None
     seconds: float | None
+    host: str = ""
 
     @property
     def is_over(self) -> bool:
@@ -38,10 +39,10 @@ def tries_of(session: Session, task: TaskKey) -> list[Try]:
     """The tries of a task instance, first to last; none where Airflow does not know it."""
     found = {}
     for model in (TaskInstanceHistory, TaskInstance):
-        columns = (model.try_number, model.state, model.start_date, model.end_date)
-        for number, state, start, end in session.execute(select(*columns).where(*_is(model, task))):
+        columns = (model.try_number, model.state, model.start_date, model.end_date, model.hostname)
+        for number, state, start, end, host in session.execute(select(*columns).where(*_is(model, task))):
             if state is not None or number not in found:  # a task that was cleared still has its last try's number
-                found[number] = Try(number, state and str(state), _seconds(start, end))
+                found[number] = Try(number, state and str(state), _seconds(start, end), host or "")
     return [found[number] for number in sorted(found)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -12,12 +13,13 @@ from airflow.utils.session import create_session
 from airflow_provider_lofty import config
 from airflow_provider_lofty.outcomes import FAILED_OUTCOMES
 from airflow_provider_lofty.report.advice import advice_on
+from airflow_provider_lofty.report.reach import ADVICE
 from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.report.summary import ErrorGroup, Summary
 from airflow_provider_lofty.task_key import TaskKey
 from airflow_provider_lofty.ui.index import Tally
 from airflow_provider_lofty.ui.queries import RUNNING, Instance, Try, mapped_of, pushed_status, tries_of
-from airflow_provider_lofty.ui.reports import OutOfReachError, ReportFile
+from airflow_provider_lofty.ui.reports import MissingReportError, OutOfReachError, ReportFile
 from airflow_provider_lofty.ui.xcoms import Stored, read_status
 
 
@@ -181,4 +183,13 @@ def _report(file: ReportFile, chosen: Try, status: Status) -> dict[str, object]:
     except OutOfReachError as error:
         if status.try_number and not has_ended:
             return {**found, "path": None, "why": "the task ended before it could write one"}
-        return {**found, "why": str(error)}
+        is_missing = isinstance(error, MissingReportError) and chosen.host
+        return {**found, "why": _missing_text(file.path, chosen.host) if is_missing else str(error)}
+
+
+def _missing_text(path: str, host: str) -> str:
+    folder, own = path.rpartition("/")[0], socket.gethostname()
+    return (
+        f"the host {host} wrote it, and this web server ({own}) finds no such file in {folder}. "
+        f"Set report_folder to {ADVICE}, unless somebody has deleted the file"
+    )

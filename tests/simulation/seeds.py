@@ -108,7 +108,7 @@ def _task(
     has_twins = _happens(rng, 0.5, "twins across runs" if is_shared or is_beside_itself else "")
     own = _rows(rng, name, 100 if _happens(rng, 0.5) else lead_id, keyed, has_twins=has_twins)
     rows = (*own[: len(own) // 2], *(row for row in common if rng.random() < 0.7), *own[len(own) // 2 :])
-    return Task(
+    task = Task(
         name, rows, journal, is_keyed=keyed, starts=rng.choice((0.0, rng.uniform(0, 40))),
         check_existing=rng.choices(("sample", "always", "never"), (45, 35, 20))[0],
         on_unknown=rng.choices(("verify", "report", "resend", "assume_delivered"), (82, 8, 5, 5))[0],
@@ -117,6 +117,8 @@ def _task(
         later=_later(rng, rows) if _happens(rng, 0.15) else None,
         timeout_seconds=rng.uniform(5, 120) if _happens(rng, 0.1) else None,
     )  # fmt: skip
+    may_discard = journal == "state" and "clear" in task.after and not is_beside_itself
+    return replace(task, clears_state=may_discard and _happens(rng, 0.5))
 
 
 def _later(rng: Random, rows: tuple[Row, ...]) -> tuple[Row, ...]:

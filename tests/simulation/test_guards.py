@@ -111,6 +111,14 @@ def test_a_try_that_dies_with_its_canary_costs_no_row(noted: str, step: int) -> 
     assert violations(ending) + unsettled(ending) == [], "\n".join(ending.history.lines())
 
 
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_canary_that_is_lost_costs_no_row(lost: int) -> None:
+    rows = (row(n, 100 + n) for n in range(6))
+    strikes = (Strike("kill", 2, noted="POST leaves"),)
+    ending = play(world(task(*rows, journal="none", strikes=strikes), script=(NORMAL, SWALLOWED, *[SWALLOWED] * lost)))
+    assert violations(ending) + unsettled(ending) == [], "\n".join(ending.history.lines())
+
+
 def test_a_doubt_that_nothing_can_settle_yet_costs_no_readings() -> None:
     rows = (row(0, 100, type="Favorite"), *(row(n, 100) for n in range(1, 150)))
     ending = play(world(task(*rows), script=(SWALLOWED,), lofty=LoftySettings(limit=None)))

@@ -96,6 +96,7 @@ class Task:
     :param starts: when its first try begins
     :param strikes: what befalls the first tries, in order
     :param wiped_after: the try after which Airflow's store is empty
+    :param clears_state: whether Airflow discards the store when the task is cleared, as it does from 3.4 on
     :param after: ``clear``: the task is cleared; ``feed``: its report is given to a new task
     :param start_seconds: how long a thread may take to begin
     :param later: the rows that the source has from the second try on, where it has others
@@ -111,6 +112,7 @@ class Task:
     on_unknown: str = "verify"
     strikes: tuple[Strike | None, ...] = ()
     wiped_after: int = 0
+    clears_state: bool = False
     retries: int = 5
     retry_delay: float = 10.0
     after: tuple[str, ...] = ()
@@ -132,7 +134,7 @@ class Task:
 
 def may_be_blind(task: Task) -> bool:
     """Whether a later try may not know what earlier ones sent."""
-    return task.journal == "none" or task.wiped_after > 0
+    return task.journal == "none" or task.wiped_after > 0 or task.clears_state
 
 
 @dataclass(frozen=True)
@@ -360,6 +362,8 @@ class Stage:
         what = life.after.pop(0)
         if what == "clear":
             life.max_tries = life.try_number + life.task.retries
+            if life.task.clears_state and life.state is not None:
+                life.state.values.clear()
         elif one.outcomes:
             life.dag_id += "+"
             life.state, life.try_number, life.max_tries = None, 0, life.task.retries

@@ -168,6 +168,15 @@ class Store:
     def delete(self, key: str) -> None:
         self.values.pop(key, None)
 
+    def clear_task(self, *, discards: bool) -> None:
+        """
+        Play what Airflow does to the store when the task is cleared.
+
+        :param discards: it is emptied, as from Airflow 3.4 on; 3.3 keeps it
+        """
+        if discards:
+            self.values.clear()
+
     @property
     def size(self) -> int:
         """Number of characters stored."""

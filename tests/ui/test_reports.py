@@ -178,6 +178,17 @@ class TestReport:
         assert (report["is_here"], report["path"]) == (False, None)
         assert report["why"] == "the task ended before it could write one"
 
+    def test_a_report_that_only_the_worker_has_is_named_with_its_host_and_what_to_do(
+        self, viewer: TestClient, ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AIRFLOW__LOFTY__REPORT_FOLDER", str(tmp_path))
+        monkeypatch.setattr(
+            "airflow_provider_lofty.ui.status.tries_of", lambda session, task: [Try(1, "success", 3.0, "worker-7")]
+        )
+        report = viewer.get(ran.url("/standing")).json()["report"]
+        assert report["why"].startswith("the host worker-7 wrote it, and this web server (")
+        assert f"finds no such file in {tmp_path}. Set report_folder to a volume" in report["why"]
+
     def test_a_run_that_wrote_no_report_names_none(
         self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
     ) -> None:
