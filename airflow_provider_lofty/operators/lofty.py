@@ -42,7 +42,7 @@ from airflow_provider_lofty.operators.cursors import CursorArguments, cursor_of,
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import preview_journal, task_journal
 from airflow_provider_lofty.operators.rendering import AuthoredTemplates, as_mapped, holds_template
-from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, OnUnknown
+from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, MatchBy, OnUnknown
 from airflow_provider_lofty.operators.xcoms import XComs
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.reach import reach_warning
@@ -198,7 +198,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         mapping: Fields | Mapping[str, str | Callable[[dict[str, Any]], Any]] | None = None,
         defaults: Fields | Mapping[str, Any] | None = None,
         unique_key: str | Sequence[str] | None = None,
-        match_by: str | Sequence[str] | None = None,
+        match_by: MatchBy | Sequence[MatchBy] | None = None,
         timezone: str = "UTC",
         requests_per_minute: float | None = None,
         durable: bool | str = True,
