@@ -20,7 +20,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY = $(WORK)/hypothesis
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-floor test-pythons test-browser screenshots simulate check build bench bench-quick constraints clean environment
+.PHONY: help demo demo-ui first-contact test test-floor test-pythons test-browser screenshots simulate check docs build release-check sbom bench bench-quick constraints neighbours clean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,12 @@ environment:
 
 demo: environment ## post rows from a warehouse to a practice Lofty on this machine, with a real Airflow
 	@AIRFLOW_HOME="$(WORK)/demo" .venv/bin/python -m demo
+
+demo-ui: environment ## the same in Airflow's own pages, with the practice Lofty beside them, until Ctrl-C
+	@AIRFLOW_HOME="$(WORK)/demo-ui" .venv/bin/python -m demo --ui
+
+first-contact: environment ## make the first contact with the practice Lofty, under each of its switches
+	@AIRFLOW_HOME="$(WORK)/test" .venv/bin/python -m pytest -n 0 tests/first_contact $(ARGS)
 
 test: environment ## run all tests on the current Airflow, warnings as errors, with branch coverage
 	@echo "==> testing with $$(.venv/bin/python -c '$(VERSIONS)')"
@@ -69,20 +75,45 @@ simulate: environment ## play SEEDS=1000 worlds from FIRST=0 on: whole tasks, th
 	@AIRFLOW_HOME="$(WORK)/simulate" PYTHONPATH=tests .venv/bin/python -m simulation \
 		$(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST))
 
-check: environment ## check lint rules, formatting and types
+check: environment ## check lint rules, formatting, types, and for known vulnerabilities where the registry answers
 	@echo "==> ruff check"
 	@.venv/bin/python -m ruff check --output-format concise .
 	@echo "==> ruff format --check"
 	@.venv/bin/python -m ruff format --check .
 	@echo "==> mypy --strict $(PACKAGE)"
 	@.venv/bin/python -m mypy $(PACKAGE)
+	@echo "==> pip-audit"
+	@.venv/bin/python tools/audit.py
+
+# Into the environment that is there, because the reference is made of the package itself.
+docs: environment ## build the documentation as a site, into .work/docs/; warnings are errors, links are checked
+	@.venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "make docs needs Python 3.11 or later: make docs PYTHON=python3.13"; exit 1; }
+	@.venv/bin/python -c 'import furo, myst_parser' 2>/dev/null \
+		|| .venv/bin/python -m pip install -qq --no-compile -c constraints.txt -e '.[docs]'
+	@AIRFLOW_HOME="$(WORK)/docs-airflow" .venv/bin/python -m sphinx --quiet --fail-on-warning --jobs auto -d "$(WORK)/doctrees" docs "$(WORK)/docs"
+	@echo "==> $(WORK)/docs/index.html"
 
 # build/ is what setuptools left of the last time: a module deleted since would go into the wheel.
-build: environment ## build the wheel into dist/ and check what is in it
-	@rm -rf build dist
-	@echo "==> building the wheel"
-	@.venv/bin/python -m build --wheel --outdir dist . >"$(WORK)/build.log" 2>&1 || { cat "$(WORK)/build.log"; exit 1; }
-	@.venv/bin/python tools/check_wheel.py dist/*.whl
+build: environment ## build the source distribution and the wheel into dist/, look into both, install and try both
+	@rm -rf build dist "$(WORK)/installed"
+	@echo "==> building the source distribution, and the wheel from it"
+	@.venv/bin/python -m build --outdir dist . >"$(WORK)/build.log" 2>&1 || { cat "$(WORK)/build.log"; exit 1; }
+	@.venv/bin/python -m twine check --strict dist/*
+	@.venv/bin/python tools/check_dist.py dist/*
+	@.venv/bin/python tools/check_installed.py "$(WORK)/installed" dist/*
+
+# What only a release needs: RELEASING.md.
+TAG =
+release-check: ## say what is missing before this version can be released; TAG=v0.1.0 is compared with it
+	@python=$$(tools/find_python.sh 3.10 3.14 "$(PYTHON)") && "$$python" tools/check_release.py $(TAG)
+
+sbom: environment ## list what the provider is installed with, as a CycloneDX bill of materials, into dist/
+	@tools/environment.sh .venv-sbom 3.10 3.14 constraints.txt "$(PYTHON)" .
+	@.venv/bin/python -m venv "$(WORK)/cyclonedx"
+	@"$(WORK)/cyclonedx/bin/pip" install -qq -c constraints.txt cyclonedx-bom
+	@mkdir -p dist
+	@"$(WORK)/cyclonedx/bin/cyclonedx-py" environment --output-file dist/$(PACKAGE).cdx.json .venv-sbom
 
 # Makes the other clients' environments under .work/ too, about a minute the first time.
 bench: environment ## measure the provider against what people use instead, below 20 minutes; writes bench/RESULTS.md
@@ -93,6 +124,10 @@ bench-quick: environment ## see whether the benchmark works, below 3 minutes; wr
 
 constraints: ## resolve constraints.txt and constraints-floor.txt anew, for every Python 3.10 to 3.14 that is found
 	@python=$$(tools/find_python.sh 3.10 3.14 "$(PYTHON)") && "$$python" tools/renew_constraints.py
+
+# Only asks pip; minutes for each Python, and mysqlclient wants MySQL's headers (Debian: default-libmysqlclient-dev).
+neighbours: ## see whether the providers that people have beside this one can be installed with constraints.txt
+	@python=$$(tools/find_python.sh 3.10 3.14 "$(PYTHON)") && "$$python" tools/renew_constraints.py --neighbours $(ARGS)
 
 clean: ## remove everything these targets made
 	@rm -rf .venv .venv-* .work build dist *.egg-info

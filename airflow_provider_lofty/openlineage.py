@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_lofty.outcomes import OUTCOMES
-from airflow_provider_lofty.rows.database import database_hook, table_parts
+from airflow_provider_lofty.rows.database import table_parts
+from airflow_provider_lofty.rows.providers import database_hook
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -98,7 +99,7 @@ def _activities(base_url: str, delivered: int) -> OutputDataset:
     from openlineage.client.facet_v2 import output_statistics_output_dataset
 
     statistics = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=delivered)
-    namespace = f"lofty://{urlsplit(base_url).netloc.rpartition('@')[2]}"
+    namespace = f"lofty://{urlsplit(base_url).netloc}"
     return OutputDataset(namespace, "activities", outputFacets={"outputStatistics": statistics})
 
 

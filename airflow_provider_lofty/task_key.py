@@ -48,6 +48,11 @@ class TaskKey(NamedTuple):
         return cls(ti.dag_id, ti.run_id, ti.task_id, map_index, ti.try_number)
 
     @property
+    def is_mapped(self) -> bool:
+        """Whether it is one of those that a mapped task was expanded to."""
+        return self.map_index != NOT_MAPPED
+
+    @property
     def instance(self) -> tuple[str, str, str, int]:
         """The task instance, whichever try."""
         return self[:4]

@@ -2,7 +2,8 @@
 Show the provider at work on this machine: CSV rows → a real Airflow task → a practice Lofty → a report.
 
 Starts the practice Lofty, runs the example Dag ``dags/lofty_from_files.py`` once on the made-up rows of
-``demo/data``, and prints what happened to them. Some rows are bad on purpose.
+``demo/data``, and prints what happened to them. Some rows are bad on purpose. With ``--ui`` the same happens in
+Airflow's own pages, slowly enough to watch.
 """
 
 from __future__ import annotations
@@ -17,27 +18,54 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_lofty.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = Path(os.environ.setdefault("AIRFLOW_HOME", str(ROOT / ".work" / "demo")))
 FOLDER = HOME / "rows"
 DELETED_LEAD = 900199999999999
+DAG = "lofty_from_files"
+TASK = "send_to_lofty"
 
 
 def main() -> None:
     """Run the demo; in a terminal, keep the practice Lofty up until Ctrl-C."""
     from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
-    settings = SandboxSettings(requests_per_minute=3000, missing_leads=frozenset((DELETED_LEAD,)))
+    in_pages = "--ui" in sys.argv[1:]
+    pace = 300 if in_pages else 3000
+    settings = SandboxSettings(requests_per_minute=pace, missing_leads=frozenset((DELETED_LEAD,)))
     with Sandbox(settings) as lofty:
         say(f"a practice Lofty runs at {lofty.url} (open it in a browser to see what arrives)")
         _prepare(lofty.url, lofty.settings.api_key)
-        say("starting Airflow and running the Dag lofty_from_files (about half a minute the first time)")
-        with _output_in(HOME / "airflow.log"):
-            state, summary = _run_dag()
-        _tell(state, summary, len(lofty.activities))
+        say(f"starting Airflow and running the Dag {DAG!r}, dags/{DAG}.py (about half a minute the first time)")
+        if in_pages:
+            _show(lofty.url)
+        else:
+            _run(lofty)
+
+
+def _run(lofty: Sandbox) -> None:
+    with _output_in(HOME / "airflow.log"):
+        state, summary = _run_dag()
+    _tell(state, summary, len(lofty.activities))
+    if sys.stdout.isatty():
         _stay(lofty.url)
+
+
+def _show(url: str) -> None:
+    from demo.pages import airflow
+
+    with airflow(HOME) as running:
+        run_id = running.trigger(DAG)
+        task = f"{running.url}/dags/{DAG}/runs/{run_id}/tasks/{TASK}"
+        say(f"Airflow runs at {running.url}, without a login and for this machine alone")
+        say(f'the tab "Lofty rows" of the task {TASK!r}: {task}/plugin/lofty-rows')
+        say(f"lofty_default is in the environment; to try a connection's form and its Test: {running.url}/connections")
+        _stay(f"{running.url} and {url}", "stay")
 
 
 def say(text: str) -> None:
@@ -53,13 +81,13 @@ def _prepare(url: str, api_key: str) -> None:
         "conn_type": "lofty",
         "host": url,
         "password": api_key,
-        "extra": {"requests_per_minute": 3000},
     }
     os.environ.update(
         AIRFLOW_CONN_LOFTY_DEFAULT=json.dumps(connection),
         AIRFLOW_VAR_LOFTY_FOLDER=str(FOLDER),
         AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW__LOFTY__REPORT_FOLDER=str(FOLDER / "reports"),  # where the Dag writes, too: the tab shows it
     )
 
 
@@ -110,6 +138,7 @@ def _tell(state: str, summary: dict[str, Any], arrived: int) -> None:
     for error, count in Counter(row["lofty_error"] for row in failed).most_common():
         print(f"    {count:>5} × {error}")
     print(f"\n    all rows, with their outcomes: {report}\n    the task's log:                {HOME / 'airflow.log'}")
+    say(f'the Dag is {DAG!r}; in Airflow, the tab "Lofty rows" of its task {TASK!r} shows this, too: make demo-ui')
     say(
         "the task is red because bad rows must not go unnoticed; the good ones were delivered all the same. "
         "Correct the rows in the report and pass it as path=…: only those are sent"
@@ -119,14 +148,12 @@ def _tell(state: str, summary: dict[str, Any], arrived: int) -> None:
 
 
 _OUTCOMES = (
-    "delivered already_delivered duplicate invalid rejected unknown not_attempted would_send".split()  # noqa: SIM905
+    "delivered already_delivered duplicate invalid rejected unknown not_attempted unmatched would_send".split()  # noqa: SIM905
 )
 
 
-def _stay(url: str) -> None:
-    if not sys.stdout.isatty():
-        return
-    say(f"{url} stays up until Ctrl-C")
+def _stay(what: str, stays: str = "stays") -> None:
+    say(f"{what} {stays} up until Ctrl-C")
     try:
         while True:
             time.sleep(3600)

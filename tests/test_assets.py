@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset, AssetAlias
+from airflow.sdk import DAG, Asset, AssetAlias, TaskGroup, task
 from support.practice import row, task_instance
 
 from airflow_provider_lofty.assets import ACTIVITIES
@@ -60,3 +60,30 @@ def test_a_preview_updates_nothing(events: Any) -> None:
 
 def test_the_uri_is_as_it_is_written() -> None:
     assert Asset(ACTIVITIES).uri == ACTIVITIES == "lofty://activities"
+
+
+def no_rows() -> list[Any]:
+    return []
+
+
+OWN = {"outlets": [Asset("s3://crm/visits")]}
+
+
+@pytest.mark.parametrize("of", ["task", "dag", "group"])
+@pytest.mark.parametrize("decorated", [False, True])
+def test_outlets_of_default_arguments_win_over_ours(of: str, decorated: bool) -> None:
+    with (
+        DAG("a_dag", schedule=None, default_args=OWN if of == "dag" else {}),
+        TaskGroup("group", default_args=OWN if of == "group" else {}),
+    ):
+        arguments = {"task_id": "send", "default_args": OWN if of == "task" else {"retries": 1}}
+        if decorated:
+            operator = task.lofty_add_activity(**arguments)(no_rows)().operator
+        else:
+            operator = LoftyAddActivityOperator(rows=[], **arguments)
+    assert operator.outlets == OWN["outlets"]
+
+
+def test_default_arguments_may_name_no_outlets() -> None:
+    assert LoftyAddActivityOperator(task_id="send", default_args={"outlets": []}).outlets == []
+    assert [outlet.uri for outlet in LoftyAddActivityOperator(task_id="send").outlets] == [ACTIVITIES]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
+import textwrap
 from dataclasses import fields
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.exceptions import AirflowException
-from support.documents import blocks_of, section, table_below
+from support.documents import README, blocks_of, section, table_below
+from support.guard import guarded
+from support.standalone import free_port
 
 from airflow_provider_lofty import exceptions
 from airflow_provider_lofty.hooks.form import FORM_FIELDS
@@ -62,6 +67,15 @@ def test_every_argument_is_in_the_docstring_and_marked_when_templated() -> None:
     assert set(documented) == {name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
     templated = {name for name, mark in documented.items() if mark}
     assert templated == set(LoftyAddActivityOperator.template_fields)
+
+
+def test_example_of_the_docstring_makes_an_operator() -> None:
+    documented = inspect.getdoc(LoftyAddActivityOperator) or ""
+    example = re.search(r"^\.\. code-block:: python\n\n((?:    .*\n)+)", documented, re.MULTILINE)
+    assert example
+    names: dict[str, Any] = {"LoftyAddActivityOperator": LoftyAddActivityOperator}
+    exec(f"operator = {textwrap.dedent(example[1])}", names)
+    assert names["operator"].defaults == {"picture": ""}
 
 
 def test_tables_of_faults_and_settings_of_the_practice_lofty() -> None:
@@ -145,12 +159,40 @@ def test_tree_of_errors_names_every_class() -> None:
 
 
 @pytest.mark.program
-def test_command_of_the_practice_server_is_understood() -> None:
-    (command,) = (
-        line for block in blocks_of("shell") for line in block.text.splitlines() if line.startswith("python ")
+def test_commands_are_understood() -> None:
+    commands = [
+        line for block in blocks_of("shell") for line in block.text.splitlines() if line.startswith("python -m")
+    ]
+    assert len(commands) == 4
+    for command in commands:
+        arguments = [part for part in command.split()[1:] if part != "&"]
+        done = subprocess.run([sys.executable, *arguments, "--help"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.server
+def test_quick_start_delivers_as_pasted(tmp_path: Path) -> None:
+    port = str(free_port())
+    shell = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    shell["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), shell["PATH"]))
+    paste: dict[str, Any] = {"cwd": tmp_path, "env": shell, "text": True, "start_new_session": True}
+    server, run = (
+        next(block.text for block in README.blocks if word in block.text).replace("8765", port)
+        for word in ("airflow_provider_lofty.sandbox", "airflow dags test")
     )
-    done = subprocess.run([sys.executable, *command.split()[1:], "--help"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    command = server.replace("&", "").split()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, **paste) as lofty, guarded("session", lofty.pid):
+        try:
+            assert lofty.stdout is not None
+            printed = list(iter(lofty.stdout.readline, "Press Ctrl+C to stop.\n"))
+            ran = subprocess.run(["/bin/bash", "-ec", run], capture_output=True, check=False, **paste)
+        finally:
+            lofty.terminate()
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert '"read": 3, "delivered": 3' in ran.stdout + ran.stderr
+    (report,) = (tmp_path / ".work" / "quickstart" / "airflow" / "reports").iterdir()
+    assert report.read_text(encoding="utf-8").count(",delivered,") == 3
+    assert {line for line in run.splitlines(keepends=True) if line.startswith("export AIRFLOW_CONN")} <= set(printed)
 
 
 def block_with(word: str) -> str:
@@ -175,6 +217,23 @@ def test_block_of_mapping_makes_an_operator() -> None:
     names: dict[str, Any] = {"LoftyAddActivityOperator": LoftyAddActivityOperator}
     exec(f"operator = {block_with('WHAT_HAPPENED')}", names)
     assert names["operator"].mapping["link"]({"HOME": "elm"}) == "https://www.example.com/homes/elm"
+
+
+@pytest.mark.server
+def test_block_of_an_address_delivers_to_the_practice_lofty_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox(SandboxSettings(requests_per_minute=60_000)) as lofty:
+        connection = {"conn_type": "lofty", "host": lofty.url, "password": lofty.settings.api_key}
+        monkeypatch.setenv("AIRFLOW_CONN_LOFTY_DEFAULT", json.dumps(connection))
+        names: dict[str, Any] = {"LoftyAddActivityOperator": LoftyAddActivityOperator}
+        exec(f"operator = {block_with('ada.sample@example.com' + chr(34) + ',')}", names)
+        assert names["operator"].execute({})["delivered"] == 1
+        assert [activity.lead_id for activity in lofty.activities] == [101]
+
+
+def test_block_of_match_by_makes_an_operator() -> None:
+    names: dict[str, Any] = {"LoftyAddActivityOperator": LoftyAddActivityOperator}
+    exec(f"operator = {block_with('visits_by_email_or_phone')}", names)
+    assert names["operator"].match_by == ["email", "phone"]
 
 
 @pytest.mark.server

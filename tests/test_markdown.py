@@ -12,6 +12,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from airflow.configuration import conf
 from support.documents import CHAPTERS, DOCUMENTS, INDEX, README, ROOT, Block, Document, blocks_of, table_below
 
 from airflow_provider_lofty.hooks.form import FORM_FIELDS
@@ -61,7 +62,7 @@ def test_every_make_target_exists() -> None:
 
 
 def test_every_block_is_in_a_language_that_is_checked() -> None:
-    checked = {"python", "shell", "ini", "sql", "text"}
+    checked = {"python", "shell", "ini", "sql", "text", ""}  # without one: a drawing
     assert [block.place for document in DOCUMENTS for block in document.blocks if block.language not in checked] == []
 
 
@@ -69,24 +70,38 @@ def test_every_package_that_is_installed_is_this_one_with_an_extra_that_exists()
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     installed = [
-        name for block in blocks_of("shell") for name in re.findall(r"^pip install ([^ \n]+)", block.text, re.M)
+        name
+        for block in blocks_of("shell")
+        for name in re.findall(r"^pip install (?:--upgrade |-c constraints\.txt )?([^ \n]+)", block.text, re.M)
     ]
     assert installed
     for name in installed:
-        package, extra = re.fullmatch(r"'?([\w-]+)(?:\[(\w+)\]')?", name).groups()  # type: ignore[union-attr]
-        assert package == setup["metadata"]["name"]
+        package, extra = re.fullmatch(r"'?([\w-]+|\.)(?:\[(\w+)\]')?", name).groups()  # type: ignore[union-attr]
+        assert package in (setup["metadata"]["name"], ".")
         assert extra is None or extra in setup["options.extras_require"]
 
 
 def test_every_connection_is_one_that_the_form_knows() -> None:
-    exports = [line for block in blocks_of("shell") for line in block.text.splitlines() if line.startswith("export ")]
-    assert exports
+    exports = [
+        line
+        for block in blocks_of("shell")
+        for line in block.text.splitlines()
+        if line.startswith("export AIRFLOW_CONN_")
+    ]
+    assert len(exports) > 1
     for line in exports:
-        name, _, value = shlex.split(line)[1].partition("=")
-        connection = json.loads(value)
-        assert name.startswith("AIRFLOW_CONN_")
+        connection = json.loads(shlex.split(line)[1].partition("=")[2])
         assert connection["conn_type"] == LoftyHook.conn_type
-        assert set(connection["extra"]) <= {field.name for field in FORM_FIELDS}
+        assert set(connection.get("extra", {})) <= {field.name for field in FORM_FIELDS}
+
+
+def test_every_other_setting_is_one_of_airflow() -> None:
+    text = "".join(block.text for block in blocks_of("shell"))
+    settings = re.findall(r"\bAIRFLOW__([A-Z]+)__(\w+)=", text)
+    assert settings
+    for section, option in settings:
+        own = get_provider_info()["config"].get(section.lower(), {"options": {}})["options"]
+        assert option.lower() in own or conf.has_option(section.lower(), option.lower())
 
 
 @pytest.mark.parametrize("block", blocks_of("ini"), ids=lambda block: block.place)

@@ -53,7 +53,7 @@ def test_a_hook_without_a_namespace_tells_no_table(monkeypatch: pytest.MonkeyPat
 
 def test_a_task_that_ended_before_it_read_has_sent_nothing(lofty: Any, connect: Any) -> None:
     connect(lofty)
-    operator = LoftyAddActivityOperator(task_id="send", path="/data/a.csv", max_rows=-1)
+    operator = LoftyAddActivityOperator(task_id="send", path="/data/a.csv", lofty_conn_id="nowhere")
     assert run_operator(operator).error is not None
     told = operator.get_openlineage_facets_on_failure(None)
     assert (told.inputs, told.outputs, told.run_facets) == ([], [], {})

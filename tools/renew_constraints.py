@@ -2,12 +2,17 @@
 
     make constraints
     python tools/renew_constraints.py [PYTHON ...]       e.g. python3.10 /opt/python3.13/bin/python
+    make neighbours
+    python tools/renew_constraints.py --neighbours [PYTHON ...]
 
 Each interpreter (by default one of each version that tools/find_python.sh finds) is asked, in a throw-away
 environment, what a current pip would install for this project with all extras: once for the newest Airflow, once
 for the oldest that is supported. Nothing is installed: pip only resolves. The answers are then merged: one line
 where all of them agree, else one line for each version, marked with the Pythons it is for. Python 3.10, for one,
 gets an older pandas than the others, because pandas 3 left it behind.
+
+With --neighbours nothing is renewed: pip is asked whether the providers that many people have beside this one can
+be installed with constraints.txt, too. Where one cannot, what it shuts out goes into HELD_BACK.
 
 The files hold names and versions only, whatever index, mirror or find-links pip is configured with here.
 """
@@ -21,10 +26,29 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = "airflow-provider-lofty"
+
+# What people have beside this provider. The bounds keep pip from falling back on a release of years ago.
+NEIGHBOURS = (
+    "apache-airflow-providers-amazon>=9.30",
+    "apache-airflow-providers-google>=20",
+    "apache-airflow-providers-microsoft-azure>=14",
+    "apache-airflow-providers-postgres>=6.3",
+    "apache-airflow-providers-mysql>=6.3",
+    "apache-airflow-providers-snowflake>=6.10",
+    "apache-airflow-providers-openlineage>=2.10",
+)
+# The newest of these would shut some of them out. A line can go once its reason has gone.
+HELD_BACK = (
+    "protobuf<7",  # snowflake-snowpark-python, google-cloud-*
+    "python-dateutil<3",  # botocore
+    "tenacity<9.2",  # google-genai
+    "websockets<17",  # google-genai
+)
 
 
 class Target:
@@ -140,6 +164,8 @@ def header(target: Target, pythons: Iterable[tuple[int, int]]) -> str:
 
 
 def main(arguments: list[str]) -> int:
+    only_neighbours = arguments[:1] == ["--neighbours"]
+    arguments = arguments[only_neighbours:]
     interpreters = {version_of(python): python for python in arguments or found_pythons()}
     missing = interpreters.pop(None, None)
     if arguments and missing:
@@ -147,17 +173,54 @@ def main(arguments: list[str]) -> int:
     if not interpreters:
         sys.exit("No Python found. Name the interpreters to resolve for: tools/renew_constraints.py PYTHON ...")
 
+    if only_neighbours:
+        return check_neighbours(interpreters)
+    renew(interpreters)
+    return 0
+
+
+@contextmanager
+def current_pip(python: str) -> Iterator[tuple[list[str], Path]]:
+    """A current pip in a throw-away environment, and a folder for its answers."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([python, "-m", "venv", folder], check=True)
+        pip = [str(Path(folder, "bin", "python")), "-m", "pip", "--disable-pip-version-check"]
+        subprocess.run([*pip, "install", "--quiet", "--upgrade", "pip"], check=True)
+        yield pip, Path(folder)
+
+
+def check_neighbours(interpreters: dict[tuple[int, int], str]) -> int:
+    """Say which neighbours constraints.txt shuts out; nothing is installed."""
+    shut_out = []
+    for version, python in sorted(interpreters.items()):
+        with current_pip(python) as (pip, folder):
+            print(f"==> Python {dotted(version)}", flush=True)
+            if not fits(pip, NEIGHBOURS, folder):
+                alone = [name for name in NEIGHBOURS if not fits(pip, (name,), folder)]
+                shut_out.append(f"Python {dotted(version)}: {', '.join(alone) or 'all of them together'}")
+    for line in shut_out:
+        print(f"SHUT OUT on {line}")
+    return 1 if shut_out else 0
+
+
+def fits(pip: list[str], neighbours: tuple[str, ...], folder: Path) -> bool:
+    try:
+        resolve(pip, ["--constraint", str(TARGETS[0].file), str(ROOT), *neighbours], folder / "report.json")
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
+def renew(interpreters: dict[tuple[int, int], str]) -> None:
+    """Resolve with every interpreter, and write both files."""
     answers: dict[str, dict[tuple[int, int], dict[str, str]]] = {target.title: {} for target in TARGETS}
     for version, python in sorted(interpreters.items()):
-        with tempfile.TemporaryDirectory() as folder:
-            subprocess.run([python, "-m", "venv", folder], check=True)
-            pip = [str(Path(folder, "bin", "python")), "-m", "pip", "--disable-pip-version-check"]
-            subprocess.run([*pip, "install", "--quiet", "--upgrade", "pip"], check=True)
+        with current_pip(python) as (pip, folder):
             for target in TARGETS:
                 if version <= target.newest:
                     print(f"==> Python {dotted(version)}, {target.title}", flush=True)
-                    requirements = [*declared_requirements(), *target.extra]
-                    answers[target.title][version] = resolve(pip, requirements, Path(folder, "report.json"))
+                    requirements = [*declared_requirements(), *HELD_BACK, *target.extra]
+                    answers[target.title][version] = resolve(pip, requirements, folder / "report.json")
 
     for target in TARGETS:
         by_python = answers[target.title]
@@ -165,7 +228,6 @@ def main(arguments: list[str]) -> int:
             lines = "\n".join(merged(by_python))
             target.file.write_text(f"{header(target, by_python)}{lines}\n", encoding="utf-8")
             print(f"==> wrote {target.file.name}")
-    return 0
 
 
 if __name__ == "__main__":

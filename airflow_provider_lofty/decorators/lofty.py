@@ -28,7 +28,9 @@ _ROWS = "<what the function returns or yields>"
 
 class LoftyAddActivityDecoratedOperator(DecoratedOperator, LoftyAddActivityOperator):
     """
-    Send the rows that a function returns or yields; see :class:`LoftyAddActivityOperator` for all other arguments.
+    Send the rows that a function returns or yields.
+
+    All other arguments are those of :class:`~airflow_provider_lofty.operators.lofty.LoftyAddActivityOperator`.
 
     The function is called when the task reads its source, and once. Its rows go into no XCom.
 
@@ -38,10 +40,15 @@ class LoftyAddActivityDecoratedOperator(DecoratedOperator, LoftyAddActivityOpera
     """
 
     template_fields: Sequence[str] = (*DecoratedOperator.template_fields, *LoftyAddActivityOperator.template_fields)
+    _text_fields = LoftyAddActivityOperator._text_fields | set(DecoratedOperator.template_fields)
     template_fields_renderers = {  # noqa: RUF012 - Airflow's own way
         **DecoratedOperator.template_fields_renderers,
         **LoftyAddActivityOperator.template_fields_renderers,
     }
+    shallow_copy_attrs: Sequence[str] = (
+        *DecoratedOperator.shallow_copy_attrs,
+        *LoftyAddActivityOperator.shallow_copy_attrs,
+    )
     custom_operator_name = "@task.lofty_add_activity"
 
     def __init__(
@@ -89,7 +96,7 @@ def lofty_add_activity_task(python_callable: Callable[..., Any] | None = None, *
     Make a function the source of rows: ``@task.lofty_add_activity(defaults={"picture": ""})``.
 
     :param python_callable: the function
-    :param kwargs: arguments of :class:`LoftyAddActivityOperator`
+    :param kwargs: arguments of :class:`~airflow_provider_lofty.operators.lofty.LoftyAddActivityOperator`
     """
     return task_decorator_factory(
         python_callable=python_callable, decorated_operator_class=LoftyAddActivityDecoratedOperator, **kwargs

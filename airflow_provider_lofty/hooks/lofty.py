@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
@@ -13,13 +13,15 @@ from airflow.sdk.log import mask_secret
 from airflow_provider_lofty import config
 from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyRequestRejected
+from airflow_provider_lofty.hooks.extras import unknown
 from airflow_provider_lofty.hooks.form import field_behaviour, form_widgets
 from airflow_provider_lofty.hooks.settings import settings_from
 from airflow_provider_lofty.lofty.answers import JsonObject
 from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.lofty.connection_test import as_result, check_connection
+from airflow_provider_lofty.lofty.lead_keys import KEY_NAMES, NORMAL, KeyKind
 from airflow_provider_lofty.lofty.settings import LoftySettings
-from airflow_provider_lofty.rows.builder import Activity, InvalidRow
+from airflow_provider_lofty.rows.builder import InvalidRow
 from airflow_provider_lofty.rows.columns import MappingError
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.numbers import identifier
@@ -82,7 +84,15 @@ class LoftyHook(BaseHook):
         )  # fmt: skip
 
     def _read_settings(self) -> LoftySettings:
-        return settings_from(config.named_connection(self.lofty_conn_id), config.numbers())
+        connection = config.named_connection(self.lofty_conn_id)
+        settings = settings_from(connection, config.numbers())
+        others = unknown(connection.extra_dejson)
+        if others:
+            self.log.warning(
+                "the connection %r has extra fields that mean nothing here: %s",
+                self.lofty_conn_id, ", ".join(map(repr, others)),
+            )  # fmt: skip
+        return settings
 
     def get_conn(self) -> requests.Session:
         """The HTTP session, without credentials."""
@@ -107,8 +117,7 @@ class LoftyHook(BaseHook):
         :raises LoftyUnreachable: not stored: no connection could be made
         :raises LoftyCredentialRefused, LoftyConfigurationError: not stored
         """
-        checked = _checked(lead_id, activity)
-        return self.client.add_activity(checked.lead_id, checked.body)
+        return self.client.add_activity(*_checked(lead_id, activity))
 
     def list_activities(self, lead_id: int) -> Iterator[JsonObject]:
         """
@@ -135,6 +144,46 @@ class LoftyHook(BaseHook):
             return self.client.find_leads("phone", phone)
         raise LoftyConfigurationError("find_leads needs either an email or a phone")
 
+    def find_lead_ids(
+        self, *, emails: Iterable[str] | None = None, phones: Iterable[str] | None = None
+    ) -> dict[str, list[int]]:
+        """
+        Find the leads of many people, one request for each different address or number.
+
+        Addresses compare without regard to case and blanks, numbers by their digits, with and without the country's 1.
+        A number takes a second request as long as no answer has shown that Lofty finds it either way. Sending rows
+        by address or number is what the operator's ``match_by`` is for; it needs fewer requests where there are many.
+
+        :param emails: addresses
+        :param phones: numbers
+        :return: each address and number as it was given → the ids of the leads that have it, in ascending order: none,
+            one, or several
+        :raises LoftyUnreachable: no usable answer after several tries
+        :raises LoftyRequestRejected: Lofty refused a search
+        :raises LoftyConfigurationError, LoftyCredentialRefused: looking leads up is not permitted, or Lofty ignores
+            what it is asked for
+        """
+        if isinstance(emails, str) or isinstance(phones, str):
+            raise LoftyConfigurationError("emails and phones are lists, not one text")
+        return {**self._lead_ids("email", emails or ()), **self._lead_ids("phone", phones or ())}
+
+    def _lead_ids(self, kind: KeyKind, wanted: Iterable[str]) -> dict[str, list[int]]:
+        keys = {one: NORMAL[kind](one) for one in wanted}
+        found: dict[str, list[int]] = {"": []}  # no lead has what is not an address or a number
+        for key in keys.values():
+            if key not in found:
+                found[key] = self._ids_of(kind, key)
+        return {one: list(found[key]) for one, key in keys.items()}
+
+    def _ids_of(self, kind: KeyKind, key: str) -> list[int]:
+        ids = self.client.find_lead_ids(kind, key)
+        if ids is None:
+            raise LoftyConfigurationError(
+                f"{self.client.host} answers a search for a lead's {KEY_NAMES[kind]} with other leads: what it finds "
+                "proves nothing"
+            )
+        return ids
+
     def get_me(self) -> JsonObject:
         """
         Read the profile of the credential's owner (``GET /v1.0/me``).
@@ -154,17 +203,18 @@ class LoftyHook(BaseHook):
         return is_usable, message.removeprefix(f"the connection {self.lofty_conn_id!r}: ")
 
 
-def _checked(lead_id: int, activity: Mapping[str, object]) -> Activity:
-    """Check one activity as the operator checks a row."""
+def _checked(lead_id: int, activity: Mapping[str, object]) -> tuple[int, bytes]:
+    """Check one activity as the operator checks a row; give the lead's id and the request's body."""
     given = {str(name): value for name, value in activity.items()}
     try:
-        given = {**given, "leadId": identifier(plain(lead_id))}
+        checked_id = identifier(plain(lead_id))
+        given = {**given, "leadId": checked_id}
         mapping = RowMapping()
         builder = mapping.builder(tuple(given), table=True)
         checked = builder.build(list(given.values()))
         for unknown in (*builder.ignored, *mapping.nested_ignored):
             raise MappingError(f"Lofty has no field {unknown!r}")
-        return checked
+        return checked_id, checked.body
     except InvalidValue as error:
         raise LoftyRequestRejected(f"nothing was sent: leadId {error}") from None
     except (MappingError, InvalidRow) as error:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Mapping
-from contextlib import suppress
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from airflow.sdk import Connection
-from requests import PreparedRequest
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.hooks.extras import refuse_misspelt
 from airflow_provider_lofty.hooks.form import FORM_FIELDS, FormField
 from airflow_provider_lofty.lofty.settings import AUTH_TYPES, DEFAULT_HOST, LoftySettings, is_loopback
+from airflow_provider_lofty.lofty.urls import LARGEST_PORT, USUAL_PORTS, normal_url, parts_of
 
 _REFRESH_URL = "https://crm.lofty.com/api/user-web/oauth/token"  # Lofty's page "OAuth 2.0"
 _SECRETS = ("client_id", "client_secret", "customer_key", "refresh_token")
 _NUMBERS = tuple(field for field in FORM_FIELDS if field.is_number)
-_USUAL_PORTS = {"http": 80, "https": 443}
 _NEEDS = {
     "api_key": ("password",),
     "access_token": ("password",),
@@ -63,10 +61,16 @@ def _settings(connection: Connection, defaults: Mapping[str, str]) -> LoftySetti
 
 def _extra(connection: Connection) -> dict[str, object]:
     """The extra fields that are not left empty."""
+    try:
+        json.loads(connection.extra or "{}")
+    except ValueError:  # of which Airflow itself makes an empty object
+        raise ValueError("extra must be a JSON object") from None
     given: object = connection.extra_dejson
     if not isinstance(given, Mapping):
         raise ValueError("extra must be a JSON object")
-    return {key: value for key, value in given.items() if value not in (None, "")}
+    filled = {key: value for key, value in given.items() if value not in (None, "")}
+    refuse_misspelt(filled)
+    return filled
 
 
 def _secrets(connection: Connection, extra: Mapping[str, object], auth_type: str) -> dict[str, str]:
@@ -106,7 +110,7 @@ def _number(field: FormField, extra: Mapping[str, object], defaults: Mapping[str
     given = field.default if given is None else given
     if given is None:
         return None
-    if not isinstance(given, (int, float, str)):
+    if not isinstance(given, (int, float, str)) or isinstance(given, bool):
         raise ValueError(f"{name} must be a number")
     try:
         number = float(given)
@@ -120,51 +124,43 @@ def _number(field: FormField, extra: Mapping[str, object], defaults: Mapping[str
 def _base_url(connection: Connection) -> str:
     host = (connection.host or DEFAULT_HOST).strip()
     if "://" not in host:
-        host = f"{connection.schema if connection.schema in ('http', 'https') else 'https'}://{host}"
-    url = _checked_url("host", host)
-    # The same server with it and without.
-    is_usual = url.startswith("https://") and connection.port == _USUAL_PORTS["https"]
-    if connection.port and not is_usual and not urlsplit(url).port:
-        url = url.replace(urlsplit(url).netloc, f"{urlsplit(url).netloc}:{connection.port}", 1)
-    return url.removesuffix("/v1.0").removesuffix("/v2.0")
+        scheme = (connection.schema or "").strip().lower()
+        host = f"{scheme if scheme in USUAL_PORTS else 'https'}://{host}"
+    url = _checked_url("host", host, _port(connection))
+    return url.rstrip("/").removesuffix("/v1.0").removesuffix("/v2.0")
 
 
-def normal_url(url: str) -> str:
-    """
-    Write a base URL in the form that all its spellings share.
-
-    :param url: one that was checked
-    """
-    request = PreparedRequest()
-    request.prepare_url(url, None)  # what is asked for in the end: lower case, ASCII, no escapes that need not be
-    parts = urlsplit(str(request.url))
-    host = (parts.hostname or "").removesuffix(".")
-    with suppress(ValueError):
-        host = ip_address(host).compressed
-    host = f"[{host}]" if ":" in host else host
-    port = "" if parts.port in (None, _USUAL_PORTS.get(parts.scheme)) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+def _port(connection: Connection) -> int | None:
+    """The port of a connection; the form sends 0 for none."""
+    given: object = connection.port or None  # which Airflow does not check
+    if given is None:
+        return None
+    if not str(given).isdecimal() or not 0 < int(str(given)) <= LARGEST_PORT:
+        raise ValueError(f"port must be from 1 to {LARGEST_PORT}, or empty")
+    return int(str(given))
 
 
 def _token_url(extra: Mapping[str, object], auth_type: str, base_url: str) -> str:
     if "token_url" in extra:
         return _checked_url("token_url", str(extra["token_url"]).strip())
     if auth_type == "refresh_token":
-        return _REFRESH_URL if normal_url(base_url) == DEFAULT_HOST else f"{base_url}/api/user-web/oauth/token"
+        return _REFRESH_URL if base_url == DEFAULT_HOST else f"{base_url}/api/user-web/oauth/token"
     return f"{base_url}/oauth/token"
 
 
-def _checked_url(name: str, url: str) -> str:
+def _checked_url(name: str, url: str, port: int | None = None) -> str:
+    """
+    Rebuild a URL from its parts, so that there is one form of it.
+
+    :param port: used where the URL itself names none
+    """
     try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises ValueError when it is not a number
-        PreparedRequest().prepare_url(url, None)  # raises it of host names; each Python's urlsplit accepts others
+        parts = parts_of(url)
+        normal = normal_url(parts, port)
     except ValueError:  # its text quotes a part of the URL
-        parts = urlsplit("")
-    if not url.lower().startswith(("http://", "https://")) or not parts.hostname:
-        raise ValueError(f"{name} must be a URL such as {DEFAULT_HOST}")
+        raise ValueError(f"{name} must be a URL such as {DEFAULT_HOST}") from None
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(f"{name} must not contain a user, password, query or fragment")
-    if parts.scheme == "http" and not is_loopback(url):
+    if parts.scheme == "http" and not is_loopback(normal):
         raise ValueError(f"{name} must begin with https://; plain http would expose the key to the network")
-    return url.rstrip("/")
+    return normal

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
@@ -59,12 +60,12 @@ class TaskPlace(NamedTuple):
 
 
 class _Held(NamedTuple):
-    """A row that another run holds, and the lead that this run has for it."""
+    """A row that another run holds, and the lead that this run has for it; None where that may be another one."""
 
     owner: str
     sign_of_life: str
     since: float
-    lead_id: int
+    lead_id: int | None
 
 
 class SqlJournal:
@@ -143,7 +144,12 @@ class SqlJournal:
             )
         if self._before is None:
             return Loaded(doubtful)
-        return Loaded(doubtful, self._before, delivered, delivered - there)
+        return Loaded(doubtful, self._before, delivered, delivered - there, partial(self._has_gone, spool))
+
+    def _has_gone(self, spool: Spool, lead_id: int) -> bool:
+        """Whether this task delivered a row to this lead that is not in the input any more."""
+        found = self._tables.find(task_key=self._place.key, state=JournalState.DELIVERED, lead_id=lead_id)
+        return any(not spool.history.has_row(bytes.fromhex(row.row_key), lead_id) for row in found)
 
     def _take_back(self) -> None:
         """Claim what earlier tries of this task left open; after a clear, let go of what was rejected."""
@@ -270,7 +276,7 @@ class SqlJournal:
     def _give_up_lost(self, intents: Sequence[Intent]) -> None:
         for intent in intents:
             self._mine.discard(intent.row_key)
-            self._held[intent.row_key] = _Held("", "", self._clock(), intent.trace.lead_id)
+            self._held[intent.row_key] = _Held("", "", self._clock(), _fixed_lead(intent))
 
     def _claim_one(self, intent: Intent) -> bool:
         """Claim one row that may be there already."""
@@ -280,7 +286,7 @@ class SqlJournal:
         if is_mine or found is None or (found.state in _CLAIMABLE and self._take_over(found, intent)):
             self._mine.add(intent.row_key)
             return True
-        self._held[intent.row_key] = _Held(found.owner, found.sign_of_life, self._clock(), intent.trace.lead_id)
+        self._held[intent.row_key] = _Held(found.owner, found.sign_of_life, self._clock(), _fixed_lead(intent))
         return False
 
     def _insert_unless_there(
@@ -320,7 +326,7 @@ class SqlJournal:
         if row is None or row.state in _CLAIMABLE:
             return Released(key, JournalState.WITHDRAWN)
         held = self._held[key]
-        if row.lead_id != held.lead_id:
+        if held.lead_id not in (None, row.lead_id):
             return Released(key, JournalState.KEY_CONFLICT)
         if row.state == JournalState.DELIVERED:
             return Released(key, JournalState.DELIVERED, row.intent)
@@ -411,7 +417,7 @@ class SqlJournal:
                 "attempts": said.attempts if said else attempts,
                 "answered_lead": said.answered_lead if said else answered_lead,
             }
-            for row_key, fingerprint, trace, attempts, answered_lead in intents
+            for row_key, fingerprint, trace, attempts, answered_lead, _ in intents
         ]
 
     def _sign(self) -> dict[str, str | int]:
@@ -439,6 +445,10 @@ def _of_another(row: JournalRow) -> PastRow:
 def _of_another_lead(row: JournalRow) -> PastRow:
     """The same of a row that may be shown for other leads."""
     return _of_another(row)._replace(content=row.wanted.content[:CONTENT_BYTES])
+
+
+def _fixed_lead(intent: Intent) -> int | None:
+    return None if intent.may_move else intent.trace.lead_id
 
 
 def _link(rows: Iterable[JournalRow], spool: Spool) -> None:

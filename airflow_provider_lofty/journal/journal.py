@@ -11,7 +11,7 @@ can tell.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import NamedTuple, Protocol
 
@@ -40,6 +40,7 @@ class Intent(NamedTuple):
 
     :param attempts: how often it was sent before, as far as is known
     :param answered_lead: another lead, with whose id Lofty answered before
+    :param may_move: its lead was looked for: under this key another try may send it to another lead. Not kept
     """
 
     row_key: bytes
@@ -47,6 +48,7 @@ class Intent(NamedTuple):
     trace: Trace
     attempts: int = 0
     answered_lead: int | None = None
+    may_move: bool = False
 
 
 def utc_now(now: Callable[[], float]) -> str:
@@ -56,7 +58,8 @@ def utc_now(now: Callable[[], float]) -> str:
 
 def intent_of(row: PendingRow, attempts: int) -> Intent:
     """Say what is to be written down before this row is sent."""
-    return Intent(row.row_key, row.fingerprint[:FINGERPRINT_BYTES], trace_of_body(row.lead_id, row.body), attempts)
+    fingerprint, trace = row.fingerprint[:FINGERPRINT_BYTES], trace_of_body(row.lead_id, row.body)
+    return Intent(row.row_key, fingerprint, trace, attempts, may_move=bool(row.may_move))
 
 
 class Closing(NamedTuple):
@@ -107,12 +110,14 @@ class Loaded:
     :param before: the input that earlier tries of this task had
     :param delivered: how many rows they delivered
     :param gone: how many of these are not in the input any more
+    :param has_gone: tells whether one of these was for a lead; None where the journal has only this task's own rows
     """
 
     doubtful: Sequence[Intent] = ()
     before: InputSample | None = None
     delivered: int = 0
     gone: int = 0
+    has_gone: Callable[[int], bool] | None = field(default=None, compare=False)
 
 
 class Journal(Protocol):

@@ -7,29 +7,40 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import Literal, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import requests
 
 from airflow_provider_lofty.clock import Lapse
-from airflow_provider_lofty.exceptions import LoftyError, LoftyUnreachable
-from airflow_provider_lofty.lofty.answers import JsonObject, Meaning, Posted, Verdict
+from airflow_provider_lofty.exceptions import (
+    LoftyConfigurationError,
+    LoftyError,
+    LoftyRequestRejected,
+    LoftyUnreachable,
+)
+from airflow_provider_lofty.lofty.answers import Answer, JsonObject, Meaning, Posted, Verdict
 from airflow_provider_lofty.lofty.credentials import HeaderAuth, masked_header
 from airflow_provider_lofty.lofty.errors import error_for, failure_text
+from airflow_provider_lofty.lofty.lead_keys import NORMAL, KeyKind, spellings
+from airflow_provider_lofty.lofty.lead_pages import MOST_LEADS, LeadPage, page_of
 from airflow_provider_lofty.lofty.reading import MOST_PAGES, PAGE_SIZE, Snapshot, read_lead
 from airflow_provider_lofty.lofty.session import PATIENCE_SECONDS, Endpoint, LoftySession
 
-_MOST_LEADS = 100  # in one answer
 _BRIEF_PATIENCE_SECONDS = (1.0,)  # where the caller will ask again
 _MOST_MERGED = 10_000  # leads that are remembered
 _RATE_REFUSALS = 20  # in a row, for one call
+
+_LEADS = "/v1.0/leads"
+_PERMISSION_DENIED = 20017
 
 _Json = TypeVar("_Json", list[object], JsonObject)
 
 
 class LoftyClient(LoftySession):
     """Talks to the Lofty API. Safe to share between threads."""
+
+    _finds_any_spelling = False  # of a phone number: whether a search has found one without its country's 1
 
     @cached_property
     def _merged(self) -> set[int]:
@@ -102,13 +113,33 @@ class LoftyClient(LoftySession):
             self._merged.add(lead_id)
         return self.verdict_on(answer, body)
 
-    def _add_request(self, lead_id: int, body: bytes) -> requests.Request:
+    def post_answer(self, lead_id: int, body: bytes) -> Answer:
+        """Post an activity once, and give the answer as it came."""
+        request = self._add_request(lead_id, body)
+        return self.send_authorised(request, Endpoint.ADD_ACTIVITY, posted=Posted(lead_id, body))
+
+    def get_answer(
+        self, path: str, endpoint: Endpoint, params: Mapping[str, int] | None = None, *, authorization: str = ""
+    ) -> Answer:
+        """
+        Make a GET once, and give the answer as it came.
+
+        :param authorization: the header's value; by default the connection's credential
+        """
+        request = requests.Request("GET", self.host + path, params=params)
+        if not authorization:
+            return self.send_authorised(request, endpoint)
+        request.auth = HeaderAuth(authorization)
+        return self.send(request, endpoint)
+
+    def _add_request(self, lead_id: int | str, body: bytes) -> requests.Request:
         return requests.Request("POST", f"{self.host}/v1.0/leads/{lead_id}/activity", data=body)
 
-    def shown_request(self, lead_id: int, body: bytes) -> list[str]:
+    def shown_request(self, lead_id: int | str, body: bytes) -> list[str]:
         """
         Write a request down as it would leave, line by line, with the credential masked. Nothing is sent.
 
+        :param lead_id: the lead, or what stands for one that is yet to be found
         :param body: a checked ``LeadActivity`` as JSON
         :raises LoftyConfigurationError: when the connection is missing or a field of it is wrong
         """
@@ -157,6 +188,8 @@ class LoftyClient(LoftySession):
         path = f"/v1.0/leads/{lead_id}/activities"
         return self._get(path, Endpoint.LIST_ACTIVITIES, list, {"curPage": page}, patience)
 
+    # Leads
+
     def identify(self, lead_id: int) -> int | None:
         """
         Ask under which id Lofty has a lead: another one where it was merged.
@@ -169,7 +202,7 @@ class LoftyClient(LoftySession):
             return found if type(found) is int and found > 0 else None
         return None
 
-    def find_leads(self, name: Literal["email", "phone"], wanted: str) -> list[JsonObject]:
+    def find_leads(self, kind: KeyKind, wanted: str) -> list[JsonObject]:
         """
         Find the leads that have this e-mail address or phone number.
 
@@ -179,17 +212,67 @@ class LoftyClient(LoftySession):
         :return: Lofty's lead objects (``leadId``, ``emails``, ``phones``, …), none, one or several
         :raises LoftyUnreachable: no usable answer after several tries
         """
-        normal = _normal_email if name == "email" else _normal_phone
+        normal = NORMAL[kind]
         if not normal(wanted):
             return []
-        params: dict[str, str | int] = {name: wanted.strip(), "preciseSearchFlag": "true", "limit": _MOST_LEADS}
-        leads = _list_in(self._get("/v1.0/leads", Endpoint.FIND_LEADS, dict, params), "leads")
+        leads = _list_in(self._list_leads(_search(kind, wanted.strip())), "leads")
         return [
             lead
             for lead in leads
             if isinstance(lead, dict)
-            and any(normal(str(known)) == normal(wanted) for known in _list_in(lead, f"{name}s"))
+            and any(normal(str(known)) == normal(wanted) for known in _list_in(lead, f"{kind}s"))
         ]
+
+    def find_lead_ids(self, kind: KeyKind, key: str, patience: Sequence[float] = PATIENCE_SECONDS) -> list[int] | None:
+        """
+        Find the leads that have this e-mail address or phone number: all of them, or at least two.
+
+        :param key: as :mod:`~airflow_provider_lofty.lofty.lead_keys` writes it
+        :param patience: how long to wait before each repeat
+        :return: their ids; None when what Lofty answers does not tell, because it ignores the search
+        :raises LoftyUnreachable: no usable answer after several tries
+        :raises LoftyRequestRejected: Lofty refused the search
+        :raises LoftyConfigurationError, LoftyCredentialRefused: looking leads up is not permitted
+        """
+        found: set[int] = set()
+        for spelling in self._spellings(kind, key):
+            page = self.list_leads(_search(kind, spelling), patience)
+            having = [lead for lead in page.leads if lead.has(kind, key)]
+            found.update(lead.lead_id for lead in having)
+            if not page.is_all(kind, key):
+                return sorted(found) if len(found) > 1 else None
+            if any(key in lead.digits for lead in having) and spelling != key:
+                self._finds_any_spelling = True
+                break
+        return sorted(found)
+
+    def _spellings(self, kind: KeyKind, key: str) -> tuple[str, ...]:
+        """What to search for; whether a number is found without its country's 1 shows when one was."""
+        return (key,) if self._finds_any_spelling else spellings(kind, key)
+
+    def list_leads(self, params: Mapping[str, str | int], patience: Sequence[float] = PATIENCE_SECONDS) -> LeadPage:
+        """
+        Read one page of a list of leads.
+
+        :param params: what to ask for, as Lofty names it
+        :param patience: how long to wait before each repeat
+        :raises LoftyUnreachable: no usable answer after several tries
+        :raises LoftyRequestRejected: Lofty refused what was asked for
+        :raises LoftyConfigurationError, LoftyCredentialRefused: listing leads is not permitted
+        """
+        page = page_of(self._list_leads(params, patience))
+        if page is None:
+            raise LoftyUnreachable(f"{self.host}{_LEADS} gave no list of leads")
+        return page
+
+    def _list_leads(self, params: Mapping[str, str | int], patience: Sequence[float] = PATIENCE_SECONDS) -> JsonObject:
+        asked = next((str(params[kind]) for kind in NORMAL if kind in params), "")
+        try:
+            return self._get(_LEADS, Endpoint.FIND_LEADS, dict, {**params, "limit": MOST_LEADS}, patience, asked)
+        except LoftyRequestRejected as error:
+            if error.code == _PERMISSION_DENIED:
+                raise LoftyConfigurationError(f"{error}. Give the credential's owner permission to see leads") from None
+            raise
 
     def get_me(self) -> JsonObject:
         """
@@ -206,14 +289,19 @@ class LoftyClient(LoftySession):
         shape: type[_Json],
         params: Mapping[str, str | int] | None = None,
         patience: Sequence[float] = PATIENCE_SECONDS,
+        asked: str = "",
     ) -> _Json:
-        """Make a GET, and again where that helps, until it returns JSON of this shape."""
+        """
+        Make a GET, and again where that helps, until it returns JSON of this shape.
+
+        :param asked: the part of it that is private
+        """
         refusals, waits = 0, list(patience)
         while True:
             answer = self.send_authorised(requests.Request("GET", self.host + path, params=params), endpoint)
             if answer.status == 200 and isinstance(answer.json, shape) and not answer.names_error:
                 return answer.json
-            verdict = self.verdict_on(answer)
+            verdict = self.verdict_on(answer, asked=asked)
             if verdict.meaning is Meaning.DELIVERED:  # a lead id does not make a success here
                 verdict = replace(verdict, meaning=Meaning.DOUBT)
             if verdict.meaning is Meaning.RATE_LIMITED and refusals < _RATE_REFUSALS:
@@ -226,15 +314,10 @@ class LoftyClient(LoftySession):
                 raise self.error_for(verdict, f"GET {path}")
 
 
+def _search(kind: KeyKind, wanted: str) -> dict[str, str | int]:
+    return {kind: wanted, "preciseSearchFlag": "true"}
+
+
 def _list_in(found: JsonObject, name: str) -> list[object]:
     value = found.get(name)
     return value if isinstance(value, list) else []
-
-
-def _normal_email(address: str) -> str:
-    return address.strip().casefold()
-
-
-def _normal_phone(number: str) -> str:
-    digits = "".join(c for c in number if c.isascii() and c.isdigit())
-    return digits[1:] if len(digits) == 11 and digits.startswith("1") else digits  # +1, often left out

@@ -13,7 +13,6 @@ from queue import Empty, Queue
 
 from requests import Request, Response
 from requests.auth import AuthBase
-from requests.utils import get_environ_proxies, select_proxy
 
 from airflow_provider_lofty.exceptions import LoftyError, LoftyUnreachable
 from airflow_provider_lofty.lofty import transport
@@ -21,7 +20,7 @@ from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Answer, Mea
 from airflow_provider_lofty.lofty.credentials import HeaderAuth
 from airflow_provider_lofty.lofty.errors import advice_on_refusal, status_text
 from airflow_provider_lofty.lofty.pacing import MOST_LIMIT
-from airflow_provider_lofty.lofty.redaction import redact, without_values
+from airflow_provider_lofty.lofty.redaction import without_echo, without_values
 from airflow_provider_lofty.lofty.session import Endpoint, LoftySession
 from airflow_provider_lofty.lofty.window import number_in
 
@@ -34,7 +33,6 @@ Result = tuple[bool, str]
 
 _NO_ANSWER = {
     transport.NAME_NOT_FOUND: "its name cannot be resolved; check {field}, and the DNS of this machine",
-    transport.NAME_INVALID: "this is not a valid host name; check {field}",
     transport.CERTIFICATE_OF_ANOTHER: "its certificate is for another host name; check {field}",
     transport.CERTIFICATE_NOT_VALID_NOW: "its certificate has expired, or the clock of this machine is wrong",
     transport.PROXY_REFUSED: "the proxy requires a password (407) or does not allow this host",
@@ -97,8 +95,10 @@ def check_connection(session: LoftySession) -> Result:
     A thread does it, since neither looking a name up nor connecting to a host of several addresses keeps a deadline.
 
     :return: whether the connection can be used; and what to show
+    :raises LoftyConfigurationError: when no request can leave
     """
     settings = session.settings
+    session.check_routes()
     limit = min(settings.timeout_seconds, LONGEST_SECONDS)
     test = _ConnectionTest(session, session.clock() + limit)
     outcome: Queue[Result] = Queue()
@@ -166,7 +166,7 @@ class _ConnectionTest:
             return True, f"Lofty accepts the credential; this app may not read whose it is (200100). {_quota(answer)}"
         if answer.status == 200 and not answer.names_error and (owner := self._owner(answer.json)):
             return True, f"Lofty accepts the credential of {owner}. {_quota(answer)}"
-        words = redact(verdict.message, self._secrets) or "no message"
+        words = without_echo(verdict.message, self._secrets) or "no message"
         return False, (
             f"{self._settings.base_url} answered {status} where Lofty would say whose the credential is: "
             f"{words}; check the connection's host"
@@ -189,9 +189,9 @@ class _ConnectionTest:
         if answer.failure == "TimeoutError":
             what = "no answer" if answer.sent else "no connection, a firewall may be in the way"
             words = f"{what} within {min(self._settings.timeout_seconds, LONGEST_SECONDS):g} s"
-        is_proxied = not self._settings.is_loopback and select_proxy(url, get_environ_proxies(url))
-        if is_proxied and not answer.sent:
-            words += " (requests from here go through the proxy that HTTPS_PROXY names: check there first)"
+        variable = self._session.route_to(url).proxy_variable
+        if variable and not answer.sent:
+            words += f" (requests from here go through the proxy that {variable} names: check there first)"
         return words
 
     @property
@@ -204,8 +204,8 @@ class _ConnectionTest:
             return ""
         if not (user_id := without_values(_line(profile["id"]), self._secrets)):
             return ""
-        names = (redact(_line(profile.get(key)), self._secrets) for key in ("firstName", "lastName"))
-        role = redact(_line(profile.get("roleName")), self._secrets)
+        names = (without_echo(_line(profile.get(key)), self._secrets) for key in ("firstName", "lastName"))
+        role = without_echo(_line(profile.get("roleName")), self._secrets)
         details = ", ".join(filter(None, (role, f"user {user_id}")))
         name = " ".join(filter(None, names))
         return f"{name} ({details})" if name else details

@@ -22,12 +22,14 @@ from requests.auth import AuthBase
 from airflow_provider_lofty import __version__
 from airflow_provider_lofty.clock import Lapse, boot_seconds
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyUnreachable
+from airflow_provider_lofty.lofty import bodies
 from airflow_provider_lofty.lofty.answers import Answer, Meaning, Posted, Verdict
 from airflow_provider_lofty.lofty.credentials import Credential, HeaderAuth, PostForm, credential_from
 from airflow_provider_lofty.lofty.errors import failure_text, origin_of
 from airflow_provider_lofty.lofty.pacing import Pacer, Ticket
-from airflow_provider_lofty.lofty.redaction import redact, texts_of
-from airflow_provider_lofty.lofty.settings import LoftySettings
+from airflow_provider_lofty.lofty.redaction import texts_of, without_echo
+from airflow_provider_lofty.lofty.route import Route, route_to
+from airflow_provider_lofty.lofty.settings import LoftySettings, is_loopback
 from airflow_provider_lofty.lofty.transport import as_response, exchange, new_session
 from airflow_provider_lofty.lofty.window import ResetUnit
 
@@ -37,6 +39,7 @@ _HEADERS = {
     # Some endpoints answer 400 or 415 without it, on GET too.
     "Content-Type": "application/json",
     "Accept": "application/json",
+    "Accept-Encoding": bodies.ACCEPTED,
     "User-Agent": f"airflow-provider-lofty/{__version__}",
 }
 _NO_TOKEN_ENDPOINT = frozenset((301, 302, 303, 307, 308, 404, 405))
@@ -88,6 +91,7 @@ class LoftySession:
         self._lock = threading.Lock()  # of the two counts and the pacers
         self._pacers: dict[Endpoint, Pacer] = {}
         self._reset_unit = ResetUnit()
+        self._routes: dict[str, Route] = {}
 
     @cached_property
     def settings(self) -> LoftySettings:
@@ -125,7 +129,8 @@ class LoftySession:
         """The connections, without a credential."""
         http = new_session(self.settings.max_in_flight)
         http.headers.update(_HEADERS)
-        http.trust_env = not self.settings.is_loopback  # a proxy must not see what is meant for this machine
+        # For who borrows the session from the hook; what is sent here goes by its route.
+        http.trust_env = not is_loopback(self.settings.base_url)
         return http
 
     def close(self) -> None:
@@ -151,9 +156,31 @@ class LoftySession:
         """
         Read the connection and mask its secrets now, in this thread: Airflow answers a task's main thread only.
 
-        :raises LoftyConfigurationError: when the connection is missing or a field of it is wrong
+        :raises LoftyConfigurationError: when the connection is missing or a field of it is wrong, or its requests
+            cannot leave as the environment wants it
         """
         self._credential  # noqa: B018
+        self.check_routes()
+
+    def check_routes(self) -> None:
+        """
+        Find the way to each host that requests will go to.
+
+        :raises LoftyConfigurationError: when there is none, as the environment is
+        """
+        for url in self.settings.urls:
+            self.route_to(url)
+
+    def route_to(self, url: str) -> Route:
+        """By which way requests to a host leave; it is looked for once."""
+        origin = origin_of(url)
+        if origin not in self._routes:
+            self._routes[origin] = route_to(url)
+        return self._routes[origin]
+
+    def authorization(self) -> str:
+        """The header that requests carry now. It holds a secret."""
+        return self._credential.header()
 
     def _post_form(self, url: str, form: dict[str, str], headers: dict[str, str], auth: AuthBase) -> requests.Response:
         """Make a token request; it stores nothing, so it may be repeated."""
@@ -172,17 +199,18 @@ class LoftySession:
             )
         return as_response(answer)
 
-    def verdict_on(self, answer: Answer, sent: bytes = b"") -> Verdict:
+    def verdict_on(self, answer: Answer, sent: bytes = b"", asked: str = "") -> Verdict:
         """
-        Say what an answer means, without the credential or the parts of the activity that it may echo.
+        Say what an answer means, without the credential or what it may echo of the request.
 
-        :param sent: the body that was sent
+        :param sent: the activity that was sent
+        :param asked: the address or number that was asked for
         """
         verdict = answer.verdict
         if not verdict.message or verdict.message != answer.error[1]:  # our own words, which need no redaction
             return verdict
-        private = (*self.settings.secrets, *self._credential.secrets, *(texts_of(sent) if sent else ()))
-        return replace(verdict, message=redact(verdict.message, private))
+        private = (*self.settings.secrets, *self._credential.secrets, asked, *(texts_of(sent) if sent else ()))
+        return replace(verdict, message=without_echo(verdict.message, private))
 
     # Sending
 
@@ -239,17 +267,17 @@ class LoftySession:
         :param start_before: a request that has not begun by then is not sent
         :param timeout_seconds: from connecting to the last byte; by default the connection's own
         :param posted: the activity that the request adds, if it does
-        :raises LoftyConfigurationError: when the URL is not one that a request can be made of
+        :raises LoftyConfigurationError: when the URL is not one that a request can be made of, or there is no way to it
         """
         pacers = self._pacers_of(endpoint)
-        prepared = self._prepared(request, pacers if has_turn else ())
+        prepared, route = self._prepared(request, pacers if has_turn else ())
         if not has_turn:
             self._wait_for_turn(pacers)
         with self._lock:
             self.requests_made += 1
         tickets = [pacer.begin() for pacer in pacers]
         timeout = timeout_seconds or self.settings.timeout_seconds
-        answer = exchange(self.http, prepared, timeout, start_before, self.clock, posted=posted)
+        answer = exchange(self.http, prepared, route, timeout, start_before, self.clock, posted=posted)
         self._learn(answer, endpoint, pacers, tickets)
         return answer
 
@@ -257,15 +285,16 @@ class LoftySession:
         """What a request waits for: the pacer of all, and last the endpoint's own."""
         return list(dict.fromkeys((self.pacer, self.pacer_of(endpoint))))
 
-    def _prepared(self, request: requests.Request, reserved: Sequence[Pacer]) -> requests.PreparedRequest:
+    def _prepared(self, request: requests.Request, reserved: Sequence[Pacer]) -> tuple[requests.PreparedRequest, Route]:
         try:
-            return self.http.prepare_request(request)
-        except (ValueError, requests.RequestException) as error:
+            return self.http.prepare_request(request), self.route_to(request.url)
+        except (ValueError, requests.RequestException, LoftyConfigurationError) as error:
             for pacer in reserved:
                 pacer.give_back()
-            raise LoftyConfigurationError(
-                f"no request can be made to {origin_of(request.url)}: {type(error).__name__}"
-            ) from None
+            if isinstance(error, LoftyConfigurationError):
+                raise
+            what = f"no request can be made to {origin_of(request.url)}: {type(error).__name__}"
+            raise LoftyConfigurationError(what) from None
 
     def _wait_for_turn(self, pacers: Sequence[Pacer]) -> None:
         delay = max([pacer.reserve() for pacer in pacers])

@@ -7,7 +7,8 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 DEFAULT_HOST = "https://api.lofty.com"
-AUTH_TYPES = ("api_key", "access_token", "client_credentials", "refresh_token")
+OAUTH_TYPES = ("client_credentials", "refresh_token")
+AUTH_TYPES = ("api_key", "access_token", *OAUTH_TYPES)
 
 ABSENCE = 5  # so many settle times must have passed before absence counts
 PATIENCE = 10  # so many settle times are the longest wait for any proof
@@ -79,9 +80,9 @@ class LoftySettings:
         return (self.password, self.client_secret, self.customer_key, self.refresh_token)
 
     @property
-    def is_loopback(self) -> bool:
-        """Whether the server runs on this very machine."""
-        return is_loopback(self.base_url)
+    def urls(self) -> tuple[str, ...]:
+        """Where requests go: to the API, and to the token endpoint where there is need of one."""
+        return (self.base_url, self.token_url) if self.auth_type in OAUTH_TYPES else (self.base_url,)
 
 
 def is_loopback(url: str) -> bool:

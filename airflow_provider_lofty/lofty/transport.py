@@ -21,7 +21,7 @@ import ssl
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from http.client import SWITCHING_PROTOCOLS, HTTPResponse, parse_headers
 from typing import Any
 
@@ -29,13 +29,14 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import LocationParseError
+from urllib3.exceptions import HTTPError, LocationParseError
 
 from airflow_provider_lofty.clock import Lapse, boot_seconds
 from airflow_provider_lofty.lofty.answers import Answer, Meaning, Posted
+from airflow_provider_lofty.lofty.bodies import LONGEST_BODY, decoded
+from airflow_provider_lofty.lofty.route import Route
 
 _IDLE_SECONDS = 2.0  # a server may be closing an older connection at this very moment
-_LONGEST_BODY = 4 * 2**20
 _CHUNK = 2**16
 _MOST_INTERIM = 1000
 
@@ -48,6 +49,7 @@ PROXY_REFUSED = "refused by the proxy"
 SPOKE_FIRST = "the server spoke, or hung up, before it was asked"
 NO_FINAL_ANSWER = "interim answers only"
 MORE_THAN_ONE = "more than one answer"
+TOO_LONG = "a body that is too long"
 # OpenSSL's X509_V_ERR_… (its manual, X509_STORE_CTX_get_error)
 _OF_ANOTHER = frozenset((62, 64))  # host name, IP address
 _NOT_VALID_NOW = frozenset((9, 10))
@@ -57,7 +59,7 @@ class _NamedFailure(OSError):
     """
     A failure that the type of an exception does not show.
 
-    :param kind: one of the kinds above
+    :param kind: one of the kinds above, or why a body cannot be decoded
     """
 
     def __init__(self, kind: str) -> None:
@@ -263,14 +265,35 @@ class _TLSPool(_FreshPool, HTTPSConnectionPool):
 
 def _without_query(record: logging.LogRecord) -> bool:
     """Keep look-ups by address or number out of urllib3's debug lines."""
-    if isinstance(record.args, tuple):
+    if _current.get() is not None and isinstance(record.args, tuple):
         record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
     return True
 
 
+def _without_words(record: logging.LogRecord) -> bool:
+    """Keep URL and headers of an exchange out of urllib3's warning of headers that are none."""
+    if _current.get() is not None and record.exc_info:
+        record.msg, record.args, record.exc_info = "the headers of an answer are malformed", (), None
+    return True
+
+
 logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
+logging.getLogger("urllib3.connection").addFilter(_without_words)
 
 _POOLS = {"http": _Pool, "https": _TLSPool}
+
+
+@cache
+def _socks_pool() -> type[_FreshPool]:
+    from urllib3.contrib.socks import SOCKSHTTPSConnection  # PySocks need not be there
+
+    class _SocksTLS(_WatchedTLS, SOCKSHTTPSConnection):
+        pass
+
+    class _SocksPool(_FreshPool, HTTPSConnectionPool):
+        ConnectionCls = _SocksTLS
+
+    return _SocksPool
 
 
 class _Adapter(HTTPAdapter):
@@ -280,9 +303,9 @@ class _Adapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = {"https": _socks_pool()} if proxy.lower().startswith("socks") else _POOLS
         return manager
 
 
@@ -302,6 +325,7 @@ def new_session(connections: int) -> requests.Session:
 def exchange(
     session: requests.Session,
     request: requests.PreparedRequest,
+    route: Route,
     timeout_seconds: float,
     start_before: Lapse | None = None,
     clock: Callable[[], float] = boot_seconds,
@@ -311,6 +335,7 @@ def exchange(
     """
     Send one request and read its whole answer; whatever happens is reported in the :class:`Answer`.
 
+    :param route: by which way it leaves
     :param timeout_seconds: for everything from connecting to the last byte
     :param start_before: when the first byte must have left; after that nothing is sent
     :param clock: seconds, those included in which the machine was suspended
@@ -321,7 +346,7 @@ def exchange(
     is_in_step = False
     token = _current.set(current)
     try:
-        answer = _answer_to(session, request, timeout_seconds, current, posted)
+        answer = _answer_to(session, request, route, timeout_seconds, current, posted)
         is_in_step = _is_in_step(answer, current)
     finally:
         _current.reset(token)
@@ -332,19 +357,25 @@ def exchange(
 def _answer_to(
     session: requests.Session,
     request: requests.PreparedRequest,
+    route: Route,
     timeout_seconds: float,
     current: _Exchange,
     posted: Posted | None,
 ) -> Answer:
-    settings: dict[str, Any] = {**session.merge_environment_settings(request.url, {}, True, True, None)}
+    proxies = {"https": route.proxy} if route.proxy else {}
     try:
         # Not session.send: it would take a redirect's Location apart, and fail when that is no URL.
         adapter = session.get_adapter(request.url or "")
-        with adapter.send(request, timeout=timeout_seconds, **settings) as response:
+        with adapter.send(request, True, timeout_seconds, verify=route.ca_path, proxies=proxies) as response:
             body = _read(response)
         if current.has_more and current.is_reused:  # which of them is this request's cannot be told
             raise _NamedFailure(MORE_THAN_ONE)
-    except (requests.RequestException, OSError, ValueError) as error:  # ValueError: a host name that cannot be one
+    except (
+        requests.RequestException,
+        HTTPError,
+        OSError,
+        ValueError,
+    ) as error:  # ValueError: a host name that cannot be one
         return Answer(None, sent=current.started, failure=_cause(error))
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Answer(response.status_code, headers, body, posted=posted, is_reused=current.is_reused)
@@ -359,11 +390,14 @@ def _is_in_step(answer: Answer, current: _Exchange) -> bool:
 
 def _read(response: requests.Response) -> bytes:
     body = bytearray()
-    for chunk in response.iter_content(_CHUNK):
+    for chunk in response.raw.stream(_CHUNK, decode_content=False):
         body += chunk
-        if len(body) > _LONGEST_BODY:
-            raise OSError("the answer is too long")
-    return bytes(body)
+        if len(body) > LONGEST_BODY:
+            raise _NamedFailure(TOO_LONG)
+    try:
+        return decoded(bytes(body), response.headers.get("content-encoding", ""))
+    except ValueError as error:
+        raise _NamedFailure(str(error)) from None
 
 
 def as_response(answer: Answer) -> requests.Response:

@@ -25,13 +25,16 @@ def shown(value: object) -> object:
     return value if isinstance(value, _SHOWN) else hidden(value)
 
 
-def unlisted(parameters: Sequence[Any] | Mapping[str, Any]) -> UserDict[str, Any] | UserList[Any]:
+def unlisted(parameters: Any) -> Any:
     """
     Keep parameters out of what lists a task's attributes as JSON, as lineage does, and let them be used as before.
 
     Airflow's own pages, which need a login, still show them: they ask for :meth:`_Unlisted.serialize`.
     """
-    return _UnlistedDict(parameters) if isinstance(parameters, Mapping) else _UnlistedList(parameters)
+    if isinstance(parameters, Mapping):
+        return _UnlistedDict(parameters)
+    is_list = isinstance(parameters, Sequence) and not isinstance(parameters, (str, bytes))
+    return _UnlistedList(parameters) if is_list else parameters
 
 
 class _Unlisted:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from hashlib import blake2b
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from airflow.sdk import BaseOperator, XComArg
-from airflow.sdk.definitions.param import DagParam
 
 from airflow_provider_lofty import config
 from airflow_provider_lofty.assets import activities, add_counts
@@ -23,22 +20,36 @@ from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete, LoftyError
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.hooks.settings import normal_url
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
 from airflow_provider_lofty.journal.retrying import RetryingJournal
-from airflow_provider_lofty.journal.task_state import TaskStateJournal
 from airflow_provider_lofty.links import LoftyReportLink
+from airflow_provider_lofty.log import PrintableLog
+from airflow_provider_lofty.operators.arguments import (
+    CHECKS,
+    boolean,
+    check_arguments,
+    constants,
+    given_sources,
+    one_source,
+    policy,
+    row_mapping,
+    shape,
+    why_none,
+)
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
+from airflow_provider_lofty.operators.journals import task_journal
+from airflow_provider_lofty.operators.rendering import AuthoredTemplates, as_mapped, holds_template
+from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, OnUnknown
+from airflow_provider_lofty.operators.xcoms import XComs
 from airflow_provider_lofty.report.paths import report_file
+from airflow_provider_lofty.report.reach import reach_warning
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
-from airflow_provider_lofty.rows.columns import normalise
-from airflow_provider_lofty.rows.file_options import FileOptions, FileOptionsError
-from airflow_provider_lofty.rows.mapping import RowMapping, key_columns
+from airflow_provider_lofty.rows.mapping import key_kinds, zone_named
 from airflow_provider_lofty.rows.source import Take
-from airflow_provider_lofty.run.ingest import mapping_errors
-from airflow_provider_lofty.run.policy import Limit, Policy
+from airflow_provider_lofty.rows.values import plain
+from airflow_provider_lofty.run.pace import LearnedPace
 from airflow_provider_lofty.run.publisher import StatusPublisher
 from airflow_provider_lofty.run.run import Run
 from airflow_provider_lofty.task_key import TaskKey
@@ -50,13 +61,23 @@ _STOP_BEFORE_SECONDS = 30.0
 _STOP_BEFORE_SHARE = 0.1  # of execution_timeout
 
 
-class LoftyAddActivityOperator(BaseOperator):
+class LoftyAddActivityOperator(AuthoredTemplates):
     """
     Send rows to Lofty as lead activities, one request a row, and account for every row.
 
     Rows are read once, checked, and only then sent. Each gets exactly one outcome; the outcomes add up to the rows
     read. Valid rows are always sent, whatever is wrong with others; afterwards the task fails when more rows failed
     than ``max_failed_rows`` allows.
+
+    .. code-block:: python
+
+        LoftyAddActivityOperator(
+            task_id="send_to_lofty",
+            source_conn_id="warehouse",
+            sql="SELECT lead_id, 'Browse' AS type, summary AS text, url AS link, seen_at AS created FROM visits",
+            defaults={"picture": ""},
+            report_path="s3://aws_default@reports/lofty/",
+        )
 
     :param lofty_conn_id: (templated) connection of type ``lofty``
     :param rows: (templated, where it is one string) the source: an upstream task's output, that is a list of dicts or
@@ -78,10 +99,13 @@ class LoftyAddActivityOperator(BaseOperator):
         ``picture``, ``created``, ``listing.…``, ``scheduledDate``, ``pageName``
     :param defaults: (templated) field → value where the row has none
     :param unique_key: column or columns that identify a row; without it lead id, type, created, text and link do
+    :param match_by: ``"email"``, ``"phone"`` or a list of both, in order: rows without a lead id find their lead by
+        their e-mail address or phone number. Each different one is looked up once, or all leads are listed, whichever
+        takes fewer requests. A row that no lead has, or several, is ``unmatched``
     :param timezone: IANA zone of timestamps that name none
     :param requests_per_minute: a cap on the pace
-    :param durable: keep the journal, of what is about to be sent and what came of it, in Airflow's task state store
-        (3.3 and later), so that tries and clears of this task send no row twice
+    :param durable: (templated) keep the journal, of what is about to be sent and what came of it, in Airflow's task
+        state store (3.3 and later), so that tries and clears of this task send no row twice
     :param journal_conn_id: (templated) keep it in a table of this database instead, any ``DbApiHook`` that enforces
         primary keys: shared by runs, Dags, mapped tasks and Airflow versions
     :param check_existing: ``"sample"`` reads the leads of five rows before the first is sent, and all leads if Lofty
@@ -92,15 +116,18 @@ class LoftyAddActivityOperator(BaseOperator):
         ``"assume_delivered"`` takes it for delivered
     :param max_failed_rows: more failed rows than this fail the task; a number, or a share such as ``"0.5%"``
     :param max_invalid_rows: more invalid rows than this and nothing is sent; a number or a share
+    :param max_unmatched_rows: more unmatched rows than this fail the task; a number, a share, or None for any number
     :param max_rows: more rows than this and nothing is sent
     :param stop_after_rejections: so many different leads refused alike, before any success, end the run
     :param report_path: (templated) ``.csv`` or ``.jsonl`` file with every row and its outcome; ending in ``/``: a
         folder, where each Dag run, task, map index and try writes its own ``.csv``. Given back as ``path`` it sends
         what was not delivered
-    :param preview: do all but send: no HTTP request is made, valid rows are ``would_send``. The log shows the first
-        three requests as they would leave, with their rows' values and the credential masked, and how long all take
+    :param preview: (templated) do all but send: no HTTP request is made, valid rows are ``would_send``. The log shows
+        the first three requests as they would leave, with their rows' values and the credential masked, and how long
+        all take
     :return: counts by outcome, ``read``, ``carried_over``, ``seconds``, ``requests``, ``throttled``,
-        ``read_backs``, ``errors`` (the five largest groups) and ``report_path``; also pushed when the task fails
+        ``read_backs``, ``learned_limit``, ``errors`` (the five largest groups) and ``report_path``; also
+        pushed when the task fails
     :raises LoftyRowsFailed: more rows failed than allowed, or a gate closed; no retry
     :raises LoftyDeliveryIncomplete: an outage, a kill, ``execution_timeout`` near, or rows still in doubt; retryable
     :raises LoftySourceNotReady: the source could not be read yet; retryable
@@ -121,9 +148,13 @@ class LoftyAddActivityOperator(BaseOperator):
         "defaults",
         "journal_conn_id",
         "report_path",
+        "durable",
+        "preview",
     )
+    _text_fields = frozenset(template_fields) - {"sql"}  # whatever they end in, they name no file of a template
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"sql": "sql", "defaults": "json"}  # noqa: RUF012 - Airflow's own way
+    shallow_copy_attrs: Sequence[str] = ("_run", "_stop")  # locks and connections cannot be copied
     operator_extra_links = (LoftyReportLink(),)
     ui_color = "#e4f0ea"
 
@@ -146,25 +177,28 @@ class LoftyAddActivityOperator(BaseOperator):
         source_conn_id: str | None = None,
         source_hook_params: dict[str, Any] | None = None,
         columns: Sequence[str] | None = None,
-        file_options: Mapping[str, Any] | None = None,
-        mapping: Mapping[str, str | Callable[[dict[str, Any]], Any]] | None = None,
-        defaults: Mapping[str, Any] | None = None,
+        file_options: FileOptions | Mapping[str, Any] | None = None,
+        mapping: Fields | Mapping[str, str | Callable[[dict[str, Any]], Any]] | None = None,
+        defaults: Fields | Mapping[str, Any] | None = None,
         unique_key: str | Sequence[str] | None = None,
+        match_by: str | Sequence[str] | None = None,
         timezone: str = "UTC",
         requests_per_minute: float | None = None,
-        durable: bool = True,
+        durable: bool | str = True,
         journal_conn_id: str | None = None,
-        check_existing: str = "sample",
-        on_unknown: str = "verify",
+        check_existing: CheckExisting = "sample",
+        on_unknown: OnUnknown = "verify",
         max_failed_rows: int | str = 0,
         max_invalid_rows: int | str | None = None,
+        max_unmatched_rows: int | str | None = 0,
         max_rows: int | None = None,
         stop_after_rejections: int = 20,
         report_path: str | None = None,
-        preview: bool = False,
+        preview: bool | str = False,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("outlets", [activities()])
+        if "outlets" not in (kwargs.get("default_args") or {}):  # which Airflow applies only where nothing is given
+            kwargs.setdefault("outlets", [activities()])
         super().__init__(**kwargs)
         self.lofty_conn_id = lofty_conn_id
         self.rows = rows
@@ -179,38 +213,34 @@ class LoftyAddActivityOperator(BaseOperator):
         self.mapping = mapping
         self.defaults = defaults
         self.unique_key = unique_key
+        self.match_by = match_by
         self.timezone = timezone
         self.requests_per_minute = requests_per_minute
-        self.durable = durable
+        self.durable: Any = durable  # a template, perhaps, until it is rendered
         self.journal_conn_id = journal_conn_id
         self.check_existing = check_existing
         self.on_unknown = on_unknown
         self.max_failed_rows = max_failed_rows
         self.max_invalid_rows = max_invalid_rows
+        self.max_unmatched_rows = max_unmatched_rows
         self.max_rows = max_rows
         self.stop_after_rejections = stop_after_rejections
         self.report_path = report_path
-        self.preview = preview
+        self.preview: Any = preview
         self._rendered_rows: Callable[[], object] | None = None
         self._run: Run | None = None
         self._stop: threading.Event | None = None
+        if as_mapped(self) is None:  # a mapped task's are checked when it runs, where its page shows what is wrong
+            self._check_constants()
 
-    def _do_render_template_fields(
-        self, parent: object, template_fields: Iterable[str], context: Context, *args: Any, **kwargs: Any
-    ) -> None:
+    def _do_render_template_fields(self, parent: object, *args: Any, **kwargs: Any) -> None:
         """
         Take the rows out of their template field, which Airflow stores and shows under Rendered Templates.
-
-        Only rows that are one string are a template: what is inside of lists and dicts is customers' text, whoever put
-        it there, and a template could read Airflow's connections.
 
         OpenLineage's provider writes an operator's attributes into its events as JSON, so rows and parameters are kept
         in a form that JSON does not have.
         """
-        if parent is self and not isinstance(self.rows, str):
-            template_fields = [name for name in template_fields if name != "rows"]
-            self.rows = _resolved(self.rows, context)
-        super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
+        super()._do_render_template_fields(parent, *args, **kwargs)
         if parent is not self:
             return
         rows = self.rows
@@ -218,6 +248,10 @@ class LoftyAddActivityOperator(BaseOperator):
             self._rendered_rows, self.rows = lambda: rows, hidden(rows)
         if self.parameters:
             self.parameters = unlisted(self.parameters)
+
+    @property
+    def _safe_log(self) -> PrintableLog:
+        return PrintableLog(self.log)
 
     def on_kill(self) -> None:
         """Ask the run to end; it stops sending at once and writes its report."""
@@ -244,56 +278,67 @@ class LoftyAddActivityOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, check, send, report."""
         self._stop = stop = self._new_event()
+        xcoms = self._xcoms(context)
         publisher = StatusPublisher(
-            partial(self._push, context), self.log, self._first_facts(context),
+            xcoms.push if xcoms else _leave_nothing, self._safe_log, self._first_facts(context),
             # Before 3.3 a push that fails ends the process that watches over this one.
             is_live="task_state_store" in context, on_lost=stop.set, clock=self._clock, now=self._now,
         )  # fmt: skip
-        publisher.publish(Status(phase="reading"))
-        self._pin_link(context, publisher)
+        self._pin_link(context, xcoms, publisher)
         try:
+            self._check()
+            publisher.publish(Status(phase="reading", preview=self.preview))
             summary: dict[str, Any] = msgspec.to_builtins(self._delivered(context, publisher, stop))
         except Exception as error:
+            if isinstance(error, LoftyError) and error.is_retryable and not self._may_retry(context):
+                error.add_advice("This task has no retry left: clear it to go on")
             text = str(error) if isinstance(error, LoftyError) else ""  # others' words may hold anything
             publisher.publish(Status(phase="ended", error=Failure(type(error).__name__, text)))
             raise
         self._update_outlets(context, summary)
         return summary
 
+    def _arguments(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in CHECKS}
+
+    def _check_constants(self) -> None:
+        """Check what the author wrote while the Dag is parsed; the rest is checked when it is known."""
+        templated = partial(holds_template, environment=self.get_template_env())
+        given = {**self._arguments(), "rows": None if self.rows is None else ()}  # they may be many
+        for name, value in given.items():
+            if name not in self.template_fields and templated(value):
+                raise LoftyConfigurationError(f"{name} is not templated: give a value that stands in the Dag")
+        given_sources(given)
+        check_arguments(constants(given, _DEFAULTS, templated))
+
+    def _check(self) -> None:
+        try:
+            check_arguments(self._arguments())
+        except LoftyConfigurationError as error:
+            raise LoftyConfigurationError(f"{error}; nothing was sent") from None
+        self.durable, self.preview = boolean("durable", self.durable), boolean("preview", self.preview)
+
     def _delivered(self, context: Context, publisher: StatusPublisher, stop: threading.Event) -> Summary:
         deadline = self._deadline()
-        policy = self._policy()
-        with mapping_errors():
-            mapping = RowMapping(
-                self.mapping, self.defaults, self.unique_key, self.timezone, options=self._file_options()
-            )
-        report = self._report(context)
+        key, report = self._key(context), self._report(context)
         hook = LoftyHook(
-            self.lofty_conn_id, requests_per_minute=self.requests_per_minute, sleep=partial(_sleep, stop),
+            self.lofty_conn_id, requests_per_minute=plain(self.requests_per_minute), sleep=partial(_sleep, stop),
             clock=self._clock, now=self._now, chance=self._chance,
         )  # fmt: skip
         kept = self._journal(context, hook)
-        with closing(RetryingJournal(kept, self.log, stop, deadline=deadline, clock=self._clock)) as journal:
+        with closing(RetryingJournal(kept, self._safe_log, stop, deadline=deadline, clock=self._clock)) as journal:
             self._run = run = Run(
-                policy, hook.client, journal, report, self.log, publisher,
-                is_later_try=self._key(context).try_number > 1, deadline=deadline,
-                clock=self._clock, now=self._now, workers=self._new_workers,
+                policy(self._arguments()), hook.client, journal, report, self._safe_log, publisher,
+                is_later_try=key.try_number > 1, is_mapped=key.is_mapped, may_retry=self._may_retry(context),
+                deadline=deadline, clock=self._clock, now=self._now, workers=self._new_workers,
+                pace=LearnedPace(context.get("task_state_store"), self._safe_log, self._clock),
             )  # fmt: skip
-            return run.execute(self._source(context, run.refuse_overwriting), mapping, stop)
+            return run.execute(self._source(context, run.refuse_overwriting), row_mapping(self._arguments()), stop)
 
-    def _policy(self) -> Policy:
-        pace = self.requests_per_minute
-        if pace is not None and not (isinstance(pace, (int, float)) and pace > 0):
-            raise LoftyConfigurationError("requests_per_minute must be a number above 0")
-        return Policy(
-            Limit("max_failed_rows", self.max_failed_rows),
-            Limit("max_invalid_rows", self.max_invalid_rows),
-            Limit("max_rows", self.max_rows),
-            self.stop_after_rejections,
-            self.check_existing,
-            self.on_unknown,
-            self.preview,
-        )
+    def _may_retry(self, context: Context) -> bool:
+        """Whether Airflow will retry the task, should this try fail."""
+        max_tries = getattr(context.get("ti"), "max_tries", None)
+        return max_tries is None or self._key(context).try_number <= max_tries
 
     def _deadline(self) -> float:
         """When to stop by oneself: Airflow's time-out may strike inside a call to the journal."""
@@ -305,72 +350,34 @@ class LoftyAddActivityOperator(BaseOperator):
     def _journal(self, context: Context, hook: LoftyHook) -> Journal:
         if self.preview:
             return NoJournal()
-        if self.journal_conn_id:
-            return self._table_journal(context, hook)
-        store: Any = context.get("task_state_store") if self.durable else None
-        if store is None:
-            return NoJournal()
-        self._warn_of_clear_on_success()
-        max_tries = getattr(context.get("ti"), "max_tries", None)
-        source = _digest(*self._scope(hook), *self._source_names())
-        return TaskStateJournal(
-            store, source=source, keyed=bool(self.unique_key), max_tries=max_tries, now=self._now
+        return task_journal(
+            context, self._key(context), hook, conn_id=self.journal_conn_id, durable=self.durable,
+            unique_key=self.unique_key, match_by=self.match_by, source_names=self._source_names(), log=self._safe_log,
+            clock=self._clock, now=self._now,
         )  # fmt: skip
-
-    def _table_journal(self, context: Context, hook: LoftyHook) -> Journal:
-        from airflow_provider_lofty.journal.database import SqlJournal, TaskPlace
-        from airflow_provider_lofty.journal.engine import journal_engine
-        from airflow_provider_lofty.rows.database import database_hook
-
-        place = TaskPlace(*self._key(context).instance)
-        return SqlJournal(
-            journal_engine(database_hook(str(self.journal_conn_id)), self.log),
-            scope=_digest(*self._scope(hook)),
-            source=_digest(*self._scope(hook), *self._source_names()),
-            place=place,
-            max_tries=getattr(context.get("ti"), "max_tries", None),
-            stale_seconds=hook.client.settings.resumed_settle_seconds,
-            clock=self._clock,
-            now=self._now,
-        )
-
-    def _scope(self, hook: LoftyHook) -> list[object]:
-        """Name what tells row keys apart: which Lofty, and which key, the same however they are written."""
-        return [normal_url(hook.client.host), [normalise(column) for column in key_columns(self.unique_key)]]
 
     def _source_names(self) -> list[object]:
         """Name where rows come from: the same on every try, another for another table."""
         kind = next((name for name in ("path", "sql", "table") if getattr(self, name) is not None), "rows")
-        return [kind, self.source_conn_id, self.table]
+        names: list[object] = [kind, self.source_conn_id, self.table]
+        # Rows that find their lead by other columns have other keys.
+        return [*names, *key_kinds(self.match_by)] if self.match_by else names
 
-    def _warn_of_clear_on_success(self) -> None:
-        try:
-            from airflow.sdk.configuration import conf
-        except ImportError:  # Airflow before 3.3, which has no such store of its own
-            return
-        if conf.getboolean("state_store", "clear_on_success", fallback=False):
-            self.log.warning(
-                "[state_store] clear_on_success is on: a task that has succeeded and is cleared has no journal, and "
-                "reads every lead before anything is sent to it"
-            )
-
-    def _push(self, context: Context, key: str, value: object) -> None:
-        """Leave something for the task's page, unless its author wants no XComs."""
+    def _xcoms(self, context: Context) -> XComs | None:
+        """Where to leave something for the task's page; nowhere if its author wants no XComs."""
         ti = context.get("ti")
-        if ti is not None and self.do_xcom_push:
-            ti.xcom_push(key=key, value=value)
+        return XComs(ti) if ti is not None and self.do_xcom_push else None
 
-    def _pin_link(self, context: Context, publisher: StatusPublisher) -> None:
+    def _pin_link(self, context: Context, xcoms: XComs | None, publisher: StatusPublisher) -> None:
         """Airflow makes a task's links when it has ended; its rows can be looked at while they are sent."""
-        ti = context.get("ti")
-        link = LoftyReportLink()
-        if ti is not None:
-            publisher.push(link.xcom_key, link.get_link(self, ti_key=ti))
+        if xcoms is not None:
+            link = LoftyReportLink()
+            url = link.get_link(self, ti_key=context["ti"])
+            publisher.attempt(partial(xcoms.push_link, link.xcom_key, url))
 
     def _first_facts(self, context: Context) -> Status:
         return Status(
             try_number=self._key(context).try_number,
-            preview=self.preview,
             report_path=self._report_path(context),
         )
 
@@ -388,23 +395,18 @@ class LoftyAddActivityOperator(BaseOperator):
         """
         rows = self._rendered_rows() if self._rendered_rows is not None else self.rows
         given = {"rows": rows, "path": self.path, "sql": self.sql, "table": self.table}
-        names = [name for name, value in given.items() if value is not None]
-        if len(names) != 1:
-            raise LoftyConfigurationError(
-                f"give exactly one source of rows, path, sql and table; got {' and '.join(names) or 'none'}"
-                + ("" if names else f". {self._why_none(context)}")
-            )
-        columns, options = self._shape(names[0])
+        source = one_source(given, lambda: why_none(context.get("ti"), self.upstream_task_ids))
+        columns, options = shape(source, self.columns, self.file_options)
         if rows is not None:
             return self._rows_reader(context, columns)
         if self.path is not None:
             from airflow_provider_lofty.rows.files import read_files
 
             return partial(
-                read_files, self.path, matched=refuse_overwriting, options=options, columns=columns, log=self.log
+                read_files, self.path, matched=refuse_overwriting, options=options, columns=columns, log=self._safe_log
             )
         if not self.source_conn_id:
-            raise LoftyConfigurationError(f"{names[0]} needs source_conn_id, the connection of the database")
+            raise LoftyConfigurationError(f"{source} needs source_conn_id, the connection of the database")
         from airflow_provider_lofty.rows.database import read_sql
 
         return lambda take: read_sql(
@@ -413,33 +415,9 @@ class LoftyAddActivityOperator(BaseOperator):
             table=self.table,
             parameters=self.parameters,
             hook_params=self.source_hook_params,
+            zone=zone_named(self.timezone),
             take=take,
         )
-
-    def _shape(self, source: str) -> tuple[tuple[str, ...] | None, FileOptions]:
-        """Check what the author says of the source's form."""
-        options = self._file_options()
-        if source != "path" and options != options.of_cells():
-            raise LoftyConfigurationError(
-                f"file_options is for path; for {source} it takes decimal and null_values only; nothing was sent"
-            )
-        if self.columns is not None and source not in ("path", "rows"):
-            raise LoftyConfigurationError(f"columns is for path and rows, not for {source}; nothing was sent")
-        return _names(self.columns), options
-
-    def _file_options(self) -> FileOptions:
-        try:
-            return FileOptions.from_dict(self.file_options)
-        except FileOptionsError as error:
-            raise LoftyConfigurationError(f"{error}; nothing was sent") from None
-
-    def _why_none(self, context: Context) -> str:
-        skipped = _skipped(context.get("ti"), self.upstream_task_ids)
-        if skipped:
-            return (
-                f"The upstream task {skipped[0]!r} was skipped, and so gave no rows; a trigger_rule lets this task run"
-            )
-        return "An upstream task that returned None counts as none: let it return []"
 
     def _rows_reader(self, context: Context, columns: tuple[str, ...] | None) -> Callable[[Take], None]:
         from airflow_provider_lofty.rows.upstream import read_rows
@@ -449,7 +427,11 @@ class LoftyAddActivityOperator(BaseOperator):
 
     def _report(self, context: Context) -> Report | None:
         path = self._report_path(context)
-        return Report(path) if path else None
+        report = Report(path) if path else None
+        folder = None if self.report_path else config.report_folder()
+        if folder and (warning := reach_warning(folder)):
+            self._safe_log.warning("%s", warning)
+        return report
 
     def _report_path(self, context: Context) -> str | None:
         path = self.report_path or config.report_folder()
@@ -460,38 +442,15 @@ class LoftyAddActivityOperator(BaseOperator):
         return TaskKey("dag", "run", self.task_id) if ti is None else TaskKey.of(ti)
 
 
+_PARAMETERS = signature(LoftyAddActivityOperator.__init__).parameters
+_DEFAULTS = {name: _PARAMETERS[name].default for name in CHECKS}
+
+
+def _leave_nothing(key: str, value: object) -> None:
+    """Stand in for XComs that nobody wants."""
+
+
 def _sleep(stop: threading.Event, seconds: float) -> None:
     """Wait, but not beyond a stop."""
     if stop.wait(seconds):
         raise LoftyDeliveryIncomplete("the task was told to stop")
-
-
-def _names(columns: object) -> tuple[str, ...] | None:
-    if columns is None:
-        return None
-    names = tuple(columns) if isinstance(columns, Sequence) and not isinstance(columns, str) else ()
-    if not names or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
-        raise LoftyConfigurationError("columns must be a list of different names; nothing was sent")
-    return names
-
-
-def _resolved(rows: Any, context: Context) -> Any:
-    """Put what upstream tasks gave in the place of references to it, however deep these stand."""
-    if isinstance(rows, (XComArg, DagParam)):
-        return rows.resolve(context)
-    if type(rows) is dict:
-        return {name: _resolved(value, context) for name, value in rows.items()}
-    return type(rows)(_resolved(item, context) for item in rows) if type(rows) in (list, tuple) else rows
-
-
-def _skipped(ti: Any, task_ids: Collection[str]) -> list[str]:
-    """Which of these tasks were skipped in this Dag run, as far as Airflow tells."""
-    ask = getattr(ti, "get_task_states", None)
-    if ask is None or not task_ids:
-        return []
-    states = ask(dag_id=ti.dag_id, task_ids=sorted(task_ids), run_ids=[ti.run_id]).get(ti.run_id, {})
-    return [task_id for task_id, state in states.items() if state == "skipped"]
-
-
-def _digest(*named: object) -> str:
-    return blake2b(json.dumps(named, default=str).encode(), digest_size=8).hexdigest()

@@ -46,7 +46,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     :param requests: HTTP requests made, tokens and look-ups included
     :param throttled: how many of them were refused for their rate
     :param read_backs: how often a lead's activities were read
-    :param errors: the largest groups of failed rows
+    :param learned_limit: what requests_per_minute is worth setting to: close below what Lofty refused, where it states
+        no limit; None where it refused nothing
+    :param errors: the largest groups of failed and unmatched rows
     :param format: :data:`SUMMARY_FORMAT` of whoever wrote it
     """
 
@@ -58,12 +60,14 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     rejected: Count = 0
     unknown: Count = 0
     not_attempted: Count = 0
+    unmatched: Count = 0
     would_send: Count = 0
     carried_over: Count = 0
     seconds: Number = 0.0
     requests: Count = 0
     throttled: Count = 0
     read_backs: Count = 0
+    learned_limit: Count | None = None
     errors: list[ErrorGroup] = []
     report_path: str | None = None
     format: int = SUMMARY_FORMAT
@@ -88,6 +92,7 @@ def summary_of(
     report_path: str | None,
     read_backs: int = 0,
     carried_over: int = 0,
+    learned_limit: int | None = None,
 ) -> Summary:
     """Sum up a run in less than :data:`SUMMARY_BYTES` bytes of JSON; see :class:`Summary`."""
     groups = spool.books.failure_groups(_ERROR_GROUPS)
@@ -100,6 +105,7 @@ def summary_of(
             requests=requests,
             throttled=throttled,
             read_backs=read_backs,
+            learned_limit=learned_limit,
             errors=[_error_group(group, spool, length) for group in groups],
             report_path=_shortened(report_path, length * 10),
         )

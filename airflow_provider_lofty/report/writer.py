@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import IO, Any
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.report.draft import drafted
 from airflow_provider_lofty.report.format import marked
 from airflow_provider_lofty.rows.report_format import NUL_STAND_IN, REPORT_COLUMNS, SUSPECTS, defused
 from airflow_provider_lofty.rows.storage import LOCAL_PROTOCOLS, storage_path
@@ -85,14 +85,8 @@ class Report:
             with self._target.fs.open(self._target.path, mode="wt", **settings) as stream:
                 yield stream
             return
-        handle, draft = tempfile.mkstemp(prefix=f".{self._local.name}-", dir=self._local.parent)
-        try:
-            with os.fdopen(handle, "w", **settings) as stream:
-                yield stream
-            Path(draft).replace(self._local)
-        except BaseException:
-            Path(draft).unlink()
-            raise
+        with drafted(self._local, settings) as stream:
+            yield stream
 
 
 def _same_file(one: ObjectStoragePath, other: ObjectStoragePath) -> bool:
@@ -156,4 +150,5 @@ def _fate(row: ReportRow, spool: Spool) -> tuple[object, ...]:
     return (
         spool.source(row.source), row.row_number, row.line, row.outcome, row.lead_id, row.http_status,
         row.error_code, row.error_field, row.error, row.attempts, row.sent_at, marked(row.fingerprint),
+        row.matched_by,
     )  # fmt: skip

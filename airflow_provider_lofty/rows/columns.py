@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from airflow_provider_lofty.lofty.fields import FIELDS
+from airflow_provider_lofty.lofty.lead_keys import KeyKind
 from airflow_provider_lofty.rows.report_format import REPORT_PREFIX
 from airflow_provider_lofty.rows.values import kind_of
 
@@ -32,14 +33,22 @@ def normalise(name: str) -> str:
 
 
 FIELDS_BY_NAME = {normalise(field.name): field for field in FIELDS}
+# What people call a column of one address or number. "mobile" or "email2" may stand beside another one: say which.
+KEYS_BY_NAME: Mapping[str, KeyKind] = {
+    **dict.fromkeys(("email", "emailaddress", "emailaddr"), "email"),
+    **dict.fromkeys(("phone", "phonenumber", "phoneno", "telephone", "telephonenumber"), "phone"),
+}
 
 
-def by_field(given: Mapping[str, Value], argument: str, *, objects: bool = False) -> dict[str, Value]:
+def by_field(
+    given: Mapping[str, Value], argument: str, *, objects: bool = False, keys: Collection[KeyKind] = ()
+) -> dict[str, Value]:
     """
     Replace the names that a Dag author wrote with the fields' own names.
 
     :param argument: what the author wrote them in, for the message
     :param objects: whether ``listing`` as a whole may be named
+    :param keys: what else may be named: what leads are found by
     :raises MappingError: for a name that is not a field, could be two fields, or is there twice
     """
     if not isinstance(given, Mapping):
@@ -48,6 +57,8 @@ def by_field(given: Mapping[str, Value], argument: str, *, objects: bool = False
     for name, value in ((str(name), value) for name, value in given.items()):
         if objects and normalise(name) == LISTING:
             path = LISTING
+        elif KEYS_BY_NAME.get(normalise(name)) in keys:
+            path = KEYS_BY_NAME[normalise(name)]
         else:
             path = name if name in FIELDS_BY_PATH else _field_named(name, argument)
         if path in named:
@@ -59,7 +70,11 @@ def by_field(given: Mapping[str, Value], argument: str, *, objects: bool = False
 def _field_named(name: str, argument: str) -> str:
     field = FIELDS_BY_NAME.get(normalise(name))
     if field is None:
-        raise MappingError(f"{argument}[{name!r}]: Lofty has no such field{closest(name, FIELDS_BY_PATH)}")
+        key = KEYS_BY_NAME.get(normalise(name))
+        hint = (
+            f"; match_by={key!r} finds leads by it" if key and argument == "mapping" else closest(name, FIELDS_BY_PATH)
+        )
+        raise MappingError(f"{argument}[{name!r}]: Lofty has no such field{hint}")
     if field.name == "listing.id" and name.casefold() != "listing.id":
         raise MappingError(f"{argument}[{name!r}] may mean listing.id or listing.listingId; write one of these")
     return field.name
@@ -77,13 +92,19 @@ class ColumnMissing(KeyError):
 
 
 class _Row(dict[str, Any]):
-    """A row as a mapping callable sees it."""
+    """
+    A row as a mapping callable sees it.
+
+    :ivar named: the columns whose names may be shown
+    """
+
+    named: Collection[str] = ()
 
     def __missing__(self, column: object) -> Any:
         if column in self.values():  # which may be personal
             raise ColumnMissing("a column named by one of its values, which the source lacks")
         name = str(column)[:_LONGEST_NAME_SHOWN]
-        raise ColumnMissing(f"the column {name!r}, which the source lacks{closest(name, self)}")
+        raise ColumnMissing(f"the column {name!r}, which the source lacks{closest(name, self.named)}")
 
 
 class _RowWithRepeats(_Row):
@@ -100,15 +121,32 @@ class _RowWithRepeats(_Row):
         return self[column] if column in self.repeated else super().get(column, default)
 
 
-def row_view(columns: tuple[str, ...], values: Sequence[object]) -> dict[str, Any]:
-    """Give a row as a dict that names a column it lacks, and that has no column which came twice."""
+def row_view(columns: tuple[str, ...], values: Sequence[object], named: Collection[str]) -> dict[str, Any]:
+    """
+    Give a row as a dict that names a column it lacks, and that has no column which came twice.
+
+    :param named: the columns whose names may be shown
+    """
+    row: _Row
     if len(set(columns)) == len(columns):
-        return _Row(zip(columns, values, strict=True))
-    row = _RowWithRepeats(zip(columns, values, strict=True))
-    row.repeated = frozenset(column for column in columns if columns.count(column) > 1)
-    for column in row.repeated:
-        del row[column]
+        row = _Row(zip(columns, values, strict=True))
+    else:
+        row = repeating = _RowWithRepeats(zip(columns, values, strict=True))
+        repeating.repeated = frozenset(column for column in columns if columns.count(column) > 1)
+        for column in repeating.repeated:
+            del row[column]
+    row.named = named
     return row
+
+
+def header_names(columns: tuple[str, ...], written: Iterable[object]) -> tuple[str, ...]:
+    """
+    Give the columns of a file whose first line may be a row: none of them, unless one has a name that is expected.
+
+    :param written: the names that the Dag author wrote
+    """
+    expected = {LISTING, *FIELDS_BY_NAME, *(normalise(name) for name in written if isinstance(name, str))}
+    return columns if any(normalise(column) in expected for column in columns) else ()
 
 
 class ColumnMatch:
@@ -117,6 +155,8 @@ class ColumnMatch:
 
     :param columns: the source's columns
     :param sources: field → column name or function, from the Dag author; these come before matching by name
+    :param named: the columns whose names may be shown
+    :param keys: what leads are found by, each with a column of its own
     :ivar indexes: field → index of its value. A function's value comes after those of the columns. None where the
         author named a column that the source lacks
     :ivar functions: (field, function) in the order of their values
@@ -125,8 +165,16 @@ class ColumnMatch:
     :raises MappingError: when two columns fit one field, or one column two fields
     """
 
-    def __init__(self, columns: tuple[str, ...], sources: Mapping[str, str | RowFunction]) -> None:
+    def __init__(
+        self,
+        columns: tuple[str, ...],
+        sources: Mapping[str, str | RowFunction],
+        named: Collection[str],
+        keys: Collection[KeyKind] = (),
+    ) -> None:
         self.columns = columns
+        self._named = named
+        self._keys = keys
         self.indexes: dict[str, int | None] = {}
         self.functions: list[tuple[str, RowFunction]] = []
         self.used: dict[str, str] = {}
@@ -158,7 +206,7 @@ class ColumnMatch:
             raise MappingError(f"{asked_by} names the column {column!r}, which the source has {len(like)} times")
         if like:
             return like[0]
-        hint = closest(column, self.columns)
+        hint = closest(column, self._named)
         constant = "; for a constant use defaults" if asked_by.startswith("mapping") else ""
         self.unmet[asked_by + column] = (
             f"{asked_by} names the column {column!r}, which the source lacks{hint}{constant}"
@@ -185,6 +233,9 @@ class ColumnMatch:
         plain_name = normalise(column)
         if plain_name == LISTING:
             return LISTING
+        key = KEYS_BY_NAME.get(plain_name)
+        if key in self._keys:
+            return key
         field = FIELDS_BY_NAME.get(plain_name)
         if field is None:
             return None

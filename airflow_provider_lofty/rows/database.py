@@ -8,17 +8,20 @@ SQLAlchemy engine, its own ``run`` executes the statement and its cursor is read
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import datetime, timezone, tzinfo
 from typing import Any, Protocol, TypeVar
 
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 from sqlalchemy.engine import Connection, CursorResult, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from airflow_provider_lofty.config import named_connection
-from airflow_provider_lofty.exceptions import AirflowException, LoftyConfigurationError, LoftySourceNotReady
+from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
 from airflow_provider_lofty.lofty.redaction import redact
+from airflow_provider_lofty.rows.newer import PARAMETER, Facts, Newer, Style, bare_name
+from airflow_provider_lofty.rows.providers import database_hook
+from airflow_provider_lofty.rows.session_time import TIMESTAMP, timestamp_conversion
 from airflow_provider_lofty.rows.source import Source, SourceRow, Take
 from airflow_provider_lofty.rows.values import ShortFloat, SixDigitFloat
 
@@ -30,12 +33,18 @@ _SHORT_FLOATS: dict[str, tuple[int, type[ShortFloat]]] = {
     "pymysql": (4, SixDigitFloat),
     "MySQLdb": (4, SixDigitFloat),
 }
+_MYSQL = frozenset(("mysql", "mariadb"))
 _IDENTIFIER_PART = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
 _IDENTIFIER = re.compile(rf"(?:{_IDENTIFIER_PART.pattern})(?:\.(?:{_IDENTIFIER_PART.pattern}))*")
+
+_NOT_OF_ITS_KIND = (
+    ". Or the cursor has values of another kind than cursor_from, or than it had before: give cursor_from"
+)
 
 Parameters = Iterable[object] | Mapping[str, object] | None
 DriverParameters = dict[str, object] | tuple[object, ...] | None
 Row = TypeVar("Row")
+_Conversion = tuple[type, Callable[[Any], object]]  # of the values of this type
 
 
 class _Cursor(Protocol):
@@ -53,6 +62,8 @@ def read_sql(
     table: str | None = None,
     parameters: Parameters = None,
     hook_params: dict[str, object] | None = None,
+    zone: tzinfo = timezone.utc,
+    newer: Newer | None = None,
     take: Take,
 ) -> None:
     """
@@ -63,37 +74,73 @@ def read_sql(
     :param table: instead of ``sql``: a table, with or without its schema
     :param parameters: for the statement
     :param hook_params: for the constructor of the hook
+    :param zone: the zone of times that name none
+    :param newer: which rows only; those of a table come in the order of its cursor
     :param take: gets the result
     :raises LoftyConfigurationError: when the connection is missing or leads to no ``DbApiHook``
     :raises LoftySourceNotReady: when the database refuses or does not answer
     """
     hook = database_hook(conn_id, hook_params)
     engine = _engine(hook)
-    statement = sql or f"SELECT * FROM {_quoted(table or '', hook, engine)}"  # noqa: S608 - quoted by the dialect
     name = f"table {table}" if table else "query"
+    if sql:
+        statement = sql
+        if newer is not None:
+            parameters = _style(hook, engine).parameters(sql, parameters, newer.since(None))
+    elif newer is None:
+        statement = f"SELECT * FROM {_quoted(table or '', hook, engine)}"  # noqa: S608 - quoted by the dialect
+    else:
+        statement, parameters = _newer_in(table or "", name, hook, engine, newer)
+    _read(hook, engine, name, statement, parameters, take, zone)
+
+
+def _read(
+    hook: DbApiHook,
+    engine: Engine | None,
+    name: str,
+    statement: str,
+    parameters: Parameters,
+    take: Take,
+    zone: tzinfo = timezone.utc,
+) -> None:
     if engine is None:
         _through_run(hook, name, statement, parameters, take)
     else:
-        _through_engine(engine, name, statement, parameters, take)
+        _through_engine(engine, name, statement, parameters, zone, take)
 
 
-def database_hook(conn_id: str, hook_params: dict[str, object] | None = None) -> DbApiHook:
-    """
-    Make the hook of a database.
+def _style(hook: DbApiHook, engine: Engine | None) -> Style:
+    if engine is None:
+        return Style("qmark" if hook.placeholder == "?" else "format")
+    return Style(engine.dialect.paramstyle, knows_names=engine.dialect.name == "sqlite")
 
-    :raises LoftyConfigurationError: when the connection is missing or leads to no ``DbApiHook``
-    """
-    connection = named_connection(conn_id)
-    try:
-        hook = connection.get_hook(hook_params=hook_params)  # type: ignore[no-untyped-call]
-    except AirflowException as error:
-        raise LoftyConfigurationError(f"the connection {conn_id!r} cannot be used: {error}") from None
-    if not isinstance(hook, DbApiHook):
-        raise LoftyConfigurationError(
-            f"the connection {conn_id!r} is of type {connection.conn_type!r}, which is not an SQL database (DbApiHook)"
+
+def _newer_in(table: str, name: str, hook: DbApiHook, engine: Engine | None, newer: Newer) -> tuple[str, Parameters]:
+    """Ask for a table's newer rows, the oldest first: a run that ends early holds back only what it has not sent."""
+    (name_of_column, is_quoted), place = bare_name(newer.column), _quoted(table, hook, engine)
+    column = _quoted_part(name_of_column, hook, engine, is_quoted=is_quoted)
+    highest, without = (
+        _first_cell(hook, engine, name, statement)
+        for statement in (
+            f"SELECT MAX({column}) FROM {place}",  # noqa: S608 - quoted by the dialect
+            f"SELECT COUNT(*) FROM {place} WHERE {column} IS NULL",  # noqa: S608 - quoted by the dialect
         )
-    hook.log_sql = False  # the statement's parameters may be personal
-    return hook
+    )
+    value = newer.since(Facts(highest, int(str(without or 0))))
+    if value is None:
+        return f"SELECT * FROM {place} ORDER BY {column}", None  # noqa: S608 - quoted by the dialect
+    mark, parameters = _style(hook, engine).condition(value)
+    return f"SELECT * FROM {place} WHERE {column} >= {mark} ORDER BY {column}", parameters  # noqa: S608 - the same
+
+
+def _first_cell(hook: DbApiHook, engine: Engine | None, name: str, statement: str) -> object:
+    cells: list[object] = []
+
+    def take(source: Source) -> None:
+        cells.extend(cell for row in source.rows for cell in row.cells)
+
+    _read(hook, engine, name, statement, None, take)
+    return cells[0] if cells else None
 
 
 def _engine(hook: DbApiHook) -> Engine | None:
@@ -120,11 +167,14 @@ def table_parts(table: str) -> list[tuple[str, bool]]:
 
 def _quoted(table: str, hook: DbApiHook, engine: Engine | None) -> str:
     """Quote each part of the name where the dialect needs it; a part that was quoted stays quoted."""
-    parts = table_parts(table)
-    preparer = engine.dialect.identifier_preparer if engine else None
-    if preparer:
-        return ".".join((preparer.quote_identifier if quoted else preparer.quote)(part) for part, quoted in parts)
-    return ".".join(_escaped(part, quoted, hook) for part, quoted in parts)
+    return ".".join(_quoted_part(part, hook, engine, is_quoted=quoted) for part, quoted in table_parts(table))
+
+
+def _quoted_part(part: str, hook: DbApiHook, engine: Engine | None, *, is_quoted: bool = False) -> str:
+    if engine is None:
+        return _escaped(part, is_quoted, hook)
+    preparer = engine.dialect.identifier_preparer
+    return str((preparer.quote_identifier if is_quoted else preparer.quote)(part))
 
 
 def _escaped(part: str, quoted: bool, hook: DbApiHook) -> str:
@@ -134,7 +184,9 @@ def _escaped(part: str, quoted: bool, hook: DbApiHook) -> str:
     return mark.format(part.replace(mark[-1], mark[-1] * 2))
 
 
-def _through_engine(engine: Engine, name: str, statement: str, parameters: Parameters, take: Take) -> None:
+def _through_engine(
+    engine: Engine, name: str, statement: str, parameters: Parameters, zone: tzinfo, take: Take
+) -> None:
     given = _driver_parameters(parameters)
     options = {
         "stream_results": True,
@@ -143,15 +195,14 @@ def _through_engine(engine: Engine, name: str, statement: str, parameters: Param
         "autocommit": False,  # SQLAlchemy 1.4 would commit what an UPDATE has changed
     }
     try:
-        with (
-            engine.connect().execution_options(**options) as connection,
-            closing(_executed(connection, name, statement, given)) as result,
-        ):
-            if not result.returns_rows:
-                raise _no_rows(name)
-            columns = tuple(map(str, result.keys()))
-            rows = _shortened(_guarded(result, name), _short_floats(result.cursor))
-            take(Source(name, columns, _numbered(columns, rows)))
+        with engine.connect().execution_options(**options) as connection:
+            as_instant = timestamp_conversion(connection, zone) if engine.dialect.name in _MYSQL else None
+            with closing(_executed(connection, name, statement, given)) as result:
+                if not result.returns_rows:
+                    raise _no_rows(name)
+                columns = tuple(map(str, result.keys()))
+                rows = _converted(_guarded(result, name), _conversions(result.cursor, as_instant))
+                take(Source(name, columns, _numbered(columns, rows)))
     except DBAPIError as error:
         raise _refused(name, error.orig or error, given) from None
     except SQLAlchemyError as error:
@@ -180,7 +231,7 @@ def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Paramet
         if cursor.description is None:
             raise _no_rows(name)
         columns = tuple(str(column[0]) for column in cursor.description)
-        rows = _shortened(_guarded(_fetched(cursor), name), _short_floats(cursor))
+        rows = _converted(_guarded(_fetched(cursor), name), _conversions(cursor))
         take(Source(name, columns, _numbered(columns, rows)))
 
     try:
@@ -191,20 +242,29 @@ def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Paramet
         raise _refused(name, error, _driver_parameters(parameters)) from None
 
 
-def _short_floats(cursor: object) -> dict[int, type[ShortFloat]]:
-    """Find the columns whose floats have 32 bits, which Python's do not tell; for drivers whose codes are known."""
+def _conversions(cursor: object, as_instant: Callable[[datetime], datetime] | None = None) -> dict[int, _Conversion]:
+    """Find the columns whose values say less in Python than in the database; for drivers whose codes are known."""
     code, kind = _SHORT_FLOATS.get(type(cursor).__module__.partition(".")[0], (None, ShortFloat))
-    columns = enumerate(getattr(cursor, "description", None) or ())
-    return {place: kind for place, column in columns if code is not None and column[1] == code}
+    found: dict[int, _Conversion] = {}
+    for place, column in enumerate(getattr(cursor, "description", None) or ()):
+        if code is not None and column[1] == code:
+            found[place] = (float, kind)
+        elif as_instant is not None and column[1] == TIMESTAMP:
+            found[place] = (datetime, as_instant)
+    return found
 
 
-def _shortened(rows: Iterable[Sequence[object]], kinds: dict[int, type[ShortFloat]]) -> Iterable[Sequence[object]]:
-    if not kinds:
+def _converted(rows: Iterable[Sequence[object]], conversions: dict[int, _Conversion]) -> Iterable[Sequence[object]]:
+    if not conversions:
         return rows
-    return (
-        [kinds[place](cell) if place in kinds and isinstance(cell, float) else cell for place, cell in enumerate(cells)]
-        for cells in rows
-    )
+    return (_convert(list(cells), conversions) for cells in rows)
+
+
+def _convert(cells: list[Any], conversions: dict[int, _Conversion]) -> Sequence[object]:
+    for place, (kind, convert) in conversions.items():
+        if isinstance(cells[place], kind):
+            cells[place] = convert(cells[place])
+    return cells
 
 
 def _fetched(cursor: _Cursor) -> Iterator[Sequence[object]]:
@@ -232,11 +292,11 @@ def _is_of_a_value(error: BaseException) -> bool:
     return is_data_error or isinstance(error, (ValueError, OverflowError)) or "decode to UTF-8" in str(error)
 
 
-def _unreadable(name: str, error: BaseException) -> LoftyConfigurationError:
+def _unreadable(name: str, error: BaseException, more: str = "") -> LoftyConfigurationError:
     return LoftyConfigurationError(
         f"the {name} has a value that the database or its driver cannot read ({type(error).__name__}): infinity, a "
         "date before the year 1 or after 9999, or text in another encoding, perhaps in a column that nothing uses. "
-        "Cast it to text in the statement (created::text), or leave the column out; nothing was sent"
+        f"Cast it to text in the statement (created::text), or leave the column out{more}; nothing was sent"
     )
 
 
@@ -249,7 +309,7 @@ def _refused(
 ) -> LoftySourceNotReady | LoftyConfigurationError:
     """Report the database's message, unless it may quote a value; parameters are removed from it."""
     if _is_of_a_value(error):
-        return _unreadable(name, error)
+        return _unreadable(name, error, "" if parameters is None or PARAMETER not in parameters else _NOT_OF_ITS_KIND)
     given = parameters.values() if isinstance(parameters, Mapping) else parameters or ()
     names = {base.__name__ for base in type(error).__mro__}
     first_line = str(error).strip().partition("\n")[0][:200]

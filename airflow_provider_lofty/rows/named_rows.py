@@ -71,6 +71,9 @@ def records_in_frame(item: Any) -> Iterator[Record] | None:
         return _in_polars(item)
     if kind in ("Table", "RecordBatch") and hasattr(item, "schema") and hasattr(item, "to_pylist"):  # Arrow
         return _in_arrow(item)
+    fields = getattr(getattr(item, "dtype", None), "names", None)
+    if fields and getattr(item, "ndim", None) == 1:  # a structured array of NumPy
+        return _paired(fields, zip(*(item[field] for field in fields), strict=True))
     return None
 
 

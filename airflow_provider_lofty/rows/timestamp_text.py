@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, time, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 _FLAGS = re.ASCII | re.IGNORECASE
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -26,7 +27,9 @@ _WEEK = re.compile(r"(\d{4})-?W(\d\d)(?:-?(\d))?(?=T| |$)", _FLAGS)
 _WEEKDAY = rf"(?:({'|'.join(_WEEKDAYS)})[a-z]*,? +)?"
 _DAY_MONTH = re.compile(rf"{_WEEKDAY}(\d{{1,2}})([ -]){_MONTH}\3(\d{{4}})", _FLAGS)
 _MONTH_DAY = re.compile(rf"{_WEEKDAY}{_MONTH} (\d{{1,2}}),? (\d{{4}})", _FLAGS)
-_ZONE = r"(?: *(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?"
+# After the offset Go writes the zone's abbreviation (+0000 UTC), Java its name (+01:00[Europe/Berlin]).
+_LABEL = r"(?: (?P<short>[A-Z]{3,5})|\[(?P<long>[\w/+-]{1,40})\])?"
+_ZONE = rf"(?: *(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?){_LABEL})?"
 _TIMES = tuple(
     re.compile(rf"(?:T|,? +){clock}{_ZONE}", _FLAGS)
     for clock in (
@@ -118,8 +121,10 @@ def _with_time(day: date, rest: str) -> datetime | None:
         hour = _of_24(hour, half.upper())
     zone = _zone((found["zone"] or "").upper())
     if (hour, minute, second, micros) == (24, 0, 0, 0):
-        return (midnight + timedelta(days=1)).replace(tzinfo=zone)
-    return midnight.replace(hour=hour, minute=minute, second=second, microsecond=micros, tzinfo=zone)
+        moment = (midnight + timedelta(days=1)).replace(tzinfo=zone)
+    else:
+        moment = midnight.replace(hour=hour, minute=minute, second=second, microsecond=micros, tzinfo=zone)
+    return moment if _agrees(moment, found["short"], found["long"]) else None
 
 
 def _of_24(hour: int, half: str) -> int:
@@ -139,3 +144,13 @@ def _zone(name: str | None) -> timezone | None:
         raise ValueError("there is no such offset")
     offset = timedelta(hours=hours, minutes=minutes)
     return timezone(-offset if name[0] == "-" else offset)
+
+
+def _agrees(moment: datetime, short: str | None, long: str | None) -> bool:
+    """Whether a zone that is named beside an offset has that offset; of most abbreviations nobody can say."""
+    if short:
+        return short.upper() not in ("UTC", "GMT") or not moment.utcoffset()
+    try:
+        return not long or moment.astimezone(ZoneInfo(long)).utcoffset() == moment.utcoffset()
+    except (KeyError, ValueError, OSError):
+        return False

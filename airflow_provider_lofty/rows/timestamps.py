@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 
 from airflow_provider_lofty.rows.timestamp_text import timestamp_from_text
-from airflow_provider_lofty.rows.values import InvalidValue, NoValue, given, kind_of, text
+from airflow_provider_lofty.rows.values import SESSION_TIME, InvalidValue, NoValue, SessionTime, given, kind_of, text
 from airflow_provider_lofty.rows.written import EXPONENT
 
 _INT64 = 2**63
@@ -86,8 +86,10 @@ class TimestampChecks:
         """
         Give a timestamp the zone if it has none; a time that occurs twice is taken as the earlier one.
 
-        :raises InvalidValue: when clocks in the zone skip that time
+        :raises InvalidValue: when clocks in the zone skip that time, or when it is one of an unknown zone
         """
+        if isinstance(moment, SessionTime):
+            raise InvalidValue(SESSION_TIME)
         moment = _standard(moment)
         if moment.tzinfo is not None and moment.utcoffset() is not None:
             return moment
@@ -98,7 +100,7 @@ class TimestampChecks:
 
     def _since_epoch(self, value: date) -> int:
         try:
-            since = self.aware(_standard(value)) - _EPOCH
+            since = self.aware(value if isinstance(value, datetime) else _standard(value)) - _EPOCH
         except OverflowError:
             raise InvalidValue("lies outside 1990 to one year ahead") from None
         return since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000  # three times as fast as //

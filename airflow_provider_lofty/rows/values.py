@@ -11,6 +11,7 @@ from collections.abc import Callable
 from ctypes import c_float
 from datetime import date, datetime, time
 from decimal import Decimal
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,9 @@ _YES = frozenset(("true", "t", "yes", "y", "1", "1.0"))
 _NO = frozenset(("false", "f", "no", "n", "0", "0.0"))
 _BITS = {b"\0": False, b"\1": True}  # MySQL's BIT(1)
 _TYPES_BY_NAME = {name.lower(): name for name in ACTIVITY_TYPES}
+
+# Values with one way to write them: PostgreSQL's uuid, inet and cidr.
+NAMES = (UUID, IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
 
 NULL_MARK = "\\N"  # as COPY, UNLOAD and mysqldump write NULL; nobody writes it for anything else
 # Written by databases, spreadsheets and data frames. What people write, too, such as None and N/A, is not among them.
@@ -66,6 +70,25 @@ class SixDigitFloat(ShortFloat):
     """One that MySQL or MariaDB gave: they write six digits of it."""
 
     exact_below = 10**6
+
+
+class SessionTime(datetime):
+    """
+    What MySQL shows of a ``TIMESTAMP`` in the time zone of its session, where that is not known.
+
+    It names no instant, and so becomes no time: what is wrong stands in :data:`SESSION_TIME`.
+    """
+
+    @classmethod
+    def of(cls, moment: datetime) -> SessionTime:
+        """Mark a time without a zone as such."""
+        return cls(*moment.timetuple()[:6], moment.microsecond)
+
+
+SESSION_TIME = (
+    "is a TIMESTAMP that the database shows in the time zone of its machine, which differs from timezone: name the "
+    "machine's zone as timezone, or set the session's, such as init_command=\"SET time_zone = '+00:00'\""
+)
 
 
 def is_missing(value: object) -> bool:
@@ -200,9 +223,11 @@ def code(value: object, as_text: Callable[[object], str] = text) -> str:
 def _as_text(value: object) -> str:
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         return _plain_digits(value)
+    if isinstance(value, SessionTime):
+        raise InvalidValue(SESSION_TIME)
     if isinstance(value, (date, time)):
         return value.isoformat()
-    if isinstance(value, UUID):
+    if isinstance(value, NAMES):
         return str(value)
     raise InvalidValue(f"must be text, got {kind_of(value)}")
 

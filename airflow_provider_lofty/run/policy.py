@@ -8,6 +8,8 @@ from fractions import Fraction
 
 from airflow_provider_lofty.delivery.precheck import MODES
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.rows.columns import closest
+from airflow_provider_lofty.rows.values import plain
 
 ON_UNKNOWN = ("verify", "report", "resend", "assume_delivered")
 _SHARE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*", re.ASCII)
@@ -24,6 +26,7 @@ class Limit:
     """
 
     def __init__(self, name: str, value: int | str | None) -> None:
+        value = plain(value)
         self._value = value
         self._rows: int | None = None
         self._share: Fraction | None = None  # a float's "0.7%" of 1000 rows would be less than 7
@@ -65,6 +68,7 @@ class Policy:
     check_existing: str
     on_unknown: str
     preview: bool
+    max_unmatched: Limit = Limit("max_unmatched_rows", 0)  # noqa: RUF009 - it never changes
 
     def __post_init__(self) -> None:
         for name, value, choices in (
@@ -72,9 +76,10 @@ class Policy:
             ("on_unknown", self.on_unknown, ON_UNKNOWN),
         ):
             if value not in choices:
-                raise LoftyConfigurationError(f"{name} must be one of {', '.join(choices)}")
-        rejections = self.stop_after_rejections
-        if not isinstance(rejections, int) or rejections < 1:
+                like = closest(value, choices) if isinstance(value, str) else ""
+                raise LoftyConfigurationError(f"{name} must be one of {', '.join(choices)}{like}")
+        rejections = plain(self.stop_after_rejections)
+        if type(rejections) is not int or rejections < 1:
             raise LoftyConfigurationError("stop_after_rejections must be a whole number of at least 1")
 
     def closed_gate(self, read: int, invalid: int) -> str | None:

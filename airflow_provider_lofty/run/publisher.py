@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import partial
 
 import msgspec
 
@@ -22,7 +23,7 @@ class StatusPublisher:
     """
     What a task's page shows of a run: facts that are laid over the earlier ones and pushed together.
 
-    :param push: leaves a value for Airflow's pages under a key
+    :param push: leaves a value for Airflow's pages under a key; false where that is to be done rarely
     :param log: gets a warning when that fails
     :param facts: what is known from the start
     :param is_live: whether to show something while rows are sent, too
@@ -33,7 +34,7 @@ class StatusPublisher:
 
     def __init__(
         self,
-        push: Callable[[str, object], None],
+        push: Callable[[str, object], bool | None],
         log: Log,
         facts: Status,
         *,
@@ -64,11 +65,16 @@ class StatusPublisher:
         self.push(XCOM_KEY, self._facts)
 
     def push(self, key: str, value: object) -> None:
-        """Push something that stays as it is. A page that lacks something never stops a delivery."""
+        """Push something that stays as it is."""
+        self.attempt(partial(self._push, key, value))
+
+    def attempt(self, push: Callable[[], bool | None]) -> None:
+        """Push something in its own way. A page that lacks something never stops a delivery."""
         began = self._clock()
         pause = SHOW_SECONDS
         try:
-            self._push(key, value)
+            if push() is False:
+                self._is_live = False
         except Exception as error:  # whatever store of XComs Airflow uses
             if isinstance(error, _LOST):
                 self._on_lost()

@@ -9,8 +9,15 @@ from airflow_provider_lofty.delivery.stop import Stop, StopKind
 from airflow_provider_lofty.exceptions import LoftyDeliveryIncomplete, LoftyError, LoftyRowsFailed, LoftySourceNotReady
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.report.summary import Summary
-from airflow_provider_lofty.rows.source import row_name
 from airflow_provider_lofty.run.policy import Limit
+
+_NONE_UNMATCHED = Limit("max_unmatched_rows", 0)
+_CORRECT_THE_SOURCE = "Correct failed rows at their source and clear the task: delivered rows are not sent again"
+_MEND_THE_LEADS = "Add or merge the leads of unmatched rows, or correct these rows, and clear the task"
+_LOOK_AT_THE_LEADS = (
+    "Rows that are unknown may be stored: look at their leads, then clear the task with on_unknown set to resend or "
+    "assume_delivered"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +42,12 @@ class Ending:
     report_error: str | None = None
 
 
-def failure_of(ending: Ending, max_failed: Limit) -> LoftyError | None:
+def failure_of(ending: Ending, max_failed: Limit, max_unmatched: Limit = _NONE_UNMATCHED) -> LoftyError | None:
     """
     Decide whether the task is green.
 
+    :param max_failed: how many rows may fail
+    :param max_unmatched: how many may have no lead
     :return: what to raise when it is not
     """
     summary, text = ending.summary, status_text(ending.summary)
@@ -46,28 +55,31 @@ def failure_of(ending: Ending, max_failed: Limit) -> LoftyError | None:
     if read != sum(outcomes.values()):
         return LoftyRowsFailed(f"the books do not balance: {read} rows read, {counts_text(outcomes)}")
     if ending.gate is not None:
-        return LoftyRowsFailed(f"nothing was sent: {ending.gate}. {text}")
+        return LoftyRowsFailed(f"nothing was sent: {ending.gate}: {text}")
     if ending.stop is not None:
         return _failure_of_stop(ending.stop, text)
     if ending.blind_spot:
-        return LoftyRowsFailed(f"{ending.blind_spot}. {text}")
+        return LoftyRowsFailed(f"{ending.blind_spot}: {text}")
     if max_failed.is_exceeded_by(ending.failed, read):
         if ending.may_settle_later and outcomes[Outcome.UNKNOWN]:
-            return LoftyDeliveryIncomplete(f"rows are in doubt that a retry may settle. {text}")
+            return LoftyDeliveryIncomplete(f"rows are in doubt that a retry may settle: {text}")
         allowed = f"more than max_failed_rows={max_failed} allows"
-        return LoftyRowsFailed(f"{ending.failed} of {read} rows failed, {allowed}. {text}")
+        return LoftyRowsFailed(f"{ending.failed} of {read} rows failed, {allowed}: {text}")
+    if max_unmatched.is_exceeded_by(summary.unmatched, read):
+        allowed = f"more than max_unmatched_rows={max_unmatched} allows"
+        return LoftyRowsFailed(f"{summary.unmatched} of {read} rows found no lead, {allowed}: {text}")
     if ending.report_error is not None:
-        return LoftyRowsFailed(f"{ending.report_error}. {text}")
+        return LoftyRowsFailed(f"{ending.report_error}: {text}")
     return None
 
 
 def _failure_of_stop(stop: Stop, text: str) -> LoftyError:
-    message = f"stopped: {stop.reason}. {text}"
+    message = f"stopped: {stop.reason}: {text}"
     if stop.error is not None:
         return type(stop.error)(message)
     if stop.kind is StopKind.REJECTIONS:
         return LoftyRowsFailed(message)
-    return LoftyDeliveryIncomplete(f"{message} A retry goes on from here")
+    return LoftyDeliveryIncomplete(f"{message}. A retry goes on from here")
 
 
 def failure_of_disk(error: Exception, sent: int) -> LoftyError:
@@ -83,15 +95,18 @@ def failure_of_disk(error: Exception, sent: int) -> LoftyError:
 
 
 def status_text(summary: Summary) -> str:
-    """Counts and the largest errors, each with an example row."""
-    errors = "; ".join(
-        f"{group.count} × {group.outcome} such as {row_name(group.example_row or 0, group.example_line)} of "
-        f"{group.example_source}: {group.error}"
-        for group in summary.errors
-        if group.outcome != Outcome.NOT_ATTEMPTED
-    )
-    report = f" Report: {summary.report_path}." if summary.report_path else ""
-    return f"{counts_text(summary.outcomes)}. {errors}{'.' if errors else ''}{report}"
+    """Counts, what to do now, and where each row stands; the log has the errors."""
+    outcomes = summary.outcomes
+    parts = [counts_text(outcomes)]
+    if outcomes[Outcome.UNKNOWN]:
+        parts.append(_LOOK_AT_THE_LEADS)
+    if outcomes[Outcome.INVALID] or outcomes[Outcome.REJECTED]:
+        parts.append(_CORRECT_THE_SOURCE)
+    if outcomes[Outcome.UNMATCHED]:
+        parts.append(_MEND_THE_LEADS)
+    if summary.report_path:
+        parts.append(f"Report: {summary.report_path}")
+    return ". ".join(parts)
 
 
 def counts_text(counts: Mapping[str, int]) -> str:

@@ -6,6 +6,7 @@ import argparse
 import inspect
 import json
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -148,10 +149,18 @@ def _greet(sandbox: Sandbox) -> None:
         f"Lofty sandbox: {sandbox.url}  (open it in a browser to see what arrives)",
         f"API key:       {sandbox.settings.api_key}",
         f"Access token:  {sandbox.settings.access_token}",
+        "To connect Airflow with it:",
+        f"export AIRFLOW_CONN_LOFTY_DEFAULT={shlex.quote(json.dumps(_connection(sandbox)))}",
         "Press Ctrl+C to stop.",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+def _connection(sandbox: Sandbox) -> dict[str, object]:
+    # The port by itself: Airflow 3.3's Test button refuses a connection without one.
+    host, _, port = sandbox.url.rpartition(":")
+    return {"conn_type": "lofty", "host": host, "port": int(port), "password": sandbox.settings.api_key}
 
 
 def _wait_for_signal() -> None:

@@ -8,10 +8,12 @@ import time
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
+from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from airflow_provider_lofty.sandbox.answers import Answer
 from airflow_provider_lofty.sandbox.api import Api
+from airflow_provider_lofty.sandbox.callers import refusal_of
 from airflow_provider_lofty.sandbox.crm import ReceivedRequest
 from airflow_provider_lofty.sandbox.pages import people_app
 
@@ -23,16 +25,23 @@ class SandboxApp:
     Requests to Lofty's paths pass no web framework: they are what is measured, and recorded as they come.
 
     :param api: What answers.
+    :param host: The address it is served on.
     """
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, host: str) -> None:
         self._api = api
+        self._host = host
         self._people = people_app(api.crm)
         self._in_flight = 0
         self.stopping = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        refusal = refusal_of(scope["headers"], self._host)
+        if refusal is not None:
+            status, words = refusal
+            await PlainTextResponse(words, status)(scope, receive, send)
+            return
         if scope["path"] == "/" or scope["path"].startswith("/sandbox/"):
             await self._people(scope, receive, send)
             return

@@ -7,14 +7,17 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
+from airflow_provider_lofty.sandbox.answers import invalid
 from airflow_provider_lofty.sandbox.checks import Body
 from airflow_provider_lofty.sandbox.credentials import Credentials
 from airflow_provider_lofty.sandbox.faults import Dice
-from airflow_provider_lofty.sandbox.leads import Leads
+from airflow_provider_lofty.sandbox.leads import Lead, Leads
 from airflow_provider_lofty.sandbox.rate import FixedWindow, Reading
 from airflow_provider_lofty.sandbox.settings import SandboxSettings
+
+_FIRST_NEWCOMER = 900_000_000  # ids of leads that come by themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,18 @@ class ReceivedRequest:
     at: float
     status: int | None = None
     note: str = ""
+
+
+class Scroll(NamedTuple):
+    """
+    Where a list of leads goes on.
+
+    :param position: The first lead that was not given yet.
+    :param pages: How many pages it has given.
+    """
+
+    position: int
+    pages: int
 
 
 class Store:
@@ -131,6 +146,8 @@ class Crm:
         self.dice = Dice(self.settings.seed)
         self._newcomers: dict[int, list[Body]] = {}
         self._window, self._read_window = FixedWindow(), FixedWindow()
+        self._scrolls: dict[str, Scroll] = {}
+        self._lead_newcomers = 0
 
     def change(self, changes: dict[str, Any]) -> None:
         """Change settings; faults start anew when they or their seed change."""
@@ -170,6 +187,31 @@ class Crm:
         come = self._newcomers.setdefault(lead_id, [])
         if len(come) < self.settings.newcomers:
             come.append({"type": "Browse", "text": "Viewed by somebody", "link": "", "picture": "", "created": created})
+
+    def scroll(self, position: int, scroll_id: str) -> str:
+        """
+        Remember where a list of leads goes on, and give the id to ask for that with.
+
+        :param scroll_id: What this page was asked for with; empty for the first one.
+        """
+        pages = self._scrolls[scroll_id].pages + 1 if scroll_id else 1
+        new = scroll_id or f"scroll-{len(self._scrolls) + 1}"
+        self._scrolls[new] = Scroll(position, pages)
+        return new
+
+    def scrolled_to(self, scroll_id: str) -> int:
+        """Give where a list of leads goes on, unless the id has expired."""
+        scroll, most = self._scrolls.get(scroll_id), self.settings.scroll_pages
+        if scroll is None or (most is not None and scroll.pages > most):
+            raise invalid(f"scrollId {scroll_id!r} has expired")
+        return scroll.position
+
+    def welcome_lead(self) -> None:
+        """Let a lead come while the list of leads is paged, as long as there are newcomers."""
+        if self._lead_newcomers < self.settings.lead_newcomers:
+            self._lead_newcomers += 1
+            lead_id = _FIRST_NEWCOMER + self._lead_newcomers
+            self.leads.add(Lead(lead_id, (f"newcomer-{self._lead_newcomers}@example.com",)))
 
     def visible(self, lead_id: int) -> Iterator[Body]:
         """Give the bodies of a lead's activities that reading back shows by now, last stored first."""

@@ -33,16 +33,25 @@ class Lead:
             "tags": [],
         }
 
-    def matches(self, query: Mapping[str, str]) -> bool:
-        """Say whether the lead has the e-mail and phone asked for; filters are combined with AND."""
+    def matches(self, query: Mapping[str, str], *, needs_country_code: bool = False) -> bool:
+        """
+        Say whether the lead has the e-mail and phone asked for; filters are combined with AND.
+
+        :param needs_country_code: A phone is found only as it is stored, with or without the country's 1.
+        """
         precise = query.get("preciseSearchFlag", "").lower() == "true"
+        written = _digits if needs_country_code else _national
         return _has(self.emails, query.get("email"), str.lower, precise) and _has(
-            self.phones, query.get("phone"), _digits, precise
+            self.phones, query.get("phone"), written, precise
         )
 
 
 def _digits(phone: str) -> str:
     return re.sub(r"\D", "", phone)
+
+
+def _national(phone: str) -> str:
+    return re.sub(r"^1(?=\d{10}$)", "", _digits(phone))
 
 
 def _has(values: Iterable[str], wanted: str | None, normalised: Callable[[str], str], precise: bool) -> bool:
@@ -55,21 +64,35 @@ def _has(values: Iterable[str], wanted: str | None, normalised: Callable[[str], 
     return any(wanted in normalised(value) for value in values)
 
 
+# Who is there as long as nobody was added: one person each, and two who share an address and a number.
+SAMPLE_LEADS = (
+    Lead(101, ("ada.sample@example.com",), ("(202) 555-0101",)),
+    Lead(102, ("grace.sample@example.com", "g.sample@example.com"), ("+1 202 555 0102",)),
+    Lead(103, ("the.samples@example.com",), ("202-555-0103",)),
+    Lead(104, ("the.samples@example.com", "joan.sample@example.com"), ("202-555-0103",)),
+)
+
+
 class Leads:
     """Which leads there are."""
 
     def __init__(self) -> None:
-        self._listed: dict[int, Lead] = {}
+        self._added: dict[int, Lead] = {}
         self._removed: set[int] = set()
+
+    @property
+    def _listed(self) -> dict[int, Lead]:
+        samples = {lead.lead_id: lead for lead in SAMPLE_LEADS if lead.lead_id not in self._removed}
+        return self._added or samples
 
     def add(self, lead: Lead) -> None:
         """Add or replace a lead."""
-        self._listed[lead.lead_id] = lead
+        self._added[lead.lead_id] = lead
         self._removed.discard(lead.lead_id)
 
     def remove(self, lead_id: int) -> None:
         """Put a lead in the trash, where even `known_leads="any"` does not find it."""
-        self._listed.pop(lead_id, None)
+        self._added.pop(lead_id, None)
         self._removed.add(lead_id)
 
     def get(self, lead_id: int, *, any_exists: bool) -> Lead | None:
@@ -78,12 +101,27 @@ class Leads:
 
         :param any_exists: Every positive id is a lead.
         """
-        if lead_id in self._listed:
-            return self._listed[lead_id]
+        listed = self._listed
+        if lead_id in listed:
+            return listed[lead_id]
         if any_exists and lead_id > 0 and lead_id not in self._removed:
             return Lead(lead_id)
         return None
 
-    def find(self, query: Mapping[str, str]) -> list[Lead]:
-        """Give the listed leads that a query asks for; what it does not know in the query, it ignores."""
-        return [lead for lead in self._listed.values() if lead.matches(query)]
+    def listed(self, merged: Mapping[int, int]) -> list[Lead]:
+        """
+        Give the leads that can be found.
+
+        :param merged: Lead id → the lead that it has become a part of, with its addresses and numbers.
+        """
+        found = dict(self._listed)
+        for lead_id, into in merged.items():
+            gone = found.pop(lead_id, None)
+            if gone is not None:
+                kept = found.get(into, Lead(into))
+                found[into] = Lead(into, _united(kept.emails, gone.emails), _united(kept.phones, gone.phones))
+        return list(found.values())
+
+
+def _united(some: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*some, *others)))

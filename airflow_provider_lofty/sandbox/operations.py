@@ -83,13 +83,26 @@ def list_activities(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
 
 
 def find_leads(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
-    """Find leads by e-mail or phone; other parameters are ignored, so a misspelt one finds everybody."""
-    limit = _leads_limit(request.query.get("limit") or str(DEFAULT_LEADS_LIMIT))
-    offset = read_int("offset", request.query.get("offset") or "0", least=0)
-    missing = crm.settings.missing_leads
-    found = [each for each in crm.leads.find(request.query) if each.lead_id not in missing]
-    metadata = {"collection": "leads", "limit": limit, "offset": offset, "total": len(found), "scrollId": ""}
-    return ok({"_metadata": metadata, "leads": [each.as_lofty() for each in found[offset : offset + limit]]})
+    """List leads, or find them by e-mail or phone; other parameters are ignored, so a misspelt one finds everybody."""
+    settings = crm.settings
+    query = {name: value for name, value in request.query.items() if name not in settings.ignored_lead_parameters}
+    limit = _leads_limit(query.get("limit") or str(DEFAULT_LEADS_LIMIT))
+    offset = read_int("offset", query.get("offset") or "0", least=0)
+    if query.get("scrollId"):
+        offset = crm.scrolled_to(query["scrollId"])
+    found = [
+        each
+        for each in crm.leads.listed(settings.merged_leads)
+        if each.lead_id not in settings.missing_leads
+        and each.matches(query, needs_country_code=settings.phone_needs_country_code)
+    ]
+    end = offset + limit
+    scroll_id = crm.scroll(end, query.get("scrollId", "")) if end < len(found) else ""
+    metadata = {"collection": "leads", "limit": limit, "offset": offset, "total": len(found), "scrollId": scroll_id}
+    shown = [each.as_lofty() for each in found[offset:end] if each.lead_id not in settings.hidden_leads]
+    if scroll_id:
+        crm.welcome_lead()
+    return ok({"_metadata": metadata, "leads": shown})
 
 
 def get_lead(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
@@ -129,7 +142,7 @@ def _existing_lead(crm: Crm, text: str) -> Lead:
     asked = read_int("leadId", text)
     lead_id = settings.merged_leads.get(asked, asked)
     lead = crm.leads.get(lead_id, any_exists=settings.known_leads == "any")
-    if lead is None or {asked, lead_id} & settings.missing_leads:
+    if lead is None or {asked, lead_id} & {*settings.missing_leads, *settings.hidden_leads}:
         raise lead_not_found(asked)
     return lead
 

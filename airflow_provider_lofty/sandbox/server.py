@@ -35,10 +35,11 @@ class _Server:
     Serves an application until told to stop. uvicorn's own server logs, polls and waits for slow answers.
 
     :param crm: What is served.
+    :param host: The address it is served on.
     """
 
-    def __init__(self, crm: Crm) -> None:
-        self._app = SandboxApp(Api(crm))
+    def __init__(self, crm: Crm, host: str) -> None:
+        self._app = SandboxApp(Api(crm), host)
         self._config = uvicorn.Config(
             self._app,
             http=_Protocol,
@@ -118,7 +119,7 @@ class Sandbox:
         """Start serving; returns when requests are answered."""
         listener = _listen(self._host, self._port)
         self._port = listener.getsockname()[1]
-        self._server = _Server(self._crm)
+        self._server = _Server(self._crm, self._host)
         self._thread = threading.Thread(
             target=asyncio.run, args=(self._server.serve(listener),), name="lofty-sandbox", daemon=True
         )
@@ -169,7 +170,7 @@ class Sandbox:
             return list(self._crm.store.requests)
 
     def add_lead(self, lead_id: int, *, emails: Iterable[str] = (), phones: Iterable[str] = ()) -> None:
-        """Add a lead, or replace it."""
+        """Add a lead, or replace it; with the first one the made-up people go."""
         with self._crm.lock:
             self._crm.leads.add(Lead(lead_id, tuple(emails), tuple(phones)))
 

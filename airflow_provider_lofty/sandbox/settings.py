@@ -17,6 +17,7 @@ FaultName = Literal[
     "drop_after_storing", "slow", "stall", "html_502", "html_502_after_storing", "empty_200", "error_in_200",
     "error_beside_lead_id", "lead_id_zero", "interim_102", "interim_103", "answered_twice", "late_504", "late_drop",
 ]  # fmt: skip
+LeadParameter = Literal["email", "phone", "preciseSearchFlag", "scrollId", "offset", "limit"]
 CreatedForm = Literal["milliseconds", "text", "seconds", "an_hour_later"]
 
 
@@ -48,6 +49,11 @@ class SandboxSettings:
     :param known_leads: "any": every positive lead id exists; "listed": only added ones.
     :param missing_leads: Lead ids that answer 404 with code 20006 all the same.
     :param merged_leads: Lead id → the id of the lead it was merged into, which is what answers then name.
+    :param hidden_leads: Leads that the caller may not see: they answer 404, and a list counts them but leaves them out.
+    :param ignored_lead_parameters: Parameters of the list of leads that Lofty does not know, and so ignores (seen).
+    :param phone_needs_country_code: A phone is found only as it is stored, with or without the 1 (unknown).
+    :param scroll_pages: How many pages a scrollId is good for before it is refused (unknown; default: any number).
+    :param lead_newcomers: So many new leads come while the list of leads is paged, one after each page but the last.
     :param error_shape: How errors are written; all five have been seen.
     :param latency_seconds: How long every answer takes.
     :param faults: Fault name → probability for each POST of an activity.
@@ -99,6 +105,11 @@ class SandboxSettings:
     known_leads: Literal["any", "listed"] = "any"
     missing_leads: AbstractSet[int] = frozenset()
     merged_leads: Mapping[int, int] = field(default_factory=dict)
+    hidden_leads: AbstractSet[int] = frozenset()
+    ignored_lead_parameters: AbstractSet[LeadParameter] = frozenset()
+    phone_needs_country_code: bool = False
+    scroll_pages: int | None = None
+    lead_newcomers: int = 0
 
     error_shape: ErrorShape = "code"
     latency_seconds: float = 0.0
@@ -164,7 +175,8 @@ CREDENTIALS = frozenset(
     }
 )
 _NOT_NEGATIVE = (
-    "latency_seconds", "slow_seconds", "late_seconds", "read_lag_seconds", "newcomers", "keep_alive_seconds",
+    "latency_seconds", "slow_seconds", "late_seconds", "read_lag_seconds", "newcomers", "lead_newcomers",
+    "keep_alive_seconds",
 )  # fmt: skip
 _HINTS: Mapping[str, object] = get_type_hints(SandboxSettings)
 

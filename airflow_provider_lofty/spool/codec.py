@@ -11,11 +11,10 @@ import json
 from collections.abc import Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
-from uuid import UUID
 
 import msgspec
 
-from airflow_provider_lofty.rows.values import ShortFloat, plain
+from airflow_provider_lofty.rows.values import NAMES, SessionTime, ShortFloat, plain
 
 _json = msgspec.json.Encoder().encode
 
@@ -63,9 +62,11 @@ def _jsonable(value: object) -> object:
         return None if value.is_nan() else plain_decimal(value) if value.is_finite() else ["number", str(value)]
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
+    if isinstance(value, SessionTime):
+        return f"{value.isoformat()} in the session's time zone"  # nothing that is read as a time again
     if isinstance(value, (date, datetime, time)):
         return value.isoformat()
-    if isinstance(value, UUID):
+    if isinstance(value, NAMES):
         return str(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return ["bytes", bytes(value).hex()]

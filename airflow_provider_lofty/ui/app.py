@@ -7,25 +7,29 @@ read the Dag's XComs, of which these pages are made (else 403). Only style and s
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.common.db.common import SessionDep
-from airflow.api_fastapi.core_api.security import requires_access_dag
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
+from msgspec.json import encode
+from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_provider_lofty.task_key import NOT_MAPPED, TaskKey
-from airflow_provider_lofty.ui.queries import tries_of
-from airflow_provider_lofty.ui.reports import FAILED, OutOfReachError, ReportFile, page_of
-from airflow_provider_lofty.ui.status import status_of
+from airflow_provider_lofty.ui.desk import Desk
+from airflow_provider_lofty.ui.index import FAILED, Filter
+from airflow_provider_lofty.ui.indexes import Indexes
+from airflow_provider_lofty.ui.reports import OpenedReport, OutOfReachError, ReportFile
+from airflow_provider_lofty.ui.status import describe, look_up, try_numbers
 
 _STATIC = Path(__file__).parent / "static"
-_CHUNK = 2**16
 _MOST_DIGITS = 9
 _HEADERS = {
     # The page may hold people's data, and words of other systems: nothing of it is kept, run or framed elsewhere.
@@ -36,13 +40,14 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
+desk = Desk(Indexes())
 router = APIRouter(
     prefix="/rows/{dag_id}/{run_id}/{task_id}/{map_index}",
-    dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.XCOM))],
+    dependencies=[Depends(desk.at_the_door), Depends(requires_access_dag("GET", DagAccessEntity.XCOM))],
 )
 
 
-def _task(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskKey:
+async def _task(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskKey:
     """Airflow's page leaves ``{MAP_INDEX}`` as it is where a task is not mapped."""
     is_mapped = map_index.isascii() and map_index.isdigit()
     if is_mapped and len(map_index) > _MOST_DIGITS:
@@ -57,66 +62,120 @@ Task = Annotated[TaskKey, Depends(_task)]
 TryNumber = Annotated[int, Query(alias="try", ge=0, le=10**_MOST_DIGITS)]
 
 
-def _report(session: SessionDep, task: Task, try_number: TryNumber = 0) -> ReportFile:
-    """The report of a try that Airflow knows; by default of the last one."""
-    numbers = [one.number for one in tries_of(session, task)]
-    if not numbers or (try_number and try_number not in numbers):
-        raise HTTPException(404, "there is no such try of this task")
-    return ReportFile(task._replace(try_number=try_number or numbers[-1]))
+async def _viewer(user: GetUserDep, page_id: Annotated[str, Header(alias="X-Lofty-Page")] = "") -> tuple[str, str]:
+    """Tell apart who asks: each page that is open names itself."""
+    return user.get_id(), page_id
+
+
+Viewer = Annotated[tuple[str, str], Depends(_viewer)]
 
 
 @router.get("")
-def page() -> FileResponse:
+async def page() -> FileResponse:
     """The page; its script asks for the rest."""
     return FileResponse(_STATIC / "rows.html", media_type="text/html")
 
 
 @router.get("/standing")
-def standing(session: SessionDep, task: Task, try_number: TryNumber = 0) -> dict[str, Any]:
-    """Say how far a try is, or what came of it: see :func:`status_of`."""
-    found = status_of(session, task, try_number)
+async def standing(request: Request, viewer: Viewer, task: Task, try_number: TryNumber = 0) -> Response:
+    """Say how far a try is, or what came of it: see :func:`describe`."""
+    return _json(await desk.serve(("standing", *viewer), request, _standing(task, try_number)))
+
+
+async def _standing(task: TaskKey, try_number: int) -> bytes:
+    found = await desk.ask_database(partial(look_up, task, try_number))
     if found is None:
         raise HTTPException(404, "Airflow knows no such task, or no such try of it")
-    return found
+    told = await desk.search(partial(describe, found))
+    if told.counted_by is None:
+        return encode(told.answer)
+    try:
+        index = await desk.index(told.counted_by)
+        return encode(told.counted(await desk.read(index.tally)))
+    except OutOfReachError as error:
+        return encode(told.without_report(str(error)))
+
+
+class Asked(BaseModel):
+    """Which rows of which try."""
+
+    model_config = ConfigDict(extra="forbid")  # a condition that is not known must not be ignored
+
+    try_number: int = Field(0, alias="try", ge=0, le=10**_MOST_DIGITS)
+    outcome: str = Field(FAILED, max_length=30)
+    code: str = Field("", max_length=20)
+    page: int = Field(1, ge=1, le=10**_MOST_DIGITS)
+
+
+class AskedForText(Asked):
+    """The same, and what a cell has to contain: people search for people, and addresses of requests are logged."""
+
+    text: str = Field("", max_length=200)
 
 
 @router.get("/list")
-def rows(
-    report: Annotated[ReportFile, Depends(_report)],
-    outcome: Annotated[str, Query(max_length=30)] = FAILED,
-    text: Annotated[str, Query(max_length=200)] = "",
-    code: Annotated[str, Query(max_length=20)] = "",
-    page: Annotated[int, Query(ge=1, le=10**_MOST_DIGITS)] = 1,
-) -> dict[str, Any]:
-    """Give one page of the report's rows: see :func:`page_of`."""
-    try:
-        return page_of(report, outcome, text, page, code)
-    except OutOfReachError as error:
-        raise HTTPException(404, str(error)) from None
+async def rows(request: Request, viewer: Viewer, task: Task, asked: Annotated[Asked, Query()]) -> Response:
+    """Give one page of the report's rows: see :meth:`Index.page`."""
+    wanted = Filter(asked.outcome, code=asked.code, page=asked.page)
+    return _json(await desk.serve(("list", *viewer), request, _list(task, asked.try_number, wanted)))
+
+
+@router.post("/list")
+async def rows_with_text(request: Request, viewer: Viewer, task: Task, asked: AskedForText) -> Response:
+    """Give one page of those that contain a text."""
+    wanted = Filter(asked.outcome, asked.text, asked.code, asked.page)
+    return _json(await desk.serve(("list", *viewer), request, _list(task, asked.try_number, wanted)))
+
+
+async def _list(task: TaskKey, try_number: int, wanted: Filter) -> bytes:
+    report = await _report(task, try_number)
+    with _not_found():
+        index = await desk.index(report)
+        return await desk.search(lambda is_given_up: encode(index.page(wanted, is_given_up)))
+
+
+def _json(content: bytes) -> Response:
+    """Answer with what was written in a thread of ours: FastAPI would take long over it, on the event loop."""
+    return Response(content, media_type="application/json")
 
 
 @router.get("/report")
-def download(report: Annotated[ReportFile, Depends(_report)]) -> StreamingResponse:
+async def download(request: Request, task: Task, try_number: TryNumber = 0) -> StreamingResponse:
     """Give the whole report, as it is."""
-    chunks = _chunks(report)
-    try:
-        first = next(chunks, b"")  # what cannot be opened shows now
-    except OutOfReachError as error:
-        raise HTTPException(404, str(error)) from None
+    await desk.come_in(request)
+    report = await _report(task, try_number)
+    with _not_found():  # what cannot be opened or read shows now
+        opened = await desk.read(report.open)
+        first = await desk.read(opened.read)
     disposition = f"attachment; filename*=utf-8''{quote(report.name, safe='')}"
     headers = {"Content-Disposition": disposition}
-    return StreamingResponse(_and_then(first, chunks), media_type="text/csv", headers=headers)
+    return StreamingResponse(_chunks(first, opened), media_type="text/csv", headers=headers)
 
 
-def _chunks(report: ReportFile) -> Iterator[bytes]:
-    with report.opened() as stream:
-        while chunk := stream.read(_CHUNK):
+async def _chunks(first: bytes, opened: OpenedReport) -> AsyncIterator[bytes]:
+    chunk = first
+    try:
+        while chunk:
             yield chunk
+            chunk = await desk.read(opened.read)
+    finally:
+        desk.leave(opened.close)
 
 
-def _and_then(first: bytes, others: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from others
+async def _report(task: TaskKey, try_number: int) -> ReportFile:
+    """The report of a try that Airflow knows; by default of the last one."""
+    numbers = await desk.ask_database(partial(try_numbers, task))
+    if not numbers or (try_number and try_number not in numbers):
+        raise HTTPException(404, "there is no such try of this task")
+    return ReportFile(task._replace(try_number=try_number or numbers[-1]))
+
+
+@contextmanager
+def _not_found() -> Iterator[None]:
+    try:
+        yield
+    except OutOfReachError as error:
+        raise HTTPException(404, str(error)) from None
 
 
 app = FastAPI(title="Lofty rows", openapi_url=None)

@@ -14,7 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from airflow_provider_lofty.report.status import XCOM_KEY, Status
 from airflow_provider_lofty.task_key import TaskKey
-from airflow_provider_lofty.ui.structs import status_from
+from airflow_provider_lofty.ui.xcoms import Stored, status_or_stored
 
 RUNNING = "running"
 _Model = type[TaskInstance] | type[TaskInstanceHistory] | type[XComModel]
@@ -22,11 +22,12 @@ _OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 
 class Try(NamedTuple):
-    """One try of a task instance, and for how long it ran or has been running."""
+    """One try of a task instance, for how long it ran or has been running, and on which host."""
 
     number: int
     state: str | None
     seconds: float | None
+    host: str = ""
 
     @property
     def is_over(self) -> bool:
@@ -38,10 +39,10 @@ def tries_of(session: Session, task: TaskKey) -> list[Try]:
     """The tries of a task instance, first to last; none where Airflow does not know it."""
     found = {}
     for model in (TaskInstanceHistory, TaskInstance):
-        columns = (model.try_number, model.state, model.start_date, model.end_date)
-        for number, state, start, end in session.execute(select(*columns).where(*_is(model, task))):
+        columns = (model.try_number, model.state, model.start_date, model.end_date, model.hostname)
+        for number, state, start, end, host in session.execute(select(*columns).where(*_is(model, task))):
             if state is not None or number not in found:  # a task that was cleared still has its last try's number
-                found[number] = Try(number, state and str(state), _seconds(start, end))
+                found[number] = Try(number, state and str(state), _seconds(start, end), host or "")
     return [found[number] for number in sorted(found)]
 
 
@@ -50,24 +51,28 @@ class Instance(NamedTuple):
 
     map_index: int
     state: str | None
-    status: Status | None
+    pushed: Status | Stored | None
 
 
 def mapped_of(session: Session, task: TaskKey) -> list[Instance]:
     """The instances of a mapped task."""
     instances = select(TaskInstance.map_index, TaskInstance.state).where(*_is_mapped(TaskInstance, task))
-    values = select(XComModel.map_index, XComModel.value).where(*_is_mapped(XComModel, task), _IS_PROGRESS)
-    pushed: dict[int, object] = dict(map(tuple, session.execute(values)))
+    values = select(XComModel.map_index, XComModel.value, XComModel.timestamp)
+    pushed = {
+        index: status_or_stored(value, at)
+        for index, value, at in session.execute(values.where(*_is_mapped(XComModel, task), _IS_PROGRESS))
+    }
     return [
-        Instance(index, state and str(state), status_from(pushed.get(index)))
+        Instance(index, state and str(state), pushed.get(index))
         for index, state in session.execute(instances.order_by(TaskInstance.map_index))
     ]
 
 
-def pushed_status(session: Session, task: TaskKey) -> Status | None:
-    """What the last try that ran has shown of itself."""
-    query = select(XComModel.value).where(*_is(XComModel, task), _IS_PROGRESS)
-    return status_from(session.scalar(query.limit(1)))
+def pushed_status(session: Session, task: TaskKey) -> Status | Stored | None:
+    """What the last try that ran has shown of itself, or where that is kept."""
+    query = select(XComModel.value, XComModel.timestamp).where(*_is(XComModel, task), _IS_PROGRESS)
+    found = session.execute(query.limit(1)).first()
+    return None if found is None else status_or_stored(*found)
 
 
 _IS_PROGRESS = XComModel.key == XCOM_KEY

@@ -1,59 +1,84 @@
 """
-Reports as the task's page shows them: found, opened, and read row by row.
+Reports as the task's page finds and opens them.
 
-Only files under ``[lofty] report_folder`` are opened, under the name that follows from the ids of a task instance.
-A link is followed only as long as it stays inside that folder.
+Only files under ``[lofty] report_folder`` are opened, under the name that follows from the ids of a task instance, and
+never through a link: whoever may write there could show another Dag's rows to people who may not see them.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 import stat
-import threading
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 from airflow_provider_lofty import config
 from airflow_provider_lofty.exceptions import LoftyError
-from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES
 from airflow_provider_lofty.report.paths import report_file
-from airflow_provider_lofty.report.summary import ErrorGroup
-from airflow_provider_lofty.rows.report_format import REPORT_COLUMNS, restored
 from airflow_provider_lofty.task_key import TaskKey
 
-PAGE_ROWS = 50
-FAILED = "failed"
-_LONGEST_CELL = 2**31 - 1
-_LONGEST_SHOWN = 2000
-_MOST_GROUPS = 20
-_MOST_TALLIES = 50
-_NAMES = [column.removeprefix("lofty_") for column in REPORT_COLUMNS]
-_OUTCOME, _STATUS, _CODE, _FIELD, _ERROR = (
-    _NAMES.index(name) - len(_NAMES) for name in ("outcome", "http_status", "error_code", "error_field", "error")
-)  # counted from the end, for a report's own columns come last
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
 
-_reading = threading.Semaphore()
-_tallies: dict[tuple[str | None, tuple[int, int] | None], Tally] = {}
+_CHUNK_BYTES = 2**18
+_BLOCK_BYTES = 2**22  # what object storage is asked for at once; some would read far ahead
 
-
-class Tally(NamedTuple):
-    """
-    What a report's rows add up to.
-
-    :param outcomes: rows by outcome
-    :param groups: those that failed, by what went wrong, the largest group first
-    """
-
-    outcomes: dict[str, int]
-    groups: list[ErrorGroup]
+Version: TypeAlias = tuple[object, ...]
 
 
 class OutOfReachError(Exception):
     """The report cannot be opened from here; the text says why, for people."""
+
+
+class MissingReportError(OutOfReachError):
+    """There is no such file."""
+
+
+class OpenedReport:
+    """
+    A report that is open for reading, up to where it ended when it was opened.
+
+    :param stream: the file
+    :param size: how many bytes of it there are
+    :param look: gives what changes when the file does
+    """
+
+    def __init__(self, stream: IO[bytes], size: int, look: Callable[[], Version]) -> None:
+        self._stream = stream
+        self._left = size
+        self._look = look
+        self.version = look()
+
+    def __enter__(self) -> OpenedReport:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def read(self) -> bytes:
+        """
+        Read on.
+
+        :return: nothing at the end
+        :raises OutOfReachError: when it cannot be read
+        """
+        with _failure_text():
+            chunk = self._stream.read(min(self._left, _CHUNK_BYTES))
+        self._left -= len(chunk)
+        return chunk
+
+    def is_as_opened(self) -> bool:
+        """Whether nobody has written to it since, as far as its file system tells."""
+        with _failure_text():
+            return self._look() == self.version
+
+    def close(self) -> None:
+        """Close it; an error of that says nothing about what was read."""
+        with _failure_text():
+            self._stream.close()
 
 
 class ReportFile:
@@ -72,42 +97,16 @@ class ReportFile:
         """The file's name without its folder."""
         return (self.path or "").rpartition("/")[2]
 
-    @contextmanager
-    def opened(self) -> Iterator[IO[bytes]]:
+    def open(self) -> OpenedReport:
         """
         Open it for reading.
 
-        :raises OutOfReachError: when there is no report folder, no such file, or it cannot be read, now or later
+        :raises OutOfReachError: when there is no report folder, no such file, or it cannot be read
         """
         if self.path is None:
             raise OutOfReachError("no report folder is configured")
-        with _failure_text(), _open_url(self.path) if "://" in self.path else _open_inside(self.path) as stream:
-            yield stream
-
-    @contextmanager
-    def table(self) -> Iterator[tuple[list[str], Iterator[list[str]]]]:
-        """
-        Read it: its header, and the cells of one row after the other, as many as the header has.
-
-        :raises OutOfReachError: when it cannot be opened or is no report
-        """
-        csv.field_size_limit(_LONGEST_CELL)  # it is the whole process's, and other threads may be reading
-        # One at a time: reading is work for the processor, which Airflow's other pages need, too.
-        with _reading, self.opened() as stream:
-            reader = csv.reader(line.decode("utf-8", "replace") for line in stream)
-            header = next(reader, [])
-            if tuple(header[-len(REPORT_COLUMNS) :]) != REPORT_COLUMNS:
-                raise OutOfReachError("the file is no report")
-            yield header, _whole(reader, len(header))
-
-    @property
-    def version(self) -> tuple[int, int] | None:
-        """What changes when a local report does; None where that is unknown."""
-        try:
-            found = Path(self.path or "").stat()
-        except (OSError, ValueError):
-            return None
-        return found.st_mtime_ns, found.st_size
+        with _failure_text():
+            return _open_url(self.path) if "://" in self.path else _open_inside(self.path)
 
 
 @contextmanager
@@ -118,134 +117,62 @@ def _failure_text() -> Iterator[None]:
     except OutOfReachError:
         raise
     except FileNotFoundError:
-        raise OutOfReachError("the web server finds no such file") from None
+        raise MissingReportError("the web server finds no such file") from None
     except LoftyError as error:
         raise OutOfReachError(f"the web server cannot read it: {error}") from None
-    except csv.Error as error:
-        raise OutOfReachError(f"the report is damaged: {error}") from None
     except Exception as error:  # each file system fails in its own way
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise OutOfReachError(f"the web server cannot read it: {reason}") from None
 
 
-def _whole(reader: Iterator[list[str]], width: int) -> Iterator[list[str]]:
-    for cells in reader:
-        if len(cells) != width:
-            raise OutOfReachError("the report is damaged: a row has too few or too many cells")
-        yield cells
+def _open_inside(path: str) -> OpenedReport:
+    """Open a plain file and nothing else; the folder itself may be reached through links, as its owner likes."""
+    folder = os.open(Path(path).parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # Looked at before it is opened, for opening a device or a pipe may do something; and after, for it may be
+        # another file by then.
+        _refuse_what_is_no_file(path, os.stat(Path(path).name, dir_fd=folder, follow_symlinks=False))
+        handle = os.open(Path(path).name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    finally:
+        os.close(folder)
+    stream = os.fdopen(handle, "rb")
+    try:
+        found = os.fstat(handle)
+        _refuse_what_is_no_file(path, found)
+        return OpenedReport(stream, found.st_size, partial(_local_version, handle))
+    except BaseException:
+        stream.close()
+        raise
 
 
-def _open_inside(path: str) -> IO[bytes]:
-    folder = Path(path).parent.resolve()
-    target = (folder / Path(path).name).resolve()
-    if not target.is_relative_to(folder):
-        raise OutOfReachError("a link leads out of the report folder")
-    # What is no plain file might never end, and what is a link by now was none when it was looked at.
-    handle = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
+def _refuse_what_is_no_file(path: str, found: os.stat_result) -> None:
+    if stat.S_ISLNK(found.st_mode):
+        is_inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(Path(path).parent))
+        where = "a link to another file is not followed" if is_inside else "a link leads out of the report folder"
+        raise OutOfReachError(where)
+    if not stat.S_ISREG(found.st_mode):
         raise OutOfReachError("it is no plain file")
-    return os.fdopen(handle, "rb")
 
 
-def _open_url(url: str) -> IO[bytes]:
+def _local_version(handle: int) -> Version:
+    found = os.fstat(handle)
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _open_url(url: str) -> OpenedReport:
     from airflow_provider_lofty.rows.storage import LOCAL_PROTOCOLS, storage_path  # knows every file system
 
     target = storage_path(url)
     if target.protocol in LOCAL_PROTOCOLS:
         return _open_inside(target.path)
-    stream: IO[bytes] = target.fs.open(target.path, "rb")
-    return stream
+    stream: IO[bytes] = target.fs.open(target.path, "rb", block_size=_BLOCK_BYTES)
+    return OpenedReport(stream, target.fs.size(target.path), partial(_stored_version, target))
 
 
-def page_of(report: ReportFile, outcome: str, text: str, page: int, code: str = "") -> dict[str, object]:
-    """
-    Give one page of a report's rows.
-
-    :param outcome: an outcome, ``failed`` for all that count as failed, or empty for every row
-    :param text: what a cell has to contain, in any case
-    :param page: from 1
-    :param code: Lofty's code, where only its rows are wanted
-    :return: ``total`` rows that fit, ``pages``, ``page`` and its ``rows``: the report's columns without ``lofty_``, and
-        the row's own as ``columns``. Long cells are cut
-    :raises OutOfReachError: as :meth:`ReportFile.table`
-    """
-    wanted = FAILED_OUTCOMES if outcome == FAILED else (outcome,) if outcome else OUTCOMES
-    trace_of_body, first = text.casefold(), (page - 1) * PAGE_ROWS
-    total, rows = 0, []
-    with report.table() as (header, table):
-        for cells in table:
-            if cells[_OUTCOME] not in wanted or (code and cells[_CODE] != code):
-                continue
-            if trace_of_body and not any(trace_of_body in cell.casefold() for cell in cells):
-                continue
-            if first <= total < first + PAGE_ROWS:
-                rows.append(_shown(header, cells))
-            total += 1
-    return {"total": total, "page": page, "pages": max(-(-total // PAGE_ROWS), 1), "rows": rows}
-
-
-def _shown(header: list[str], cells: list[str]) -> dict[str, object]:
-    cells = [_cut(cell) for cell in cells]
-    fate, own = _fate(cells), len(header) - len(_NAMES)
-    return {**fate, "error": restored(fate["error"]), "columns": list(zip(header[:own], cells, strict=False))}
-
-
-def _cut(cell: str) -> str:
-    return cell if len(cell) <= _LONGEST_SHOWN else f"{cell[:_LONGEST_SHOWN]}…"
-
-
-def _fate(cells: list[str]) -> dict[str, str]:
-    return dict(zip(_NAMES, cells[-len(_NAMES) :], strict=True))
-
-
-def tally(report: ReportFile) -> Tally:
-    """
-    Count a report's rows by outcome, and those that failed by what went wrong, the largest group first.
-
-    :return: the counts, and groups as in a run's summary
-    :raises OutOfReachError: as :meth:`ReportFile.table`
-    """
-    version = report.version
-    key = (report.path, version)
-    if version is not None and key in _tallies:
-        return _tallies[key]
-    found = _tally(report)
-    if len(_tallies) >= _MOST_TALLIES:
-        _tallies.clear()
-    _tallies[key] = found
-    return found
-
-
-def _tally(report: ReportFile) -> Tally:
-    outcomes: Counter[str] = Counter()
-    counts: Counter[tuple[str, ...]] = Counter()
-    examples: dict[tuple[str, ...], dict[str, str]] = {}
-    with report.table() as (_, table):
-        for cells in table:
-            outcomes[cells[_OUTCOME]] += 1
-            if cells[_OUTCOME] in FAILED_OUTCOMES:
-                alike = (cells[_OUTCOME], cells[_STATUS], cells[_CODE], cells[_FIELD], cells[_CODE] or cells[_ERROR])
-                counts[alike] += 1
-                if alike not in examples:
-                    examples[alike] = _fate([_cut(cell) for cell in cells])
-    return Tally(dict(outcomes), [_group(count, examples[alike]) for alike, count in counts.most_common(_MOST_GROUPS)])
-
-
-def _group(count: int, example: dict[str, str]) -> ErrorGroup:
-    return ErrorGroup(
-        count=count,
-        outcome=example["outcome"],
-        http_status=_number(example["http_status"]),
-        error_code=_number(example["error_code"]),
-        error_field=example["error_field"] or None,
-        error=restored(example["error"]),
-        example_source=restored(example["source"]),
-        example_row=_number(example["row_number"]),
-        example_line=_number(example["line"]),
-        example_lead_id=_number(example["lead_id"]),
-    )
-
-
-def _number(cell: str) -> int | None:
-    return int(cell) if cell.isascii() and cell.isdecimal() else None
+def _stored_version(target: ObjectStoragePath) -> Version:
+    found = target.fs.info(target.path)
+    try:
+        changed: object = target.fs.modified(target.path)
+    except NotImplementedError:
+        changed = target.fs.ukey(target.path)
+    return (found.get("size"), found.get("ETag"), str(changed))

@@ -2,47 +2,113 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
+from itertools import takewhile
+from typing import Any, NamedTuple
+
 import msgspec
-from sqlalchemy.orm import Session
+from airflow.utils.session import create_session
 
 from airflow_provider_lofty import config
 from airflow_provider_lofty.outcomes import FAILED_OUTCOMES
 from airflow_provider_lofty.report.advice import advice_on
+from airflow_provider_lofty.report.reach import ADVICE
 from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.report.summary import ErrorGroup, Summary
 from airflow_provider_lofty.task_key import TaskKey
+from airflow_provider_lofty.ui.index import Tally
 from airflow_provider_lofty.ui.queries import RUNNING, Instance, Try, mapped_of, pushed_status, tries_of
-from airflow_provider_lofty.ui.reports import OutOfReachError, ReportFile, tally
+from airflow_provider_lofty.ui.reports import MissingReportError, OutOfReachError, ReportFile
+from airflow_provider_lofty.ui.xcoms import Stored, read_status
 
 
-def status_of(session: Session, task: TaskKey, try_number: int) -> dict[str, object] | None:
+class Found(NamedTuple):
+    """
+    What Airflow's database knows of one try of a task instance, or of a mapped task as a whole.
+
+    :param chosen: the try; None where a mapped task was asked for as a whole
+    :param pushed: what the last try that ran has shown of itself
+    :param mapped: the instances of that mapped task
+    """
+
+    task: TaskKey
+    tries: list[Try]
+    chosen: Try | None
+    pushed: Status | Stored | None
+    mapped: list[Instance]
+
+
+class Told(NamedTuple):
+    """
+    What the page is told.
+
+    :param answer: see :func:`describe`
+    :param counted_by: the report whose rows have yet to be counted
+    """
+
+    answer: dict[str, Any]
+    counted_by: ReportFile | None = None
+
+    def counted(self, tally: Tally) -> dict[str, Any]:
+        """Add what was counted."""
+        return {**self.answer, "outcomes": tally.outcomes, "groups": [_advised(group) for group in tally.groups]}
+
+    def without_report(self, why: str) -> dict[str, Any]:
+        """Say why nothing could be counted."""
+        return {**self.answer, "report": {**self.answer["report"], "is_here": False, "why": why}}
+
+
+def try_numbers(task: TaskKey) -> list[int]:
+    """The numbers of a task instance's tries, first to last."""
+    with create_session(scoped=False) as session:
+        return [one.number for one in tries_of(session, task)]
+
+
+def look_up(task: TaskKey, try_number: int) -> Found | None:
+    """
+    Ask Airflow's database, whose connection is given back before anything else is looked at.
+
+    :param try_number: 0 for the last one
+    :return: None where there is no such try
+    """
+    with create_session(scoped=False) as session:
+        tries = tries_of(session, task)
+        if not tries:
+            mapped = mapped_of(session, task) if task.map_index < 0 else []
+            return Found(task, tries, None, None, mapped) if mapped else None
+        chosen = next((one for one in tries if one.number == try_number), None) if try_number else tries[-1]
+        return chosen and Found(task, tries, chosen, pushed_status(session, task), [])
+
+
+def describe(found: Found, is_given_up: Callable[[], bool] = lambda: False) -> Told:
     """
     Describe one try of a task instance.
 
-    :param try_number: 0 for the last one
+    :param is_given_up: whether nobody waits for it any longer
     :return: the ids; ``mapped``, the instances of a mapped task that was asked for as a whole; or ``tries``, ``try``
         (its number), ``state``, ``seconds``, ``is_over``, ``progress`` (what it has shown of itself), ``outcomes``,
-        ``summary``, ``groups`` of errors with meaning and action, and ``report``. None where there is no such try
+        ``summary``, ``groups`` of errors with meaning and action, and ``report``
     """
-    tries = tries_of(session, task)
-    if not tries:
-        mapped = mapped_of(session, task) if task.map_index < 0 else []
-        return {**_ids(task), "mapped": [_instance(one) for one in mapped]} if mapped else None
-    chosen = next((one for one in tries if one.number == try_number), None) if try_number else tries[-1]
+    task, tries, chosen = found.task, found.tries, found.chosen
     if chosen is None:
-        return None
-    pushed = pushed_status(session, task)
+        # Where XComs are kept elsewhere, each takes a while; what was read is remembered for the next time.
+        mapped = takewhile(lambda _: not is_given_up(), found.mapped)
+        return Told({**_ids(task), "mapped": [_instance(one) for one in mapped]})
+    pushed = read_status(found.pushed)
     status = pushed if pushed is not None and pushed.try_number == chosen.number else None
-    return {
+    result, counted_by = _result(task, chosen, status or Status())
+    answer = {
         **_ids(task),
-        "tries": [one._asdict() for one in tries],
+        "tries": [{"number": one.number, "state": one.state, "seconds": one.seconds} for one in tries],
         "try": chosen.number,
         "state": chosen.state,
         "seconds": chosen.seconds,
         "is_over": chosen.is_over or chosen.number != tries[-1].number,
         "progress": None if status is None else msgspec.to_builtins(status),
-        **_result(task, chosen, status or Status()),
+        **result,
     }
+    return Told(answer, counted_by)
 
 
 def _ids(task: TaskKey) -> dict[str, object]:
@@ -50,7 +116,7 @@ def _ids(task: TaskKey) -> dict[str, object]:
 
 
 def _instance(one: Instance) -> dict[str, object]:
-    status = one.status or Status()
+    status = read_status(one.pushed) or Status()
     outcomes = _outcomes_of(status)
     failed = sum(outcomes.get(outcome, 0) for outcome in FAILED_OUTCOMES)
     read = None if status.read is msgspec.UNSET else status.read
@@ -67,23 +133,18 @@ def _summary_of(status: Status) -> Summary | None:
     return status.summary if status.summary and status.summary.is_readable else None
 
 
-def _result(task: TaskKey, chosen: Try, status: Status) -> dict[str, object]:
+def _result(task: TaskKey, chosen: Try, status: Status) -> tuple[dict[str, object], ReportFile | None]:
     """What came of the rows: from the summary while there is one, else from the report of that try."""
     file = ReportFile(task._replace(try_number=chosen.number))
     summary = _summary_of(status)
-    outcomes, groups = _outcomes_of(status), summary.errors if summary else []
     report = _report(file, chosen, status)
-    if report["is_here"] and not (status.phase == "ended" and summary):
-        try:
-            outcomes, groups = tally(file)
-        except OutOfReachError as error:
-            report = {**report, "is_here": False, "why": str(error)}
-    return {
-        "outcomes": outcomes,
+    result = {
+        "outcomes": _outcomes_of(status),
         "summary": None if summary is None else msgspec.to_builtins(summary),
-        "groups": [_advised(group) for group in groups],
+        "groups": [_advised(group) for group in summary.errors] if summary else [],
         "report": report,
     }
+    return result, file if report["is_here"] and not (status.phase == "ended" and summary) else None
 
 
 def _advised(group: ErrorGroup) -> dict[str, object]:
@@ -117,9 +178,18 @@ def _report(file: ReportFile, chosen: Try, status: Status) -> dict[str, object]:
     if path.rpartition("/")[2] != file.name:
         return {**found, "why": "it is written where the task's author wanted it, and not opened from here"}
     try:
-        with file.opened():
+        with file.open():
             return {**found, "is_here": True, "path": file.path, "why": None}
     except OutOfReachError as error:
         if status.try_number and not has_ended:
             return {**found, "path": None, "why": "the task ended before it could write one"}
-        return {**found, "why": str(error)}
+        is_missing = isinstance(error, MissingReportError) and chosen.host
+        return {**found, "why": _missing_text(file.path, chosen.host) if is_missing else str(error)}
+
+
+def _missing_text(path: str, host: str) -> str:
+    folder, own = path.rpartition("/")[0], socket.gethostname()
+    return (
+        f"the host {host} wrote it, and this web server ({own}) finds no such file in {folder}. "
+        f"Set report_folder to {ADVICE}, unless somebody has deleted the file"
+    )

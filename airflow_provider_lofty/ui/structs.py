@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES, Outcome
+from airflow_provider_lofty.outcomes import OUTCOMES, WRONG_OUTCOMES, Outcome
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Count, ErrorGroup, Summary
 
@@ -65,9 +65,12 @@ def _is_count(value: object) -> bool:
     return True
 
 
+_EXPLAINED = (*WRONG_OUTCOMES, Outcome.DUPLICATE)
+
+
 def _groups(value: object) -> list[ErrorGroup]:
     found = [_fitting(ErrorGroup, group) for group in value[:_MOST_GROUPS]] if isinstance(value, list) else []
-    return [group for group in found if group and group.outcome in (*FAILED_OUTCOMES, Outcome.DUPLICATE)]
+    return [group for group in found if group and group.outcome in _EXPLAINED]
 
 
 # Where one part that does not fit must not take the others with it.

@@ -96,6 +96,35 @@ def test_it_wants_one_of_the_two(lofty: Sandbox, connected: LoftyHook, asked: di
     assert lofty.requests == []
 
 
+class TestFindLeadIds:
+    def test_of_many_people(self, lofty: Sandbox, connected: LoftyHook) -> None:
+        lofty.add_lead(5, emails=["ada@example.com"], phones=["202-555-0142"])
+        lofty.add_lead(6, emails=["ada@example.com"])
+        found = connected.find_lead_ids(
+            emails=["Ada@Example.com", "ada@example.com ", "nobody@example.com", "none"], phones=["+1 202 555 0142"]
+        )
+        assert found == {
+            "Ada@Example.com": [5, 6], "ada@example.com ": [5, 6], "nobody@example.com": [], "none": [],
+            "+1 202 555 0142": [5],
+        }  # fmt: skip
+        assert [sent.query.get("email") for sent in lofty.requests] == ["ada@example.com", "nobody@example.com", None]
+
+    def test_of_nobody(self, lofty: Sandbox, connected: LoftyHook) -> None:
+        assert connected.find_lead_ids() == connected.find_lead_ids(emails=(), phones=[]) == {}
+        assert lofty.requests == []
+
+    def test_one_text_is_not_a_list(self, connected: LoftyHook) -> None:
+        with pytest.raises(LoftyConfigurationError, match="lists, not one text"):
+            connected.find_lead_ids(emails="ada@example.com")
+
+    def test_a_search_that_lofty_ignores_finds_nobody(self, lofty: Sandbox, connected: LoftyHook) -> None:
+        lofty.change(ignored_lead_parameters={"email"})
+        for lead_id in range(1, 102):
+            lofty.add_lead(lead_id, emails=[f"somebody-{lead_id}@example.com"])
+        with pytest.raises(LoftyConfigurationError, match="with other leads: what it finds proves nothing"):
+            connected.find_lead_ids(emails=["somebody-7@example.com"])
+
+
 def test_what_is_read_comes_back_as_lofty_gave_it(lofty: Sandbox, connected: LoftyHook) -> None:
     lofty.add_lead(5, emails=["ada@example.com"], phones=["555-010-0142"])
     connected.add_activity(5, ACTIVITY)
@@ -130,3 +159,11 @@ def test_another_connection_is_another_lofty(lofty: Sandbox, connect: Connect, m
     hook = LoftyHook("another")
     assert hook.get_me()["id"] == 11
     hook.close()
+
+
+@pytest.mark.parametrize(("host", "is_trusted"), [("https://lofty.example.com", True), ("http://localhost:1", False)])
+def test_who_borrows_the_session_goes_by_the_environment_but_not_to_this_machine(
+    connect: Connect, hook: LoftyHook, host: str, is_trusted: bool
+) -> None:
+    connect(host)
+    assert hook.get_conn().trust_env is is_trusted

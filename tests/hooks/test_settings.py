@@ -11,7 +11,7 @@ from airflow.sdk import Connection
 from hypothesis import given, strategies as st
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
-from airflow_provider_lofty.hooks.settings import clean_secret, normal_url, settings_from
+from airflow_provider_lofty.hooks.settings import clean_secret, settings_from
 from airflow_provider_lofty.lofty.settings import LoftySettings
 
 OAUTH = {"client_id": "cid", "client_secret": "csecret", "customer_key": "ckey", "refresh_token": "rtoken"}
@@ -75,10 +75,18 @@ class TestHost:
             ({"port": 443}, "https://api.lofty.com"),
             ({"port": 0}, "https://api.lofty.com"),
             ({"host": "https://lofty.example.com:1", "port": 8443}, "https://lofty.example.com:1"),
-            ({"host": "127.0.0.1", "schema": "http", "port": 80}, "http://127.0.0.1:80"),
+            ({"host": "127.0.0.1", "schema": "HTTP", "port": 80}, "http://127.0.0.1"),
+            ({"host": "127.0.0.1", "schema": "http", "port": 443}, "http://127.0.0.1:443"),
+            ({"host": "https://lofty.example.com:443", "port": 8443}, "https://lofty.example.com"),
+            (
+                {"host": "https://lofty.example.com/gateway/v1.0", "port": 8443},
+                "https://lofty.example.com:8443/gateway",
+            ),
+            ({"host": "lofty.example.com.:8443"}, "https://lofty.example.com:8443"),
+            ({"host": "[::1]:8765", "schema": "http"}, "http://[::1]:8765"),
             ({"host": "http://localhost:8765"}, "http://localhost:8765"),
             ({"host": "http://[::1]:8765"}, "http://[::1]:8765"),
-            ({"host": "http://[::ffff:127.0.0.1]"}, "http://[::ffff:127.0.0.1]"),
+            ({"host": "http://[::ffff:127.0.0.1]"}, "http://127.0.0.1"),
         ],
     )
     def test_it_is_the_base_url(self, fields: dict[str, Any], url: str) -> None:
@@ -87,7 +95,8 @@ class TestHost:
     @pytest.mark.parametrize(
         "host",
         ["http://api.lofty.com", "HTTP://api.lofty.com", "http://localhost.example.com", "http://127.0.0.1.example.com",
-         "http://10.0.0.1", "http://0.0.0.0", "http://[::2]", "http://[::ffff:10.0.0.1]", "http://127.1", "http://2130706433"],
+         "http://10.0.0.1", "http://0.0.0.0", "http://[::2]", "http://[::ffff:10.0.0.1]", "http://localhost.com",
+         "http://foo.localhost", "http://127-0-0-1"],
     )  # fmt: skip
     def test_plain_http_is_for_this_machine_only(self, host: str) -> None:
         assert "must begin with https://" in refusal(host=host)
@@ -103,7 +112,13 @@ class TestHost:
          "https://user:SECRET@lofty.example.com", "https://lofty.example.com?key=SECRET", "https://a.example.com#SECRET",
          "https://SECRET@localhost", "https://lofty.example.com:99999", "javascript://SECRET", "https://[10.0.0.1]",
          "https://[v1.SECRET]", "https://[::1]SECRET", "https://SECRET[::1]", "https://.SECRET", "https://SECRET .com",
-         "https://*.SECRET", "https://SECRET\0.com", "\0https://SECRET", "ht\ttps://SECRET", f"https://{'é' * 60}SECRET"],
+         "https://*.SECRET", "https://SECRET:0", "https://SECRET:-5", "https://SECRET:70000", "https://SECRET:abc",
+         "https://a..SECRET", "https://SECRET..", "https://-SECRET", "https://SECRET-.com", "https://a,SECRET", "https://SECRET!",
+         "https://$SECRET", "https://SECRET%20.com", "https://SECRET%00", "https://::1SECRET", "::1", "https://SECRET.1",
+         "https://10.0.0.300", "https://127.1", "https://2130706433", "https://0x7f.1", "https://SECRET.0x7f", "https:/SECRET",
+         "https:SECRET", "https://fe80::SECRET", "https://[fe80::1%25SECRET]", f"https://{'s' * 64}.SECRET",
+         "https://" + "SECRET." * 40 + "com", "https://SECRET\\@example.com", "https://a@b@SECRET", "https://\uff21.SECRET", "https://SECRET\u3002com",
+         "https://https://SECRET", "https://SECRET\0.com", "\0https://SECRET", "ht\ttps://SECRET", f"https://{'é' * 60}SECRET"],
     )  # fmt: skip
     def test_anything_that_is_not_a_base_url_is_refused_and_not_quoted(self, host: str) -> None:
         said = refusal(host=host)
@@ -202,7 +217,18 @@ class TestSecrets:
         assert set(found.secrets) == {"key", "csecret", "ckey", "rtoken"}
 
 
-@pytest.mark.parametrize("extra", ["[1]", "5", '"text"', "[]"])
+@pytest.mark.parametrize("port", [-5, -1, 65_536, 70_000, "abc", "-5", "0", 1.5, True, [443]])
+def test_a_port_that_cannot_be_one_is_refused(port: Any) -> None:
+    assert "port must be from 1 to 65535" in refusal(host="lofty.example.com", port=port)
+    assert "port must be from 1 to 65535" in refusal(host="https://lofty.example.com:8443", port=port)
+
+
+def test_a_token_url_is_written_in_one_form_too_but_keeps_its_last_slash() -> None:
+    extra = {**OAUTH, "auth_type": "refresh_token", "token_url": "HTTPS://Tokens.example.com.:443//oauth/token/"}
+    assert settings(extra).token_url == "https://tokens.example.com/oauth/token/"
+
+
+@pytest.mark.parametrize("extra", ["[1]", "5", '"text"', "[]", '{"auth_type": "access_token"', "{auth_type}"])
 def test_an_extra_that_is_not_an_object_is_refused(extra: str) -> None:
     assert "extra must be a JSON object" in refusal(extra)
 
@@ -230,7 +256,21 @@ def test_an_extra_that_is_not_an_object_is_refused(extra: str) -> None:
         ("https://crm.example.com/Gateway", "https://crm.example.com/%47ateway/"),
         ("https://crm.example.com/a%2Fb", "https://crm.example.com/a%2fb"),
         ("https://crm.example.com/b", "https://crm.example.com/a/../b"),
+        ("https://crm.example.com/b", "https://crm.example.com/a/%2e%2E/b"),
+        ("https://crm.example.com/b", "https://crm.example.com/../../b/."),
+        ("https://crm.example.com/a/b", "https://crm.example.com//a///b//"),
+        ("https://crm.example.com/a", "https://crm.example.com//a/v1.0//"),
+        ("https://crm.example.com/a%20b", "https://crm.example.com/a b"),
+        ("https://crm.example.com/%C3%A9", "https://crm.example.com/\u00e9"),
+        ("https://crm.example.com", "https://crm.example.com/?#"),
+        ("https://my_gateway", "https://MY_gateway"),
+        ("https://xn--bcher-kva.example", "https://xn--BCHER-kva.example."),
+        ("https://xn--zca.example", "https://\u00df.example"),
+        ("http://localhost", "http://localhost."),
+        ("http://127.0.0.1", "http://127.0.0.1.:80"),
+        ("https://10.0.0.1:8443", "https://10.0.0.1:08443"),
+        ("https://[fd00::1]", "https://[FD00:0::0001]:443"),
     ],
 )
 def test_one_lofty_has_one_name_however_its_url_is_written(normal: str, spelled: str) -> None:
-    assert normal_url(settings(host=spelled).base_url) == normal
+    assert settings(host=spelled).base_url == normal

@@ -67,10 +67,10 @@ def test_dag_from_task_finds_leads_by_address(lofty: Sandbox, run_dag: Callable[
     run = run_dag("lofty_from_task")
     summary = summary_of(run)
     assert run.state == "success"
-    assert (summary["read"], summary["delivered"], summary["invalid"]) == (3, 2, 1)
+    assert (summary["read"], summary["delivered"], summary["unmatched"]) == (3, 2, 1)
     assert [activity.lead_id for activity in lofty.activities] == [4711, 4711]
     lookups = [request for request in lofty.requests if request.path == "/v1.0/leads"]
-    assert len(lookups) == 2  # one for each distinct address
+    assert len(lookups) == 1  # all leads are on one page
 
 
 def test_dag_from_task_names_an_address_of_several_leads(lofty: Sandbox, run_dag: Callable[..., Any]) -> None:
@@ -78,7 +78,7 @@ def test_dag_from_task_names_an_address_of_several_leads(lofty: Sandbox, run_dag
     lofty.add_lead(2, emails=["ada.sample@example.com"])
     run = run_dag("lofty_from_task")
     assert run.state == "failed"
-    assert summary_of(run)["errors"][0]["error_field"] == "leadId"
+    assert summary_of(run)["errors"][0]["error"] == "2 leads have this e-mail address: 1, 2"
     assert lofty.activities == []
 
 

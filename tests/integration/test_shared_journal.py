@@ -141,6 +141,28 @@ def test_a_run_takes_over_what_a_dead_one_held(lofty: Sandbox, journal: str, mon
     assert arrived(lofty) == {each["text"]: 1 for each in rows}
 
 
+LIST = [[row(1 + n, text=f"event {n}", created=1763290000123 + n)] for n in range(5)]
+
+
+@pytest.mark.parametrize("moved", [[4, 0, 1, 2], [1, 2, 3, 4], [3, 2, 1, 0], [0, 4, 2, 3]], ids=str)
+def test_a_mapped_task_whose_list_moved_sends_what_is_new(lofty: Sandbox, journal: str, moved: list[int]) -> None:
+    for index in range(4):
+        assert run(task_instance(map_index=index), rows=LIST[index], journal_conn_id=journal).error is None
+    for index, item in enumerate(moved):
+        cleared = task_instance(map_index=index, try_number=2, max_tries=1)
+        ended = run(cleared, rows=LIST[item], journal_conn_id=journal)
+        assert ended.counts == {"delivered" if item == 4 else "already_delivered": 1}
+    assert set(arrived(lofty).values()) == {1}
+
+
+def test_but_rows_that_are_new_on_every_try_are_refused(lofty: Sandbox, journal: str) -> None:
+    assert run(task_instance(map_index=1), rows=LIST[1] + LIST[2], journal_conn_id=journal).error is None
+    later = [{**each, "created": each["created"] + 5_000} for each in LIST[1] + LIST[2]]
+    ended = run(task_instance(map_index=1, try_number=2, max_tries=1), rows=later, journal_conn_id=journal)
+    assert "this is a different input" in str(ended.error)
+    assert sorted(arrived(lofty).values()) == [1, 1]
+
+
 def test_without_any_journal_a_later_try_finds_what_is_there(lofty: Sandbox) -> None:
     first = run(rows=ROW_LIST[:100], durable=False)
     assert first.counts == {"delivered": 100}

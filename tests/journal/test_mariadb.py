@@ -1,22 +1,12 @@
-"""
-The claims of the shared journal on a real MariaDB or MySQL.
-
-``LOFTY_TEST_MYSQL=mysql+pymysql://root@/db?unix_socket=/path`` names one to use. Without it a MariaDB that is installed
-here is started for the while; where there is none, this is skipped.
-"""
+"""The claims of the shared journal on a real MariaDB or MySQL."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pymysql
@@ -33,52 +23,9 @@ from airflow_provider_lofty.spool.history import JournalState
 pytestmark = [pytest.mark.server, pytest.mark.program]
 
 
-@pytest.fixture(scope="module")
-def url(starts_server: None, starts_program: None) -> Iterator[str]:
-    """Give the URL of a database that may be written to."""
-    named = os.environ.get("LOFTY_TEST_MYSQL")
-    if named:
-        yield named
-        return
-    program, install = shutil.which("mariadbd"), shutil.which("mariadb-install-db")
-    if not program:
-        pytest.skip("NOTHING WAS TESTED on MySQL or MariaDB: set LOFTY_TEST_MYSQL, or install MariaDB")
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    user = ["--user=mysql"] if os.geteuid() == 0 else []
-    data, address = f"--datadir={folder}/data", folder / "socket"
-    subprocess.run(
-        [str(install), "--no-defaults", *user, data, "--auth-root-authentication-method=normal"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    if user:
-        shutil.chown(folder, "mysql")
-    server = subprocess.Popen(
-        [program, "--no-defaults", *user, data, f"--socket={address}", "--skip-networking"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        _wait_for(str(address), server)
-        yield f"mysql+pymysql://root@/lofty?unix_socket={address}"
-    finally:
-        server.terminate()
-        server.wait(60)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        assert server.poll() is None, "MariaDB has ended"
-        if Path(address).exists():
-            break
-        time.sleep(0.1)
-    with closing(pymysql.connect(unix_socket=address, user="root")) as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE DATABASE lofty CHARACTER SET utf8mb4")
-
-
 @pytest.fixture(params=["mysql", "mariadb"])
-def parties(request: pytest.FixtureRequest, url: str) -> Iterator[Parties]:
-    address = make_url(url)
+def parties(request: pytest.FixtureRequest, mariadb_url: str) -> Iterator[Parties]:
+    address = make_url(mariadb_url)
     given = {**address.translate_connect_args(username="user"), **address.query}
     with closing(Database(f"{request.param}+pymysql://", lambda: pymysql.connect(**given))) as database:
         for table in (JOURNAL, RUNS, FORMAT):

@@ -365,6 +365,95 @@ class TestFindLeads:
         assert "/v1.0/leads gave no usable answer" in str(caught.value)
         assert not any("ada" in said.lower() for said in (str(caught.value), caplog.text))
 
+    @pytest.mark.parametrize(
+        ("asked", "quoted"),
+        [
+            (("email", "ada@intranet"), "email=ada%40intranet&limit=100"),
+            (("email", "ada+b@example.com"), "email=ada%2Bb%40example%2Ecom"),
+            (("email", "ada+b@example.com"), "email=ada+b%2540example.com"),
+            (("email", "ad\u00e4@ex\u00e4mple.com"), "email=ad%C3%A4%40ex%C3%A4mple.com"),
+            (("phone", "(555) 01-99"), "phone=%28555%29+01-99"),
+            (("phone", "555 01 99"), "phone=555%2001%2099"),
+        ],
+    )
+    @pytest.mark.parametrize("status", ["400 Bad Request", "500 Oops"])
+    def test_nor_what_a_server_quotes_of_the_request(
+        self, serve: Any, connect: Connect, client: LoftyClient, asked: Any, quoted: str, status: str
+    ) -> None:
+        connect(serve(http(json.dumps({"code": 20012, "message": f"cannot GET {quoted} today"}).encode(), status)).url)
+        with pytest.raises(LoftyError) as caught:
+            client.find_leads(*asked)
+        told = str(caught.value)
+        assert "cannot GET" in told
+        assert not any(
+            part in told for part in ("ada", "ad\u00e4", "ad%C3", "intranet", "mple", "555", "01-99", "2099")
+        )
+
+    def test_a_malformed_header_is_no_reason_to_log_the_url(
+        self, serve: Any, connect: Connect, client: LoftyClient, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        connect(serve(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\nfor ada@example.com\r\n\r\n{"leads":[]}').url)
+        with caplog.at_level(logging.DEBUG):
+            assert client.find_leads("email", "ada@example.com") == []
+        assert "the headers of an answer are malformed" in caplog.text
+        assert "ada" not in caplog.text
+
+    def test_what_others_log_of_their_requests_is_left_alone(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.DEBUG):
+            logging.getLogger("urllib3.connectionpool").debug("GET %s", "/a?b=c")
+        assert "GET /a?b=c" in caplog.text
+
+
+class TestFindLeadIds:
+    @pytest.fixture(autouse=True)
+    def people(self, lofty: Sandbox) -> None:
+        lofty.add_lead(5, emails=["Ada@Example.com"], phones=["+1 (202) 555-0199"])
+        lofty.add_lead(6, emails=["grace@example.com"], phones=["202-555-0142"])
+        lofty.add_lead(7, emails=["ada@example.com"])
+
+    def test_all_that_have_it(self, connected_client: LoftyClient) -> None:
+        assert connected_client.find_lead_ids("email", "ada@example.com") == [5, 7]
+        assert connected_client.find_lead_ids("email", "grace@example.com") == [6]
+        assert connected_client.find_lead_ids("email", "nobody@example.com") == []
+
+    def test_a_number_is_asked_for_both_ways_until_lofty_finds_it_either_way(
+        self, lofty: Sandbox, connected_client: LoftyClient
+    ) -> None:
+        assert connected_client.find_lead_ids("phone", "2025550100") == []
+        assert [sent.query["phone"] for sent in lofty.requests] == ["12025550100", "2025550100"]
+        assert connected_client.find_lead_ids("phone", "2025550142") == [6]
+        assert connected_client.find_lead_ids("phone", "2025550199") == [5]
+        assert [sent.query["phone"] for sent in lofty.requests[2:]] == ["12025550142", "2025550199"]
+
+    def test_two_who_have_one_number_written_differently_are_two(
+        self, lofty: Sandbox, connected_client: LoftyClient
+    ) -> None:
+        lofty.change(phone_needs_country_code=True)
+        lofty.add_lead(8, phones=["12025550142"])
+        assert connected_client.find_lead_ids("phone", "2025550142") == [6, 8]
+        assert connected_client.find_lead_ids("phone", "2025550199") == [5]
+
+    def test_a_search_that_lofty_ignores_proves_nothing(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
+        lofty.change(ignored_lead_parameters={"email"})
+        assert connected_client.find_lead_ids("email", "grace@example.com") == [6]  # all leads are on one page
+        for lead_id in range(100, 200):
+            lofty.add_lead(lead_id, emails=[f"somebody-{lead_id}@example.com"])
+        assert connected_client.find_lead_ids("email", "grace@example.com") is None
+        assert connected_client.find_lead_ids("email", "ada@example.com") == [5, 7]  # two are too many in any case
+
+    def test_an_answer_without_leads_is_none(self, lofty: Sandbox, connected_client: LoftyClient) -> None:
+        lofty.change(canned_answers={"find_leads": Answer(200, b'{"leads": 5}')})
+        with pytest.raises(LoftyUnreachable, match="no list of leads"):
+            connected_client.find_lead_ids("email", "ada@example.com")
+
+    def test_what_lofty_refuses_is_told_without_the_address(
+        self, lofty: Sandbox, connected_client: LoftyClient
+    ) -> None:
+        lofty.change(permission_denied={"find_leads"})
+        with pytest.raises(LoftyConfigurationError, match="permission") as caught:
+            connected_client.find_lead_ids("email", "ada@example.com")
+        assert "ada" not in str(caught.value)
+
 
 LONG_KEY = "eyJ" + "MadeUpKey0123456789" * 8
 

@@ -27,6 +27,7 @@ from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.lofty import transport
 from airflow_provider_lofty.lofty.answers import Answer, Meaning, Posted
 from airflow_provider_lofty.lofty.client import LoftyClient
+from airflow_provider_lofty.lofty.route import route_to
 from airflow_provider_lofty.lofty.transport import exchange, new_session
 
 Serve = Callable[..., RawServer]
@@ -64,7 +65,8 @@ class Line:
 
     def post(self, lead_id: int = 5, timeout_seconds: float = 5.0) -> Answer:
         request = requests.Request("POST", f"{self._url}/v1.0/leads/{lead_id}/activity", data=b"{}")
-        return exchange(self._session, request.prepare(), timeout_seconds, posted=Posted(lead_id, b"{}"))
+        posted = Posted(lead_id, b"{}")
+        return exchange(self._session, request.prepare(), route_to(self._url), timeout_seconds, posted=posted)
 
     @property
     def is_closed(self) -> bool:

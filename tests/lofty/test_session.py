@@ -27,6 +27,7 @@ def test_what_arrives(lofty: Sandbox, connected_client: LoftyClient) -> None:
     assert json.loads(request.body) == ACTIVITY
     assert request.headers["content-type"] == "application/json"
     assert request.headers["accept"] == "application/json"
+    assert request.headers["accept-encoding"] == "gzip"  # whatever else urllib3 could decode here
     assert request.headers["user-agent"] == f"airflow-provider-lofty/{airflow_provider_lofty.__version__}"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from airflow_provider_lofty.lofty.settings import LoftySettings, is_loopback
@@ -30,6 +32,12 @@ def test_what_another_process_sent_settles_no_sooner_than_it_can_have_been_sent(
     assert settings(settle_seconds=settle, timeout_seconds=timeout).resumed_settle_seconds == pytest.approx(seconds)
 
 
+def test_the_token_endpoint_is_asked_by_the_oauth_types_only() -> None:
+    assert settings().urls == ("https://api.lofty.com",)
+    with_tokens = replace(settings(), auth_type="refresh_token")
+    assert with_tokens.urls == ("https://api.lofty.com", "https://api.lofty.com/oauth/token")
+
+
 def test_secrets_are_all_named_and_none_is_in_the_repr() -> None:
     assert set(settings().secrets) == set(SECRETS.values())
     assert "xq7zw" not in repr(settings())
@@ -53,4 +61,3 @@ def test_secrets_are_all_named_and_none_is_in_the_repr() -> None:
 )
 def test_loopback_is_this_machine_only(url: str, expected: bool) -> None:
     assert is_loopback(url) is expected
-    assert settings(url).is_loopback is expected

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from copy import deepcopy
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ import pandas as pd
 import pytest
 from support.practice import Run, Store, read_report, row, run, run_operator, task_instance, write_csv
 
+from airflow_provider_lofty.decorators.lofty import LoftyAddActivityDecoratedOperator
 from airflow_provider_lofty.delivery import breaker, delivery, progress
 from airflow_provider_lofty.exceptions import (
     AirflowFailException,
@@ -697,12 +699,36 @@ class TestReport:
         elif failure == "mapping":
             source["mapping"] = {"pageName": "no_such_column"}
         elif failure == "source":
-            (tmp_path / "a.csv").write_text('lead_id,type,text,link,picture,created\n1,Browse,"x', encoding="utf-8")
-            source = {"path": str(tmp_path / "a.csv")}
+            whole = write_csv(tmp_path / "a.csv", [row(1)])
+            (tmp_path / "b.csv").write_text('lead_id,type,text,link,picture,created\n1,Browse,"x', encoding="utf-8")
+            source = {"path": [whole, str(tmp_path / "b.csv")]}
         ended = run(**source, report_path=str(tmp_path / "r.csv"))
         assert isinstance(ended.error, LoftyError)
         assert len(read_report(tmp_path / "r.csv")) == ended.summary["read"]
         assert ended.summary["report_path"] == str(tmp_path / "r.csv")
+
+    @pytest.mark.parametrize("text", ['lead_id,type,text,link,picture,created\n1,Browse,"x', None])
+    def test_a_source_that_could_not_be_read_leaves_the_report_that_is_there(
+        self, lofty: Sandbox, tmp_path: Path, text: str | None
+    ) -> None:
+        report = tmp_path / "r.csv"
+        report.write_text("of an earlier try", encoding="utf-8")
+        if text is not None:
+            (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+        ended = run(path=str(tmp_path / "a.csv"), report_path=str(report))
+        assert isinstance(ended.error, LoftyError)
+        assert ended.summary["report_path"] is None
+        assert report.read_text(encoding="utf-8") == "of an earlier try"
+
+    def test_a_source_without_rows_gives_a_report_without_rows(self, lofty: Sandbox, tmp_path: Path) -> None:
+        source = write_csv(tmp_path / "a.csv", [row(1)])
+        Path(source).write_text(Path(source).read_text(encoding="utf-8").partition("\n")[0] + "\n", encoding="utf-8")
+        ended = run(path=source, report_path=str(tmp_path / "r.csv"))
+        assert ended.error is None
+        assert (
+            (tmp_path / "r.csv").read_text(encoding="utf-8").startswith("lead_id,type,text,link,picture,created,lofty_")
+        )
+        assert read_report(tmp_path / "r.csv") == []
 
     def test_a_folder_gets_a_file_of_its_own_for_each_try(self, lofty: Sandbox, tmp_path: Path) -> None:
         for attempt in (1, 2):
@@ -754,8 +780,8 @@ class TestTelling:
         ended = run(rows=[row(1)])
         assert set(ended.returned or ()) == {
             "read", "delivered", "already_delivered", "duplicate", "invalid", "rejected", "unknown", "not_attempted",
-            "would_send", "carried_over", "seconds", "requests", "throttled", "read_backs", "errors", "report_path",
-            "format",
+            "would_send", "carried_over", "seconds", "requests", "throttled", "read_backs", "learned_limit", "errors",
+            "report_path", "format",
         }  # fmt: skip
         assert "return_value" not in ended.xcom
 
@@ -880,10 +906,21 @@ class TestTelling:
         assert f"row 1 (line 2) of {tmp_path}/b.csv: rejected, lead {MISSING}: " in told
         assert f"row 2 (line 3) of {tmp_path}/b.csv: invalid: leadId" in told
 
-    def test_the_error_names_counts_the_largest_group_and_an_example(self, lofty: Sandbox, tmp_path: Path) -> None:
+    def test_the_error_says_counts_what_to_do_and_where_the_rows_are(self, lofty: Sandbox, tmp_path: Path) -> None:
         ended = run(rows=[row(1), row("x"), row("y")], report_path=str(tmp_path / "r.csv"))
-        for part in ("2 of 3 rows failed", "1 delivered, 2 invalid", "row 2", "leadId", str(tmp_path / "r.csv")):
+        for part in ("2 of 3 rows failed", "1 delivered, 2 invalid", "clear the task", str(tmp_path / "r.csv")):
             assert part in str(ended.error)
+
+    def test_what_is_invalid_is_logged_once_and_before_the_first_request(
+        self, lofty: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(progress, "PROGRESS_SECONDS", 0.0)
+        ended = run(rows=[row(1), row("x"), row("y"), row(MISSING)])
+        said = [place for place, line in enumerate(ended.log) if "leadId" in line and "row 2" in line]
+        sent = [place for place, line in enumerate(ended.log) if "rows done" in line]
+        assert len(said) == 1
+        assert said[0] < sent[0]
+        assert sum("rejected" in line and "row 4" in line for line in ended.log) == 1
 
     def test_progress_is_told(self, lofty: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(progress, "PROGRESS_SECONDS", 0.0)
@@ -937,9 +974,9 @@ def test_the_report_never_replaces_a_later_file_when_an_earlier_one_fails(tmp_pa
     [("requests_per_minute", "5"), ("requests_per_minute", 0), ("stop_after_rejections", None), ("unique_key", 5)],
 )
 def test_a_wrong_argument_is_named(argument: str, value: object) -> None:
-    operator = LoftyAddActivityOperator(task_id="t", rows=[], preview=True, **{argument: value})
-    with pytest.raises(LoftyConfigurationError, match=argument):
-        operator.execute({})
+    ended = run(rows=[], preview=True, **{argument: value})
+    assert isinstance(ended.error, LoftyConfigurationError)
+    assert argument in str(ended.error)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, AirflowTaskTimeout])
@@ -967,3 +1004,19 @@ def test_an_error_that_nobody_foresaw_ends_the_run_and_is_retried(
     again = run(task_instance(try_number=2), rows=rows, store=store)
     assert again.error is None
     assert sorted(arrived(lofty)) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("rows", [[row(1)], [row("x")]], ids=["green", "red"])
+@pytest.mark.parametrize("is_decorated", [False, True])
+def test_a_task_can_be_copied_when_it_has_run(lofty: Sandbox, rows: list[Any], is_decorated: bool) -> None:
+    operator: LoftyAddActivityOperator
+    if is_decorated:
+        operator = LoftyAddActivityDecoratedOperator(task_id="send", python_callable=lambda: rows)
+    else:
+        operator = LoftyAddActivityOperator(task_id="send", rows=rows, mapping={"text": lambda _: "seen"})
+    operator.render_template_fields({})  # type: ignore[typeddict-item]
+    before = deepcopy(operator)
+    ended = run_operator(operator)
+    after = deepcopy(operator)
+    assert after.get_openlineage_facets_on_complete(None) == operator.get_openlineage_facets_on_complete(None)
+    assert run_operator(before, task_instance(run_id="another")).summary["read"] == ended.summary["read"] == 1

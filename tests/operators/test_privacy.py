@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import logging
 import re
@@ -11,6 +13,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from support.practice import row, run, task_instance, write_csv
@@ -146,6 +149,22 @@ def test_what_a_server_echoes_is_told_nowhere(
     assert private_in(text) == []
 
 
+@pytest.mark.parametrize("form", ["percent", "html", "json", "base64"])
+@pytest.mark.parametrize("reply", ["headers", "values", "note_and_price"])
+def test_nor_in_another_form(echo: type[_Echo], told: Callable[..., str], reply: str, form: str) -> None:
+    encode: Callable[[str], str] = {
+        "percent": lambda said: quote(said, safe=""),
+        "html": lambda said: "".join(f"&#{ord(character)};" for character in said),
+        "json": lambda said: json.dumps(said)[1:-1],
+        "base64": lambda said: base64.b64encode(said.encode()).decode(),
+    }[form]
+    echo.reply = staticmethod(lambda request, body: SHAPES["code"](400, encode(REPLIES[reply](request, body))))
+    text = told(rows=[row(1, **MARKS)], check_existing="never")
+    assert "1 rejected" in text
+    assert private_in(text) == []
+    assert private_in(unquote(html.unescape(text))) == []
+
+
 @pytest.mark.parametrize("status", [200, 302, 401, 403, 404, 407, 500])
 def test_nor_with_any_other_status(echo: type[_Echo], told: Callable[..., str], status: int) -> None:
     echo.reply = staticmethod(lambda request, body: SHAPES["code"](status, _everything(request, body)))
@@ -202,3 +221,63 @@ def test_a_credential_that_is_refused_is_not_told(
 def test_a_line_that_a_server_makes_up_is_no_line_of_the_log(echo: type[_Echo], told: Callable[..., str]) -> None:
     echo.reply = staticmethod(lambda request, body: SHAPES["code"](400, "bad\n2026-03-01 INFO all is well"))
     assert "\n2026-03-01 INFO all is well" not in told(rows=[row(1)])
+
+
+COLOURED = "agent \x1b[31mred\x1b[0m\u202e\r"
+
+
+@pytest.mark.parametrize("said", ["\x1b[2J\x1b[31mall is well", "all\x07 is\u202e well\x00"])
+def test_what_a_server_says_colours_and_hides_no_line(echo: type[_Echo], told: Callable[..., str], said: str) -> None:
+    echo.reply = staticmethod(lambda request, body: SHAPES["code"](400, said))
+    text = told(rows=[row(1)], check_existing="never")
+    assert "all" in text
+    assert [line for line in text.split("\n") if not printable_but_tabs(line)] == []
+
+
+@pytest.mark.parametrize("kind", ["rows", "csv"])
+@pytest.mark.parametrize("required", ["lead_id", "no_lead"])
+def test_nor_does_the_name_of_a_column(
+    lofty: Any, connect: Any, told: Callable[..., str], tmp_path: Path, kind: str, required: str
+) -> None:
+    connect(lofty)
+    rows = [{COLOURED: "x", **row(1), "lead_id\x1b[1m": 1}]
+    rows[0][required] = rows[0].pop("lead_id")
+    text = told(**({"rows": rows} if kind == "rows" else {"path": write_csv(tmp_path / "a\x1b[31m.csv", rows)}))
+    assert [line for line in text.split("\n") if not printable_but_tabs(line)] == []
+
+
+def printable_but_tabs(line: str) -> bool:
+    return line.replace("\t", "").isprintable()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"defaults": {"type": "Browse", "picture": ""}},
+        {"mapping": {"text": "Quillfeather's words"}, "unique_key": "crm id"},
+        {"mapping": {name: lambda row: row["marigold_quillfeather"] for name in ("leadId", "type", "text", "created", "link", "picture")}},
+    ],
+    ids=["none", "defaults", "names", "functions"],
+)  # fmt: skip
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_no_value_is_told_of_a_file_whose_first_line_is_a_row(
+    lofty: Any, connect: Any, told: Callable[..., str], tmp_path: Path, arguments: dict[str, Any], delimiter: str
+) -> None:
+    connect(lofty)
+    cells = [
+        "5",
+        "Browsed",
+        "Marigold-Quillfeather",
+        "Linkley Hollyhock",
+        "Textor Snapdragon",
+        "2026-03-01",
+        "Larkspur Lane 12",
+    ]
+    file = tmp_path / "a.csv"
+    file.write_text("\n".join([delimiter.join(cells)] * 3))
+    text = told(path=str(file), file_options={"delimiter": delimiter}, **arguments)
+    assert "columns=[…]" in text
+    marks = ("Marigold-Q", "Browsed", "Hollyhock", "Linkley", "Textor", "Snapdragon", "Larkspur")
+    assert [mark for mark in marks if mark.casefold() in text.casefold()] == []
+    assert lofty.activities == []

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -60,6 +64,7 @@ def test_every_row_is_there_in_order_with_its_own_columns_and_what_became_of_it(
         "lofty_attempts": "1",
         "lofty_sent_at": "2026-03-01T10:00:00.000+00:00",
         "lofty_fingerprint": "v1.2:" + "ab" * 16,
+        "lofty_matched_by": "",
     }
     assert (second["who"], second["extra"], second["lofty_outcome"]) == ("b", "2.5", "invalid")
     assert (second["lofty_error_field"], second["lofty_error"]) == ("leadId", "is bad")
@@ -188,6 +193,72 @@ def test_a_report_appears_whole_or_not_at_all(tmp_path: Path, spool: Spool) -> N
         report.write(spool)
     assert (tmp_path / "r.csv").read_text(encoding="utf-8") == "an older report"
     assert [path.name for path in tmp_path.iterdir()] == ["r.csv"]
+
+
+KILLED_WRITER = """
+import sys
+from pathlib import Path
+from airflow_provider_lofty.report.draft import drafted
+with drafted(Path(sys.argv[1]), {"encoding": "utf-8"}) as stream:
+    stream.write("a row")
+    stream.flush()
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def writer_of(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that is in the middle of writing a report."""
+    command = [sys.executable, "-c", KILLED_WRITER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"writing\n"
+        yield process
+        process.kill()
+
+
+TRIES = [f"dag__run__task__try_{number}__0123456789ab.csv" for number in (1, 2)]
+
+
+@pytest.mark.program
+@pytest.mark.parametrize(("killed", "next_one"), [("r.csv", "r.csv"), ("r.jsonl", "r.jsonl"), TRIES])
+def test_what_a_killed_writer_left_goes_with_the_next_report_of_the_task(
+    tmp_path: Path, spool: Spool, killed: str, next_one: str
+) -> None:
+    with writer_of(tmp_path / killed) as process:
+        process.kill()
+    assert len(list(tmp_path.iterdir())) == 1
+    fill(spool, {"lead_id": 1})
+    Report(str(tmp_path / next_one)).write(spool)
+    assert [path.name for path in tmp_path.iterdir()] == [next_one]
+
+
+@pytest.mark.program
+@pytest.mark.parametrize(("other", "own"), [("r.csv", "r.csv"), TRIES])
+def test_what_another_writer_is_about_to_write_stays(tmp_path: Path, spool: Spool, other: str, own: str) -> None:
+    fill(spool, {"lead_id": 1})
+    with writer_of(tmp_path / other) as process:
+        Report(str(tmp_path / own)).write(spool)
+        assert len(list(tmp_path.iterdir())) == 2
+        process.communicate(b"")
+        assert process.returncode == 0
+    assert (tmp_path / other).read_text(encoding="utf-8") == "a row"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".r.csv-20260301", ".r.csv-mine.csv", "r.csv-abcdefgh.draft", ".other.csv-abcdefgh.draft",
+        ".r.csv-x.csv-abcdefgh.draft", ".dag__run__task__try_1__ba9876543210.csv-abcdefgh.draft",
+    ],
+)  # fmt: skip
+def test_files_of_others_stay(tmp_path: Path, spool: Spool, name: str) -> None:
+    (tmp_path / name).touch()
+    fill(spool, {"lead_id": 1})
+    for report in ("r.csv", TRIES[0]):
+        Report(str(tmp_path / report)).write(spool)
+    assert (tmp_path / name).exists()
 
 
 def test_a_report_is_read_by_its_owner_only(tmp_path: Path, spool: Spool) -> None:

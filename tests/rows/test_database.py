@@ -357,17 +357,6 @@ def test_an_unknown_connection_is_configuration() -> None:
         read("no_such_connection", table="leads")
 
 
-@pytest.mark.parametrize(
-    ("conn_type", "said"), [("fs", "is not an SQL database"), ("carrier_pigeon", "cannot be used")]
-)
-def test_a_connection_to_something_else_is_configuration(
-    monkeypatch: pytest.MonkeyPatch, conn_type: str, said: str
-) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", json.dumps({"conn_type": conn_type, "password": "made-up"}))
-    with pytest.raises(LoftyConfigurationError, match=said):
-        read("elsewhere", table="leads")
-
-
 def test_a_column_that_comes_twice_is_not_guessed_at(way: str, postgres: str, lofty: Any, connect: Any) -> None:
     connect(lofty)
     ended = run(sql="SELECT a.*, b.lead_id FROM leads a JOIN leads b USING (text)", source_conn_id=postgres)

@@ -202,8 +202,8 @@ def test_rows_that_are_not_utf8_are_invalid_and_their_field_is_named(tmp_path: P
         ("link", 3),
     ]
     assert [activity.body["text"] for activity in lofty.activities] == ["fine"]
-    assert 'file_options={"encoding": "cp1252"}' in str(ended.error)
-    assert "row 1 (line 2)" in str(ended.error)
+    assert 'file_options={"encoding": "cp1252"}' in "\n".join(ended.log)
+    assert "row 1 (line 2)" in "\n".join(ended.log)
     again = run(path=str(tmp_path / "a.csv"), file_options={"encoding": "cp1252"}, preview=True)
     assert again.counts == {"would_send": 3}
 

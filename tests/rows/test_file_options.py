@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.practice import row, run, run_operator, write_csv
+from support.practice import row, run, write_csv
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
@@ -77,19 +77,16 @@ def test_a_wrong_option_ends_the_task_before_anything_is_read(tmp_path: Any) -> 
 
 def test_options_are_templates(tmp_path: Any) -> None:
     operator = LoftyAddActivityOperator(
-        task_id="t", path=write_csv(tmp_path / "a.csv", [row(1)]), file_options={"delimeter": "{{ 1 + 1 }}"}
+        task_id="t", path=write_csv(tmp_path / "a.csv", [row(1)]), file_options={"delimiter": "{{ 1 + 1 }}"}
     )
     operator.render_template_fields({})  # type: ignore[typeddict-item]
-    assert operator.file_options == {"delimeter": "2"}
+    assert operator.file_options == {"delimiter": "2"}
 
 
 @pytest.mark.parametrize("argument", ["file_options", "columns"])
 def test_options_of_files_need_files(argument: str) -> None:
     given = {"file_options": {"decimal": ",", "delimiter": ";"}, "columns": ["lead_id"]}
-    operator = LoftyAddActivityOperator(
-        task_id="t", sql="SELECT 1", source_conn_id="c", preview=True, **{argument: given[argument]}
-    )
-    ended = run_operator(operator)
+    ended = run(sql="SELECT 1", source_conn_id="c", preview=True, **{argument: given[argument]})
     assert isinstance(ended.error, LoftyConfigurationError)
     assert argument in str(ended.error)
 

@@ -165,8 +165,9 @@ def test_a_row_with_the_same_name_twice_keeps_both_for_whoever_maps_them() -> No
         [{"lead_id": [EXACT]}, {"lead_id": (2,)}],
         {"lead_id": np.array([EXACT, 2])},
         {"lead_id": pd.Series([EXACT, 2])},
+        np.array([(EXACT, 0.5), (2, 0.5)], dtype=[("lead_id", "i8"), ("size", "f4")]),
     ],
-    ids=["arrow", "batch", "arrows", "lists", "mapped_lists", "arrays", "series"],
+    ids=["arrow", "batch", "arrows", "lists", "mapped_lists", "arrays", "series", "structured_array"],
 )
 def test_columns_are_rows(frame: Any) -> None:
     assert lead_ids(frame) == [EXACT, 2]

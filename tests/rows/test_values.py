@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from ipaddress import ip_address, ip_network
 from typing import Any
 from uuid import UUID
 
@@ -118,6 +119,8 @@ class TestText:
             (datetime(2024, 5, 1, 10, 30), "2024-05-01T10:30:00"),
             (time(10, 30), "10:30:00"),
             (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+            (ip_address("192.0.2.1"), "192.0.2.1"),
+            (ip_network("2001:db8::/32"), "2001:db8::/32"),
         ],
     )
     def test_dates_times_and_uuids_are_written_out(self, value: Any, sent: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 
@@ -85,6 +86,31 @@ class TestDifferentInput:
     def test_without_an_earlier_input_nothing_is_compared(self, spool: Spool) -> None:
         self.spooled(spool, range(100, 120))
         refuse_different_input(Loaded(delivered=20, gone=20), spool)
+
+    def test_what_is_known_as_delivered_is_no_other_input(self, spool: Spool) -> None:
+        self.spooled(spool, range(100, 120))
+        spool.books.close("already_delivered")
+        refuse_different_input(Loaded(before=self.hashed(*range(20)), delivered=20, gone=20), spool)
+
+    @pytest.mark.parametrize(("is_mapped", "is_refused"), [(False, True), (True, False)])
+    def test_rows_of_other_leads_are_another_lists(self, spool: Spool, is_mapped: bool, is_refused: bool) -> None:
+        self.spooled(spool, range(100, 120))
+        loaded = Loaded(before=self.hashed(*range(20)), delivered=20, gone=20, has_gone=lambda lead_id: lead_id < 20)
+        with pytest.raises(LoftyConfigurationError) if is_refused else nullcontext():
+            refuse_different_input(loaded, spool, is_mapped=is_mapped)
+
+    def test_rows_of_the_same_leads_are_the_same_rows_perhaps(self, spool: Spool) -> None:
+        self.spooled(spool, range(100, 120))
+        loaded = Loaded(before=self.hashed(*range(20)), delivered=20, gone=20, has_gone=lambda lead_id: lead_id > 105)
+        with pytest.raises(LoftyConfigurationError, match="about 14 that were not there before"):
+            refuse_different_input(loaded, spool, is_mapped=True)
+
+    def test_a_mapped_task_is_told_of_its_list(self, spool: Spool) -> None:
+        self.spooled(spool, range(100, 120))
+        loaded = Loaded(before=self.hashed(*range(20)), delivered=20, gone=20)
+        with pytest.raises(LoftyConfigurationError, match="the list that the task is mapped over has moved") as caught:
+            refuse_different_input(loaded, spool, is_mapped=True)
+        assert "give a journal_conn_id" in str(caught.value)
 
     @staticmethod
     def spooled(spool: Spool, numbers: range | tuple[()]) -> None:

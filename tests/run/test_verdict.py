@@ -39,12 +39,12 @@ def test_so_many_failed_rows_as_are_allowed_are_green() -> None:
     assert isinstance(failure_of(ending, Limit("max_failed_rows", "39.9%")), LoftyRowsFailed)
 
 
-def test_failed_rows_are_counted_and_named() -> None:
+def test_failed_rows_are_counted_and_what_to_do_is_said() -> None:
     error = ended()
     assert type(error) is LoftyRowsFailed
     assert str(error) == (
-        "2 of 5 rows failed, more than max_failed_rows=0 allows. 3 delivered, 2 invalid. "
-        "2 × invalid such as row 7 of leads.csv: text must be text. Report: r.csv."
+        "2 of 5 rows failed, more than max_failed_rows=0 allows: 3 delivered, 2 invalid. Correct failed rows at their "
+        "source and clear the task: delivered rows are not sent again. Report: r.csv"
     )
 
 
@@ -57,14 +57,14 @@ def test_books_that_do_not_balance_are_red_whatever_is_allowed() -> None:
 def test_a_closed_gate_says_that_nothing_was_sent() -> None:
     error = ended(gate="5 rows were read, more than max_rows=4 allows")
     assert type(error) is LoftyRowsFailed
-    assert str(error).startswith("nothing was sent: 5 rows were read, more than max_rows=4 allows. ")
+    assert str(error).startswith("nothing was sent: 5 rows were read, more than max_rows=4 allows: ")
 
 
 @pytest.mark.parametrize("kind", [StopKind.KILLED, StopKind.TIME, StopKind.OUTAGE, StopKind.JOURNAL])
 def test_what_a_retry_may_mend_is_retryable(kind: StopKind) -> None:
     error = ended(stop=Stop(kind, "the reason"))
     assert type(error) is LoftyDeliveryIncomplete
-    assert str(error).startswith("stopped: the reason. ")
+    assert str(error).startswith("stopped: the reason: ")
     assert str(error).endswith("A retry goes on from here")
 
 
@@ -93,7 +93,7 @@ def test_doubt_is_retryable_where_a_retry_may_settle_it(
 def test_a_report_that_could_not_be_written_is_red() -> None:
     error = ended(Summary(read=1, delivered=1), failed=0, report_error="the report r.csv could not be written")
     assert type(error) is LoftyRowsFailed
-    assert str(error).startswith("the report r.csv could not be written. 1 delivered")
+    assert str(error).startswith("the report r.csv could not be written: 1 delivered")
 
 
 @pytest.mark.parametrize(("sent", "kind"), [(0, LoftySourceNotReady), (3, LoftyDeliveryIncomplete)])
@@ -104,9 +104,15 @@ def test_a_full_disk_says_whether_anything_was_sent(sent: int, kind: type[LoftyE
     assert ("Nothing was sent" in str(error)) is not bool(sent)
 
 
-def test_rows_that_were_not_attempted_are_no_error_group() -> None:
-    left = ErrorGroup(count=9, outcome="not_attempted", error="the run stopped first", example_row=1)
-    assert status_text(Summary(read=9, not_attempted=9, errors=[left])) == "9 not_attempted. "
+def test_rows_that_may_be_stored_are_to_be_looked_at() -> None:
+    assert status_text(Summary(read=2, delivered=1, unknown=1)) == (
+        "1 delivered, 1 unknown. Rows that are unknown may be stored: look at their leads, then clear the task with "
+        "on_unknown set to resend or assume_delivered"
+    )
+
+
+def test_what_nobody_tried_asks_for_nothing() -> None:
+    assert status_text(Summary(read=9, not_attempted=9)) == "9 not_attempted"
 
 
 def test_outcomes_that_did_not_occur_are_left_out() -> None:

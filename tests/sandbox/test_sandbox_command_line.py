@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from contextlib import contextmanager
 
 import pytest
 import requests
+from airflow.sdk import Connection
 from support.guard import guarded
 
+from airflow_provider_lofty.hooks.settings import settings_from
 from airflow_provider_lofty.sandbox import FAULTS, Sandbox
 from airflow_provider_lofty.sandbox.__main__ import main, make_parser
 
@@ -53,6 +56,17 @@ def test_it_says_where_it_is_and_stops_quietly(number):
         process.send_signal(number)
         assert process.wait(timeout=10) == 0
         assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.server
+def test_it_says_how_airflow_is_connected_with_it(host, monkeypatch):
+    with running("--host", host, "--api-key", "it's-made-up") as (process, url):
+        (line,) = (line for line in iter(process.stdout.readline, "Press Ctrl+C to stop.\n") if "export" in line)
+        export, setting = shlex.split(line)
+        monkeypatch.setenv(*setting.split("=", 1))
+        settings = settings_from(Connection.get("lofty_default"))
+    assert (export, settings.base_url, settings.password) == ("export", url, "it's-made-up")
 
 
 @pytest.mark.server

@@ -96,7 +96,7 @@ def raw_answers(lofty, posts, parts):
     """Post without a library between, one after the other; give what came, of which each brings so many parts."""
     body = json.dumps({"type": "Browse", "text": "a", "link": "", "picture": "", "created": 1}).encode()
     head = (
-        f"POST /v1.0/leads/1/activity HTTP/1.1\r\nHost: x\r\nAuthorization: token {lofty.settings.api_key}\r\n"
+        f"POST /v1.0/leads/1/activity HTTP/1.1\r\nHost: localhost\r\nAuthorization: token {lofty.settings.api_key}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode()
     received, found = b"", []

@@ -92,6 +92,82 @@ def test_missing_leads_are_not_found(people):
     assert [lead["leadId"] for lead in answer.json()["leads"]] == [3]
 
 
+def ids_in(answer):
+    return [lead["leadId"] for lead in answer.json()["leads"]]
+
+
+def scrolled(caller, first):
+    """Read on from a first page of ten; the ids of each page."""
+    pages = [ids_in(first)]
+    while scroll_id := first.json()["_metadata"]["scrollId"]:
+        first = caller.get("/v1.0/leads", scrollId=scroll_id)
+        pages.append(ids_in(first))
+    return pages
+
+
+@pytest.fixture
+def crowd(caller):
+    for lead_id in range(1, 26):
+        caller.lofty.add_lead(lead_id, emails=[f"somebody-{lead_id}@example.com"])
+    return caller
+
+
+def test_some_people_are_there_as_long_as_nobody_was_added(caller):
+    query = {"email": "ada.sample@example.com", "preciseSearchFlag": "true"}
+    assert ids_in(caller.get("/v1.0/leads", **query)) == [101]
+    caller.lofty.remove_lead(101)
+    assert ids_in(caller.get("/v1.0/leads", **query)) == []
+    caller.lofty.add_lead(5)
+    assert ids_in(caller.get("/v1.0/leads")) == [5]
+
+
+def test_a_list_is_scrolled(crowd):
+    assert scrolled(crowd, crowd.get("/v1.0/leads")) == [
+        list(range(1, 11)), list(range(11, 21)), list(range(21, 26))
+    ]  # fmt: skip
+
+
+def test_a_scroll_expires(crowd):
+    crowd.lofty.change(scroll_pages=1)
+    scroll_id = crowd.get("/v1.0/leads").json()["_metadata"]["scrollId"]
+    second = crowd.get("/v1.0/leads", scrollId=scroll_id)
+    assert ids_in(second) == list(range(11, 21))
+    answer = crowd.get("/v1.0/leads", scrollId=second.json()["_metadata"]["scrollId"])
+    assert (answer.status_code, answer.json()["code"]) == (400, 20012)
+
+
+def test_leads_come_while_a_list_is_scrolled(crowd):
+    crowd.lofty.change(lead_newcomers=2)
+    pages = scrolled(crowd, crowd.get("/v1.0/leads"))
+    assert pages[-1][-2:] == [900_000_001, 900_000_002]
+
+
+def test_a_merged_lead_is_found_as_the_other_one(people):
+    people.lofty.change(merged_leads={1: 2})
+    answer = people.get("/v1.0/leads", email="ada@example.com", preciseSearchFlag="true")
+    assert ids_in(answer) == [2]
+    assert ids_in(people.get("/v1.0/leads")) == [2, 3]
+
+
+def test_a_hidden_lead_is_counted_and_not_shown(people):
+    people.lofty.change(hidden_leads={2})
+    answer = people.get("/v1.0/leads")
+    assert (ids_in(answer), answer.json()["_metadata"]["total"]) == ([1, 3], 3)
+    assert people.add(2).status_code == people.get("/v1.0/leads/2").status_code == 404
+
+
+def test_a_parameter_that_lofty_does_not_know_is_ignored(people):
+    people.lofty.change(ignored_lead_parameters={"email"})
+    assert ids_in(people.get("/v1.0/leads", email="ada@example.com", preciseSearchFlag="true")) == [1, 2, 3]
+
+
+def test_a_number_may_be_found_only_as_it_is_stored(people):
+    query = {"phone": "2025550101", "preciseSearchFlag": "true"}
+    assert ids_in(people.get("/v1.0/leads", **query)) == [1]
+    people.lofty.change(phone_needs_country_code=True)
+    assert ids_in(people.get("/v1.0/leads", **query)) == []
+
+
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "ten", "1.5"])
 def test_a_limit_out_of_range_is_refused(caller, limit):
     answer = caller.get("/v1.0/leads", limit=limit)

@@ -40,7 +40,7 @@ def test_a_request_in_pieces_is_put_together(caller):
 def test_a_request_whose_sender_leaves_is_recorded(caller, until):
     host, port = caller.lofty.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
-        connection.sendall(b"POST /v1.0/leads/1/activity HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{")
+        connection.sendall(b"POST /v1.0/leads/1/activity HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
         time.sleep(0.05)
     until(lambda: caller.lofty.requests)
     (request,) = caller.lofty.requests
@@ -103,7 +103,7 @@ def test_stopping_leaves_no_thread_and_waits_for_no_answer(start, until):
     waiting.start()
     until(lambda: caller.lofty.requests)
     with socket.create_connection(("127.0.0.1", int(caller.lofty.url.rpartition(":")[2]))) as half_sent:
-        half_sent.sendall(b"POST /v1.0/leads/1/activity HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{")
+        half_sent.sendall(b"POST /v1.0/leads/1/activity HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
         caller.lofty.stop()
     waiting.join(timeout=5)
     assert errors
@@ -128,7 +128,7 @@ def test_an_idle_connection_is_closed(start):
     caller = start(keep_alive_seconds=0.1)
     with socket.create_connection(("127.0.0.1", int(caller.lofty.url.rpartition(":")[2]))) as connection:
         connection.settimeout(5)
-        connection.sendall(b"GET /v1.0/nowhere HTTP/1.1\r\nHost: a\r\n\r\n")
+        connection.sendall(b"GET /v1.0/nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n")
         received = [connection.recv(65536)]
         while received[-1]:
             received.append(connection.recv(65536))

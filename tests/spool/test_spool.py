@@ -12,6 +12,7 @@ import tracemalloc
 from collections.abc import Iterator
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
+from ipaddress import ip_address, ip_network
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ class TestReading:
 
     def test_a_waiting_row_carries_what_is_sent(self, spool: Spool) -> None:
         fill(spool, row(7, lead_id=2**63 - 1, body=b'{"a":1}'))
-        assert spool.pending() == [(1, 7, 2**63 - 1, b'{"a":1}', b"i7", b"i7", b"trace", 0, None)]
+        assert spool.pending() == [(1, 7, 2**63 - 1, b'{"a":1}', b"i7", b"i7", b"trace", 0, None, False)]
 
     def test_long_rows_are_fetched_a_few_at_a_time(self, spool: Spool) -> None:
         fill(spool, *(row(n, body=b"x" * 1_000_000) for n in range(1, 11)))
@@ -439,6 +440,8 @@ class TestCells:
             (date(2024, 5, 1), "2024-05-01"),
             (time(10), "10:00:00"),
             (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+            (ip_address("192.0.2.1"), "192.0.2.1"),
+            (ip_network("2001:db8::/32"), "2001:db8::/32"),
             (Colour.RED, "red"),
             ("half \ud800", "half \ud800"),
             ({"a": [1, None, Decimal(2)]}, {"a": [1, None, "2"]}),

@@ -1,4 +1,4 @@
-"""The README, the chapters in ``docs/`` and CONTRIBUTING as data: sections, tables, links, pictures, fenced blocks."""
+"""The README, the chapters in ``docs/`` and the project's own pages as data: sections, tables, links, pictures, fenced blocks."""
 
 from __future__ import annotations
 
@@ -82,9 +82,12 @@ class Document:
 
 README = Document(ROOT / "README.md")
 INDEX = Document(ROOT / "docs" / "README.md")
-CHAPTERS = [Document(path) for path in sorted((ROOT / "docs").rglob("*.md")) if path != INDEX.path]
-CONTRIBUTING = Document(ROOT / "CONTRIBUTING.md")
-DOCUMENTS = [README, INDEX, *CHAPTERS, CONTRIBUTING]
+SITE = ROOT / "docs" / "index.md"  # made of the others, for Sphinx alone: make docs
+CHAPTERS = [Document(path) for path in sorted((ROOT / "docs").glob("*.md")) if path not in (INDEX.path, SITE)]
+PROJECT = [
+    Document(ROOT / f"{name}.md") for name in ("CODE_OF_CONDUCT", "CONTRIBUTING", "RELEASING", "SECURITY", "VERSIONING")
+]
+DOCUMENTS = [README, INDEX, *CHAPTERS, *PROJECT]
 
 
 def section(heading: str) -> str:

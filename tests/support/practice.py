@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.rows.source import Source, SourceRow
@@ -107,7 +108,7 @@ class Run(NamedTuple):
         """The outcomes that occurred."""
         names = (
             "delivered", "already_delivered", "duplicate", "invalid", "rejected", "unknown", "not_attempted",
-            "would_send",
+            "unmatched", "would_send",
         )  # fmt: skip
         assert self.summary["read"] == sum(self.summary[name] for name in names), "the books do not balance"
         return {name: self.summary[name] for name in names if self.summary[name]}
@@ -167,6 +168,15 @@ class Store:
     def delete(self, key: str) -> None:
         self.values.pop(key, None)
 
+    def clear_task(self, *, discards: bool) -> None:
+        """
+        Play what Airflow does to the store when the task is cleared.
+
+        :param discards: it is emptied, as from Airflow 3.4 on; 3.3 keeps it
+        """
+        if discards:
+            self.values.clear()
+
     @property
     def size(self) -> int:
         """Number of characters stored."""
@@ -174,8 +184,12 @@ class Store:
 
 
 def run(ti: Any = None, store: Store | None = None, **arguments: Any) -> Run:
-    """Run the operator as a task would; its error is returned, not raised."""
-    return run_operator(LoftyAddActivityOperator(task_id="send", **arguments), ti, store)
+    """Run the operator as a task would; its error is returned, not raised, that of a Dag's author as well."""
+    try:
+        operator = LoftyAddActivityOperator(task_id="send", **arguments)
+    except LoftyConfigurationError as error:  # which Airflow shows as an import error
+        return Run(None, error, {}, [])
+    return run_operator(operator, ti, store)
 
 
 def run_operator(operator: LoftyAddActivityOperator, ti: Any = None, store: Store | None = None) -> Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from datetime import datetime, timezone
 from zoneinfo import ZoneInfo
 
@@ -25,3 +26,8 @@ class Colour(str, enum.Enum):
 
 class Number(enum.IntEnum):
     SEVEN = 7
+
+
+def shown(value: object) -> str:
+    """Name a value in a test's id: the same in every process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))[:60]

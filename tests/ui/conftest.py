@@ -87,9 +87,21 @@ def configured_folder(report_folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("AIRFLOW__LOFTY__REPORT_FOLDER", str(report_folder))
 
 
+@pytest.fixture(autouse=True)
+def indexes(web_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The indexes of reports, in a folder of their own."""
+    from airflow_provider_lofty.ui import app
+    from airflow_provider_lofty.ui.indexes import Indexes
+
+    (tmp_path / "indexes").mkdir(mode=0o700)
+    made = Indexes(tmp_path / "indexes")
+    monkeypatch.setattr(app.desk, "_indexes", made)
+    return made
+
+
 @pytest.fixture(scope="session")
 def ran(airflow_database: None, report_folder: Path) -> Ran:
-    """A run of the example Dag ``lofty_from_task``: of three rows two are delivered and one is invalid."""
+    """A run of the example Dag ``lofty_from_task``: of three rows two are delivered and one is unmatched."""
     with Sandbox(SandboxSettings(known_leads="listed")) as lofty, pytest.MonkeyPatch.context() as patch:
         lofty.add_lead(4711, emails=["ada.sample@example.com"])
         connection = {"conn_type": "lofty", "host": lofty.url, "password": lofty.settings.api_key}

@@ -103,7 +103,7 @@ class TestAsking:
     def test_a_try_that_never_was_is_not_found(self, viewer: TestClient, ran: Ran, asked: str, number: str) -> None:
         assert viewer.get(ran.url(f"{asked}?try={number}")).status_code == 404
 
-    @pytest.mark.parametrize("wrong", ["try=-1", "try=x", "try=9999999999999", "page=0", "page=x", "text=" + "x" * 201])
+    @pytest.mark.parametrize("wrong", ["try=-1", "try=x", "try=9999999999999", "page=0", "page=x", "text=name"])
     def test_a_parameter_that_is_none_is_refused(self, viewer: TestClient, ran: Ran, wrong: str) -> None:
         assert viewer.get(ran.url(f"/list?{wrong}")).status_code == 422
 

@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_lofty.task_key import TaskKey
 from airflow_provider_lofty.ui.queries import Try
-from airflow_provider_lofty.ui.reports import ReportFile
+from airflow_provider_lofty.ui.reports import OpenedReport, ReportFile
 from airflow_provider_lofty.ui.structs import status_from
 
 from .conftest import Ran, fate, report_of
@@ -37,22 +37,23 @@ class TestRows:
         found = viewer.get(ran.url("/list")).json()
         assert (found["total"], found["page"], found["pages"]) == (1, 1, 1)
         (row,) = found["rows"]
-        assert (row["row_number"], row["outcome"], row["error_field"]) == ("3", "invalid", "leadId")
+        assert (row["row_number"], row["outcome"], row["error_field"]) == ("3", "unmatched", "email")
         assert "text" in dict(row["columns"])
 
     def test_outcome_and_text_filter(self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path]) -> None:
         rows = [fate(1, "delivered", "", note="Elm Street"), fate(2, note="elm street"), fate(3, "rejected", "no ELM")]
         report_at(report_of([*rows, fate(4, "not_attempted", "stopped")]))
 
-        def numbers(query: str) -> list[str]:
-            return [row["row_number"] for row in viewer.get(ran.url(f"/list?{query}")).json()["rows"]]
+        def numbers(**wanted: str) -> list[str]:
+            return [row["row_number"] for row in viewer.post(ran.url("/list"), json=wanted).json()["rows"]]
 
-        assert numbers("") == ["2", "3", "4"]
-        assert numbers("outcome=rejected") == ["3"]
-        assert numbers("outcome=") == ["1", "2", "3", "4"]
-        assert numbers("outcome=&text=elm") == ["1", "2", "3"]
-        assert numbers("outcome=&text=elm%20STREET") == ["1", "2"]
-        assert numbers("outcome=<script>") == []
+        assert numbers() == ["2", "3", "4"]
+        assert numbers(outcome="rejected") == ["3"]
+        assert numbers(outcome="") == ["1", "2", "3", "4"]
+        assert numbers(outcome="", text="elm") == ["1", "2", "3"]
+        assert numbers(outcome="", text="elm STREET") == ["1", "2"]
+        assert numbers(text="elm") == ["2", "3"]
+        assert numbers(outcome="<script>") == []
 
     def test_rows_of_one_code_are_found_by_it(
         self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path]
@@ -86,7 +87,7 @@ class TestRows:
     ) -> None:
         report_at(report_of([fate(n, "delivered" if n % 5 else "rejected", "x" * 60) for n in range(1, 50_001)]))
         began = time.process_time()
-        assert viewer.get(ran.url("/list?text=xxx&page=200")).json()["total"] == 10_000
+        assert viewer.post(ran.url("/list"), json={"text": "xxx", "page": 200}).json()["total"] == 10_000
         assert viewer.get(ran.url("/standing")).status_code == 200
         assert time.process_time() - began < 5  # far above what it takes; a report that is read again and again is not
 
@@ -119,6 +120,20 @@ class TestReport:
             assert "leads out of the report folder" in answer.json()["detail"]
         report = viewer.get(ran.url("/standing")).json()["report"]
         assert (report["is_here"], report["why"]) == (False, "a link leads out of the report folder")
+
+    def test_a_link_to_the_report_of_another_dag_is_not_followed(
+        self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path], report_folder: Path
+    ) -> None:
+        (report_folder / "sub").mkdir()
+        secret = report_folder / "sub" / "other.csv"
+        secret.write_bytes(report_of([fate(1)]))
+        for target in (secret, Path("sub/other.csv"), Path("sub/../sub/other.csv"), Path(".", "sub", "other.csv")):
+            report_at(None).symlink_to(target)
+            for asked in ("/list", "/report"):
+                answer = viewer.get(ran.url(asked))
+                assert (answer.status_code, answer.json()["detail"]) == (404, "a link to another file is not followed")
+        secret.unlink()
+        secret.parent.rmdir()
 
     def test_a_report_folder_that_is_a_link_itself_is_fine(
         self, viewer: TestClient, ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -163,6 +178,17 @@ class TestReport:
         assert (report["is_here"], report["path"]) == (False, None)
         assert report["why"] == "the task ended before it could write one"
 
+    def test_a_report_that_only_the_worker_has_is_named_with_its_host_and_what_to_do(
+        self, viewer: TestClient, ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AIRFLOW__LOFTY__REPORT_FOLDER", str(tmp_path))
+        monkeypatch.setattr(
+            "airflow_provider_lofty.ui.status.tries_of", lambda session, task: [Try(1, "success", 3.0, "worker-7")]
+        )
+        report = viewer.get(ran.url("/standing")).json()["report"]
+        assert report["why"].startswith("the host worker-7 wrote it, and this web server (")
+        assert f"finds no such file in {tmp_path}. Set report_folder to a volume" in report["why"]
+
     def test_a_run_that_wrote_no_report_names_none(
         self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -182,27 +208,24 @@ class TestReport:
             def read(self, *size: Any) -> bytes:
                 raise error
 
-            def __next__(self) -> bytes:
-                raise error
-
-        def opened(path: str) -> Any:
+        def opened(path: str) -> OpenedReport:
             if when == "opened":
                 raise error
-            return Broken()
+            return OpenedReport(Broken(), 1000, tuple)
 
         monkeypatch.setattr("airflow_provider_lofty.ui.reports._open_inside", opened)
         for asked in ("/list", "/report"):
             answer = viewer.get(ran.url(asked))
             assert answer.status_code == 404
             assert "topSecret" not in answer.text
-        assert viewer.get(ran.url("/standing")).json()["outcomes"] == {"delivered": 2, "invalid": 1}
+        assert viewer.get(ran.url("/standing")).json()["outcomes"] == {"delivered": 2, "unmatched": 1}
 
     def test_without_a_folder_there_are_counts_and_no_rows(
         self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("AIRFLOW__LOFTY__REPORT_FOLDER")
         told = viewer.get(ran.url("/standing")).json()
-        assert told["outcomes"] == {"delivered": 2, "invalid": 1}
+        assert told["outcomes"] == {"delivered": 2, "unmatched": 1}
         assert told["groups"][0]["count"] == 1
         assert (told["report"]["is_here"], told["report"]["is_configured"]) == (False, False)
         assert [viewer.get(ran.url(asked)).status_code for asked in ("/list", "/report")] == [404, 404]

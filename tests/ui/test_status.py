@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_lofty.ui.structs import status_from
 
@@ -29,12 +34,12 @@ class TestStanding:
         told = viewer.get(ran.url("/standing")).json()
         assert [(one["number"], one["state"]) for one in told["tries"]] == [(1, "success")]
         assert (told["try"], told["state"], told["is_over"]) == (1, "success", True)
-        assert told["outcomes"] == {"delivered": 2, "invalid": 1}
+        assert told["outcomes"] == {"delivered": 2, "unmatched": 1}
         assert told["summary"]["read"] == 3
         assert told["progress"]["phase"] == "ended"
         assert told["report"] == {"is_here": True, "path": str(ran.report), "why": None, "is_configured": True}
         (group,) = told["groups"]
-        assert (group["count"], group["outcome"], group["error_field"]) == (1, "invalid", "leadId")
+        assert (group["count"], group["outcome"], group["error_field"]) == (1, "unmatched", "email")
         assert group["meaning"]
         assert group["action"]
 
@@ -57,6 +62,59 @@ class TestStanding:
         told = viewer.get(ran.url("/standing", task_id="read_visits")).json()
         assert (told["progress"], told["outcomes"], told["groups"]) == (None, {}, [])
         assert told["report"]["is_here"] is False
+
+
+class TestStores:
+    """XComs may be kept in a store of the admin's choice."""
+
+    @pytest.fixture
+    def progress(self, ran: Ran) -> Iterator[Callable[[Any], Any]]:
+        """Give what the task has pushed, with something else in its place in Airflow's database."""
+        from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
+        from sqlalchemy import select, update
+
+        own = (XComModel.dag_id == ran.dag_id, XComModel.run_id == ran.run_id, XComModel.key == "lofty_progress")
+        with create_session() as session:
+            kept = session.scalar(select(XComModel.value).where(*own))
+
+        def put(value: Any) -> Any:
+            with create_session() as session:
+                session.execute(update(XComModel).where(*own).values(value=value, timestamp=datetime.now(timezone.utc)))
+            return kept
+
+        yield put
+        put(kept)
+
+    @pytest.fixture(autouse=True)
+    def store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        from airflow.providers.common.io.xcom import backend
+
+        monkeypatch.setattr(backend, "_get_base_path", lambda: ObjectStoragePath(tmp_path.as_uri()))
+        monkeypatch.setattr("airflow_provider_lofty.ui.xcoms.XCom", backend.XComObjectStorageBackend)
+        return tmp_path
+
+    def test_what_it_keeps_elsewhere_is_read_through_it(
+        self, viewer: TestClient, ran: Ran, store: Path, progress: Callable[[Any], Any]
+    ) -> None:
+        pushed = progress(f"{store.as_uri()}/progress.json")
+        (store / "progress.json").write_text(json.dumps({**pushed, "requests": 4711}), encoding="utf-8")
+        told = viewer.get(ran.url("/standing")).json()
+        assert (told["progress"]["requests"], told["summary"]["read"]) == (4711, 3)
+
+    def test_what_it_leaves_in_the_database_is_read_there(
+        self, viewer: TestClient, ran: Ran, progress: Callable[[Any], Any]
+    ) -> None:
+        progress(progress(None))
+        assert viewer.get(ran.url("/standing")).json()["summary"]["read"] == 3
+
+    @pytest.mark.parametrize("value", ["s3://nobody/serves/it", "{store}/gone.json", "/etc/passwd", ["x"], {"ref": 1}])
+    def test_what_cannot_be_read_is_nothing(
+        self, viewer: TestClient, ran: Ran, store: Path, progress: Callable[[Any], Any], value: Any
+    ) -> None:
+        progress(value.format(store=store.as_uri()) if isinstance(value, str) else value)
+        told = viewer.get(ran.url("/standing")).json()
+        assert (told["summary"], told["outcomes"]) == (None, {"delivered": 2, "unmatched": 1})  # the report tells
 
 
 class TestWhatTasksPush:
@@ -93,7 +151,7 @@ class TestWhatTasksPush:
         monkeypatch.setattr("airflow_provider_lofty.ui.status.pushed_status", lambda session, task: status_from(pushed))
         told = viewer.get(ran.url("/standing")).json()
         assert told["summary"] is None
-        assert told["outcomes"] == {"delivered": 2, "invalid": 1}
+        assert told["outcomes"] == {"delivered": 2, "unmatched": 1}
         assert told["report"]["is_here"] is True
 
     def test_a_long_lead_id_comes_to_the_browser_as_text(

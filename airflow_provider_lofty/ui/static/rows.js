@@ -4,10 +4,15 @@
 const RUNNING_MS = 2000;
 const WAITING_MS = 5000;
 const STALE_MS = 20000;
+const BUSY_MS = 1000;
+const MOST_BUSY_MS = 15000;
+const BUSY = [409, 503]; // another request took its place, or too many wait: asked again, it is answered
 const MANY_REQUESTS = 50;
 const FAILED = ["invalid", "rejected", "unknown", "not_attempted"];
-const OUTCOMES = ["delivered", "already_delivered", "would_send", "duplicate", ...FAILED];
+const EXPLAINED = [...FAILED, "unmatched"];
+const OUTCOMES = ["delivered", "already_delivered", "would_send", "duplicate", ...EXPLAINED];
 const base = location.pathname.replace(/\/$/, "");
+const pageId = Math.random().toString(36).slice(2); // a newer request takes the place of an older one of this page
 const byId = (id) => document.getElementById(id);
 
 let chosenTry = Number(new URLSearchParams(location.search).get("try")) || 0; // 0: the last one
@@ -49,14 +54,17 @@ function hasChanged(part, value) {
   return before !== drawn[part];
 }
 
-async function ask(path, parameters, signal) {
-  const answer = await fetch(`${base}/${path}?${new URLSearchParams(parameters)}`, { credentials: "same-origin", signal });
+async function ask(path, options = {}) {
+  const headers = { "X-Lofty-Page": pageId, ...options.headers };
+  const answer = await fetch(`${base}/${path}`, { credentials: "same-origin", ...options, headers });
   const body = await answer.json().catch(() => ({}));
   if (answer.ok) return body;
   const why = { 401: "You are no longer logged in. Reload Airflow's page.",
     403: "You may not read this Dag's XComs, of which this page is made." }[answer.status];
   throw Object.assign(new Error(why || String(body.detail || `HTTP ${answer.status}`)), { status: answer.status });
 }
+
+const sleep = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
 
 // Light or dark, as the Airflow page around this one
 
@@ -88,7 +96,7 @@ async function look() {
   const number = ++looks;
   let wait = WAITING_MS;
   try {
-    const standing = await ask("standing", { try: chosenTry });
+    const standing = await ask(`standing?try=${chosenTry}`);
     if (number !== looks) return;
     draw(standing);
     byId("live").className = "soft small";
@@ -97,7 +105,7 @@ async function look() {
     else if (standing.state === "running" || standing.mapped) wait = RUNNING_MS;
   } catch (error) {
     if (number !== looks) return;
-    const isFinal = error.status >= 400 && error.status < 500;
+    const isFinal = error.status >= 400 && error.status < 500 && !BUSY.includes(error.status);
     notice(isFinal ? error.message : null);
     byId("live").className = "small lost";
     byId("live").textContent = isFinal ? "" : "no answer; trying again";
@@ -290,7 +298,7 @@ function drawGroups(standing) {
     if (standing.report.is_here) item.append(showButton(group));
     return item;
   }));
-  const failed = FAILED.reduce((sum, outcome) => sum + (standing.outcomes[outcome] || 0), 0);
+  const failed = EXPLAINED.reduce((sum, outcome) => sum + (standing.outcomes[outcome] || 0), 0);
   const others = failed - groups.reduce((sum, group) => sum + group.count, 0);
   if (others > 0) byId("groups").append(element("li", { textContent: `… and ${count(others)} more that failed otherwise` }));
 }
@@ -299,7 +307,8 @@ function showButton(group) {
   const button = element("button", { type: "button", textContent: "Show these rows" });
   button.addEventListener("click", () => {
     byId("outcome").value = group.outcome;
-    byId("text").value = group.error_code || !group.error ? "" : group.error.slice(0, 200);
+    const error = group.outcome === "unmatched" ? group.error.split(":")[0] : group.error; // which leads differs from row to row
+    byId("text").value = group.error_code || !error ? "" : error.slice(0, 200);
     code = group.error_code ? String(group.error_code) : "";
     page = 1;
     list();
@@ -355,14 +364,30 @@ async function list() {
   reading = new AbortController();
   byId("found").textContent = "Reading the report …";
   try {
-    const shown = listed.split(" ")[0];
-    const parameters = { try: shown, outcome: byId("outcome").value, text: byId("text").value.trim(), code, page };
-    const found = await ask("list", parameters, reading.signal);
+    const found = await patiently(() => rows(reading.signal), () => number === asked);
     if (number === asked) drawList(found);
   } catch (error) {
     if (number !== asked) return;
     byId("list").replaceChildren();
     byId("found").textContent = `The rows cannot be shown: ${error.message}`;
+  }
+}
+
+// In the body, for addresses are logged: people search for names.
+function rows(signal) {
+  const wanted = { try: Number(listed.split(" ")[0]), outcome: byId("outcome").value, text: byId("text").value.trim(), code, page };
+  return ask("list", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(wanted), signal });
+}
+
+async function patiently(request, isWanted) {
+  for (let pause = BUSY_MS; ; pause = Math.min(pause * 2, MOST_BUSY_MS)) {
+    try {
+      return await request();
+    } catch (error) {
+      if (!BUSY.includes(error.status) || !isWanted()) throw error;
+    }
+    await sleep(pause * (0.5 + Math.random()));
+    if (!isWanted()) throw new Error("nobody waits for it");
   }
 }
 

@@ -1,0 +1,62 @@
+"""
+MySQL's ``TIMESTAMP``: an instant, shown as the wall clock time of the session's zone and without saying which.
+
+``DATETIME`` is a wall clock time, as in other databases: it is read in the operator's ``timezone``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone, tzinfo
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.engine import Connection
+
+from airflow_provider_lofty.rows.values import SessionTime
+
+TIMESTAMP = 7  # in a cursor's description; DATETIME is 12
+_ZONES = "SELECT @@session.time_zone, @@system_time_zone, TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), CURRENT_TIMESTAMP())"
+_OFFSET = re.compile(r"([+-])(\d\d?):(\d\d)")
+
+Conversion = Callable[[datetime], datetime]
+
+
+def timestamp_conversion(connection: Connection, zone: tzinfo) -> Conversion | None:
+    """
+    Say how what a session shows of a ``TIMESTAMP`` becomes the instant that it is.
+
+    The zone of the server's machine is known by an abbreviation only ("CET", whether or not it has a summer time):
+    then ``zone`` is believed where its clocks show what the session's do.
+
+    :param connection: to MySQL or MariaDB
+    :param zone: the zone of timestamps that name none
+    :return: None where it is read in ``zone``, as any other time without a zone
+    """
+    name, system, seconds = connection.exec_driver_sql(_ZONES).one()
+    session = _named(str(system if name == "SYSTEM" else name), is_system=name == "SYSTEM")
+    if session is not None:
+        return partial(_in_zone, session)
+    if datetime.now(zone).utcoffset() == timedelta(seconds=int(seconds)):
+        return None
+    return SessionTime.of
+
+
+def _in_zone(zone: tzinfo, moment: datetime) -> datetime:
+    return moment.replace(tzinfo=zone)
+
+
+def _named(name: str, *, is_system: bool) -> tzinfo | None:
+    if name == "UTC":
+        return timezone.utc
+    offset = _OFFSET.fullmatch(name)
+    if offset:
+        sign, hours, minutes = offset.groups()
+        return timezone(timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == "-" else 1))
+    if is_system:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, LookupError):  # such as a name that only this server knows
+        return None

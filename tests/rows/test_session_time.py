@@ -1,0 +1,91 @@
+"""MySQL's TIMESTAMP is an instant, in whatever zone a session shows it; on a real MariaDB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from typing import Any
+
+import pymysql
+import pytest
+from airflow.providers.common.sql.hooks.sql import DbApiHook
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+from support.practice import run
+from support.values import MOMENTS
+
+from airflow_provider_lofty.rows import database
+from airflow_provider_lofty.rows.values import InvalidValue, SessionTime, text
+from airflow_provider_lofty.spool.codec import decode_cells, encode_cells
+
+pytestmark = [pytest.mark.server, pytest.mark.program]
+TEN = 1_793_527_200_000  # 2026-11-01, 10:00 UTC
+SQL = "SELECT 1 AS lead_id, 'Browse' AS type, 't' AS text, 'l' AS link, '' AS picture, {} AS created FROM moments"
+
+SetZone = Callable[[str], None]
+
+
+@pytest.fixture
+def session_zone(mariadb_url: str, monkeypatch: pytest.MonkeyPatch, lofty: Any, connect: Any) -> Iterator[SetZone]:
+    """Give a function that sets the time zone of new sessions; both columns of ``moments`` hold ten o'clock UTC."""
+    connect(lofty)
+    address = make_url(mariadb_url)
+    given = {**address.translate_connect_args(username="user"), **address.query}
+
+    class MySqlHook(DbApiHook):
+        conn_name_attr = "mysql_conn_id"
+
+        def get_sqlalchemy_engine(self, engine_kwargs: dict[str, Any] | None = None) -> Any:
+            return create_engine(mariadb_url)
+
+    # Airflow's provider for MySQL needs a C library, which a machine may lack.
+    monkeypatch.setattr(database, "database_hook", lambda conn_id, hook_params=None: MySqlHook())
+    with closing(pymysql.connect(**given, autocommit=True)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT @@global.time_zone")
+        before = cursor.fetchone()
+        cursor.execute("SET time_zone = '+00:00'")
+        cursor.execute("CREATE OR REPLACE TABLE moments (instant TIMESTAMP(3), wall DATETIME(3))")
+        cursor.execute("INSERT INTO moments VALUES ('2026-11-01 10:00', '2026-11-01 10:00')")
+        yield lambda zone: cursor.execute("SET GLOBAL time_zone = %s", (zone,)) and None
+        cursor.execute("SET GLOBAL time_zone = %s", before)
+        cursor.execute("DROP TABLE moments")
+
+
+@pytest.mark.parametrize(
+    ("zone", "timezone"),
+    [("+00:00", "UTC"), ("+02:00", "UTC"), ("-05:30", "Asia/Tokyo"), ("SYSTEM", "America/Phoenix")],
+)
+def test_a_timestamp_is_the_instant_that_it_is(session_zone: SetZone, lofty: Any, zone: str, timezone: str) -> None:
+    session_zone(zone)
+    ended = run(sql=SQL.format("instant"), source_conn_id="warehouse", timezone=timezone)
+    assert ended.counts == {"delivered": 1}, ended.error
+    assert lofty.activities[0].body["created"] == TEN
+
+
+def test_a_datetime_is_a_time_of_the_zone_that_is_named(session_zone: SetZone, lofty: Any) -> None:
+    session_zone("+02:00")
+    run(sql=SQL.format("wall"), source_conn_id="warehouse", timezone="Asia/Tokyo")
+    assert lofty.activities[0].body["created"] == TEN - 9 * 3_600_000
+
+
+def test_where_only_the_machine_knows_its_zone_a_timestamp_is_refused(
+    session_zone: SetZone, lofty: Any, tmp_path: Any
+) -> None:
+    session_zone("SYSTEM")
+    report = str(tmp_path / "r.csv")
+    ended = run(sql=SQL.format("instant"), source_conn_id="warehouse", timezone="UTC", report_path=report)
+    assert ended.counts == {"invalid": 1}
+    assert "name the machine's zone as timezone" in ended.summary["errors"][0]["error"]
+    assert run(path=report).counts == {"invalid": 1}
+    assert lofty.activities == []
+
+
+def test_what_has_no_instant_is_neither_a_time_nor_a_text() -> None:
+    shown = SessionTime.of(datetime(2026, 11, 1, 3, 0, 0, 5))
+    assert shown - datetime(2026, 11, 1, 3) == timedelta(microseconds=5)
+    for check in (MOMENTS.milliseconds, MOMENTS.date_text, text):
+        with pytest.raises(InvalidValue, match="time zone of its machine"):
+            check(shown)
+    with pytest.raises(InvalidValue):
+        MOMENTS.milliseconds(decode_cells(encode_cells([shown]))[0])
