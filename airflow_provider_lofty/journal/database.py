@@ -33,7 +33,7 @@ from airflow_provider_lofty.journal.tables import (
     storable,
 )
 from airflow_provider_lofty.lofty.trace import Trace
-from airflow_provider_lofty.spool.history import CONTENT_BYTES, JournalState, OfAnother
+from airflow_provider_lofty.spool.history import CONTENT_BYTES, JournalState, OfAnother, PastRow
 from airflow_provider_lofty.spool.sample import InputSample
 from airflow_provider_lofty.spool.spool import Spool
 
@@ -197,22 +197,15 @@ class SqlJournal:
             for row in found
             if row.state == JournalState.DELIVERED
         )
-        self._add_of_others(found, spool)
+        _link(found, spool)
+        is_merged = len(spool.leads.family(lead_id, is_certain=False)) > 1
+        spool.history.add(map(_of_another_lead if is_merged else _of_another, found))
 
     def load_alike(self, trace: Trace, spool: Spool) -> None:
         """Look up what other runs sent to other leads that says the same."""
-        family = spool.leads.family(trace.lead_id, is_certain=False)
-        self._add_of_others(self._tables.find_alike(trace, self._owner, family), spool)
-
-    def _add_of_others(self, rows: Sequence[JournalRow], spool: Spool) -> None:
-        _link(rows, spool)
-        spool.history.add(
-            row.past._replace(
-                content=row.wanted.content[:CONTENT_BYTES],
-                state=JournalState.DELIVERED if row.state == JournalState.DELIVERED else JournalState.CLAIMED,
-            )
-            for row in rows
-        )
+        found = self._tables.find_alike(trace, self._owner, spool.leads.family(trace.lead_id, is_certain=False))
+        _link(found, spool)
+        spool.history.add(map(_of_another_lead, found))
 
     def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
         """Close rows and claim others, together where no row is held by others; then give claims up."""
@@ -447,6 +440,16 @@ class SqlJournal:
             "journal_rows": 0,
             "started_at": utc_now(self._now),
         }
+
+
+def _of_another(row: JournalRow) -> PastRow:
+    """What is known of a row that another run has delivered, or is sending."""
+    return row.past if row.state == JournalState.DELIVERED else row.past._replace(state=JournalState.CLAIMED)
+
+
+def _of_another_lead(row: JournalRow) -> PastRow:
+    """The same of a row that may be shown for other leads."""
+    return _of_another(row)._replace(content=row.wanted.content[:CONTENT_BYTES])
 
 
 def _fixed_lead(intent: Intent) -> int | None:

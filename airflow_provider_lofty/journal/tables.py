@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from itertools import count
 from operator import itemgetter
@@ -180,6 +180,7 @@ class Tables:
         self.engine = engine
         self.scope = scope
         self._clock = clock
+        self._driver: Any = engine.dialect.dbapi
         self._connection: Connection | None = None
         self._used = 0.0
 
@@ -326,8 +327,16 @@ class Tables:
         return text, (self.scope, *map(_bare, equal.values()), *(row_key.hex() for row_key in row_keys or ()))
 
     def _read(self, text: str, values: tuple[Value, ...]) -> list[JournalRow]:
-        with self.transaction() as connection:
-            return list(map(JournalRow._make, self._execute(connection, text, values).all()))
+        """Read rows with the driver's own cursor: to make SQLAlchemy's of them costs as much as to read them."""
+        with self.transaction() as connection, closing(connection.connection.cursor()) as cursor:
+            try:
+                cursor.execute(_in_style(text, self.engine.dialect.paramstyle), values)
+                return list(map(JournalRow._make, cursor.fetchall()))
+            except self._driver.Error as error:
+                is_lost = self.engine.dialect.is_disconnect(error, connection.connection, cursor)
+                raise DBAPIError.instance(
+                    text, None, error, self._driver.Error, hide_parameters=True, connection_invalidated=is_lost
+                ) from error
 
     def _execute(
         self, connection: Connection, text: str, values: tuple[Value, ...] | list[tuple[Value, ...]]

@@ -98,7 +98,7 @@ def test_one_that_ends_within_a_transaction_is_an_error_and_nothing_is_half_done
             ends.clear()
             end(parties.database)
 
-    parties.database.on_engine = lambda engine: event.listen(engine, "before_cursor_execute", end_it)
+    parties.database.on_engine = lambda engine: event.listen(engine, "begin", end_it)
     journal = parties.started("a")
     journal.commit([ONE], ())
     parties.now += STALE_SECONDS
