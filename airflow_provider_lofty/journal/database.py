@@ -60,12 +60,23 @@ class TaskPlace(NamedTuple):
 
 
 class _Held(NamedTuple):
-    """A row that another run holds, and the lead that this run has for it; None where that may be another one."""
+    """
+    A row that another run holds.
 
+    :param intent: what this run intends with it
+    :param task_key: of that run, as far as it is known
+    """
+
+    intent: Intent
     owner: str
     sign_of_life: str
     since: float
-    lead_id: int | None
+    task_key: str
+
+    @property
+    def lead_id(self) -> int | None:
+        """The lead that this run has for it; None where that may be another one."""
+        return None if self.intent.may_move else self.intent.trace.lead_id
 
 
 class SqlJournal:
@@ -281,7 +292,7 @@ class SqlJournal:
     def _give_up_lost(self, intents: Sequence[Intent]) -> None:
         for intent in intents:
             self._mine.discard(intent.row_key)
-            self._held[intent.row_key] = _Held("", "", self._clock(), _fixed_lead(intent))
+            self._held[intent.row_key] = _Held(intent, "", "", self._clock(), self._place.key)
 
     def _claim_one(self, intent: Intent) -> bool:
         """Claim one row that may be there already."""
@@ -291,7 +302,7 @@ class SqlJournal:
         if is_mine or found is None or (found.state in _CLAIMABLE and self._take_over(found, intent)):
             self._mine.add(intent.row_key)
             return True
-        self._held[intent.row_key] = _Held(found.owner, found.sign_of_life, self._clock(), _fixed_lead(intent))
+        self._held[intent.row_key] = _Held(intent, *self._life_of(found))
         return False
 
     def _insert_unless_there(
@@ -327,8 +338,27 @@ class SqlJournal:
                 self._tables.add_to_run(connection, task_key, rows)
             return True
 
+    def _freed_by_absence(self, held: _Held) -> Released | None:
+        """Its owner withdrew it, not sent; or somebody deleted it, and it may have been delivered before that."""
+        intent = held.intent
+        if not self._is_purged(held.task_key):
+            return Released(intent.row_key, JournalState.WITHDRAWN)
+        return Released(intent.row_key, JournalState.DOUBTED, intent) if self._claim_one(intent) else None
+
+    def _is_purged(self, task_key: str) -> bool:
+        """Whether a task has fewer rows than it wrote, be others written or withdrawn between these questions."""
+        before = self._tables.find_run(task_key)
+        rows = self._tables.count(task_key=task_key)
+        after = self._tables.find_run(task_key)
+        return before is None or after is None or rows < min(before.journal_rows, after.journal_rows)
+
+    def _life_of(self, row: JournalRow) -> tuple[str, str, float, str]:
+        return row.owner, row.sign_of_life, self._clock(), row.task_key
+
     def _freed(self, key: bytes, row: JournalRow | None) -> Released | None:
-        if row is None or row.state in _CLAIMABLE:
+        if row is None:
+            return self._freed_by_absence(self._held[key])
+        if row.state in _CLAIMABLE:
             return Released(key, JournalState.WITHDRAWN)
         held = self._held[key]
         if held.lead_id not in (None, row.lead_id):
@@ -339,7 +369,7 @@ class SqlJournal:
             self._mine.add(key)
             return Released(key, JournalState.DOUBTED, row.intent)
         if (row.owner, row.sign_of_life) != (held.owner, held.sign_of_life):
-            self._held[key] = _Held(row.owner, row.sign_of_life, self._clock(), held.lead_id)
+            self._held[key] = _Held(held.intent, *self._life_of(row))
         elif self._clock() - held.since >= max(self._stale_seconds, row.stale_seconds) and self._take_over(
             row, row.intent
         ):
@@ -450,10 +480,6 @@ def _of_another(row: JournalRow) -> PastRow:
 def _of_another_lead(row: JournalRow) -> PastRow:
     """The same of a row that may be shown for other leads."""
     return _of_another(row)._replace(content=row.wanted.content[:CONTENT_BYTES])
-
-
-def _fixed_lead(intent: Intent) -> int | None:
-    return None if intent.may_move else intent.trace.lead_id
 
 
 def _link(rows: Iterable[JournalRow], spool: Spool) -> None:
