@@ -20,7 +20,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY = $(WORK)/hypothesis
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-ui test test-floor test-pythons test-browser screenshots simulate check docs build release-check sbom bench bench-quick constraints neighbours clean environment
+.PHONY: help demo demo-ui first-contact test test-floor test-pythons test-browser screenshots simulate check docs build release-check sbom bench bench-quick constraints neighbours clean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ demo: environment ## post rows from a warehouse to a practice Lofty on this mach
 
 demo-ui: environment ## the same in Airflow's own pages, with the practice Lofty beside them, until Ctrl-C
 	@AIRFLOW_HOME="$(WORK)/demo-ui" .venv/bin/python -m demo --ui
+
+first-contact: environment ## make the first contact with the practice Lofty, under each of its switches
+	@AIRFLOW_HOME="$(WORK)/test" .venv/bin/python -m pytest -n 0 tests/first_contact $(ARGS)
 
 test: environment ## run all tests on the current Airflow, warnings as errors, with branch coverage
 	@echo "==> testing with $$(.venv/bin/python -c '$(VERSIONS)')"
@@ -70,7 +73,7 @@ SEEDS = 1000
 FIRST = 0
 simulate: environment ## play SEEDS=1000 worlds from FIRST=0 on: whole tasks, their faults and crashes, in simulated time
 	@AIRFLOW_HOME="$(WORK)/simulate" PYTHONPATH=tests .venv/bin/python -m simulation \
-		$(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST))
+		$(if $(SEED),--seed $(SEED),$(if $(DAYS),--days $(DAYS),--seeds $(SEEDS)) --first $(FIRST))
 
 check: environment ## check lint rules, formatting, types, and for known vulnerabilities where the registry answers
 	@echo "==> ruff check"

@@ -21,14 +21,15 @@ except ImportError:  # Airflow before 3.2 has it elsewhere
     from airflow.configuration import conf
 
 SECTION = "lofty"
+_BOOLEANS = {"": False, "t": True, "true": True, "1": True, "f": False, "false": False, "0": False}  # as in Airflow
 _LOCAL_EXECUTORS = {"LocalExecutor", "SequentialExecutor"}
 NUMBERS = ("requests_per_minute", "timeout_seconds")
 
 
 def numbers() -> dict[str, str]:
     """What stands in for a number that a connection does not give, as text and unchecked."""
-    found = {name: conf.get(SECTION, name, fallback="") for name in NUMBERS}
-    return {name: value.strip() for name, value in found.items() if value and value.strip()}
+    found = {name: _text(SECTION, name) for name in NUMBERS}
+    return {name: value for name, value in found.items() if value}
 
 
 def report_folder() -> str | None:
@@ -37,7 +38,7 @@ def report_folder() -> str | None:
 
     :return: a local folder or a URL, ending in ``/``; None when reports are not kept
     """
-    folder = (conf.get(SECTION, "report_folder", fallback="") or "").strip()
+    folder = _text(SECTION, "report_folder")
     return f"{folder.rstrip('/')}/" if folder else None
 
 
@@ -59,8 +60,29 @@ def _host_of(url: str) -> str | None:
 
 def base_path() -> str:
     """Where the web server's pages begin: the path of ``[api] base_url``, ending in ``/``."""
-    _, _, path = (conf.get("api", "base_url", fallback="") or "").partition("://")[2].partition("/")
+    _, _, path = _text("api", "base_url").partition("://")[2].partition("/")
     return f"/{path.strip('/')}/".replace("//", "/")
+
+
+def clears_state_on_success() -> bool:
+    """Whether Airflow's task state store forgets a task that has succeeded; no before Airflow 3.3, which has none."""
+    text = _text("state_store", "clear_on_success").lower()
+    if text not in _BOOLEANS:
+        raise LoftyConfigurationError("clear_on_success in [state_store] of airflow.cfg must be True or False")
+    return _BOOLEANS[text]
+
+
+def _text(section: str, name: str) -> str:
+    """
+    Read an option.
+
+    :raises LoftyConfigurationError: when it cannot be read, as one that a command or a secrets backend is to give
+    """
+    try:
+        return str(conf.get(section, name, fallback="") or "").strip()
+    except Exception as error:  # noqa: BLE001 - Airflow's own lies elsewhere in each version; secrets backends have theirs
+        kind = type(error).__name__
+        raise LoftyConfigurationError(f"{name} in [{section}] of airflow.cfg cannot be read ({kind})") from None
 
 
 def named_connection(conn_id: str) -> Connection:

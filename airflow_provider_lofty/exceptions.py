@@ -12,7 +12,7 @@ Every error of this provider, drawn as a tree and grouped by what to do next.
         ├── LoftyRowsFailed             rows are invalid, rejected or unknown, or a gate closed
         ├── LoftyConfigurationError     the operator, the connection or the app's permissions must be changed
         ├── LoftyCredentialRefused      the key or token must be replaced
-        ├── LoftyRequestRejected       one request was refused (raised by the hook alone)
+        ├── LoftyRequestRejected        one request was refused (raised by the hook alone)
         └── LoftyAnswerLost             one activity may or may not be stored (raised by the hook alone)
 
 The messages name rows, fields, rules and counts. They never hold a credential or a row's values.
@@ -59,6 +59,10 @@ class LoftyError(Exception):
     def is_retryable(self) -> bool:
         """Whether a later try may mend it; Airflow then retries the task."""
         return not isinstance(self, AirflowFailException)
+
+    def add_advice(self, advice: str) -> None:
+        """Say what to do as well, as a sentence behind the others."""
+        self.args = (f"{str(self).rstrip('.')}. {printable(advice)}",)
 
 
 class LoftyDeliveryIncomplete(LoftyError):

@@ -15,6 +15,7 @@ class Outcome(str, Enum):
     REJECTED = "rejected"  # Lofty refused it, or it was proven not to be stored each time it was sent
     UNKNOWN = "unknown"  # perhaps stored: by this try or an earlier one; reading back could not settle it
     NOT_ATTEMPTED = "not_attempted"  # the run stopped first
+    UNMATCHED = "unmatched"  # no lead, or several, have the row's e-mail address or phone number; nothing was sent
     WOULD_SEND = "would_send"  # preview only
 
     __str__ = str.__str__  # the value, in f-strings too: Pythons differ in what they make of a str that is an Enum
@@ -22,3 +23,4 @@ class Outcome(str, Enum):
 
 OUTCOMES = tuple(Outcome)
 FAILED_OUTCOMES = (Outcome.INVALID, Outcome.REJECTED, Outcome.UNKNOWN, Outcome.NOT_ATTEMPTED)
+WRONG_OUTCOMES = (*FAILED_OUTCOMES, Outcome.UNMATCHED)  # of rows that somebody has to look at

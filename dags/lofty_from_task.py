@@ -1,8 +1,8 @@
 """
 Rows of an upstream task that identify people only by their e-mail address.
 
-Each distinct address is looked up in Lofty once, at the connection's pace. If no lead has it, or several do, its rows
-end as ``invalid`` with the field ``leadId``; ``leads_found`` in the report says why.
+Each distinct address is looked up in Lofty once, at the connection's pace; where Lofty has fewer leads, all of them are
+listed instead. If no lead has an address, or several do, its rows end as ``unmatched``, and the report says which.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 
 
@@ -28,20 +27,12 @@ def lofty_from_task() -> None:
             {**page, "email": "nobody.here@example.com", "text": "Viewed 12 Elm Street"},
         ]
 
-    @task
-    def find_leads(visits: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        hook = LoftyHook("lofty_default")
-        leads = {email: hook.find_leads(email=email) for email in {visit["email"] for visit in visits}}
-        ids = {email: found[0]["leadId"] for email, found in leads.items() if len(found) == 1}
-        return [
-            {**visit, "lead_id": ids.get(visit["email"]), "leads_found": len(leads[visit["email"]])} for visit in visits
-        ]
-
     LoftyAddActivityOperator(
         task_id="send_to_lofty",
-        rows=find_leads(read_visits()),
+        rows=read_visits(),
+        match_by="email",
         defaults={"picture": ""},
-        max_failed_rows="50%",
+        max_unmatched_rows="50%",
     )
 
 

@@ -148,7 +148,7 @@ def _tell(state: str, summary: dict[str, Any], arrived: int) -> None:
 
 
 _OUTCOMES = (
-    "delivered already_delivered duplicate invalid rejected unknown not_attempted would_send".split()  # noqa: SIM905
+    "delivered already_delivered duplicate invalid rejected unknown not_attempted unmatched would_send".split()  # noqa: SIM905
 )
 
 

@@ -46,6 +46,7 @@ PAGES = {
     **{ROOT / f"{name.upper()}.md": f"project/{name}.md" for name in ("changelog", "contributing", "versioning")},
     **dict.fromkeys(ROOT.glob("dags/*.py"), "examples.rst"),
 }
+CHAPTERS = re.findall(r"^\| \[[^\]]+\]\(([\w-]+)\.md\)", (DOCS / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
 LINK = re.compile(r"(!?)\[([^\]]+)\]\((?!https?://|#)([^)#]+)(#[^)]*)?\)")
 
 
@@ -70,10 +71,12 @@ def site_links(text: str, file: Path, page: str) -> str:
 
 
 def setup(app: Any) -> None:
-    """Rewrite each Markdown file when it is read, be it a page or a part of one."""
+    """Rewrite each Markdown file when it is read, be it a page or a part of one; list chapters as README.md does."""
 
     def read(app: Any, page: str, content: list[str]) -> None:
         file = Path(app.env.doc2path(page))
+        if page == "index":
+            content[0] = content[0].replace("CHAPTERS", "\n".join(CHAPTERS))
         if file.suffix == ".md":
             content[0] = site_links(content[0], file, page)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.practice import read_report, row, run, task_instance
+from support.practice import Store, read_report, row, run, task_instance
 
 from airflow_provider_lofty import config
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
@@ -50,6 +51,42 @@ def test_a_wrong_number_is_named_with_its_place(
     connect("http://127.0.0.1:1", extra=NOT_SAID)
     with pytest.raises(LoftyConfigurationError, match=r"timeout_seconds in \[lofty\] of airflow\.cfg must be"):
         LoftyHook().client.settings  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["requests_per_minute", "timeout_seconds", "report_folder"])
+def test_an_option_that_cannot_be_read_is_named(
+    lofty: Sandbox, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    works = config.conf.get
+
+    def broken(*where: Any, **given: Any) -> Any:
+        if where == ("lofty", name):
+            raise RuntimeError("marigold")
+        return works(*where, **given)
+
+    connect(lofty, extra=NOT_SAID)
+    monkeypatch.setattr(config.conf, "get", broken)
+    ended = run(rows=[row(1)])
+    assert type(ended.error) is LoftyConfigurationError
+    assert f"{name} in [lofty] of airflow.cfg cannot be read (RuntimeError)" in str(ended.error)
+    assert lofty.requests == []
+
+
+@pytest.mark.parametrize(("value", "is_on"), [("", False), ("False", False), ("f", False), ("TRUE", True), ("1", True)])
+def test_whether_task_state_is_cleared_is_a_boolean(monkeypatch: pytest.MonkeyPatch, value: str, is_on: bool) -> None:
+    monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", value)
+    assert config.clears_state_on_success() is is_on
+
+
+def test_another_type_is_a_configuration_error(
+    lofty: Sandbox, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(lofty)
+    monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", "maybe")
+    ended = run(rows=[row(1)], store=Store())
+    assert type(ended.error) is LoftyConfigurationError
+    assert "clear_on_success in [state_store] of airflow.cfg must be True or False" in str(ended.error)
+    assert lofty.requests == []
 
 
 @pytest.mark.parametrize(

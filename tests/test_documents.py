@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from dataclasses import fields
 from datetime import datetime, timezone
 from pathlib import Path
@@ -66,6 +67,15 @@ def test_every_argument_is_in_the_docstring_and_marked_when_templated() -> None:
     assert set(documented) == {name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
     templated = {name for name, mark in documented.items() if mark}
     assert templated == set(LoftyAddActivityOperator.template_fields)
+
+
+def test_example_of_the_docstring_makes_an_operator() -> None:
+    documented = inspect.getdoc(LoftyAddActivityOperator) or ""
+    example = re.search(r"^\.\. code-block:: python\n\n((?:    .*\n)+)", documented, re.MULTILINE)
+    assert example
+    names: dict[str, Any] = {"LoftyAddActivityOperator": LoftyAddActivityOperator}
+    exec(f"operator = {textwrap.dedent(example[1])}", names)
+    assert names["operator"].defaults == {"picture": ""}
 
 
 def test_tables_of_faults_and_settings_of_the_practice_lofty() -> None:
@@ -149,11 +159,11 @@ def test_tree_of_errors_names_every_class() -> None:
 
 
 @pytest.mark.program
-def test_commands_of_the_practice_server_are_understood() -> None:
+def test_commands_are_understood() -> None:
     commands = [
         line for block in blocks_of("shell") for line in block.text.splitlines() if line.startswith("python -m")
     ]
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         arguments = [part for part in command.split()[1:] if part != "&"]
         done = subprocess.run([sys.executable, *arguments, "--help"], capture_output=True, text=True, check=False)
@@ -207,6 +217,23 @@ def test_block_of_mapping_makes_an_operator() -> None:
     names: dict[str, Any] = {"LoftyAddActivityOperator": LoftyAddActivityOperator}
     exec(f"operator = {block_with('WHAT_HAPPENED')}", names)
     assert names["operator"].mapping["link"]({"HOME": "elm"}) == "https://www.example.com/homes/elm"
+
+
+@pytest.mark.server
+def test_block_of_an_address_delivers_to_the_practice_lofty_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox(SandboxSettings(requests_per_minute=60_000)) as lofty:
+        connection = {"conn_type": "lofty", "host": lofty.url, "password": lofty.settings.api_key}
+        monkeypatch.setenv("AIRFLOW_CONN_LOFTY_DEFAULT", json.dumps(connection))
+        names: dict[str, Any] = {"LoftyAddActivityOperator": LoftyAddActivityOperator}
+        exec(f"operator = {block_with('ada.sample@example.com' + chr(34) + ',')}", names)
+        assert names["operator"].execute({})["delivered"] == 1
+        assert [activity.lead_id for activity in lofty.activities] == [101]
+
+
+def test_block_of_match_by_makes_an_operator() -> None:
+    names: dict[str, Any] = {"LoftyAddActivityOperator": LoftyAddActivityOperator}
+    exec(f"operator = {block_with('visits_by_email_or_phone')}", names)
+    assert names["operator"].match_by == ["email", "phone"]
 
 
 @pytest.mark.server

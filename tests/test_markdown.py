@@ -17,6 +17,7 @@ from support.documents import CHAPTERS, DOCUMENTS, INDEX, README, ROOT, Block, D
 
 from airflow_provider_lofty.hooks.form import FORM_FIELDS
 from airflow_provider_lofty.hooks.lofty import LoftyHook
+from airflow_provider_lofty.journal.cursor import CURSORS
 from airflow_provider_lofty.journal.tables import JOURNAL
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.provider_info import get_provider_info
@@ -114,10 +115,12 @@ def test_every_block_of_airflow_cfg_sets_options_that_exist(block: Block) -> Non
 
 
 @pytest.mark.parametrize("block", blocks_of("sql"), ids=lambda block: block.place)
-def test_every_query_fits_the_table_of_the_journal(block: Block) -> None:
+def test_every_query_fits_the_tables_of_the_journal(block: Block) -> None:
     with closing(sqlite3.connect(":memory:")) as database:
-        database.execute(f"CREATE TABLE {JOURNAL} ({', '.join(JOURNAL.c.keys())})")
+        for table in (JOURNAL, CURSORS):
+            database.execute(f"CREATE TABLE {table} ({', '.join(table.c.keys())})")
         database.executemany(f"INSERT INTO {JOURNAL} (state) VALUES (?)", [("delivered",), ("rejected",)])
+        database.execute(f"INSERT INTO {CURSORS} (watermark) VALUES ('7')")
         assert database.execute(block.text).fetchall()
 
 

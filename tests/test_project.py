@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import sys
 from configparser import ConfigParser
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import pytest
 import yaml
 from support.documents import README, ROOT, table_below
 
-from airflow_provider_lofty import __version__
+from airflow_provider_lofty import __version__, sandbox
+from airflow_provider_lofty.hooks.lofty import LoftyHook
+from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.provider_info import get_provider_info
 
 sys.path.insert(0, str(ROOT / "tools"))
@@ -53,13 +55,15 @@ def test_page_without_a_repository_reads_without_links() -> None:
     assert "make " not in text
     assert "constraints.txt" not in text
     assert "clone" not in text
-    assert "- The connection: its fields" in text
+    assert "SECURITY.md" not in text
+    assert "are in the source distribution, under `docs/` and `dags/`" in text
 
 
 @pytest.mark.parametrize(
     ("readme", "expected"),
     [
         ("a [b](c.md) and [d](https://example.com) and [e](#f)\n", "a b and [d](https://example.com) and [e](#f)\n"),
+        ("a ([how](b.md)), c\n", "a, c\n"),
         ("a\n\n![b](c.png)\n\nd\n", "a\n\nd\n"),
         ("pip install -c constraints.txt '.[sandbox]'\n", "pip install 'airflow-provider-lofty[sandbox]'\n"),
         ("a\n<!-- checkout -->\nb\n<!-- end of checkout -->\nc\n", "a\nc\n"),
@@ -67,6 +71,24 @@ def test_page_without_a_repository_reads_without_links() -> None:
 )
 def test_what_needs_a_checkout_is_left_out(readme: str, expected: str) -> None:
     assert page(readme, "", "1.2.3") == expected
+
+
+@pytest.mark.parametrize(
+    ("link", "page", "expected"),
+    [
+        ("[a](docs/errors.md#outcomes)", "index", "[a](errors.md#outcomes)"),
+        ("[a](docs/errors.md)", "project/changelog", "[a](../errors.md)"),
+        ("[a](VERSIONING.md)", "index", "[a](project/versioning.md)"),
+        ("[a](dags/lofty_from_files.py)", "index", "[a](examples.rst)"),
+        ("![a](docs/connection-form.png)", "project/x", "![a](../connection-form.png)"),
+        ("[a](SECURITY.md)", "index", "a"),
+        ("[a](https://example.com) [b](#c)", "index", "[a](https://example.com) [b](#c)"),
+    ],
+)
+def test_links_of_the_repository_are_those_of_the_site(link: str, page: str, expected: str) -> None:
+    site = run_path(str(ROOT / "docs" / "conf.py"), {"__name__": "conf"})
+    site["site_links"].__globals__["repository"] = ""
+    assert site["site_links"](link, README.path, page) == expected
 
 
 def test_urls_of_the_project_lead_into_its_repository() -> None:
@@ -184,9 +206,10 @@ def test_the_registry_shows_what_is_there() -> None:
     info = get_provider_info()
     assert (shown["package-name"], shown["display-name"]) == (info["package-name"], info["name"])
     assert shown["description"] == info["description"]
-    for entry in (*shown["operators"], *shown["hooks"], *shown["other"]):
-        module, _, name = entry["module"].rpartition(".")
-        assert hasattr(importlib.import_module(module), name)
+    entries = [entry["module"] for kind in ("operators", "hooks", "other") for entry in shown[kind]]
+    assert entries == [f"{there.__module__}.{there.__name__}" for there in (LoftyAddActivityOperator, LoftyHook)] + [
+        f"{sandbox.__name__}.{sandbox.Sandbox.__name__}"
+    ]
 
 
 ANSWER = {"name": "requests", "version": "2.32.0", "vulns": []}

@@ -2,7 +2,7 @@
 
 A package page knows no folder that "docs/connection.md" could lie in. Once ``[publishing] repository`` in setup.cfg
 says where the project lives, the README's links and pictures lead there, to the tag of this version. Until then the
-page does without: pictures go, links become their text, and so does whatever needs a checkout.
+page does without: pictures go, links become their text, and what needs a checkout is left out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "airflow-provider-lofty"
 
 _CHECKOUT_ONLY = re.compile(r"<!-- checkout -->\n.*?<!-- end of checkout -->\n", re.DOTALL)
+_ELSEWHERE = """\
+## Documentation
+
+The chapters of the documentation and more example Dags are in the source distribution, under `docs/` and `dags/`.
+
+"""
 _PICTURE = re.compile(r"^!\[[^\]]*\]\((?!https?://)[^)]+\)\n+", re.MULTILINE)
+_ASIDE = re.compile(r"\s\(\[[^\]]+\]\((?!https?://)[^)]+\)\)")  # a link that says nothing by itself: " ([how](…))"
 _LINK = re.compile(r"(!?)\[([^\]]+)\]\((?!https?://|#)([^)]+)\)")
 _IN_A_CHECKOUT = ",\nin a clone of this repository:\n"
 _INSTALL_FROM_CHECKOUT = re.compile(r"pip install -c constraints\.txt '\.(\[\w+\])?'")
@@ -79,7 +86,8 @@ def page(readme: str, repository: str, version: str) -> str:
     """
     text = _INSTALL_FROM_CHECKOUT.sub(rf"pip install '{PACKAGE}\1'", readme.replace(_IN_A_CHECKOUT, ":\n"))
     if not repository:
-        return _LINK.sub(r"\2", _PICTURE.sub("", _CHECKOUT_ONLY.sub("", text)))
+        text = _CHECKOUT_ONLY.sub("", text).replace("## Licence\n", f"{_ELSEWHERE}## Licence\n")
+        return _LINK.sub(r"\2", _ASIDE.sub("", _PICTURE.sub("", text)))
     tag = f"v{version}"
     return _LINK.sub(lambda link: f"{link[1]}[{link[2]}]({repository}/{_view(link)}/{tag}/{link[3]})", text)
 

@@ -6,7 +6,8 @@ or otherwise than they were sent. So each type of activity needs one row of ours
 and only pages that were asked for after that count. A row that an earlier try sent is such a proof and costs nothing.
 Where none is found, and nothing near, one row goes ahead, the *canary*: the last of the input, since earlier tries
 began with the first. When it is shown as it was sent, the others may follow. When not, they stay ``unknown``, and so
-does it.
+does it. One that gets no answer, and is not shown, may not be stored: then the one before it goes ahead, too, and is
+the control of the first as well. Nothing nearly the same may be shown, so that it is as unlikely to have been sent.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ _PERHAPS = (
 )
 
 
-@dataclass
+_MOST_SENT = 3  # of a type, where answers are lost
+
+
+@dataclass(eq=False)
 class _Sent:
     """A canary; ``shown_by``: the clock's time until which it has to be shown, when it was delivered."""
 
@@ -49,6 +53,7 @@ class Canary:
 
     :param is_needed: whether proof is needed at all: not when what is in doubt is to be sent again
     :param settle_seconds: how long Lofty may take to show what it stored
+    :param lacks_control: whether a row is in doubt that proves not to be stored when another one of its type is shown
     :param clock: seconds, those included in which the machine was suspended
     :ivar failure: what keeps rows from being sent, for people; empty when nothing does
     """
@@ -62,6 +67,7 @@ class Canary:
         *,
         is_needed: bool,
         settle_seconds: float,
+        lacks_control: Callable[[int], bool],
         clock: Callable[[], float],
     ) -> None:
         self._spool = spool
@@ -70,10 +76,11 @@ class Canary:
         self._log = log
         self._is_needed = is_needed
         self._settle_seconds = settle_seconds
+        self._lacks_control = lacks_control
         self._clock = clock
         self._proved: dict[str, float] = {}
         self._doubted: set[str] = set()
-        self._sent: dict[str, _Sent] = {}
+        self._sent: list[_Sent] = []
         self._kinds_aside: set[str] = set()
         self.failure = ""
 
@@ -83,7 +90,7 @@ class Canary:
 
     def is_one(self, n: int) -> bool:
         """Whether this row is a canary, which may go without proof."""
-        return any(sent.row.n == n for sent in self._sent.values())
+        return any(sent.row.n == n for sent in self._sent)
 
     def doubt(self, kind: str) -> None:
         """Learn that Lofty shows an activity of this type that may be a row of ours, altered."""
@@ -96,7 +103,7 @@ class Canary:
         :param at: by the clock; from then on pages count
         """
         if self._proved.setdefault(kind, at) == at:
-            self._sent.pop(kind, None)
+            self._sent = [sent for sent in self._sent if sent.wanted.type != kind]
 
     def give_up(self) -> None:
         """Reading is not permitted, and not needed: all rows may be sent."""
@@ -115,14 +122,21 @@ class Canary:
 
         :return: whether there are any of which the outcome is still open
         """
-        for kind, sent in list(self._sent.items()):
-            self._look_after(kind, sent)
+        for sent in list(self._sent):
+            self._look_after(sent)
         for kind in sorted(self._kinds_aside):
             if self.proved_at(kind) < math.inf:
                 self._bring_back(kind)
-            elif kind not in self._sent:
+            elif self._is_one_to_go(self._of(kind)):
                 self._send_one(kind)
         return bool(self._sent or self._kinds_aside)
+
+    def _of(self, kind: str) -> list[_Sent]:
+        return [sent for sent in self._sent if sent.wanted.type == kind]
+
+    def _is_one_to_go(self, sent: list[_Sent]) -> bool:
+        """Whether one is to go ahead, beside these."""
+        return len(sent) < _MOST_SENT and all(self._lacks_control(one.row.n) for one in sent)
 
     def _bring_back(self, kind: str) -> None:
         rows = self._spool.bring_back(kind)
@@ -142,15 +156,15 @@ class Canary:
             "Lofty has shown no %s row of this input yet: row %d goes ahead, to see how it is shown",
             kind, row.row_number,
         )  # fmt: skip
-        self._sent[kind] = _Sent(row, trace_of_body(row.lead_id, row.body))
+        self._sent.append(_Sent(row, trace_of_body(row.lead_id, row.body)))
         self._backlog.put([row])
 
-    def _look_after(self, kind: str, sent: _Sent) -> None:
-        outcome = self._spool.outcome_of(sent.row.n)
-        if sent.result is None and outcome == Outcome.UNKNOWN:
-            self._fail(kind, "the row that went ahead")
-        elif sent.result is None and outcome is not None:
-            del self._sent[kind]  # refused, or another run sent it: the next one goes
+    def _look_after(self, sent: _Sent) -> None:
+        kind, outcome = sent.wanted.type, self._spool.outcome_of(sent.row.n)
+        if sent.result is None and outcome is not None:
+            self._sent.remove(sent)  # refused, or another run sent it: the next one goes
+            if outcome == Outcome.UNKNOWN and not self._of(kind):
+                self._fail(kind, "the row that went ahead")
         elif self._clock() >= sent.shown_by:
             self._fail(kind, "the row that went ahead")
 
@@ -161,15 +175,17 @@ class Canary:
         :param result: the row's
         :param began: when its request began
         """
-        for sent in self._sent.values():
+        for sent in self._sent:
             if sent.row.n == result.n:
                 sent.result, sent.shown_by = result, began + PATIENCE * self._settle_seconds
 
     def _fail(self, kind: str, what: str) -> None:
         error = _PERHAPS.format(what=what)
-        sent = self._sent.pop(kind, None)
-        if sent is not None and sent.result is not None:
-            self._recorder.record_local(sent.result._replace(outcome=Outcome.UNKNOWN, error=error))
+        failed = self._of(kind)
+        self._sent = [sent for sent in self._sent if sent not in failed]
+        for sent in failed:
+            if sent.result is not None:
+                self._recorder.record_local(sent.result._replace(outcome=Outcome.UNKNOWN, error=error))
         count = self._spool.refuse_aside(kind, error)
         self._recorder.count(Outcome.UNKNOWN, count)
         self._kinds_aside.discard(kind)
@@ -184,7 +200,7 @@ class Canary:
     def next_lead(self, busy: Collection[int]) -> int | None:
         """Which lead to read now to see whether a canary is shown, if any."""
         now = self._clock()
-        for sent in self._sent.values():
+        for sent in self._sent:
             if sent.result is not None and sent.next_look <= now and sent.wanted.lead_id not in busy:
                 sent.next_look = now + PAUSE * self._settle_seconds
                 return sent.wanted.lead_id
@@ -192,16 +208,14 @@ class Canary:
 
     def reach(self, lead_id: int) -> float:
         """The oldest ``created`` that matters on a lead's page; infinity when nothing does."""
-        return min(
-            (reach_of(sent.wanted) for sent in self._sent.values() if sent.wanted.lead_id == lead_id), default=math.inf
-        )
+        return min((reach_of(sent.wanted) for sent in self._sent if sent.wanted.lead_id == lead_id), default=math.inf)
 
     def look_at(self, reading: Reading) -> None:
         """Learn whether a page shows a canary, or another row that waits for one and was sent by someone else."""
         page = reading.page
-        for kind, sent in list(self._sent.items()):
+        for sent in list(self._sent):
             if sent.result is not None and sent.wanted.lead_id == page.lead_id and reading.shows(sent.wanted):
-                self.prove(kind, page.ended)
+                self.prove(sent.wanted.type, page.ended)
         if self._kinds_aside:
             for row in self._spool.aside_like(page.lead_id, [entry.trace_hash for entry in page.entries]):
                 self.prove(row.kind, page.ended)

@@ -55,6 +55,7 @@ class Delivery:
     :param on_unknown: ``verify``, ``report``, ``resend`` or ``assume_delivered``: what to do about a row in doubt
     :param stop_after_rejections: so many different leads refused alike, before any success, end the run
     :param has_gaps: the journal has gaps: earlier tries may have sent rows that are not in it
+    :param may_retry: another try will follow, should this one fail
     :param began: by the clock; when the run began, so that earlier tries had ended
     :param deadline: by the clock; when to stop
     :param show: given the progress, often
@@ -75,6 +76,7 @@ class Delivery:
         on_unknown: str,
         stop_after_rejections: int,
         has_gaps: bool,
+        may_retry: bool = True,
         began: float,
         deadline: float,
         show: Callable[[Progress], None],
@@ -85,6 +87,7 @@ class Delivery:
         settings = client.settings
         self._client = client
         self._stop_asked = stop
+        self._may_retry = may_retry
         self._deadline = deadline
         self._show = show
         self._clock = clock
@@ -100,7 +103,8 @@ class Delivery:
         )
         self._canary = Canary(
             spool, self._recorder, self._backlog, log,
-            is_needed=on_unknown != "resend", settle_seconds=settings.settle_seconds, clock=clock,
+            is_needed=on_unknown != "resend", settle_seconds=settings.settle_seconds,
+            lacks_control=self._settling.lacks_control, clock=clock,
         )  # fmt: skip
         self._precheck = Precheck(
             check_existing, spool, self._recorder, self._backlog, self._canary, log,
@@ -280,7 +284,7 @@ class Delivery:
             pacer = self._client.pacer
             self._progress.plan(
                 pacer.requests_per_minute, pacer.knows_limit, seconds_allowed=self._deadline - self._clock(),
-                settling_seconds=self._client.settings.patience_seconds,
+                settling_seconds=self._client.settings.patience_seconds, may_retry=self._may_retry,
             )  # fmt: skip
 
     def _start_probe(self) -> None:

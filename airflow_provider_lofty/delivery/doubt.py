@@ -71,11 +71,13 @@ class View:
     :ivar absent_since: when the first of the readings was asked for that show neither it nor anything near; None: the
         last one was not such a one
     :ivar is_absent: whether it is proved not to be there
+    :ivar is_not_shown: whether the last reading showed neither it nor anything near
     """
 
     wanted: Trace
     absent_since: float | None = None
     is_absent: bool = False
+    is_not_shown: bool = False
     times_undecided: int = 0
     refusals: int = 0
     last_read: float = -math.inf

@@ -53,7 +53,13 @@ class Progress:
         return None if not rate or (self.in_doubt and to_send <= 0) else max(to_send, 0) * 60 / rate
 
     def plan(
-        self, requests_per_minute: float, knows_limit: bool, *, settling_seconds: float, seconds_allowed: float
+        self,
+        requests_per_minute: float,
+        knows_limit: bool,
+        *,
+        settling_seconds: float,
+        seconds_allowed: float,
+        may_retry: bool = True,
     ) -> None:
         """
         Say how long it will take, before the first row is sent.
@@ -61,6 +67,7 @@ class Progress:
         :param knows_limit: whether Lofty has named its limit, so that the pace is known
         :param settling_seconds: how long it may take to settle what becomes doubtful
         :param seconds_allowed: until the run has to stop
+        :param may_retry: another try will follow, should this one fail
         """
         rows = self.left
         seconds = rows * 60 / requests_per_minute
@@ -68,16 +75,18 @@ class Progress:
         self._log.info("%d rows to send at %s: about %s", rows, pace, duration(seconds))
         if seconds > seconds_allowed:
             self._log.warning(
-                "sending takes about %s at this pace, and execution_timeout leaves %s: the run stops in time, and a "
-                "retry goes on from there; raise execution_timeout, or allow enough retries",
+                "sending takes about %s at this pace, and execution_timeout leaves %s: the run stops in time, and %s; "
+                "raise execution_timeout, or allow enough retries",
                 duration(seconds), duration(seconds_allowed),
+                "a retry goes on from there" if may_retry else "as it has no retry left, clearing the task goes on",
             )  # fmt: skip
         elif seconds + settling_seconds > seconds_allowed:
             lacking = seconds + settling_seconds - seconds_allowed
             self._log.warning(
                 "where an answer is lost, proving what became of its row takes up to %s (ten times settle_seconds), "
-                "and execution_timeout leaves %s: make it longer by %.0f s, or such a row is left to a retry",
+                "and execution_timeout leaves %s: make it longer by %.0f s, or such a row is left to a %s",
                 duration(settling_seconds), duration(seconds_allowed), lacking,
+                "retry" if may_retry else "clear, as this task has no retry left",
             )  # fmt: skip
 
     def count(self, outcome: str, rows: int = 1, *, before: str | None = None, were_sent: bool = True) -> None:

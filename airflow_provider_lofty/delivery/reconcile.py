@@ -133,6 +133,8 @@ class Reconciler:
         """Take in a doubt of another process, which may be about to send it still."""
         settings = self._settings
         wait = settings.resumed_absence_seconds if self._settling.is_proving else settings.resumed_settle_seconds
+        if row is not None:
+            intent = intent._replace(may_move=bool(row.may_move))
         doubt = Doubt(
             intent, row, -math.inf, self._clock(), settings.settle_seconds, wait, utc_now(self._now),
             elsewhere=_elsewhere(intent, row),
@@ -174,6 +176,8 @@ class Reconciler:
         row = self._backlog.pop_claimed(released.row_key)
         if row is None:
             return
+        if released.intent is not None and released.intent.trace.lead_id != row.lead_id:
+            row = self._spool.move(row, released.intent.trace.lead_id)
         if released.state == JournalState.DELIVERED:
             self._comparer.came(row.lead_id, row.trace_hash)
             remark = _changed(released.intent, row) or "delivered by another run"

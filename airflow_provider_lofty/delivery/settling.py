@@ -244,6 +244,7 @@ class Settling:
             other = view.wanted.lead_id
             return Settled(doubt, Proof.STORED, "" if view.wanted is doubt.wanted else f"found at lead {other}: merged")
         is_due = reading.page.started >= doubt.settles_at
+        view.is_not_shown = found is Match.ABSENT and reading.page.is_complete
         if not self.is_proving:
             view.is_absent = is_due
             return Settled(doubt, Proof.NONE, "Lofty does not show it") if doubt.is_absent else None
@@ -291,6 +292,17 @@ class Settling:
             return None
         return Settled(doubt, Proof.NONE, f"lead {page.lead_id} does not show what was delivered to it, or Lofty not "
                                           "what was delivered after it")  # fmt: skip
+
+    def lacks_control(self, n: int) -> bool:
+        """Whether a row is in doubt, was not shown when it should have been, and nothing was sent after it."""
+        return any(
+            doubt.own is None and self._controls.control_of(doubt) is None
+            and all(
+                view.is_not_shown and view.last_read >= doubt.since + doubt.settle_seconds
+                for view in doubt.views.values()
+            )
+            for doubt in self._all() if doubt.row is not None and doubt.row.n == n
+        )  # fmt: skip
 
     def _may_be_sent_again(self, kind: str) -> bool:
         """Whether a doubt of this type can still prove not to be stored; sent again, it is a control of the others."""

@@ -21,7 +21,7 @@ from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.lofty.connection_test import as_result, check_connection
 from airflow_provider_lofty.lofty.lead_keys import KEY_NAMES, NORMAL, KeyKind
 from airflow_provider_lofty.lofty.settings import LoftySettings
-from airflow_provider_lofty.rows.builder import Activity, InvalidRow
+from airflow_provider_lofty.rows.builder import InvalidRow
 from airflow_provider_lofty.rows.columns import MappingError
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.numbers import identifier
@@ -117,8 +117,7 @@ class LoftyHook(BaseHook):
         :raises LoftyUnreachable: not stored: no connection could be made
         :raises LoftyCredentialRefused, LoftyConfigurationError: not stored
         """
-        checked = _checked(lead_id, activity)
-        return self.client.add_activity(checked.lead_id, checked.body)
+        return self.client.add_activity(*_checked(lead_id, activity))
 
     def list_activities(self, lead_id: int) -> Iterator[JsonObject]:
         """
@@ -204,17 +203,18 @@ class LoftyHook(BaseHook):
         return is_usable, message.removeprefix(f"the connection {self.lofty_conn_id!r}: ")
 
 
-def _checked(lead_id: int, activity: Mapping[str, object]) -> Activity:
-    """Check one activity as the operator checks a row."""
+def _checked(lead_id: int, activity: Mapping[str, object]) -> tuple[int, bytes]:
+    """Check one activity as the operator checks a row; give the lead's id and the request's body."""
     given = {str(name): value for name, value in activity.items()}
     try:
-        given = {**given, "leadId": identifier(plain(lead_id))}
+        checked_id = identifier(plain(lead_id))
+        given = {**given, "leadId": checked_id}
         mapping = RowMapping()
         builder = mapping.builder(tuple(given), table=True)
         checked = builder.build(list(given.values()))
         for unknown in (*builder.ignored, *mapping.nested_ignored):
             raise MappingError(f"Lofty has no field {unknown!r}")
-        return checked
+        return checked_id, checked.body
     except InvalidValue as error:
         raise LoftyRequestRejected(f"nothing was sent: leadId {error}") from None
     except (MappingError, InvalidRow) as error:

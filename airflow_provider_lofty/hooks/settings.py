@@ -132,11 +132,12 @@ def _base_url(connection: Connection) -> str:
 
 def _port(connection: Connection) -> int | None:
     """The port of a connection; the form sends 0 for none."""
-    if not connection.port:
+    given: object = connection.port or None  # which Airflow does not check
+    if given is None:
         return None
-    if not 0 < connection.port <= LARGEST_PORT:
+    if not str(given).isdecimal() or not 0 < int(str(given)) <= LARGEST_PORT:
         raise ValueError(f"port must be from 1 to {LARGEST_PORT}, or empty")
-    return connection.port
+    return int(str(given))
 
 
 def _token_url(extra: Mapping[str, object], auth_type: str, base_url: str) -> str:

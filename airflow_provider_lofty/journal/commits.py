@@ -133,7 +133,7 @@ class CommitLog:
         }
         for intent in intents:
             number = self._numbers.get(intent.row_key)
-            if number is None or self._open[number] != intent:
+            if number is None or self._open[number] != intent._replace(may_move=False):
                 new[intent.row_key] = intent
         numbers = {row_key: self._next + place for place, row_key in enumerate(new)}
         links = pack_links(link for c in closings if (link := c.link) is not None)

@@ -60,12 +60,12 @@ class TaskPlace(NamedTuple):
 
 
 class _Held(NamedTuple):
-    """A row that another run holds, and the lead that this run has for it."""
+    """A row that another run holds, and the lead that this run has for it; None where that may be another one."""
 
     owner: str
     sign_of_life: str
     since: float
-    lead_id: int
+    lead_id: int | None
 
 
 class SqlJournal:
@@ -108,6 +108,11 @@ class SqlJournal:
         self._mine: set[bytes] = set()
         self._held: dict[bytes, _Held] = {}
         self._next_life = 0.0
+
+    @property
+    def tables(self) -> Tables:
+        """The database, for what is kept beside the journal."""
+        return self._tables
 
     def begin(self, *, is_later_try: bool) -> bool:
         """Make the tables where they are missing; look for earlier tries."""
@@ -283,7 +288,7 @@ class SqlJournal:
     def _give_up_lost(self, intents: Sequence[Intent]) -> None:
         for intent in intents:
             self._mine.discard(intent.row_key)
-            self._held[intent.row_key] = _Held("", "", self._clock(), intent.trace.lead_id)
+            self._held[intent.row_key] = _Held("", "", self._clock(), _fixed_lead(intent))
 
     def _claim_one(self, intent: Intent) -> bool:
         """Claim one row that may be there already."""
@@ -293,7 +298,7 @@ class SqlJournal:
         if is_mine or found is None or (found.state in _CLAIMABLE and self._take_over(found, intent)):
             self._mine.add(intent.row_key)
             return True
-        self._held[intent.row_key] = _Held(found.owner, found.sign_of_life, self._clock(), intent.trace.lead_id)
+        self._held[intent.row_key] = _Held(found.owner, found.sign_of_life, self._clock(), _fixed_lead(intent))
         return False
 
     def _insert_unless_there(
@@ -333,7 +338,7 @@ class SqlJournal:
         if row is None or row.state in _CLAIMABLE:
             return Released(key, JournalState.WITHDRAWN)
         held = self._held[key]
-        if row.lead_id != held.lead_id:
+        if held.lead_id not in (None, row.lead_id):
             return Released(key, JournalState.KEY_CONFLICT)
         if row.state == JournalState.DELIVERED:
             return Released(key, JournalState.DELIVERED, row.intent)
@@ -424,7 +429,7 @@ class SqlJournal:
                 "attempts": said.attempts if said else attempts,
                 "answered_lead": said.answered_lead if said else answered_lead,
             }
-            for row_key, fingerprint, trace, attempts, answered_lead in intents
+            for row_key, fingerprint, trace, attempts, answered_lead, _ in intents
         ]
 
     def _sign(self) -> dict[str, str | int]:
@@ -442,6 +447,10 @@ class SqlJournal:
             "journal_rows": 0,
             "started_at": utc_now(self._now),
         }
+
+
+def _fixed_lead(intent: Intent) -> int | None:
+    return None if intent.may_move else intent.trace.lead_id
 
 
 def _link(rows: Iterable[JournalRow], spool: Spool) -> None:

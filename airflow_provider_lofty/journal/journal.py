@@ -40,6 +40,7 @@ class Intent(NamedTuple):
 
     :param attempts: how often it was sent before, as far as is known
     :param answered_lead: another lead, with whose id Lofty answered before
+    :param may_move: its lead was looked for: under this key another try may send it to another lead. Not kept
     """
 
     row_key: bytes
@@ -47,6 +48,7 @@ class Intent(NamedTuple):
     trace: Trace
     attempts: int = 0
     answered_lead: int | None = None
+    may_move: bool = False
 
 
 def utc_now(now: Callable[[], float]) -> str:
@@ -56,7 +58,8 @@ def utc_now(now: Callable[[], float]) -> str:
 
 def intent_of(row: PendingRow, attempts: int) -> Intent:
     """Say what is to be written down before this row is sent."""
-    return Intent(row.row_key, row.fingerprint[:FINGERPRINT_BYTES], trace_of_body(row.lead_id, row.body), attempts)
+    fingerprint, trace = row.fingerprint[:FINGERPRINT_BYTES], trace_of_body(row.lead_id, row.body)
+    return Intent(row.row_key, fingerprint, trace, attempts, may_move=bool(row.may_move))
 
 
 class Closing(NamedTuple):

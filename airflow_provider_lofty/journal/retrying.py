@@ -77,6 +77,10 @@ class RetryingJournal:
         """Free connections."""
         self._journal.close()
 
+    def persist(self, call: Callable[[], T]) -> T:
+        """Make a call to what is kept beside the journal, in the same store."""
+        return self._persist(call, PATIENCE_SECONDS)
+
     def _persist(self, call: Callable[[], T], seconds: float) -> T:
         try:
             return call()

@@ -13,8 +13,13 @@ from urllib.parse import urlsplit
 import requests
 
 from airflow_provider_lofty.clock import Lapse
-from airflow_provider_lofty.exceptions import LoftyError, LoftyUnreachable
-from airflow_provider_lofty.lofty.answers import JsonObject, Meaning, Posted, Verdict
+from airflow_provider_lofty.exceptions import (
+    LoftyConfigurationError,
+    LoftyError,
+    LoftyRequestRejected,
+    LoftyUnreachable,
+)
+from airflow_provider_lofty.lofty.answers import Answer, JsonObject, Meaning, Posted, Verdict
 from airflow_provider_lofty.lofty.credentials import HeaderAuth, masked_header
 from airflow_provider_lofty.lofty.errors import error_for, failure_text
 from airflow_provider_lofty.lofty.lead_keys import NORMAL, KeyKind, spellings
@@ -27,6 +32,7 @@ _MOST_MERGED = 10_000  # leads that are remembered
 _RATE_REFUSALS = 20  # in a row, for one call
 
 _LEADS = "/v1.0/leads"
+_PERMISSION_DENIED = 20017
 
 _Json = TypeVar("_Json", list[object], JsonObject)
 
@@ -107,13 +113,33 @@ class LoftyClient(LoftySession):
             self._merged.add(lead_id)
         return self.verdict_on(answer, body)
 
-    def _add_request(self, lead_id: int, body: bytes) -> requests.Request:
+    def post_answer(self, lead_id: int, body: bytes) -> Answer:
+        """Post an activity once, and give the answer as it came."""
+        request = self._add_request(lead_id, body)
+        return self.send_authorised(request, Endpoint.ADD_ACTIVITY, posted=Posted(lead_id, body))
+
+    def get_answer(
+        self, path: str, endpoint: Endpoint, params: Mapping[str, int] | None = None, *, authorization: str = ""
+    ) -> Answer:
+        """
+        Make a GET once, and give the answer as it came.
+
+        :param authorization: the header's value; by default the connection's credential
+        """
+        request = requests.Request("GET", self.host + path, params=params)
+        if not authorization:
+            return self.send_authorised(request, endpoint)
+        request.auth = HeaderAuth(authorization)
+        return self.send(request, endpoint)
+
+    def _add_request(self, lead_id: int | str, body: bytes) -> requests.Request:
         return requests.Request("POST", f"{self.host}/v1.0/leads/{lead_id}/activity", data=body)
 
-    def shown_request(self, lead_id: int, body: bytes) -> list[str]:
+    def shown_request(self, lead_id: int | str, body: bytes) -> list[str]:
         """
         Write a request down as it would leave, line by line, with the credential masked. Nothing is sent.
 
+        :param lead_id: the lead, or what stands for one that is yet to be found
         :param body: a checked ``LeadActivity`` as JSON
         :raises LoftyConfigurationError: when the connection is missing or a field of it is wrong
         """
@@ -224,10 +250,6 @@ class LoftyClient(LoftySession):
         """What to search for; whether a number is found without its country's 1 shows when one was."""
         return (key,) if self._finds_any_spelling else spellings(kind, key)
 
-    def requests_for(self, kind: KeyKind, key: str) -> int:
-        """How many requests it takes to find the leads with this key, as far as is known."""
-        return len(self._spellings(kind, key))
-
     def list_leads(self, params: Mapping[str, str | int], patience: Sequence[float] = PATIENCE_SECONDS) -> LeadPage:
         """
         Read one page of a list of leads.
@@ -245,7 +267,12 @@ class LoftyClient(LoftySession):
 
     def _list_leads(self, params: Mapping[str, str | int], patience: Sequence[float] = PATIENCE_SECONDS) -> JsonObject:
         asked = next((str(params[kind]) for kind in NORMAL if kind in params), "")
-        return self._get(_LEADS, Endpoint.FIND_LEADS, dict, {**params, "limit": MOST_LEADS}, patience, asked)
+        try:
+            return self._get(_LEADS, Endpoint.FIND_LEADS, dict, {**params, "limit": MOST_LEADS}, patience, asked)
+        except LoftyRequestRejected as error:
+            if error.code == _PERMISSION_DENIED:
+                raise LoftyConfigurationError(f"{error}. Give the credential's owner permission to see leads") from None
+            raise
 
     def get_me(self) -> JsonObject:
         """

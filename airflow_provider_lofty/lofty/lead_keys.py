@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Literal, cast
+from typing import Literal
 
 KeyKind = Literal["email", "phone"]
 KEY_NAMES: Mapping[KeyKind, str] = {"email": "e-mail address", "phone": "phone number"}
@@ -50,20 +50,8 @@ def national(digits: str) -> str:
 
 
 NORMAL: Mapping[KeyKind, Callable[[str], str]] = {"email": normal_email, "phone": normal_phone}
-KEY_KINDS = tuple(NORMAL)
 
 
 def spellings(kind: KeyKind, key: str) -> tuple[str, ...]:
     """How a key may be stored, each of which a search may want to be asked for by itself."""
     return ("1" + key, key) if kind == "phone" and len(key) == _NATIONAL_DIGITS else (key,)
-
-
-def as_kind(name: str) -> KeyKind:
-    """
-    Take a word for a kind of key.
-
-    :raises ValueError: when it is none
-    """
-    if name not in NORMAL:
-        raise ValueError(name)
-    return cast("KeyKind", name)

@@ -3,8 +3,9 @@ When the next request may go, and how many may be on their way.
 
 Requests leave evenly spaced, never in bursts. The pace starts at the author's cap, or at 60 a minute without one. Where
 Lofty states its limit, each window is used to its end and shared with whoever else uses it
-(:mod:`window <airflow_provider_lofty.lofty.window>`); where it does not, the pace grows slowly and is halved after a
-refusal. Nothing ever makes it faster than the cap. After a refusal for the rate nothing is sent until the window turns.
+(:mod:`window <airflow_provider_lofty.lofty.window>`), and after a refusal for the rate nothing is sent until the window
+turns; where it does not, refusals teach it (:mod:`learned <airflow_provider_lofty.lofty.learned>`). Nothing ever makes
+the pace faster than the cap.
 
 All times are in seconds; clock and chance are arguments.
 """
@@ -16,14 +17,12 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from airflow_provider_lofty.lofty.learned import MOST_WITHOUT_HEADERS, LearnedLimit
 from airflow_provider_lofty.lofty.window import WINDOW_SECONDS, ResetUnit, Window, number_in
 
 START_REQUESTS_PER_MINUTE = 60.0
-MOST_WITHOUT_HEADERS = 100.0
 MOST_LIMIT = 10**6  # requests a minute; no client is faster
 _LARGEST_SENSE = 10**9
-_LEAST_PACE = 1.0
-_GROWTH = 3.0  # requests a minute, each minute
 _LEAST_HOLD = 0.01  # of a window, after a refusal; doubled by each that follows
 _JITTER_SHARE = 0.02  # the same
 _JITTER_SHARE_WITHOUT_HEADERS = 0.2
@@ -64,13 +63,14 @@ class Pacer:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._cap = requests_per_minute
-        self._pace = requests_per_minute or START_REQUESTS_PER_MINUTE
+        start, most = (self._cap, self._cap) if self._cap else (START_REQUESTS_PER_MINUTE, MOST_WITHOUT_HEADERS)
+        self._learned = LearnedLimit(start, most, clock, chance)
         self._clock = clock
         self._unit = unit or ResetUnit()
         self._chance = chance
         self._lock = threading.Lock()
         self._window = Window()
-        self._turn = clock() - 60.0 / self._pace
+        self._turn = clock() - 60.0 / start
         self._held_until = self._turn
         self._taken = self._begun = self._ended = 0
         self._refused_at = self._narrowed_at = float("-inf")
@@ -82,7 +82,7 @@ class Pacer:
     def requests_per_minute(self) -> float:
         """The pace in force, in requests a minute."""
         with self._lock:
-            return 60.0 / max(self._interval(), 60.0 / MOST_LIMIT)
+            return self._learned.pace if self._window.limit is None else 60.0 / max(self._interval(), 60.0 / MOST_LIMIT)
 
     @property
     def knows_limit(self) -> bool:
@@ -96,14 +96,19 @@ class Pacer:
         return None if limit is None else limit * WINDOW_SECONDS / self._window.length
 
     @property
+    def learned_limit(self) -> float | None:
+        """The limit that refusals have shown, in requests a minute; None where Lofty states it, or refused nothing."""
+        return self._learned.limit if self._window.limit is None else None
+
+    @property
     def most_in_flight(self) -> float:
         """How many requests the server takes at once, as far as is known."""
-        return self._most_in_flight
+        return 1.0 if self._window.limit is None and self._learned.is_refused else self._most_in_flight
 
     @property
     def is_full(self) -> bool:
         """Whether as many are on their way as the server takes at once, as far as is known."""
-        return self._begun - self._ended >= self._most_in_flight
+        return self._begun - self._ended >= self.most_in_flight
 
     def delay(self) -> float:
         """Seconds until a request may go; zero or less means now. Reserves nothing."""
@@ -116,27 +121,34 @@ class Pacer:
             now = self._clock()
             self._turn = max(self._next_turn(), now)
             self._taken += 1
+            self._learned.took(self._turn)
             return self._turn - now
 
     def give_back(self) -> None:
         """Return a turn that was taken: no request leaves."""
         with self._lock:
             self._taken -= 1
+            self._learned.gave_back()
 
     def _next_turn(self) -> float:
+        if self._window.limit is None:
+            return max(self._learned.next_turn(self._turn), self._held_until)
         return max(self._turn + self._interval(), self._held_until)
 
     def _interval(self) -> float:
-        if self._window.limit is None:
-            return 60.0 / self._pace
         capped = 60.0 / self._cap if self._cap else 0.0
         return max(self._window.interval(self._turn, self._taken), capped)
 
     def guess(self, limit: float) -> None:
         """Without a cap begin as fast as another endpoint allows, until this one's limit is known; never slower."""
         with self._lock:
-            if self._window.limit is None and self._cap is None:
-                self._pace = max(self._pace, limit)
+            if self._cap is None:
+                self._learned.begin_at(limit)
+
+    def recall(self, limit: float) -> None:
+        """Begin close below a limit that refusals have shown before, and go on learning from there."""
+        with self._lock:
+            self._learned.recall(limit)
 
     def begin(self) -> Ticket:
         """Note that a request leaves now, in its turn."""
@@ -170,8 +182,8 @@ class Pacer:
                 self._narrow(ticket)
             elif is_refused:
                 self._refused(ticket, headers, limit, server_time)
-            elif limit is None:
-                self._grow()
+            else:
+                self._learned.accepted(ticket.sent)
             if limit is not None and not is_refused:
                 remaining = number_in(headers.get("x-ratelimit-remaining"))
                 left = self._unit.seconds_left(headers.get("x-ratelimit-reset"), ticket.sent, server_time)
@@ -219,6 +231,10 @@ class Pacer:
 
     def _refused(self, ticket: Ticket, headers: Mapping[str, str], limit: float | None, server_time: float) -> None:
         left = self._unit.seconds_to_wait(headers.get("x-ratelimit-reset"), ticket.sent, server_time)
+        if limit is None and self._window.limit is None:
+            self._learned.refused(ticket.sent, self._begun - self._ended)
+            if left is None:
+                return
         length = self._window.length
         now = self._clock()
         if limit is not None:
@@ -231,14 +247,6 @@ class Pacer:
         until = max(until, now + length * _LEAST_HOLD * 2 ** min(self._refusals_in_a_row - 1, 6))
         jitter = _JITTER_SHARE if limit is not None else _JITTER_SHARE_WITHOUT_HEADERS
         self._held_until = max(self._held_until, until + self._chance() * jitter * length)
-        if limit is None and is_first:
-            self._pace = max(self._pace / 2, _LEAST_PACE)
-            self._most_in_flight = max(min(self._most_in_flight, ticket.ahead) // 2, 1)
-            self._answers_since = 0
-
-    def _grow(self) -> None:
-        most = self._cap or MOST_WITHOUT_HEADERS
-        self._pace = min(self._pace + _GROWTH / self._pace, max(most, self._pace))
 
 
 __all__ = ["START_REQUESTS_PER_MINUTE", "WINDOW_SECONDS", "Pacer", "Ticket"]

@@ -29,7 +29,7 @@ from airflow_provider_lofty.lofty.errors import failure_text, origin_of
 from airflow_provider_lofty.lofty.pacing import Pacer, Ticket
 from airflow_provider_lofty.lofty.redaction import texts_of, without_echo
 from airflow_provider_lofty.lofty.route import Route, route_to
-from airflow_provider_lofty.lofty.settings import LoftySettings
+from airflow_provider_lofty.lofty.settings import LoftySettings, is_loopback
 from airflow_provider_lofty.lofty.transport import as_response, exchange, new_session
 from airflow_provider_lofty.lofty.window import ResetUnit
 
@@ -129,7 +129,8 @@ class LoftySession:
         """The connections, without a credential."""
         http = new_session(self.settings.max_in_flight)
         http.headers.update(_HEADERS)
-        http.trust_env = False  # the route says all that the environment may
+        # For who borrows the session from the hook; what is sent here goes by its route.
+        http.trust_env = not is_loopback(self.settings.base_url)
         return http
 
     def close(self) -> None:
@@ -176,6 +177,10 @@ class LoftySession:
         if origin not in self._routes:
             self._routes[origin] = route_to(url)
         return self._routes[origin]
+
+    def authorization(self) -> str:
+        """The header that requests carry now. It holds a secret."""
+        return self._credential.header()
 
     def _post_form(self, url: str, form: dict[str, str], headers: dict[str, str], auth: AuthBase) -> requests.Response:
         """Make a token request; it stores nothing, so it may be repeated."""

@@ -101,6 +101,7 @@ def policy(given: Mapping[str, Any]) -> Policy:
         given["check_existing"],
         given["on_unknown"],
         given["preview"],
+        Limit("max_unmatched_rows", given["max_unmatched_rows"]),
     )
 
 
@@ -116,6 +117,7 @@ def row_mapping(given: Mapping[str, Any]) -> RowMapping:
         given["unique_key"],
         given["timezone"],
         options=file_options(given["file_options"]),
+        match_by=given["match_by"],
     )
 
 
@@ -185,9 +187,13 @@ CHECKS: dict[str, Check] = {
     "source_hook_params": _optional(_names_and_values),
     "columns": lambda name, value: _names(value),
     "file_options": lambda name, value: file_options(value),
-    "mapping": _anything,  # a RowMapping checks these four together
+    "cursor": _optional(_text),
+    "cursor_from": _anything,  # CursorArguments checks these
+    "cursor_lag": _anything,
+    "mapping": _anything,  # a RowMapping checks these five together
     "defaults": _anything,
     "unique_key": _anything,
+    "match_by": _anything,
     "timezone": _anything,
     "requests_per_minute": _optional(_pace),
     "durable": boolean,
@@ -196,6 +202,7 @@ CHECKS: dict[str, Check] = {
     "on_unknown": _anything,
     "max_failed_rows": Limit,
     "max_invalid_rows": Limit,
+    "max_unmatched_rows": Limit,
     "max_rows": _optional(_count),
     "stop_after_rejections": _anything,
     "report_path": _optional(_location),

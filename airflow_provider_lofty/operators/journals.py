@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_lofty import config
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
 from airflow_provider_lofty.journal.task_state import TaskStateJournal
@@ -27,6 +28,7 @@ def task_journal(
     conn_id: str | None,
     durable: bool,
     unique_key: str | Sequence[str] | None,
+    match_by: object,
     source_names: Sequence[object],
     log: Log,
     clock: Callable[[], float],
@@ -37,6 +39,7 @@ def task_journal(
 
     :param conn_id: of the database that keeps it; None: Airflow's task state store does, where there is one
     :param durable: whether that store is to be used
+    :param match_by: what leads are looked for by; such rows have keys that do not say to which lead they go
     :param source_names: where rows come from: the same on every try
     """
     max_tries = getattr(context.get("ti"), "max_tries", None)
@@ -48,8 +51,8 @@ def task_journal(
         scope = _scope(hook, unique_key)
         return SqlJournal(
             journal_engine(database_hook(str(conn_id)), log),
-            scope=_digest(*scope),
-            source=_digest(*scope, *source_names),
+            scope=digest(*scope),
+            source=digest(*scope, *source_names),
             place=TaskPlace(*key.instance),
             max_tries=max_tries,
             stale_seconds=hook.client.settings.resumed_settle_seconds,
@@ -60,8 +63,24 @@ def task_journal(
     if store is None:
         return NoJournal()
     _warn_of_clear_on_success(log)
-    source = _digest(*_scope(hook, unique_key), *source_names)
-    return TaskStateJournal(store, source=source, keyed=bool(unique_key), max_tries=max_tries, now=now)
+    source = digest(*_scope(hook, unique_key), *source_names)
+    return TaskStateJournal(store, source=source, keyed=bool(unique_key or match_by), max_tries=max_tries, now=now)
+
+
+def preview_journal(conn_id: str | None, *, has_cursor: bool, log: Log, clock: Callable[[], float]) -> Journal:
+    """
+    Open what a preview knows of earlier runs: how far a source was read, and nothing else.
+
+    :param conn_id: of the database that keeps the journal
+    """
+    if not conn_id or not has_cursor:
+        return NoJournal()
+    from airflow_provider_lofty.journal.cursor import PreviewJournal
+    from airflow_provider_lofty.journal.engine import journal_engine
+    from airflow_provider_lofty.journal.tables import Tables
+    from airflow_provider_lofty.rows.providers import database_hook
+
+    return PreviewJournal(Tables(journal_engine(database_hook(str(conn_id)), log), "", clock))
 
 
 def _scope(hook: LoftyHook, unique_key: object) -> list[object]:
@@ -70,16 +89,13 @@ def _scope(hook: LoftyHook, unique_key: object) -> list[object]:
 
 
 def _warn_of_clear_on_success(log: Log) -> None:
-    try:
-        from airflow.sdk.configuration import conf
-    except ImportError:  # Airflow before 3.3, which has no such store of its own
-        return
-    if conf.getboolean("state_store", "clear_on_success", fallback=False):
+    if config.clears_state_on_success():
         log.warning(
             "[state_store] clear_on_success is on: a task that has succeeded and is cleared has no journal, and "
             "reads every lead before anything is sent to it"
         )
 
 
-def _digest(*named: object) -> str:
+def digest(*named: object) -> str:
+    """Name things in few characters, the same ones always alike."""
     return blake2b(json.dumps(named, default=str).encode(), digest_size=8).hexdigest()

@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
+from datetime import date, timedelta
+from decimal import Decimal
 from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.delivery.workers import Came, Workers
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete, LoftyError
 from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.journal.journal import Journal, NoJournal
+from airflow_provider_lofty.journal.journal import Journal
 from airflow_provider_lofty.journal.retrying import RetryingJournal
 from airflow_provider_lofty.links import LoftyReportLink
 from airflow_provider_lofty.log import PrintableLog
@@ -36,25 +38,29 @@ from airflow_provider_lofty.operators.arguments import (
     shape,
     why_none,
 )
+from airflow_provider_lofty.operators.cursors import CursorArguments, cursor_of, expanded_over
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
-from airflow_provider_lofty.operators.journals import task_journal
-from airflow_provider_lofty.operators.rendering import AuthoredTemplates, holds_template
-from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, OnUnknown
+from airflow_provider_lofty.operators.journals import preview_journal, task_journal
+from airflow_provider_lofty.operators.rendering import AuthoredTemplates, as_mapped, holds_template
+from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, MatchBy, OnUnknown
 from airflow_provider_lofty.operators.xcoms import XComs
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.reach import reach_warning
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
-from airflow_provider_lofty.rows.mapping import zone_named
+from airflow_provider_lofty.rows.mapping import key_kinds, zone_named
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.rows.values import plain
+from airflow_provider_lofty.run.pace import LearnedPace
 from airflow_provider_lofty.run.publisher import StatusPublisher
 from airflow_provider_lofty.run.run import Run
 from airflow_provider_lofty.task_key import TaskKey
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider_lofty.run.cursor import Cursor
 
 _STOP_BEFORE_SECONDS = 30.0
 _STOP_BEFORE_SHARE = 0.1  # of execution_timeout
@@ -67,6 +73,16 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     Rows are read once, checked, and only then sent. Each gets exactly one outcome; the outcomes add up to the rows
     read. Valid rows are always sent, whatever is wrong with others; afterwards the task fails when more rows failed
     than ``max_failed_rows`` allows.
+
+    .. code-block:: python
+
+        LoftyAddActivityOperator(
+            task_id="send_to_lofty",
+            source_conn_id="warehouse",
+            sql="SELECT lead_id, 'Browse' AS type, summary AS text, url AS link, seen_at AS created FROM visits",
+            defaults={"picture": ""},
+            report_path="s3://aws_default@reports/lofty/",
+        )
 
     :param lofty_conn_id: (templated) connection of type ``lofty``
     :param rows: (templated, where it is one string) the source: an upstream task's output, that is a list of dicts or
@@ -81,6 +97,13 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     :param source_conn_id: (templated) connection of the database, any ``DbApiHook``
     :param source_hook_params: (templated) given to that hook when it is made
     :param columns: names of the cells, for rows that are lists or tuples and for files without a header
+    :param cursor: a column of ``table`` or ``sql`` that only grows: only rows are read that have reached the watermark,
+        which lies in the database of ``journal_conn_id`` and is held back by what was not sent. ``sql`` holds a
+        parameter named ``cursor`` in the driver's style, and compares with ``>=``
+    :param cursor_from: (templated) read from this value on; ``sql`` needs it for its first run. It never moves the
+        watermark back
+    :param cursor_lag: (templated) read again so much before the watermark, for rows that are committed late: a
+        ``timedelta``, a number, or text such as ``"2 hours"``
     :param file_options: (templated) what files are where their names and bytes do not say: a dict of ``format``,
         ``encoding``, ``delimiter``, ``quoting``, ``escape``, ``skip_rows``, ``decimal`` and ``null_values``
     :param mapping: field → column, or a callable that gets the row as a dict; laid over matching by name, which
@@ -88,6 +111,9 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         ``picture``, ``created``, ``listing.…``, ``scheduledDate``, ``pageName``
     :param defaults: (templated) field → value where the row has none
     :param unique_key: column or columns that identify a row; without it lead id, type, created, text and link do
+    :param match_by: ``"email"``, ``"phone"`` or a list of both, in order: rows without a lead id find their lead by
+        their e-mail address or phone number. Each different one is looked up once, or all leads are listed, whichever
+        takes fewer requests. A row that no lead has, or several, is ``unmatched``
     :param timezone: IANA zone of timestamps that name none
     :param requests_per_minute: a cap on the pace
     :param durable: (templated) keep the journal, of what is about to be sent and what came of it, in Airflow's task
@@ -102,6 +128,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         ``"assume_delivered"`` takes it for delivered
     :param max_failed_rows: more failed rows than this fail the task; a number, or a share such as ``"0.5%"``
     :param max_invalid_rows: more invalid rows than this and nothing is sent; a number or a share
+    :param max_unmatched_rows: more unmatched rows than this fail the task; a number, a share, or None for any number
     :param max_rows: more rows than this and nothing is sent
     :param stop_after_rejections: so many different leads refused alike, before any success, end the run
     :param report_path: (templated) ``.csv`` or ``.jsonl`` file with every row and its outcome; ending in ``/``: a
@@ -111,7 +138,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         the first three requests as they would leave, with their rows' values and the credential masked, and how long
         all take
     :return: counts by outcome, ``read``, ``carried_over``, ``seconds``, ``requests``, ``throttled``,
-        ``read_backs``, ``errors`` (the five largest groups) and ``report_path``; also pushed when the task fails
+        ``read_backs``, ``learned_limit``, ``errors`` (the five largest groups) and ``report_path``; also
+        pushed when the task fails
     :raises LoftyRowsFailed: more rows failed than allowed, or a gate closed; no retry
     :raises LoftyDeliveryIncomplete: an outage, a kill, ``execution_timeout`` near, or rows still in doubt; retryable
     :raises LoftySourceNotReady: the source could not be read yet; retryable
@@ -129,6 +157,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         "source_conn_id",
         "source_hook_params",
         "file_options",
+        "cursor_from",
+        "cursor_lag",
         "defaults",
         "journal_conn_id",
         "report_path",
@@ -162,9 +192,13 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         source_hook_params: dict[str, Any] | None = None,
         columns: Sequence[str] | None = None,
         file_options: FileOptions | Mapping[str, Any] | None = None,
+        cursor: str | None = None,
+        cursor_from: str | int | Decimal | date | None = None,
+        cursor_lag: str | float | Decimal | timedelta | None = None,
         mapping: Fields | Mapping[str, str | Callable[[dict[str, Any]], Any]] | None = None,
         defaults: Fields | Mapping[str, Any] | None = None,
         unique_key: str | Sequence[str] | None = None,
+        match_by: MatchBy | Sequence[MatchBy] | None = None,
         timezone: str = "UTC",
         requests_per_minute: float | None = None,
         durable: bool | str = True,
@@ -173,6 +207,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         on_unknown: OnUnknown = "verify",
         max_failed_rows: int | str = 0,
         max_invalid_rows: int | str | None = None,
+        max_unmatched_rows: int | str | None = 0,
         max_rows: int | None = None,
         stop_after_rejections: int = 20,
         report_path: str | None = None,
@@ -192,9 +227,13 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self.source_hook_params = source_hook_params
         self.columns = columns
         self.file_options = file_options
+        self.cursor = cursor
+        self.cursor_from = cursor_from
+        self.cursor_lag = cursor_lag
         self.mapping = mapping
         self.defaults = defaults
         self.unique_key = unique_key
+        self.match_by = match_by
         self.timezone = timezone
         self.requests_per_minute = requests_per_minute
         self.durable: Any = durable  # a template, perhaps, until it is rendered
@@ -203,6 +242,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self.on_unknown = on_unknown
         self.max_failed_rows = max_failed_rows
         self.max_invalid_rows = max_invalid_rows
+        self.max_unmatched_rows = max_unmatched_rows
         self.max_rows = max_rows
         self.stop_after_rejections = stop_after_rejections
         self.report_path = report_path
@@ -210,7 +250,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self._rendered_rows: Callable[[], object] | None = None
         self._run: Run | None = None
         self._stop: threading.Event | None = None
-        self._check_constants()
+        if as_mapped(self) is None:  # a mapped task's are checked when it runs, where its page shows what is wrong
+            self._check_constants()
 
     def _do_render_template_fields(self, parent: object, *args: Any, **kwargs: Any) -> None:
         """
@@ -269,6 +310,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
             publisher.publish(Status(phase="reading", preview=self.preview))
             summary: dict[str, Any] = msgspec.to_builtins(self._delivered(context, publisher, stop))
         except Exception as error:
+            if isinstance(error, LoftyError) and error.is_retryable and not self._may_retry(context):
+                error.add_advice("This task has no retry left: clear it to go on")
             text = str(error) if isinstance(error, LoftyError) else ""  # others' words may hold anything
             publisher.publish(Status(phase="ended", error=Failure(type(error).__name__, text)))
             raise
@@ -280,9 +323,10 @@ class LoftyAddActivityOperator(AuthoredTemplates):
 
     def _check_constants(self) -> None:
         """Check what the author wrote while the Dag is parsed; the rest is checked when it is known."""
-        given, templated = self._arguments(), partial(holds_template, environment=self.get_template_env())
-        for name in given.keys() - set(self.template_fields):
-            if templated(given[name]):
+        templated = partial(holds_template, environment=self.get_template_env())
+        given = {**self._arguments(), "rows": None if self.rows is None else ()}  # they may be many
+        for name, value in given.items():
+            if name not in self.template_fields and templated(value):
                 raise LoftyConfigurationError(f"{name} is not templated: give a value that stands in the Dag")
         given_sources(given)
         check_arguments(constants(given, _DEFAULTS, templated))
@@ -297,18 +341,40 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     def _delivered(self, context: Context, publisher: StatusPublisher, stop: threading.Event) -> Summary:
         deadline = self._deadline()
         key, report = self._key(context), self._report(context)
+        of_cursor = self._cursor_arguments()
+        column = of_cursor.check()
         hook = LoftyHook(
             self.lofty_conn_id, requests_per_minute=plain(self.requests_per_minute), sleep=partial(_sleep, stop),
             clock=self._clock, now=self._now, chance=self._chance,
         )  # fmt: skip
         kept = self._journal(context, hook)
         with closing(RetryingJournal(kept, self._safe_log, stop, deadline=deadline, clock=self._clock)) as journal:
+            cursor = None if column is None else cursor_of(
+                of_cursor, column, key, hook, kept, journal,
+                zone=zone_named(self.timezone), log=self._safe_log, now=self._now,
+            )  # fmt: skip
             self._run = run = Run(
                 policy(self._arguments()), hook.client, journal, report, self._safe_log, publisher,
-                is_later_try=key.try_number > 1, is_mapped=key.is_mapped, deadline=deadline,
-                clock=self._clock, now=self._now, workers=self._new_workers,
+                is_later_try=key.try_number > 1, is_mapped=key.is_mapped, may_retry=self._may_retry(context),
+                deadline=deadline, clock=self._clock, now=self._now, workers=self._new_workers, cursor=cursor,
+                pace=LearnedPace(context.get("task_state_store"), self._safe_log, self._clock),
             )  # fmt: skip
-            return run.execute(self._source(context, run.refuse_overwriting), row_mapping(self._arguments()), stop)
+            source = self._source(context, run.refuse_overwriting, cursor)
+            return run.execute(source, row_mapping(self._arguments()), stop)
+
+    def _cursor_arguments(self) -> CursorArguments:
+        return CursorArguments(
+            cursor=self.cursor, cursor_from=self.cursor_from, cursor_lag=self.cursor_lag,
+            sql=self.sql, table=self.table, source_conn_id=self.source_conn_id,
+            source_hook_params=self.source_hook_params, journal_conn_id=self.journal_conn_id,
+            has_report=bool(self.report_path or config.report_folder()), preview=self.preview,
+            expanded_over=expanded_over(self),
+        )  # fmt: skip
+
+    def _may_retry(self, context: Context) -> bool:
+        """Whether Airflow will retry the task, should this try fail."""
+        max_tries = getattr(context.get("ti"), "max_tries", None)
+        return max_tries is None or self._key(context).try_number <= max_tries
 
     def _deadline(self) -> float:
         """When to stop by oneself: Airflow's time-out may strike inside a call to the journal."""
@@ -319,17 +385,20 @@ class LoftyAddActivityOperator(AuthoredTemplates):
 
     def _journal(self, context: Context, hook: LoftyHook) -> Journal:
         if self.preview:
-            return NoJournal()
+            has_cursor = self.cursor is not None
+            return preview_journal(self.journal_conn_id, has_cursor=has_cursor, log=self._safe_log, clock=self._clock)
         return task_journal(
             context, self._key(context), hook, conn_id=self.journal_conn_id, durable=self.durable,
-            unique_key=self.unique_key, source_names=self._source_names(), log=self._safe_log,
+            unique_key=self.unique_key, match_by=self.match_by, source_names=self._source_names(), log=self._safe_log,
             clock=self._clock, now=self._now,
         )  # fmt: skip
 
     def _source_names(self) -> list[object]:
         """Name where rows come from: the same on every try, another for another table."""
         kind = next((name for name in ("path", "sql", "table") if getattr(self, name) is not None), "rows")
-        return [kind, self.source_conn_id, self.table]
+        names: list[object] = [kind, self.source_conn_id, self.table]
+        # Rows that find their lead by other columns have other keys.
+        return [*names, *key_kinds(self.match_by)] if self.match_by else names
 
     def _xcoms(self, context: Context) -> XComs | None:
         """Where to leave something for the task's page; nowhere if its author wants no XComs."""
@@ -355,7 +424,9 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         events: Any = context.get("outlet_events")
         add_counts(self.outlets, events, summary)
 
-    def _source(self, context: Context, refuse_overwriting: Callable[[list[str]], None]) -> Callable[[Take], None]:
+    def _source(
+        self, context: Context, refuse_overwriting: Callable[[list[str]], None], cursor: Cursor | None = None
+    ) -> Callable[[Take], None]:
         """
         Choose the one source; its module is imported only now.
 
@@ -383,6 +454,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
             table=self.table,
             parameters=self.parameters,
             hook_params=self.source_hook_params,
+            newer=None if cursor is None else cursor.newer,
             zone=zone_named(self.timezone),
             take=take,
         )

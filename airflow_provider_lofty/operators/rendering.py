@@ -83,14 +83,15 @@ class AuthoredTemplates(BaseOperator):
             if _is_expanded_by_kwargs(self):
                 seen_oids = set()  # in which Airflow has the references, and would not resolve them
             _shield(self, template_fields, context)
-            self._load_files(template_fields, jinja_env)
+            self._load_files(template_fields, jinja_env, seen_oids)
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 
-    def _load_files(self, template_fields: Iterable[str], jinja_env: Any) -> None:
+    def _load_files(self, template_fields: Iterable[str], jinja_env: Any, seen_oids: set[int]) -> None:
         """Load what was not there to be loaded while the Dag was parsed: the argument of a mapped task."""
-        for name in template_fields:
+        for name in set(template_fields) - self._text_fields:
             text = getattr(self, name)
-            if name not in self._text_fields and isinstance(text, str) and text.endswith(tuple(self.template_ext)):
+            is_file = isinstance(text, str) and text.endswith(tuple(self.template_ext))
+            if is_file and id(text) not in seen_oids:  # in which is what tasks gave
                 setattr(self, name, jinja_env.loader.get_source(jinja_env, text)[0])
 
 
@@ -158,14 +159,14 @@ def _named(operator: Any, values: Sequence[object]) -> Iterator[tuple[str, objec
 
 def _is_expanded_by_kwargs(operator: BaseOperator) -> bool:
     """Whether this is one of the tasks that ``expand_kwargs`` made."""
-    expanded = _expand_input(_as_mapped(operator))
+    expanded = expand_input(as_mapped(operator))
     return expanded is not None and expanded.EXPAND_INPUT_TYPE == "list-of-dicts"
 
 
 def _authorship(operator: BaseOperator, context: Context) -> _IsAuthors:
     """Find out which arguments the author of the Dag wrote; the others came from a task."""
-    mapped: Any = _as_mapped(operator)
-    if not _is_expanded_by_kwargs(operator) or _is_literal(_expand_input(mapped).value, context):
+    mapped: Any = as_mapped(operator)
+    if not _is_expanded_by_kwargs(operator) or _is_literal(expand_input(mapped).value, context):
         return lambda name, value: True
     group = operator.task_group
     written = [
@@ -177,14 +178,15 @@ def _authorship(operator: BaseOperator, context: Context) -> _IsAuthors:
     return lambda name, value: any(value is given.get(name) for given in written)
 
 
-def _as_mapped(operator: BaseOperator) -> Any:
-    """The mapped operator that this one was made from, as its Dag has it; None for any other."""
+def as_mapped(operator: BaseOperator) -> Any:
+    """Find the mapped operator that this one was made from, as its Dag has it; None for any other."""
     dag = operator.get_dag()
     task: Any = dag.task_dict.get(operator.task_id) if dag else None
     return task if getattr(task, "is_mapped", False) else None
 
 
-def _expand_input(mapped: Any) -> Any:
+def expand_input(mapped: Any) -> Any:
+    """What a mapped operator is expanded over; None of anything else."""
     # A decorated function's arguments are expanded, not those of its operator.
     return getattr(mapped, "op_kwargs_expand_input", getattr(mapped, "expand_input", None))
 

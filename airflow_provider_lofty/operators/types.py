@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypedDict
 
 CheckExisting = Literal["sample", "always", "never"]
+MatchBy = Literal["email", "phone"]
 OnUnknown = Literal["verify", "report", "resend", "assume_delivered"]
 
 

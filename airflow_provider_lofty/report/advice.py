@@ -78,6 +78,10 @@ OUTCOMES: dict[str, Advice] = {
         "The run ended before this row's turn; nothing was sent for it.",
         "See why the run ended; a retry or a clear goes on from there.",
     ),
+    Outcome.UNMATCHED: Advice(
+        "No lead, or more than one, has the row's e-mail address or phone number; nothing was sent for it.",
+        "Add or merge the leads in Lofty, or correct the row; then clear the task or send the report.",
+    ),
 }
 
 
@@ -85,7 +89,7 @@ def advice_on(outcome: str, http_status: int | None, error_code: int | None) -> 
     """
     Say what an error means, as closely as it is known: by Lofty's code, else by the HTTP status, else by the outcome.
 
-    :param outcome: one of a failed row
+    :param outcome: one of a row that failed or is unmatched
     """
     if outcome == Outcome.REJECTED and error_code in CODES:
         return CODES[error_code]

@@ -6,6 +6,7 @@ import json
 from typing import Annotated
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from airflow_provider_lofty.outcomes import OUTCOMES
 from airflow_provider_lofty.spool.books import FailureGroup
@@ -36,6 +37,23 @@ class ErrorGroup(msgspec.Struct, frozen=True, kw_only=True):
     example_lead_id: LeadId | None = None
 
 
+class CursorSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    How far a source that only grows was read.
+
+    :param since: from which value on, that one included; None: from the beginning
+    :param to: from which value on the next run reads, less ``cursor_lag``; None: from the beginning
+    :param held_back_by: why that is not the highest value that was read
+    :param behind: rows of this run that failed for good, and that no later run reads
+    """
+
+    column: str = ""
+    since: str | None = msgspec.field(default=None, name="from")
+    to: str | None = None
+    held_back_by: str | None = None
+    behind: Count = 0
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """
     What came of one run.
@@ -46,7 +64,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     :param requests: HTTP requests made, tokens and look-ups included
     :param throttled: how many of them were refused for their rate
     :param read_backs: how often a lead's activities were read
-    :param errors: the largest groups of failed rows
+    :param learned_limit: what requests_per_minute is worth setting to: close below what Lofty refused, where it states
+        no limit; None where it refused nothing
+    :param errors: the largest groups of failed and unmatched rows
+    :param cursor: left out where there is none
     :param format: :data:`SUMMARY_FORMAT` of whoever wrote it
     """
 
@@ -58,14 +79,17 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     rejected: Count = 0
     unknown: Count = 0
     not_attempted: Count = 0
+    unmatched: Count = 0
     would_send: Count = 0
     carried_over: Count = 0
     seconds: Number = 0.0
     requests: Count = 0
     throttled: Count = 0
     read_backs: Count = 0
+    learned_limit: Count | None = None
     errors: list[ErrorGroup] = []
     report_path: str | None = None
+    cursor: CursorSummary | UnsetType = UNSET
     format: int = SUMMARY_FORMAT
 
     @property
@@ -88,6 +112,8 @@ def summary_of(
     report_path: str | None,
     read_backs: int = 0,
     carried_over: int = 0,
+    learned_limit: int | None = None,
+    cursor: CursorSummary | None = None,
 ) -> Summary:
     """Sum up a run in less than :data:`SUMMARY_BYTES` bytes of JSON; see :class:`Summary`."""
     groups = spool.books.failure_groups(_ERROR_GROUPS)
@@ -100,8 +126,10 @@ def summary_of(
             requests=requests,
             throttled=throttled,
             read_backs=read_backs,
+            learned_limit=learned_limit,
             errors=[_error_group(group, spool, length) for group in groups],
             report_path=_shortened(report_path, length * 10),
+            cursor=UNSET if cursor is None else _short_cursor(cursor, length),
         )
         if len(json.dumps(msgspec.to_builtins(found))) < SUMMARY_BYTES:
             break
@@ -121,6 +149,11 @@ def _error_group(group: FailureGroup, spool: Spool, length: int) -> ErrorGroup:
         example_line=group.line,
         example_lead_id=group.lead_id,
     )
+
+
+def _short_cursor(cursor: CursorSummary, length: int) -> CursorSummary:
+    texts = ("column", "since", "to", "held_back_by")
+    return msgspec.structs.replace(cursor, **{name: _shortened(getattr(cursor, name), length) for name in texts})
 
 
 def _shortened(text: str | None, length: int) -> str | None:

@@ -150,4 +150,5 @@ def _fate(row: ReportRow, spool: Spool) -> tuple[object, ...]:
     return (
         spool.source(row.source), row.row_number, row.line, row.outcome, row.lead_id, row.http_status,
         row.error_code, row.error_field, row.error, row.attempts, row.sent_at, marked(row.fingerprint),
+        row.matched_by,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from airflow_provider_lofty.lofty.fields import FIELDS, Field
+from airflow_provider_lofty.lofty.lead_keys import KEY_NAMES, KeyKind
 from airflow_provider_lofty.lofty.trace import TRACE_BYTES, trace_of
 from airflow_provider_lofty.rows.checks import Check, TextCheck
 from airflow_provider_lofty.rows.columns import (
@@ -65,18 +66,25 @@ class Activity(NamedTuple):
     """
     A checked row, ready to be sent.
 
-    :param lead_id: the lead, part of the request's path
+    :param lead_id: the lead, part of the request's path; None where it is yet to be found
     :param body: Lofty's ``LeadActivity`` as JSON
-    :param row_key: 12 bytes; the trace hash, or a hash of the author's ``unique_key``
-    :param fingerprint: 16 bytes; a hash of lead id and body
-    :param trace_hash: 12 bytes; a hash of what reading back shows: lead id, type, created, text and link
+    :param row_key: 12 bytes; the trace hash, or a hash of the author's ``unique_key``. Where the lead is yet to be
+        found, a hash of all that it is looked for by, together with type, created, text and link: the same whichever
+        lead that turns out to be
+    :param fingerprint: 16 bytes; a hash of the body and of the lead id, or of what that is looked for by
+    :param trace_hash: 12 bytes; a hash of what reading back shows: lead id, type, created, text and link. None without
+        a lead
+    :param email: what the lead is looked for by, as it is compared; None where the row has a lead id or no address
+    :param phone: the same
     """
 
-    lead_id: int
+    lead_id: int | None
     body: bytes
     row_key: bytes
     fingerprint: bytes
-    trace_hash: bytes
+    trace_hash: bytes | None
+    email: str | None = None
+    phone: str | None = None
 
 
 class FieldRules(NamedTuple):
@@ -88,6 +96,8 @@ class FieldRules(NamedTuple):
     :param checks: kind of field → its check
     :param unique_key: the columns that identify a row
     :param key_check: the check of each of them
+    :param match_by: what leads are found by where a row has no lead id
+    :param lead_key_checks: the checks of that
     :param nulls: the texts that stand for no value
     :param nested_ignored: collects names inside ``listing`` objects that match no field
     :param may_lack_header: whether what stands for the columns' names may be a row
@@ -98,6 +108,8 @@ class FieldRules(NamedTuple):
     checks: Mapping[str, Check]
     unique_key: tuple[str, ...]
     key_check: TextCheck
+    match_by: tuple[KeyKind, ...]
+    lead_key_checks: Mapping[KeyKind, TextCheck]
     nulls: Collection[str]
     nested_ignored: set[str]
     may_lack_header: bool = False
@@ -127,7 +139,7 @@ class RowBuilder:
     def __init__(self, columns: tuple[str, ...], rules: FieldRules) -> None:
         written = (*rules.sources.values(), *rules.unique_key)
         self.named = header_names(columns, written) if rules.may_lack_header else columns
-        match = ColumnMatch(columns, rules.sources, self.named)
+        match = ColumnMatch(columns, rules.sources, self.named, rules.match_by)
         self.columns = columns
         self.used = match.used
         self.unmet = match.unmet
@@ -135,6 +147,7 @@ class RowBuilder:
         self._functions = match.functions
         self._nested_index = match.indexes.get(LISTING)
         steps = [step for field in FIELDS if (step := self._step(field, match.indexes.get(field.name)))]
+        self._match = [(kind, self._key_place(kind, match.indexes.get(kind))) for kind in rules.match_by]
         self._lead = [step for step in steps if step.name == "leadId"]
         self._head = [step for step in steps if step.name in _BEFORE_LISTING]
         self._listing = [step for step in steps if step.name.startswith(_LISTING_DOT)]
@@ -143,19 +156,28 @@ class RowBuilder:
         taken = {*self.used, *(columns[index] for _, index in self._key if index is not None)}
         self.ignored = [c for c in columns if c not in taken and not c.casefold().startswith(REPORT_PREFIX)]
 
+    def _key_place(self, kind: KeyKind, index: int | None) -> int:
+        if index is None and kind not in self._rules.sources:
+            self.unmet[f"match_by {kind}"] = (
+                f"match_by names {kind}, for which there is no column{closest(kind, self.named)}; say which it is in "
+                f'mapping={{"{kind}": …}}'
+            )
+        return -1 if index is None else index
+
     def _step(self, field: Field, index: int | None) -> _Step | None:
         default = self._rules.defaults.get(field.name)
+        required = field.required and not (field.name == "leadId" and self._rules.match_by)
         if index is None and default is None:
-            if field.required and field.name not in self._rules.sources:
+            if required and field.name not in self._rules.sources:
                 hint = closest(field.name, self.named)
                 self.unmet[field.name] = (
                     f"the required field {field.name} has neither a column nor a default{hint}{_empty_hint(field.name)}"
                 )
-            if not field.required:
+            if not required:
                 return None
         key = field.name.removeprefix(_LISTING_DOT)
         check = self._rules.checks[field.kind]
-        return _Step(key, field.name, -1 if index is None else index, check, default, field.required)
+        return _Step(key, field.name, -1 if index is None else index, check, default, required)
 
     def with_empty_texts(self, values: Sequence[object]) -> list[object]:
         """
@@ -177,6 +199,7 @@ class RowBuilder:
         problems: Problems = []
         values = [*values, *self._computed(values, problems), None]  # [-1] stands for "no column"
         lead = _fill(self._lead, values, problems)
+        lead_keys = self._lead_keys(values, problems) if self._match and not lead and not problems else {}
         body = _fill(self._head, values, problems)
         listing = self._listing_of(values, problems)
         if listing:
@@ -186,7 +209,29 @@ class RowBuilder:
         key = self._unique_key(values, problems)
         if problems:
             raise InvalidRow(problems, lead.get("leadId"))
+        if lead_keys:
+            return _activity_of_somebody(lead_keys, body, key)
         return _activity(lead["leadId"], body, key)
+
+    def _lead_keys(self, values: Sequence[object], problems: Problems) -> dict[KeyKind, str | None]:
+        """Read what the lead is looked for by, in the order of ``match_by``."""
+        keys = {kind: self._lead_key(kind, values[place], problems) for kind, place in self._match}
+        if not any(keys.values()) and not problems:
+            problems.append(("leadId", "has no value"))
+            problems += [(kind, f"has no {KEY_NAMES[kind]} to find the lead by") for kind in keys]
+        return keys
+
+    def _lead_key(self, kind: KeyKind, value: object, problems: Problems) -> str | None:
+        value = plain(value)
+        if is_missing(value):
+            return None
+        try:
+            return self._rules.lead_key_checks[kind](value)
+        except NoValue:
+            return None
+        except InvalidValue as error:
+            problems.append((kind, str(error)))
+            return None
 
     def _computed(self, values: Sequence[object], problems: Problems) -> list[object]:
         """Call the author's functions on the row."""
@@ -308,6 +353,22 @@ def _activity(lead_id: int, body: dict[str, Any], key: list[str]) -> Activity:
         blake2b(encode_json(key), digest_size=TRACE_BYTES).digest() if key else trace_hash,
         blake2b(b"%d\n%b" % (lead_id, encoded), digest_size=16).digest(),
         trace_hash,
+    )
+
+
+def _activity_of_somebody(lead_keys: dict[KeyKind, str | None], body: dict[str, Any], key: list[str]) -> Activity:
+    """Make the activity of a row whose lead is yet to be found."""
+    encoded = encode_json(body)
+    named = list(lead_keys.items())
+    identity: Sequence[object] = key or [named, body["type"], body["created"], body["text"], body["link"]]
+    return Activity(
+        None,
+        encoded,
+        blake2b(encode_json(identity), digest_size=TRACE_BYTES).digest(),
+        blake2b(b"%b\n%b" % (encode_json(named), encoded), digest_size=16).digest(),
+        None,
+        lead_keys.get("email"),
+        lead_keys.get("phone"),
     )
 
 

@@ -9,10 +9,11 @@ request is made. A check takes a value that is not missing and returns what is s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
+from airflow_provider_lofty.lofty.lead_keys import KEY_NAMES, NORMAL, KeyKind
 from airflow_provider_lofty.rows.file_options import NOTHING_SAID, FileOptions
 from airflow_provider_lofty.rows.numbers import finite, identifier, whole
 from airflow_provider_lofty.rows.timestamps import TimestampChecks
@@ -20,6 +21,7 @@ from airflow_provider_lofty.rows.values import (
     LONGEST_SUSPECT,
     NULL_MARK,
     SUSPECT_STARTS,
+    InvalidValue,
     NoValue,
     activity_type,
     any_text,
@@ -31,6 +33,7 @@ from airflow_provider_lofty.rows.written import Decimals
 
 BLANKS_CUT = "blanks were cut off around links, pictures, states, ZIP codes and MLS ids"
 SHORT_ZIP_CODE = "ZIP codes of three or four digits were sent as they are; leading zeros may be lost"
+_HINTS: Mapping[KeyKind, str] = {"email": "", "phone": " (an extension is not a part of it)"}
 _ZIP_DIGITS = 5
 _SHORT_ZIP_DIGITS = (3, 4)
 
@@ -73,6 +76,21 @@ def key_check(options: FileOptions) -> TextCheck:
     """The check of a column of ``unique_key``: ``123``, ``123.0`` and ``"123.0"`` are one key."""
     as_code = partial(code, as_text=_text_check(options))
     return _unless_null(lambda value: str(value) if isinstance(value, bool) else as_code(value), options)
+
+
+def lead_key_checks(options: FileOptions) -> dict[KeyKind, TextCheck]:
+    """The checks of what leads are found by; they give it as it is compared."""
+    as_code = key_check(options)
+    return {kind: partial(_lead_key, kind, as_code) for kind in KEY_NAMES}
+
+
+def _lead_key(kind: KeyKind, as_code: TextCheck, value: object) -> str:
+    written = as_code(value)
+    key = NORMAL[kind](written)
+    if not key:
+        refusal = InvalidValue if written.strip() else NoValue
+        raise refusal(f"is not one {KEY_NAMES[kind]}{_HINTS[kind]}")
+    return key
 
 
 def _decimals(options: FileOptions) -> Decimals:

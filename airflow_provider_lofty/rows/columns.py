@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from airflow_provider_lofty.lofty.fields import FIELDS
+from airflow_provider_lofty.lofty.lead_keys import KeyKind
 from airflow_provider_lofty.rows.report_format import REPORT_PREFIX
 from airflow_provider_lofty.rows.values import kind_of
 
@@ -32,14 +33,22 @@ def normalise(name: str) -> str:
 
 
 FIELDS_BY_NAME = {normalise(field.name): field for field in FIELDS}
+# What people call a column of one address or number. "mobile" or "email2" may stand beside another one: say which.
+KEYS_BY_NAME: Mapping[str, KeyKind] = {
+    **dict.fromkeys(("email", "emailaddress", "emailaddr"), "email"),
+    **dict.fromkeys(("phone", "phonenumber", "phoneno", "telephone", "telephonenumber"), "phone"),
+}
 
 
-def by_field(given: Mapping[str, Value], argument: str, *, objects: bool = False) -> dict[str, Value]:
+def by_field(
+    given: Mapping[str, Value], argument: str, *, objects: bool = False, keys: Collection[KeyKind] = ()
+) -> dict[str, Value]:
     """
     Replace the names that a Dag author wrote with the fields' own names.
 
     :param argument: what the author wrote them in, for the message
     :param objects: whether ``listing`` as a whole may be named
+    :param keys: what else may be named: what leads are found by
     :raises MappingError: for a name that is not a field, could be two fields, or is there twice
     """
     if not isinstance(given, Mapping):
@@ -48,6 +57,8 @@ def by_field(given: Mapping[str, Value], argument: str, *, objects: bool = False
     for name, value in ((str(name), value) for name, value in given.items()):
         if objects and normalise(name) == LISTING:
             path = LISTING
+        elif KEYS_BY_NAME.get(normalise(name)) in keys:
+            path = KEYS_BY_NAME[normalise(name)]
         else:
             path = name if name in FIELDS_BY_PATH else _field_named(name, argument)
         if path in named:
@@ -59,7 +70,11 @@ def by_field(given: Mapping[str, Value], argument: str, *, objects: bool = False
 def _field_named(name: str, argument: str) -> str:
     field = FIELDS_BY_NAME.get(normalise(name))
     if field is None:
-        raise MappingError(f"{argument}[{name!r}]: Lofty has no such field{closest(name, FIELDS_BY_PATH)}")
+        key = KEYS_BY_NAME.get(normalise(name))
+        hint = (
+            f"; match_by={key!r} finds leads by it" if key and argument == "mapping" else closest(name, FIELDS_BY_PATH)
+        )
+        raise MappingError(f"{argument}[{name!r}]: Lofty has no such field{hint}")
     if field.name == "listing.id" and name.casefold() != "listing.id":
         raise MappingError(f"{argument}[{name!r}] may mean listing.id or listing.listingId; write one of these")
     return field.name
@@ -141,6 +156,7 @@ class ColumnMatch:
     :param columns: the source's columns
     :param sources: field → column name or function, from the Dag author; these come before matching by name
     :param named: the columns whose names may be shown
+    :param keys: what leads are found by, each with a column of its own
     :ivar indexes: field → index of its value. A function's value comes after those of the columns. None where the
         author named a column that the source lacks
     :ivar functions: (field, function) in the order of their values
@@ -150,10 +166,15 @@ class ColumnMatch:
     """
 
     def __init__(
-        self, columns: tuple[str, ...], sources: Mapping[str, str | RowFunction], named: Collection[str]
+        self,
+        columns: tuple[str, ...],
+        sources: Mapping[str, str | RowFunction],
+        named: Collection[str],
+        keys: Collection[KeyKind] = (),
     ) -> None:
         self.columns = columns
         self._named = named
+        self._keys = keys
         self.indexes: dict[str, int | None] = {}
         self.functions: list[tuple[str, RowFunction]] = []
         self.used: dict[str, str] = {}
@@ -212,6 +233,9 @@ class ColumnMatch:
         plain_name = normalise(column)
         if plain_name == LISTING:
             return LISTING
+        key = KEYS_BY_NAME.get(plain_name)
+        if key in self._keys:
+            return key
         field = FIELDS_BY_NAME.get(plain_name)
         if field is None:
             return None

@@ -205,8 +205,7 @@ class Lag(NamedTuple):
         :raises CursorError: when such a value has no distance of this kind
         """
         if value.family == "number" and not isinstance(self.amount, timedelta):
-            number = Decimal(value.text) - self.amount
-            return CursorValue.of(int(number) if value.kind is Kind.INTEGER and number == int(number) else number)
+            return _as_number(Decimal(value.text) - self.amount, value.kind)
         if value.kind in (Kind.TIMESTAMP, Kind.ZONED):
             return CursorValue.of(_earlier(value.value, self._seconds))
         if value.kind is Kind.DATE and isinstance(self.amount, timedelta):
@@ -236,6 +235,13 @@ _LENGTHS = {word: length for length, words in _UNITS.items() for word in words}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)", re.ASCII)
 _RENDERED_TIMEDELTA = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)  # as a template does
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
+
+
+def _as_number(number: Decimal, kind: Kind) -> CursorValue:
+    """Write a number to begin with as a column has its own: drivers do not take each for another."""
+    if kind is Kind.FLOAT:
+        return CursorValue(kind, repr(float(number)))
+    return CursorValue.of(math.floor(number) if kind is Kind.INTEGER else number)
 
 
 def _amount(text: str) -> object:
@@ -286,12 +292,11 @@ def fitted(given: CursorValue, like: CursorValue, zone: tzinfo) -> CursorValue:
     :raises CursorError: when it is none
     """
     if given.family == like.family:
-        return given
+        return given if given.family != "number" else _as_number(Decimal(given.text), like.kind)
     found: object = None
     if like.family == "number" and given.kind is Kind.TEXT and _NUMBER.fullmatch(given.value.strip()):
-        number = Decimal(given.value.strip())
-        found = int(number) if number == int(number) else number
-    elif like.kind in (Kind.TIMESTAMP, Kind.ZONED, Kind.DATE):
+        return _as_number(Decimal(given.value.strip()), like.kind)
+    if like.kind in (Kind.TIMESTAMP, Kind.ZONED, Kind.DATE):
         found = _fitted_time(given, like.kind, zone)
     elif like.kind is Kind.TEXT and (form := _ISO_TEXT.fullmatch(like.value)):
         found = _time_as_text(given, form, zone)

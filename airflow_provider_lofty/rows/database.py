@@ -21,7 +21,7 @@ from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySour
 from airflow_provider_lofty.lofty.redaction import redact
 from airflow_provider_lofty.rows.newer import PARAMETER, Facts, Newer, Style, bare_name
 from airflow_provider_lofty.rows.providers import database_hook
-from airflow_provider_lofty.rows.session_time import TIMESTAMP, timestamp_conversion
+from airflow_provider_lofty.rows.session_time import TIMESTAMP, as_shown, timestamp_conversion
 from airflow_provider_lofty.rows.source import Source, SourceRow, Take
 from airflow_provider_lofty.rows.values import ShortFloat, SixDigitFloat
 
@@ -62,8 +62,8 @@ def read_sql(
     table: str | None = None,
     parameters: Parameters = None,
     hook_params: dict[str, object] | None = None,
-    zone: tzinfo = timezone.utc,
     newer: Newer | None = None,
+    zone: tzinfo = timezone.utc,
     take: Take,
 ) -> None:
     """
@@ -74,8 +74,8 @@ def read_sql(
     :param table: instead of ``sql``: a table, with or without its schema
     :param parameters: for the statement
     :param hook_params: for the constructor of the hook
-    :param zone: the zone of times that name none
     :param newer: which rows only; those of a table come in the order of its cursor
+    :param zone: the zone of times that name none
     :param take: gets the result
     :raises LoftyConfigurationError: when the connection is missing or leads to no ``DbApiHook``
     :raises LoftySourceNotReady: when the database refuses or does not answer
@@ -86,12 +86,12 @@ def read_sql(
     if sql:
         statement = sql
         if newer is not None:
-            parameters = _style(hook, engine).parameters(sql, parameters, newer.since(None))
+            parameters = _style(hook, engine).parameters(sql, parameters, _shown(engine, newer.since(None), zone))
     elif newer is None:
         statement = f"SELECT * FROM {_quoted(table or '', hook, engine)}"  # noqa: S608 - quoted by the dialect
     else:
-        statement, parameters = _newer_in(table or "", name, hook, engine, newer)
-    _read(hook, engine, name, statement, parameters, take, zone)
+        statement, parameters = _newer_in(table or "", name, hook, engine, newer, zone)
+    _read(hook, engine, name, statement, parameters, zone, take)
 
 
 def _read(
@@ -100,8 +100,8 @@ def _read(
     name: str,
     statement: str,
     parameters: Parameters,
+    zone: tzinfo,
     take: Take,
-    zone: tzinfo = timezone.utc,
 ) -> None:
     if engine is None:
         _through_run(hook, name, statement, parameters, take)
@@ -115,12 +115,22 @@ def _style(hook: DbApiHook, engine: Engine | None) -> Style:
     return Style(engine.dialect.paramstyle, knows_names=engine.dialect.name == "sqlite")
 
 
-def _newer_in(table: str, name: str, hook: DbApiHook, engine: Engine | None, newer: Newer) -> tuple[str, Parameters]:
+def _shown(engine: Engine | None, value: object, zone: tzinfo) -> object:
+    """Write an instant as its database shows it: MySQL's drivers drop the zone of a time without a word."""
+    if engine is None or engine.dialect.name not in _MYSQL or not isinstance(value, datetime) or value.tzinfo is None:
+        return value
+    with engine.connect() as connection:
+        return as_shown(connection, value, zone)
+
+
+def _newer_in(
+    table: str, name: str, hook: DbApiHook, engine: Engine | None, newer: Newer, zone: tzinfo
+) -> tuple[str, Parameters]:
     """Ask for a table's newer rows, the oldest first: a run that ends early holds back only what it has not sent."""
     (name_of_column, is_quoted), place = bare_name(newer.column), _quoted(table, hook, engine)
     column = _quoted_part(name_of_column, hook, engine, is_quoted=is_quoted)
     highest, without = (
-        _first_cell(hook, engine, name, statement)
+        _first_cell(hook, engine, name, statement, zone)
         for statement in (
             f"SELECT MAX({column}) FROM {place}",  # noqa: S608 - quoted by the dialect
             f"SELECT COUNT(*) FROM {place} WHERE {column} IS NULL",  # noqa: S608 - quoted by the dialect
@@ -129,17 +139,19 @@ def _newer_in(table: str, name: str, hook: DbApiHook, engine: Engine | None, new
     value = newer.since(Facts(highest, int(str(without or 0))))
     if value is None:
         return f"SELECT * FROM {place} ORDER BY {column}", None  # noqa: S608 - quoted by the dialect
-    mark, parameters = _style(hook, engine).condition(value)
+    style = _style(hook, engine)
+    mark, parameters = style.condition(_shown(engine, value, zone))
+    place, column = style.escaped(place), style.escaped(column)
     return f"SELECT * FROM {place} WHERE {column} >= {mark} ORDER BY {column}", parameters  # noqa: S608 - the same
 
 
-def _first_cell(hook: DbApiHook, engine: Engine | None, name: str, statement: str) -> object:
+def _first_cell(hook: DbApiHook, engine: Engine | None, name: str, statement: str, zone: tzinfo) -> object:
     cells: list[object] = []
 
     def take(source: Source) -> None:
         cells.extend(cell for row in source.rows for cell in row.cells)
 
-    _read(hook, engine, name, statement, None, take)
+    _read(hook, engine, name, statement, None, zone, take)
     return cells[0] if cells else None
 
 
@@ -174,7 +186,9 @@ def _quoted_part(part: str, hook: DbApiHook, engine: Engine | None, *, is_quoted
     if engine is None:
         return _escaped(part, is_quoted, hook)
     preparer = engine.dialect.identifier_preparer
-    return str((preparer.quote_identifier if is_quoted else preparer.quote)(part))
+    quoted = str((preparer.quote_identifier if is_quoted else preparer.quote)(part))
+    # It writes a percent sign twice, as a statement with parameters needs it, for drivers that mark these with one.
+    return quoted if quoted.count("%") == part.count("%") else quoted.replace("%%", "%")
 
 
 def _escaped(part: str, quoted: bool, hook: DbApiHook) -> str:

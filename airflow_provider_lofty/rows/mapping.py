@@ -1,5 +1,5 @@
 """
-What a Dag author wants of rows and activities: ``mapping``, ``defaults``, ``unique_key``, ``timezone``.
+What a Dag author wants of rows and activities: ``mapping``, ``defaults``, ``unique_key``, ``match_by``, ``timezone``.
 
 A :class:`RowMapping` is made once per task. For each set of columns that a source delivers it compiles a
 :class:`~airflow_provider_lofty.rows.builder.RowBuilder`, which turns bare lists of values into activities.
@@ -7,12 +7,13 @@ A :class:`RowMapping` is made once per task. For each set of columns that a sour
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone, tzinfo
 from zoneinfo import ZoneInfo, available_timezones
 
+from airflow_provider_lofty.lofty.lead_keys import KEY_NAMES, KeyKind
 from airflow_provider_lofty.rows.builder import FieldRules, RowBuilder
-from airflow_provider_lofty.rows.checks import Check, Remarks, checks, key_check, nulls_of
+from airflow_provider_lofty.rows.checks import Check, Remarks, checks, key_check, lead_key_checks, nulls_of
 from airflow_provider_lofty.rows.columns import FIELDS_BY_PATH, MappingError, RowFunction, by_field, closest, normalise
 from airflow_provider_lofty.rows.file_options import NOTHING_SAID, FileOptions
 from airflow_provider_lofty.rows.timestamps import TimestampChecks
@@ -30,6 +31,7 @@ class RowMapping:
     :param unique_key: column or columns that identify a row
     :param zone: IANA name of the zone of timestamps that name none
     :param now: the current time, aware
+    :param match_by: what leads are found by where a row has no lead id: ``email``, ``phone``, or both in order
     :param options: how cells write decimals and no value, in a source that says nothing of it itself
     :ivar timestamps: the checks of dates and times in that zone
     :ivar remarks: what was noticed about values, and how often
@@ -46,21 +48,27 @@ class RowMapping:
         zone: str = "UTC",
         now: datetime | None = None,
         options: FileOptions = NOTHING_SAID,
+        match_by: str | Sequence[str] | None = None,
     ) -> None:
         self.timestamps = TimestampChecks(zone_named(zone), now or datetime.now(timezone.utc))
         self.unique_key = key_columns(unique_key)
+        self.match_by = key_kinds(match_by)
         self.nested_ignored: set[str] = set()
         self.remarks = Remarks()
         self._options = self._cells = options
         self._rules = FieldRules(
-            _checked_sources(mapping or {}),
+            _checked_sources(mapping or {}, self.match_by),
             _checked_defaults(defaults or {}, checks(self.timestamps)),
             checks(self.timestamps, options, self.remarks),
             self.unique_key,
             key_check(options),
+            self.match_by,
+            lead_key_checks(options),
             nulls_of(options),
             self.nested_ignored,
         )
+        if self.match_by and "leadId" in self._rules.defaults:
+            raise MappingError("defaults gives every row a leadId, so that match_by would never be used: leave one out")
         self._builders: dict[tuple[str, ...], RowBuilder] = {}
         self._unmet: dict[str, str] | None = None
 
@@ -77,7 +85,11 @@ class RowMapping:
             self._builders.clear()
             by_kind = checks(self.timestamps, cells, self.remarks)
             self._rules = self._rules._replace(
-                checks=by_kind, key_check=key_check(cells), nulls=nulls_of(cells), may_lack_header=may_lack_header
+                checks=by_kind,
+                key_check=key_check(cells),
+                lead_key_checks=lead_key_checks(cells),
+                nulls=nulls_of(cells),
+                may_lack_header=may_lack_header,
             )
 
     def builder(self, columns: tuple[str, ...], *, table: bool) -> RowBuilder:
@@ -110,8 +122,10 @@ class RowMapping:
             raise MappingError("; ".join(self._unmet.values()))
 
 
-def _checked_sources(mapping: Mapping[str, str | RowFunction]) -> dict[str, str | RowFunction]:
-    sources = by_field(mapping, "mapping", objects=True)
+def _checked_sources(
+    mapping: Mapping[str, str | RowFunction], keys: Collection[KeyKind]
+) -> dict[str, str | RowFunction]:
+    sources = by_field(mapping, "mapping", objects=True, keys=keys)
     for name, source in sources.items():
         if not isinstance(source, str) and not callable(source):
             raise MappingError(f"mapping[{name!r}] must be a column name or a callable, not {kind_of(source)}")
@@ -145,6 +159,21 @@ def key_columns(unique_key: object) -> tuple[str, ...]:
             raise MappingError("unique_key names no column; leave it out where no column identifies a row")
         return tuple(sorted(set(columns), key=lambda column: (normalise(column), column)))
     raise MappingError(f"unique_key must be a column name or a list of them, got {kind_of(unique_key)}")
+
+
+def key_kinds(match_by: object) -> tuple[KeyKind, ...]:
+    """
+    Read what leads are found by.
+
+    :raises MappingError: for anything but ``email``, ``phone``, or a list of both
+    """
+    if match_by is None:
+        return ()
+    given = [match_by] if isinstance(match_by, str) else list(match_by) if isinstance(match_by, (list, tuple)) else []
+    kinds = tuple(kind for name in given for kind in KEY_NAMES if name == kind)
+    if not kinds or len(set(kinds)) < len(given):
+        raise MappingError('match_by must be "email", "phone" or a list of both, in order')
+    return kinds
 
 
 def zone_named(name: str) -> tzinfo:

@@ -59,6 +59,10 @@ class Style:
         mark = {"qmark": "?", "numeric": ":1", "numeric_dollar": "$1"}.get(self._paramstyle, "%s")
         return mark, (value,)
 
+    def escaped(self, text: str) -> str:
+        """Write a part of a statement with parameters so that none of it is taken for one."""
+        return text.replace("%", "%%") if self._paramstyle in ("format", "pyformat") else text
+
     def parameters(self, statement: str, given: object, value: object) -> dict[str, object]:
         """
         Lay the cursor's value over the parameters of a query.

@@ -32,6 +32,7 @@ REPORT_COLUMNS = (
     "lofty_attempts",
     "lofty_sent_at",
     "lofty_fingerprint",
+    "lofty_matched_by",
 )
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 - the full-width marks work in some locales

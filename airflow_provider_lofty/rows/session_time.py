@@ -43,6 +43,17 @@ def timestamp_conversion(connection: Connection, zone: tzinfo) -> Conversion | N
     return SessionTime.of
 
 
+def as_shown(connection: Connection, moment: datetime, zone: tzinfo) -> datetime:
+    """
+    Write an instant as the session shows it, to be compared there with a ``TIMESTAMP``.
+
+    :param zone: the zone of timestamps that name none
+    """
+    conversion = timestamp_conversion(connection, zone)
+    session = conversion.args[0] if isinstance(conversion, partial) else zone
+    return moment.astimezone(session).replace(tzinfo=None)
+
+
 def _in_zone(zone: tzinfo, moment: datetime) -> datetime:
     return moment.replace(tzinfo=zone)
 

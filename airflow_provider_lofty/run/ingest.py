@@ -13,7 +13,7 @@ from datetime import datetime
 
 from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
-from airflow_provider_lofty.lofty.trace import content_of_body
+from airflow_provider_lofty.lofty.trace import content_of_body, trace_of_body
 from airflow_provider_lofty.log import PROGRESS_SECONDS, Log
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
 from airflow_provider_lofty.report.format import FORMAT_MARK, fingerprint_in
@@ -21,7 +21,7 @@ from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.rows.builder import InvalidRow, RowBuilder
 from airflow_provider_lofty.rows.columns import MappingError, closest
 from airflow_provider_lofty.rows.mapping import RowMapping
-from airflow_provider_lofty.rows.numbers import whole_number
+from airflow_provider_lofty.rows.numbers import identifier, whole_number
 from airflow_provider_lofty.rows.report_format import OUTCOME_COLUMN, outcome_place
 from airflow_provider_lofty.rows.source import Source, SourceRow, row_name
 from airflow_provider_lofty.rows.values import InvalidValue, is_missing, plain
@@ -31,6 +31,7 @@ from airflow_provider_lofty.spool.schema import RowState
 from airflow_provider_lofty.spool.spool import Spool, SpoolRow
 
 _FINGERPRINT_COLUMN = "lofty_fingerprint"
+_LEAD_COLUMN = "lofty_lead_id"
 _FINGERPRINT = re.compile(f"([0-9a-f]{{2}}){{{FINGERPRINT_BYTES},16}}")
 _MOST_ATTEMPTS = 1000  # more is a slip of whoever edited the report
 _MOST_NAMES_LOGGED = 40
@@ -48,6 +49,10 @@ _NO_HEADER = (
 _CHANGED_IN_DOUBT = (
     "its report says unknown, and its content has changed since: what may be stored cannot be looked for; look at the "
     f"lead, then write delivered into {OUTCOME_COLUMN}, or leave it empty to send the row"
+)
+_NOWHERE_IN_DOUBT = (
+    f"its report says unknown, and not in {_LEAD_COLUMN} which lead it may have been sent to: it cannot be looked for; "
+    f"write delivered into {OUTCOME_COLUMN}, or leave it empty to send the row"
 )
 
 
@@ -182,7 +187,8 @@ class Ingest:
             lead_id = error.lead_id
             return SpoolRow(source, row.row_number, row.columns, kept, lead_id, None, None, None, None, Outcome.INVALID,
                             error.fields, str(error), line=row.line)  # fmt: skip
-        return SpoolRow(source, row.row_number, row.columns, kept, *activity, line=row.line)
+        return SpoolRow(source, row.row_number, row.columns, kept, *activity[:5], line=row.line, email=activity.email,
+                        phone=activity.phone)  # fmt: skip
 
     def _zoned(self, cell: object) -> object:
         """Give a time its zone, which a report given back could not know."""
@@ -212,10 +218,24 @@ class Ingest:
         if not isinstance(outcome, str) or outcome not in OUTCOMES:
             problem = f"is none of a report's outcomes ({', '.join(OUTCOMES)})"
             return spooled._replace(outcome=Outcome.INVALID, row_key=None, error_field=OUTCOME_COLUMN, error=problem)
+        if spooled.lead_id is None and spooled.body is not None:
+            spooled = _sent_to(spooled, said)
         if outcome in _STORED and spooled.lead_id and spooled.body and not is_missing(said.get("lofty_error")):
             self._spool.leads.add_stray(None, content_of_body(spooled.body) or b"", spooled.lead_id)
         settled = _SETTLED.get(outcome)
         return settled(spooled, said) if settled else spooled
+
+
+def _sent_to(row: SpoolRow, said: Fates) -> SpoolRow:
+    """What was sent was sent to the lead that was found then, whichever would be found now."""
+    cell = plain(said.get(_LEAD_COLUMN))
+    if said[OUTCOME_COLUMN] not in _SETTLED or is_missing(cell) or row.body is None:
+        return row
+    try:
+        lead_id = identifier(cell)
+    except InvalidValue:
+        return row
+    return row._replace(lead_id=lead_id, trace_hash=trace_of_body(lead_id, row.body).trace_hash)
 
 
 def _delivered_before(row: SpoolRow, said: Fates) -> SpoolRow:
@@ -241,6 +261,8 @@ def _unknown_before(row: SpoolRow, said: Fates) -> SpoolRow:
     if _has_changed(row, said):
         sent = _fingerprint_before(said)
         return row._replace(state=RowState.UNTRACEABLE.value, error=_CHANGED_IN_DOUBT, sent_fingerprint=sent)
+    if row.lead_id is None:
+        return row._replace(state=RowState.UNTRACEABLE.value, error=_NOWHERE_IN_DOUBT)
     return row._replace(state=RowState.IN_DOUBT.value, error="its report says unknown: it may be stored")
 
 

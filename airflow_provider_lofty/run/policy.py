@@ -68,6 +68,7 @@ class Policy:
     check_existing: str
     on_unknown: str
     preview: bool
+    max_unmatched: Limit = Limit("max_unmatched_rows", 0)  # noqa: RUF009 - it never changes
 
     def __post_init__(self) -> None:
         for name, value, choices in (

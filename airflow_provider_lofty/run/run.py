@@ -12,9 +12,10 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 from airflow.sdk.bases.xcom import BaseXCom
@@ -24,9 +25,11 @@ from airflow_provider_lofty.delivery.delivery import Delivery
 from airflow_provider_lofty.delivery.progress import Progress
 from airflow_provider_lofty.delivery.stop import Stop
 from airflow_provider_lofty.delivery.workers import Came, Workers
-from airflow_provider_lofty.exceptions import LoftyConfigurationError
-from airflow_provider_lofty.journal.journal import Journal, Loaded
+from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyDeliveryIncomplete
+from airflow_provider_lofty.journal.journal import Journal, JournalError, Loaded
+from airflow_provider_lofty.leads.finding import LeadFinder
 from airflow_provider_lofty.lofty.client import LoftyClient
+from airflow_provider_lofty.lofty.lead_keys import KeyKind
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.report.status import Status
@@ -35,6 +38,7 @@ from airflow_provider_lofty.report.writer import Report
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.run.ingest import Ingest, mapping_errors
+from airflow_provider_lofty.run.pace import LearnedPace
 from airflow_provider_lofty.run.policy import Policy
 from airflow_provider_lofty.run.preview import show_preview
 from airflow_provider_lofty.run.publisher import StatusPublisher
@@ -43,7 +47,11 @@ from airflow_provider_lofty.run.verdict import Ending, counts_text, failure_of, 
 from airflow_provider_lofty.spool.books import FailureGroup
 from airflow_provider_lofty.spool.spool import Spool
 
+if TYPE_CHECKING:
+    from airflow_provider_lofty.run.cursor import Cursor
+
 _MOST_FAILURES_LOGGED = 50
+_CLOSE_BELOW = 0.95  # of a limit that refusals have shown, which is a little more than the server's own
 
 
 class Run:
@@ -58,10 +66,13 @@ class Run:
     :param publisher: shows whoever looks how far the run is, and gets the summary of a run that fails
     :param is_later_try: whether this task ran before, in a try or before a clear
     :param is_mapped: whether the task is one of those that a mapped task was expanded to
+    :param may_retry: whether another try will follow, should this one fail
     :param deadline: when to stop, by the clock
     :param clock: seconds, those included in which the machine was suspended
     :param now: seconds since 1970
     :param workers: makes the threads that make requests, so many at once
+    :param pace: what earlier tries learned of a limit that Lofty does not state, and where this one leaves it
+    :param cursor: reads only what is new
     :ivar sources: the names of the sources read
     :ivar summary: what came of the rows; None until the books are closed
     """
@@ -77,10 +88,13 @@ class Run:
         *,
         is_later_try: bool = False,
         is_mapped: bool = False,
+        may_retry: bool = True,
         deadline: float = math.inf,
         clock: Callable[[], float] = boot_seconds,
         now: Callable[[], float] = time.time,
         workers: Callable[[int], Workers[Came]] = Workers,
+        pace: LearnedPace | None = None,
+        cursor: Cursor | None = None,
     ) -> None:
         self._policy = policy
         self._client = client
@@ -90,10 +104,13 @@ class Run:
         self._publisher = publisher
         self._is_later_try = is_later_try
         self._is_mapped = is_mapped
+        self._may_retry = may_retry
         self._deadline = deadline
         self._clock = clock
         self._now = now
         self._workers = workers
+        self._pace = pace or LearnedPace(None, log, clock)
+        self._cursor = cursor
         self._started = clock()
         self._has_gaps = False
         self._has_read = False
@@ -149,16 +166,26 @@ class Run:
         self._client.prepare()
         with journal_errors():
             self._has_gaps = self._journal.begin(is_later_try=self._is_later_try)
+        self._pace.recall(self._client)
 
     def _read_and_send(self, read: Callable[[Take], None], mapping: RowMapping, stop: threading.Event) -> None:
         ingest = Ingest(mapping, self._spool, self._log, self._publisher, self._clock)
+        take = ingest.take if self._cursor is None else self._open(self._cursor, ingest.take)
         with mapping_errors():
-            read(ingest.take)
+            read(take)
             ingest.finish()
         self._has_read = True
-        self._send(stop)
+        try:
+            self._send(stop, mapping.match_by)
+        finally:
+            self._client.close()
 
-    def _send(self, stop: threading.Event) -> None:
+    def _open(self, cursor: Cursor, take: Take) -> Take:
+        with journal_errors():
+            cursor.open()
+        return cursor.watching(take, self._spool)
+
+    def _send(self, stop: threading.Event, match_by: Sequence[KeyKind]) -> None:
         """Send what was read, unless a gate is closed or this is a preview."""
         loaded = Loaded() if self._policy.preview else self._resume()
         spool, counts = self._spool, self._spool.books.counts()
@@ -170,9 +197,14 @@ class Run:
         if self._gate is not None:
             self._close_books(self._gate)
         elif self._policy.preview:
-            show_preview(spool, self._client, self._log, self._clock, self._deadline)
+            show_preview(
+                spool, self._client, self._log, self._clock, self._deadline, match_by, may_retry=self._may_retry
+            )
             spool.books.close(Outcome.WOULD_SEND)
         else:
+            if match_by:
+                self._find_leads(stop, match_by)
+                waiting = spool.count_pending()
             doubts = doubts_of(loaded, spool, has_gaps=self._has_gaps)
             self._carried_over = sum(row is None for _, row in doubts)
             if waiting or doubts:
@@ -197,16 +229,32 @@ class Run:
             )
         return loaded
 
+    def _find_leads(self, stop: threading.Event, match_by: Sequence[KeyKind]) -> None:
+        """Give the rows that lack their lead one, or the outcome ``unmatched``."""
+        spool, before = self._spool, self._spool.count_pending()
+        finder = LeadFinder(spool.lead_book, self._client, self._log, partial(self._go_on, stop), self._clock)
+        finder.find(match_by)
+        spool.lead_book.assign(has_gaps=self._has_gaps)
+        self._log.info(
+            "leads: %d rows to send have one, %d have none", spool.count_pending(), before - spool.count_pending()
+        )
+
+    def _go_on(self, stop: threading.Event) -> None:
+        """Before a request for leads: see whether the run may go on, and keep its claims alive."""
+        if stop.is_set() or self._clock() >= self._deadline:
+            why = "the task was told to stop" if stop.is_set() else "execution_timeout is near"
+            raise LoftyDeliveryIncomplete(f"stopped while looking leads up: {why}. Nothing was sent; a retry is safe")
+        with journal_errors():
+            self._journal.heartbeat()
+
     def _deliver(self, stop: threading.Event, doubts: Doubts) -> None:
         known = +Counter(self._spool.books.counts())
         left = self._spool.read - known.total()
         self._delivery = delivery = self._make_delivery(stop, known)
         self._publisher.publish(Status(phase="sending", read=self._spool.read, outcomes=dict(known), left=left))
-        try:
-            delivery.take_doubts(doubts)
-            self._stop = delivery.run()
-        finally:
-            self._client.close()
+        delivery.take_doubts(doubts)
+        self._stop = delivery.run()
+        self._pace.keep(self._client, now=True)
         if self._stop is not None:
             self._close_books(f"the run stopped first: {self._stop.reason}")
 
@@ -223,12 +271,13 @@ class Run:
         return Delivery(
             self._spool, self._client, self._journal, self._log, stop,
             check_existing=policy.check_existing, on_unknown=policy.on_unknown,
-            stop_after_rejections=policy.stop_after_rejections, has_gaps=self._has_gaps,
+            stop_after_rejections=policy.stop_after_rejections, has_gaps=self._has_gaps, may_retry=self._may_retry,
             began=self._started, deadline=self._deadline, show=partial(self._publish_progress, known),
             clock=self._clock, now=self._now, workers=self._workers,
         )  # fmt: skip
 
     def _publish_progress(self, known: Counter[str], progress: Progress) -> None:
+        self._pace.keep(self._client)
         if not self._publisher.is_due:
             return
         client = self._client
@@ -259,16 +308,23 @@ class Run:
             # A time-out may have struck inside a call to Airflow, whose answers would then be mixed up: no XCom.
             self._account(f"the run was ended first ({type(error).__name__})")
             raise
-        summary = self._account("the run ended first")
+        summary = self._account("the run ended first", is_whole=True)
         self._publish_end(summary)
         return summary
 
-    def _account(self, reason: str) -> Summary:
+    def _account(self, reason: str, *, is_whole: bool = False) -> Summary:
+        """
+        Close the books, write the report, sum up.
+
+        :param is_whole: the input was read to its end, and nothing unforeseen has happened since
+        """
         spool, client = self._spool, self._client
         spool.flush()
         self._close_books(reason)
         self._write_report()
         self._log_failures()
+        if self._cursor is not None and is_whole and not self._policy.preview:
+            self._move(self._cursor)
         self.summary = summary_of(
             spool,
             seconds=self._clock() - self._started,
@@ -277,9 +333,31 @@ class Run:
             read_backs=self._delivery.read_backs if self._delivery else 0,
             carried_over=self._carried_over,
             report_path=self._report.path if self._report and not self._report_error else None,
+            learned_limit=self._learned_limit(),
+            cursor=None if self._cursor is None else self._cursor.summary,
         )
         self._log.info("summary: %s", _counts_as_json(self.summary))
         return self.summary
+
+    def _learned_limit(self) -> int | None:
+        """What requests_per_minute is worth setting to, where only refusals show it; logged, as it saves them."""
+        if self._delivery is None or (found := self._client.pacer.learned_limit) is None:
+            return None
+        limit = max(math.floor(found * _CLOSE_BELOW), 1)
+        self._log.info(
+            "Lofty states no limit, and refused requests above about %d a minute: set requests_per_minute to about %d, "
+            "and the next run is not refused while it finds out", found, limit,
+        )  # fmt: skip
+        return limit
+
+    def _move(self, cursor: Cursor) -> None:
+        """Let the next run go on from what this one has settled."""
+        delivery = self._delivery
+        may_settle = delivery is None or self._stop is not None or delivery.may_settle_later
+        try:
+            cursor.close(self._spool, with_doubts=may_settle, is_reported=not self._report_error)
+        except JournalError as error:
+            cursor.fail(error)
 
     def _write_report(self) -> None:
         if not self._has_read and not self._spool.read:
@@ -342,7 +420,7 @@ class Run:
             blind_spot=delivery.blind_spot if delivery is not None else "",
             report_error=self._report_error,
         )
-        error = failure_of(ending, self._policy.max_failed)
+        error = failure_of(ending, self._policy.max_failed, self._policy.max_unmatched)
         if error is not None:
             self._push_summary(summary)
             raise error

@@ -11,7 +11,9 @@ from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.run.policy import Limit
 
+_NONE_UNMATCHED = Limit("max_unmatched_rows", 0)
 _CORRECT_THE_SOURCE = "Correct failed rows at their source and clear the task: delivered rows are not sent again"
+_MEND_THE_LEADS = "Add or merge the leads of unmatched rows, or correct these rows, and clear the task"
 _LOOK_AT_THE_LEADS = (
     "Rows that are unknown may be stored: look at their leads, then clear the task with on_unknown set to resend or "
     "assume_delivered"
@@ -40,10 +42,12 @@ class Ending:
     report_error: str | None = None
 
 
-def failure_of(ending: Ending, max_failed: Limit) -> LoftyError | None:
+def failure_of(ending: Ending, max_failed: Limit, max_unmatched: Limit = _NONE_UNMATCHED) -> LoftyError | None:
     """
     Decide whether the task is green.
 
+    :param max_failed: how many rows may fail
+    :param max_unmatched: how many may have no lead
     :return: what to raise when it is not
     """
     summary, text = ending.summary, status_text(ending.summary)
@@ -61,6 +65,9 @@ def failure_of(ending: Ending, max_failed: Limit) -> LoftyError | None:
             return LoftyDeliveryIncomplete(f"rows are in doubt that a retry may settle: {text}")
         allowed = f"more than max_failed_rows={max_failed} allows"
         return LoftyRowsFailed(f"{ending.failed} of {read} rows failed, {allowed}: {text}")
+    if max_unmatched.is_exceeded_by(summary.unmatched, read):
+        allowed = f"more than max_unmatched_rows={max_unmatched} allows"
+        return LoftyRowsFailed(f"{summary.unmatched} of {read} rows found no lead, {allowed}: {text}")
     if ending.report_error is not None:
         return LoftyRowsFailed(f"{ending.report_error}: {text}")
     return None
@@ -95,6 +102,8 @@ def status_text(summary: Summary) -> str:
         parts.append(_LOOK_AT_THE_LEADS)
     if outcomes[Outcome.INVALID] or outcomes[Outcome.REJECTED]:
         parts.append(_CORRECT_THE_SOURCE)
+    if outcomes[Outcome.UNMATCHED]:
+        parts.append(_MEND_THE_LEADS)
     if summary.report_path:
         parts.append(f"Report: {summary.report_path}")
     return ". ".join(parts)

@@ -17,9 +17,15 @@ from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED, HELD_BY_AN
 from airflow_provider_lofty.spool.schema import FAILED_SQL, IS_ASIDE, IS_WAITING, MAY_BE_STORED, MAY_FAIL
 
 # A duplicate shares the fate of the row it repeats.
-_IS_FAILED = (
+_IS_WRONG = (
     f"r.{MAY_FAIL} AND (r.outcome != '{Outcome.DUPLICATE}' OR EXISTS"
     f" (SELECT 1 FROM rows o WHERE o.n = r.duplicate_of AND o.outcome IN ({FAILED_SQL})))"
+)
+_IS_FAILED = f"{_IS_WRONG} AND r.outcome != '{Outcome.UNMATCHED}'"  # which is counted by itself
+# Ids, and texts of Lofty, would make a kind of failure of each row.
+_KIND_OF_ERROR = (
+    f"CASE WHEN r.error_code IS NOT NULL OR r.outcome = '{Outcome.DUPLICATE}' THEN ''"
+    f" WHEN r.outcome = '{Outcome.UNMATCHED}' THEN substr(r.error, 1, instr(r.error || ':', ':')) ELSE r.error END"
 )
 _ERROR = (
     f"CASE WHEN r.outcome = '{Outcome.DUPLICATE}' THEN r.error || coalesce((SELECT ', which ended ' || o.outcome"
@@ -49,6 +55,7 @@ class ReportRow(NamedTuple):
     attempts: int
     sent_at: str | None
     fingerprint: str | None
+    matched_by: str | None
 
 
 class FailureGroup(NamedTuple):
@@ -94,7 +101,8 @@ class Books:
 
         :param proved: type of activity → since when pages count for it, by the run's clock
         """
-        ruled_out = "substr(body, 1, ?) = ? AND lead_id IN (SELECT lead_id FROM leads_read WHERE asked >= ?)"
+        was_read = "lead_id IN (SELECT lead_id FROM leads_read WHERE asked >= ?)"
+        ruled_out = f"lead_id IS NOT NULL AND substr(body, 1, ?) = ? AND {was_read}"
         values: list[object] = [error]
         for kind, at in proved.items():
             start = b'{"type":"%b"' % kind.encode()
@@ -116,15 +124,14 @@ class Books:
 
     def failure_groups(self, limit: int) -> list[FailureGroup]:
         """
-        Failed rows grouped by what went wrong, the largest group first.
+        Failed and unmatched rows grouped by what went wrong, the largest group first.
 
         Rows that Lofty refused are alike when status and code are; its texts may name single leads.
         """
         found = self._db.execute(
             f"SELECT COUNT(*) AS count, r.outcome, r.http_status, r.error_code, r.error_field, {_ERROR}, r.source,"
-            f" r.row_number, r.line, r.lead_id, MIN(r.n) FROM rows r WHERE {_IS_FAILED}"
-            " GROUP BY r.outcome, r.http_status, r.error_code, r.error_field,"
-            f" CASE WHEN r.error_code IS NOT NULL OR r.outcome = '{Outcome.DUPLICATE}' THEN '' ELSE r.error END"
+            f" r.row_number, r.line, r.lead_id, MIN(r.n) FROM rows r WHERE {_IS_WRONG}"
+            f" GROUP BY r.outcome, r.http_status, r.error_code, r.error_field, {_KIND_OF_ERROR}"
             " ORDER BY count DESC, MIN(r.n) LIMIT ?",
             (limit,),
         )
@@ -138,7 +145,7 @@ class Books:
         found = self._db.execute(
             "SELECT r.layout, r.cells, r.source, r.row_number, r.line, r.outcome, r.lead_id, r.http_status,"
             f" r.error_code, r.error_field, {_ERROR}, r.attempts, r.sent_at,"
-            f" nullif(lower(hex({_SENT})), '') FROM rows r {which}"
+            f" nullif(lower(hex({_SENT})), ''), r.matched_by FROM rows r {which}"
         )
         layout_id: int | None = None
         columns: tuple[str, ...] = ()

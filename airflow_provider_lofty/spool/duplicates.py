@@ -77,7 +77,8 @@ _COUNT_ATTEMPTS = (
 )
 # Whatever became of the row that they repeat, its report does not say: it was filtered.
 _DOUBT_REPEATS = (
-    f"UPDATE rows SET state = {RowState.IN_DOUBT:d} WHERE outcome IS NULL AND state = {RowState.REPEATED:d}"
+    f"UPDATE rows SET state = CASE WHEN lead_id IS NULL THEN {RowState.UNTRACEABLE:d} ELSE {RowState.IN_DOUBT:d} END"
+    f" WHERE outcome IS NULL AND state = {RowState.REPEATED:d}"
 )
 
 

@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
-from airflow_provider_lofty.lofty.trace import TRACE_BYTES
+from airflow_provider_lofty.lofty.trace import TRACE_BYTES, trace_of_body
 from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.spool.schema import INDEX_ROW_TRACES, RowState
+from airflow_provider_lofty.spool.schema import INDEX_ROW_TRACES, LOOKS_FOR_LEAD, RowState
 
 CONTENT_HAS_CHANGED = "its content has changed since it was delivered"
 KEY_OF_ANOTHER = (
@@ -47,6 +47,7 @@ class JournalState(str, Enum):
 
 
 _IS_DELIVERED = f"state = '{JournalState.DELIVERED}'"
+_WAS_SENT = f"state IN ('{JournalState.DELIVERED}', '{JournalState.INTENDED}', '{JournalState.REJECTED}')"
 _PAST_ROWS_TABLE = (
     "CREATE TABLE past_rows (row_key BLOB PRIMARY KEY, state TEXT NOT NULL, fingerprint BLOB NOT NULL,"
     " trace_hash BLOB NOT NULL, http_status INTEGER, error_code INTEGER, error TEXT, attempts INTEGER NOT NULL,"
@@ -156,14 +157,16 @@ class History:
         Give the rows of the input what is known of them.
 
         Delivered and rejected ones get their outcome, intended ones are in doubt. A key under which something was sent
-        to another lead names two different things: nothing can be said of such a row.
+        to another lead names two different things: nothing can be said of such a row. A row whose lead is looked for
+        has the lead that it was sent to, whatever it would match now.
         """
+        self._db.create_function("trace_of", 2, lambda lead_id, body: trace_of_body(lead_id, body).trace_hash)
         past_row = "FROM past_rows p WHERE p.row_key = rows.row_key"
         is_other = f"p.fingerprint NOT IN (x'', substr(rows.fingerprint, 1, {FINGERPRINT_BYTES}))"
         self._db.execute(
             f"UPDATE rows SET outcome = 'invalid', state = {RowState.WAITING:d}, error_field = 'unique_key', error = ?"
             f" WHERE outcome IS NULL AND EXISTS (SELECT 1 {past_row} AND p.lead_id <> rows.lead_id"
-            f" AND p.state IN ('{JournalState.DELIVERED}', '{JournalState.INTENDED}'))",
+            f" AND NOT {LOOKS_FOR_LEAD} AND p.state IN ('{JournalState.DELIVERED}', '{JournalState.INTENDED}'))",
             (KEY_OF_ANOTHER,),
         )
         self._db.execute(
@@ -172,6 +175,12 @@ class History:
             f" (SELECT CASE WHEN {is_other} THEN ? END, CASE WHEN {is_other} THEN p.fingerprint END {past_row})"
             f" WHERE outcome IS NULL AND row_key IN (SELECT row_key FROM past_rows WHERE {_IS_DELIVERED})",
             (CONTENT_HAS_CHANGED,),
+        )
+        sent_to = f"coalesce((SELECT p.lead_id {past_row}), lead_id)"
+        was_sent = f"row_key IN (SELECT row_key FROM past_rows WHERE {_WAS_SENT})"
+        self._db.execute(
+            f"UPDATE rows SET lead_id = {sent_to}, trace_hash = trace_of({sent_to}, body)"
+            f" WHERE {LOOKS_FOR_LEAD} AND {was_sent} AND {sent_to} IS NOT NULL"
         )
         for outcome, state in (
             (f"outcome = '{Outcome.REJECTED}'", JournalState.REJECTED),
@@ -185,8 +194,8 @@ class History:
             )
 
     def has_row(self, row_key: bytes, lead_id: int) -> bool:
-        """Whether the input has this row for this lead."""
-        wanted = "SELECT 1 FROM rows WHERE row_key = ? AND lead_id = ? LIMIT 1"
+        """Whether the input has this row for this lead, or one that is looked for."""
+        wanted = f"SELECT 1 FROM rows WHERE row_key = ? AND (lead_id = ? OR {LOOKS_FOR_LEAD}) LIMIT 1"
         return self._db.execute(wanted, (row_key, lead_id)).fetchone() is not None
 
     def delivered_traces(self, trace_hashes: Collection[bytes]) -> Counter[bytes]:

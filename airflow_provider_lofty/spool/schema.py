@@ -19,7 +19,7 @@ class RowState(IntEnum):
     RESENDING = 2  # proved not to be stored, and in the sender's hands again
     ASIDE = 3  # not shown by Lofty, which has not shown yet that it would show such a row
     REPEATED = 4  # its report calls it a duplicate; of which row is found when all are read
-    UNTRACEABLE = 5  # sent with another content than it has now, so that it cannot be looked for
+    UNTRACEABLE = 5  # sent with another content than it has now, or nobody knows to which lead: it cannot be looked for
 
 
 IS_WAITING = f"outcome IS NULL AND state = {RowState.WAITING:d}"
@@ -29,7 +29,9 @@ MAY_BE_STORED = f"outcome IS NULL AND state IN ({RowState.IN_DOUBT:d}, {RowState
 FAILED_SQL = ", ".join(f"'{outcome}'" for outcome in FAILED_OUTCOMES)
 CONTENT = "content_of(body)"  # a function of the spool: what an activity says, whatever lead it is of
 KIND = "substr(body, 10, instr(substr(body, 10, 40), x'22') - 1)"  # a body begins with {"type":"Browse", …
-MAY_FAIL = f"outcome IN ({FAILED_SQL}, '{Outcome.DUPLICATE}')"
+MAY_FAIL = f"outcome IN ({FAILED_SQL}, '{Outcome.UNMATCHED}', '{Outcome.DUPLICATE}')"
+LOOKS_FOR_LEAD = "(email IS NOT NULL OR phone IS NOT NULL)"  # rows with a lead id of their own have neither
+LACKS_LEAD = f"{IS_WAITING} AND lead_id IS NULL AND {LOOKS_FOR_LEAD}"
 
 _ROWS = (
     "CREATE TABLE rows ("
@@ -38,7 +40,8 @@ _ROWS = (
     " outcome TEXT, http_status INTEGER, error_code INTEGER, error_field TEXT, error TEXT,"
     " attempts INTEGER NOT NULL DEFAULT 0, sent_at TEXT, duplicate_of INTEGER,"
     f" state INTEGER NOT NULL DEFAULT {RowState.WAITING:d},"
-    " sent_fingerprint BLOB, line INTEGER)"  # where another content than this was sent; perhaps its first bytes only
+    " sent_fingerprint BLOB, line INTEGER,"  # where another content than this was sent; perhaps its first bytes only
+    " email TEXT, phone TEXT, matched_by TEXT)"  # what the lead is looked for by, as it is compared; what found it
 )
 # Failed rows are asked for several times; they are few, and without an index each time reads the whole file.
 _ROWS_FAILED = f"CREATE INDEX rows_failed ON rows (outcome, n) WHERE {MAY_FAIL}"

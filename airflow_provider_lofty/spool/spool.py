@@ -17,13 +17,15 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from airflow_provider_lofty.lofty.trace import content_of_body
+from airflow_provider_lofty.lofty.trace import content_of_body, trace_of_body
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.rows.source import row_name
 from airflow_provider_lofty.spool.books import Books
 from airflow_provider_lofty.spool.codec import encode_cells
+from airflow_provider_lofty.spool.cursor import CursorColumn
 from airflow_provider_lofty.spool.duplicates import mark_duplicates
 from airflow_provider_lofty.spool.history import History
+from airflow_provider_lofty.spool.lead_book import LeadBook
 from airflow_provider_lofty.spool.leads import Leads
 from airflow_provider_lofty.spool.sample import ROW_KEY_BYTES, SAMPLE_ROWS, InputSample
 from airflow_provider_lofty.spool.schema import (
@@ -36,6 +38,7 @@ from airflow_provider_lofty.spool.schema import (
     IS_IN_DOUBT,
     IS_WAITING,
     KIND,
+    LOOKS_FOR_LEAD,
     SCHEMA,
     RowState,
 )
@@ -44,7 +47,8 @@ FOUND_BY_READING = "found by reading back"
 FOUND_BEFORE = "Lofty has it already"
 _INSERT = (
     "INSERT INTO rows (source, row_number, layout, cells, lead_id, body, row_key, fingerprint, trace_hash,"
-    " outcome, error_field, error, attempts, state, sent_fingerprint, line) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    " outcome, error_field, error, attempts, state, sent_fingerprint, line, email, phone)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _IS_CONTROL = (
     f"body IS NOT NULL AND outcome IN ('{Outcome.DELIVERED}', '{Outcome.ALREADY_DELIVERED}') AND error IS NULL"
@@ -76,10 +80,17 @@ class SpoolRow(NamedTuple):
     state: int = RowState.WAITING.value  # an enum's member would cost the database 1 µs a row
     sent_fingerprint: bytes | None = None
     line: int | None = None
+    email: str | None = None
+    phone: str | None = None
 
 
 class PendingRow(NamedTuple):
-    """A checked row that waits to be sent. ``n`` is its number within the run."""
+    """
+    A checked row that waits to be sent.
+
+    :param n: its number within the run
+    :param may_move: its lead was looked for, so that another try may find another one
+    """
 
     n: int
     row_number: int
@@ -90,6 +101,7 @@ class PendingRow(NamedTuple):
     trace_hash: bytes
     attempts: int = 0
     line: int | None = None
+    may_move: bool = False
 
     @property
     def kind(self) -> str:
@@ -102,7 +114,7 @@ def _kind_of(body: bytes) -> str:
     return body.split(b'"', 4)[3].decode()
 
 
-_PENDING = "n, row_number, lead_id, body, row_key, fingerprint, trace_hash, attempts, line"
+_PENDING = f"n, row_number, lead_id, body, row_key, fingerprint, trace_hash, attempts, line, {LOOKS_FOR_LEAD}"
 
 
 class Result(NamedTuple):
@@ -133,12 +145,21 @@ class Spool:
         self._next_layout = 0
         self._batch: list[tuple[object, ...]] = []
         self._batch_bytes = 0
+        self._cursor_column: CursorColumn | None = None
         self._db = _open_unlinked(folder)
         for statement in SCHEMA:
             self._db.execute(statement)
         self.history = History(self._db)
         self.leads = Leads(self._db)
         self.books = Books(self._db)
+        self.lead_book = LeadBook(self._db)
+
+    @property
+    def cursor_column(self) -> CursorColumn:
+        """The rows' cursors, beside them."""
+        if self._cursor_column is None:
+            self._cursor_column = CursorColumn(self._db)
+        return self._cursor_column
 
     def close(self) -> None:
         """Free the disk space."""
@@ -343,6 +364,13 @@ class Spool:
             " attempts = ?, sent_at = ? WHERE n = ? AND outcome IS NULL",
             (*result[2:], result.n),
         )
+
+    def move(self, row: PendingRow, lead_id: int) -> PendingRow:
+        """Take another lead for a row: the one that it was sent to before."""
+        trace_hash = trace_of_body(lead_id, row.body).trace_hash
+        moved = "UPDATE rows SET lead_id = ?, trace_hash = ?, matched_by = NULL WHERE n = ?"
+        self._db.execute(moved, (lead_id, trace_hash, row.n))
+        return row._replace(lead_id=lead_id, trace_hash=trace_hash)
 
     def undoubt(self, n: int) -> None:
         """Take the doubt from a row: it proved not to be stored, and the caller has it in hand to send it again."""

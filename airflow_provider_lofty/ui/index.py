@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from airflow_provider_lofty.outcomes import FAILED_OUTCOMES
+from airflow_provider_lofty.outcomes import WRONG_OUTCOMES
 from airflow_provider_lofty.report.summary import ErrorGroup
 from airflow_provider_lofty.rows.report_format import REPORT_COLUMNS, restored
 from airflow_provider_lofty.ui.indexer import CELL_MARK, PACKED
@@ -109,7 +109,7 @@ class Index:
 
 
 def _query(wanted: Filter) -> tuple[str, list[object]]:
-    outcomes = FAILED_OUTCOMES if wanted.outcome == FAILED else (wanted.outcome,) if wanted.outcome else ()
+    outcomes = WRONG_OUTCOMES if wanted.outcome == FAILED else (wanted.outcome,) if wanted.outcome else ()
     conditions: list[tuple[str, list[object]]] = []
     if outcomes:
         conditions.append((f"outcome IN ({', '.join('?' * len(outcomes))})", [str(one) for one in outcomes]))

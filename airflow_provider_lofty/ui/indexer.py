@@ -54,7 +54,7 @@ class Task(TypedDict):
     :param index: the file to write, empty until now
     :param index_bytes: how large it may become
     :param columns: the columns that a report ends with
-    :param failed: outcomes that count as failed
+    :param failed: outcomes of rows that failed or are unmatched
     """
 
     index: str
@@ -156,7 +156,8 @@ def _rows(table: Iterator[list[str]], columns: list[str], failed: frozenset[str]
         fate = cells[outcome]
         alike = None
         if fate in failed:
-            alike = hash((fate, cells[status], cells[code], cells[field], cells[code] or cells[error]))
+            said = cells[error].partition(":")[0] if fate == "unmatched" else cells[error]  # without the leads' ids
+            alike = hash((fate, cells[status], cells[code], cells[field], cells[code] or said))
         text = CELL_MARK.join(cells)
         yield _Row(fate, cells[code], alike, text.casefold().encode(**PACKED), _shown(cells, text))
 

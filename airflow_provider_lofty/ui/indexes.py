@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from airflow_provider_lofty import __version__
-from airflow_provider_lofty.outcomes import FAILED_OUTCOMES
+from airflow_provider_lofty.outcomes import WRONG_OUTCOMES
 from airflow_provider_lofty.rows.report_format import REPORT_COLUMNS
 from airflow_provider_lofty.ui import indexer
 from airflow_provider_lofty.ui.index import Index
@@ -162,7 +162,7 @@ def _run(opened: OpenedReport, draft: Path) -> _Answer:
         "index": str(draft),
         "index_bytes": min(_INDEX_BYTES, shutil.disk_usage(draft.parent).free // 2),
         "columns": list(REPORT_COLUMNS),
-        "failed": [str(outcome) for outcome in FAILED_OUTCOMES],
+        "failed": [str(outcome) for outcome in WRONG_OUTCOMES],
     }
     command = [sys.executable, "-I", "-S", indexer.__file__, json.dumps(task)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import msgspec
 
-from airflow_provider_lofty.outcomes import FAILED_OUTCOMES, OUTCOMES, Outcome
+from airflow_provider_lofty.outcomes import OUTCOMES, WRONG_OUTCOMES, Outcome
 from airflow_provider_lofty.report.status import Failure, Status
-from airflow_provider_lofty.report.summary import Count, ErrorGroup, Summary
+from airflow_provider_lofty.report.summary import Count, CursorSummary, ErrorGroup, Summary
 
 _MOST_GROUPS = 20
 
@@ -34,8 +34,8 @@ def _fitting(struct: type[_Struct], given: object) -> _Struct | None:
         return None
     kept: dict[str, object] = {}
     for field in msgspec.structs.fields(struct):
-        if field.name in given:
-            value, reader = given[field.name], _READERS.get((struct, field.name))
+        if field.encode_name in given:
+            value, reader = given[field.encode_name], _READERS.get((struct, field.name))
             with suppress(msgspec.ValidationError):
                 kept[field.name] = msgspec.convert(value, field.type) if reader is None else reader(value)
     return struct(**kept)
@@ -46,6 +46,10 @@ def _summary(value: object) -> Summary | msgspec.UnsetType:
     if found is None or not value:
         return msgspec.UNSET
     return found if found.is_readable else Summary(format=found.format)
+
+
+def _cursor(value: object) -> CursorSummary | msgspec.UnsetType:
+    return _fitting(CursorSummary, value) or msgspec.UNSET
 
 
 def _failure(value: object) -> Failure | msgspec.UnsetType:
@@ -65,9 +69,12 @@ def _is_count(value: object) -> bool:
     return True
 
 
+_EXPLAINED = (*WRONG_OUTCOMES, Outcome.DUPLICATE)
+
+
 def _groups(value: object) -> list[ErrorGroup]:
     found = [_fitting(ErrorGroup, group) for group in value[:_MOST_GROUPS]] if isinstance(value, list) else []
-    return [group for group in found if group and group.outcome in (*FAILED_OUTCOMES, Outcome.DUPLICATE)]
+    return [group for group in found if group and group.outcome in _EXPLAINED]
 
 
 # Where one part that does not fit must not take the others with it.
@@ -76,4 +83,5 @@ _READERS: dict[tuple[type[msgspec.Struct], str], Callable[[object], object]] = {
     (Status, "error"): _failure,
     (Status, "outcomes"): _outcomes,
     (Summary, "errors"): _groups,
+    (Summary, "cursor"): _cursor,
 }

@@ -116,3 +116,8 @@ def test_what_it_raises_is_raised_and_nothing_is_sent(lofty: Sandbox) -> None:
     assert type(ended.error) is ValueError
     assert ended.summary["not_attempted"] == 1
     assert [request for request in lofty.requests if request.method == "POST"] == []
+
+
+def test_no_other_source_is_allowed() -> None:
+    with pytest.raises(LoftyConfigurationError, match="exactly one source"):
+        LoftyAddActivityDecoratedOperator(task_id="send", python_callable=list, path="/nothing.csv")

@@ -112,6 +112,57 @@ class TestGoingAhead:
         read_all(blind)
         assert blind.make_ready(3) == [1, 2]
 
+    def lose_one(self, desk: Desk) -> int:
+        """Send the row that goes ahead, whose answer is lost, and look for it in vain."""
+        n = send_one(desk, Verdict(Meaning.DOUBT, 502))
+        assert desk.canary.advance()
+        assert desk.make_ready(3) == []
+        desk.clock.now += SETTLE
+        desk.show(desk.rows[n - 1].lead_id)
+        assert desk.canary.advance()
+        return n
+
+    def test_where_it_is_not_shown_the_one_before_it_is_its_control(self, blind: Desk) -> None:
+        read_all(blind)
+        blind.canary.advance()
+        assert self.lose_one(blind) == 3
+        blind.backlog.avoid_lead = None
+        assert send_one(blind, delivered(8)) == 2
+        blind.clock.now += 1
+        blind.show(8, 2, took=1)
+        assert blind.canary.advance()
+        for _ in range(2):
+            blind.clock.now += ABSENCE * SETTLE
+            blind.show(9)
+        assert blind.canary.failure == ""
+        assert blind.outcomes == [None, "delivered", None]
+        assert blind.make_ready(3) == []
+        read_all(blind)
+        assert send_one(blind, delivered(7)) == 1
+        assert blind.make_ready(3) == [3]
+
+    def test_after_three_that_are_lost_no_other_goes(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 8, 9, 10, 11, has_gaps=True)
+        desk.clock.now += ABSENCE * SETTLE
+        desk.backlog.refill()
+        read_all(desk)
+        desk.canary.advance()
+        for n in (5, 4, 3):
+            assert self.lose_one(desk) == n
+            desk.backlog.avoid_lead = None
+        assert desk.make_ready(3) == []
+
+    def test_where_something_near_is_shown_no_other_goes(self, blind: Desk) -> None:
+        read_all(blind)
+        blind.canary.advance()
+        send_one(blind, Verdict(Meaning.DOUBT, 502))
+        for _ in range(10):
+            blind.clock.now += SETTLE
+            blind.show(9, blind.trace(3)._replace(trace_hash=b"altered"))
+            blind.canary.advance()
+            assert blind.make_ready(3) == []
+        assert blind.outcomes == ["unknown"] * 3
+
     def test_on_the_authors_word_none_is_needed(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7, 8, 9, has_gaps=True, on_unknown="resend")
         desk.clock.now += ABSENCE * SETTLE

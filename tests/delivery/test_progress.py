@@ -110,6 +110,16 @@ def test_the_plan_warns_when_the_time_will_not_do(clock: Clock, log: Log) -> Non
     assert "execution_timeout leaves 60 s" in log.lines[1]
 
 
+@pytest.mark.parametrize("seconds_allowed", [60, 420])
+@pytest.mark.parametrize("may_retry", [True, False])
+def test_the_plan_leaves_nothing_to_a_retry_that_will_not_be(
+    clock: Clock, log: Log, seconds_allowed: float, may_retry: bool
+) -> None:
+    plan = Progress(120, log, clock).plan
+    plan(60, knows_limit=True, seconds_allowed=seconds_allowed, settling_seconds=600, may_retry=may_retry)
+    assert ("no retry left" in log.lines[1]) is not may_retry
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0, "0 s"), (99, "99 s"), (100, "2 min"), (5940, "99 min"), (6000, "1 h 40 min")]
 )

@@ -18,6 +18,7 @@ from airflow_provider_lofty.exceptions import (
 from airflow_provider_lofty.journal.journal import Released, intent_of
 from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Meaning, Verdict
 from airflow_provider_lofty.lofty.settings import ABSENCE
+from airflow_provider_lofty.lofty.trace import trace_of_body
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED, JournalState, OfAnother
 from airflow_provider_lofty.spool.spool import Result
@@ -216,6 +217,17 @@ class TestClaimedRows:
         desk.reconciler.take_released(Released(desk.rows[0].row_key, state, theirs))
         desk.show(7, 1)
         assert (desk.outcomes, desk.results[0].error) == (["already_delivered"], CONTENT_HAS_CHANGED)
+
+    @pytest.mark.parametrize("state", [JournalState.DELIVERED, JournalState.DOUBTED])
+    def test_a_row_whose_lead_was_looked_for_is_where_the_other_run_sent_it(
+        self, make_desk: MakeDesk, state: JournalState
+    ) -> None:
+        desk = self.claimed(make_desk)
+        row = desk.rows[0]
+        theirs = intent_of(row, 1)._replace(trace=trace_of_body(8, row.body))
+        desk.reconciler.take_released(Released(row.row_key, state, theirs))
+        assert desk.results[0].lead_id == 8
+        assert [doubt.lead_id for doubt in desk.settling.of_lead(8)] == [8] * (state == JournalState.DOUBTED)
 
     def test_a_row_that_nobody_claimed_is_no_matter(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7)

@@ -159,3 +159,11 @@ def test_another_connection_is_another_lofty(lofty: Sandbox, connect: Connect, m
     hook = LoftyHook("another")
     assert hook.get_me()["id"] == 11
     hook.close()
+
+
+@pytest.mark.parametrize(("host", "is_trusted"), [("https://lofty.example.com", True), ("http://localhost:1", False)])
+def test_who_borrows_the_session_goes_by_the_environment_but_not_to_this_machine(
+    connect: Connect, hook: LoftyHook, host: str, is_trusted: bool
+) -> None:
+    connect(host)
+    assert hook.get_conn().trust_env is is_trusted

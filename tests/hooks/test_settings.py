@@ -217,8 +217,8 @@ class TestSecrets:
         assert set(found.secrets) == {"key", "csecret", "ckey", "rtoken"}
 
 
-@pytest.mark.parametrize("port", [-5, -1, 65_536, 70_000])
-def test_a_port_that_cannot_be_one_is_refused(port: int) -> None:
+@pytest.mark.parametrize("port", [-5, -1, 65_536, 70_000, "abc", "-5", "0", 1.5, True, [443]])
+def test_a_port_that_cannot_be_one_is_refused(port: Any) -> None:
     assert "port must be from 1 to 65535" in refusal(host="lofty.example.com", port=port)
     assert "port must be from 1 to 65535" in refusal(host="https://lofty.example.com:8443", port=port)
 

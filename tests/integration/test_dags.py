@@ -67,10 +67,10 @@ def test_dag_from_task_finds_leads_by_address(lofty: Sandbox, run_dag: Callable[
     run = run_dag("lofty_from_task")
     summary = summary_of(run)
     assert run.state == "success"
-    assert (summary["read"], summary["delivered"], summary["invalid"]) == (3, 2, 1)
+    assert (summary["read"], summary["delivered"], summary["unmatched"]) == (3, 2, 1)
     assert [activity.lead_id for activity in lofty.activities] == [4711, 4711]
     lookups = [request for request in lofty.requests if request.path == "/v1.0/leads"]
-    assert len(lookups) == 2  # one for each distinct address
+    assert len(lookups) == 1  # all leads are on one page
 
 
 def test_dag_from_task_names_an_address_of_several_leads(lofty: Sandbox, run_dag: Callable[..., Any]) -> None:
@@ -78,7 +78,7 @@ def test_dag_from_task_names_an_address_of_several_leads(lofty: Sandbox, run_dag
     lofty.add_lead(2, emails=["ada.sample@example.com"])
     run = run_dag("lofty_from_task")
     assert run.state == "failed"
-    assert summary_of(run)["errors"][0]["error_field"] == "leadId"
+    assert summary_of(run)["errors"][0]["error"] == "2 leads have this e-mail address: 1, 2"
     assert lofty.activities == []
 
 
@@ -132,7 +132,7 @@ def warehouse(postgres_uri: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
     with closing(psycopg2.connect(postgres_uri)) as database, database, database.cursor() as cursor:
         cursor.execute(
-            "CREATE SCHEMA IF NOT EXISTS crm; DROP TABLE IF EXISTS crm.lead_activities;"
+            "CREATE SCHEMA IF NOT EXISTS crm; DROP TABLE IF EXISTS crm.lead_activities CASCADE;"
             " CREATE TABLE crm.lead_activities (lead_id bigint, activity_type text, summary text, page_url text,"
             " picture_url text, happened_at timestamptz, mls_id text, list_price numeric)"
         )
@@ -197,8 +197,39 @@ def test_dag_in_shards_sends_each_row_of_each_window_once(
     assert sorted(activity.body["text"] for activity in lofty.activities) == [f"Viewed home {n}" for n in range(5)]
 
 
-def fill_table(uri: str, times: list[datetime]) -> None:
-    rows = [(100 + n, f"Viewed home {n}", happened_at, f"MLS-{n}") for n, happened_at in enumerate(times)]
+def test_dags_of_only_what_is_new_send_each_row_once_and_what_failed_a_week_later(
+    lofty: Sandbox, run_dag: Callable[..., Any], warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lofty.change(known_leads="any", missing_leads=frozenset((102,)))
+    monkeypatch.setenv("AIRFLOW_VAR_LOFTY_REPORTS", str(tmp_path / "reports"))
+    journal = {"conn_type": "sqlite", "host": str(tmp_path / "journal.db")}
+    monkeypatch.setenv("AIRFLOW_CONN_LOFTY_JOURNAL_DB", json.dumps(journal))
+    times = [datetime(2026, 3, 1, 12, minute, tzinfo=timezone.utc) for minute in range(5)]
+    fill_table(warehouse, times[:3])
+    with closing(psycopg2.connect(warehouse)) as database, database, database.cursor() as cursor:
+        cursor.execute(
+            "CREATE VIEW crm.lofty_activities AS SELECT mls_id AS event_id, lead_id, activity_type AS type, summary AS"
+            " text, page_url AS link, picture_url AS picture, happened_at AS created, happened_at AS updated_at"
+            " FROM crm.lead_activities"
+        )
+    monday = datetime(2026, 3, 2, 6, tzinfo=timezone.utc)
+    first = run_dag("lofty_only_new", logical_date=monday, run_after=monday)
+    assert summary_of(first)["cursor"]["behind"] == 0  # the row of lead 102 is the last, and is read again
+    fill_table(warehouse, times[3:], first=3)
+    second = run_dag("lofty_only_new", logical_date=monday + timedelta(1), run_after=monday + timedelta(1))
+    counts = {name: summary_of(second)[name] for name in ("read", "delivered", "already_delivered", "rejected")}
+    assert counts == {"read": 5, "delivered": 2, "already_delivered": 2, "rejected": 1}
+    assert summary_of(second)["cursor"]["to"] == "2026-03-01 12:04:00+00:00"
+    lofty.change(missing_leads=frozenset())
+    week = monday + timedelta(7, hours=1)
+    again = run_dag("lofty_failed_again", logical_date=week, run_after=week)
+    assert again.state == "success"
+    assert summary_of(again)["delivered"] == 1
+    assert sorted(activity.body["text"] for activity in lofty.activities) == [f"Viewed home {n}" for n in range(5)]
+
+
+def fill_table(uri: str, times: list[datetime], first: int = 0) -> None:
+    rows = [(100 + n, f"Viewed home {n}", happened_at, f"MLS-{n}") for n, happened_at in enumerate(times, first)]
     with closing(psycopg2.connect(uri)) as database, database, database.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO crm.lead_activities VALUES (%s, 'Browse', %s, 'https://www.example.com', '', %s, %s, 450000)",

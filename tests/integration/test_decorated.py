@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +68,3 @@ def test_what_is_wrong_with_a_function_is_told(done: Any) -> None:
 def test_the_task_is_named_after_its_decorator(done: Any) -> None:
     _, result = done
     assert result.states["yields"][1] in ("@task.lofty_add_activity", "LoftyAddActivityDecoratedOperator")
-
-
-def test_no_other_source_is_allowed(connect: Callable[..., None], lofty: Sandbox) -> None:
-    from airflow_provider_lofty.decorators.lofty import LoftyAddActivityDecoratedOperator
-    from airflow_provider_lofty.exceptions import LoftyConfigurationError
-
-    connect(lofty)
-    operator = LoftyAddActivityDecoratedOperator(task_id="send", python_callable=list, path="/nothing.csv")
-    with pytest.raises(LoftyConfigurationError, match="exactly one source"):
-        operator.execute({})

@@ -663,6 +663,19 @@ class TestSharedKeys:
         )
         assert (row.outcome, row.error_field, row.error) == expected
 
+    @pytest.mark.parametrize("may_move", [False, True])
+    def test_a_claim_for_another_lead_is_a_conflict_only_where_leads_are_given(
+        self, parties: Parties, may_move: bool
+    ) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE], ())
+        elsewhere = ONE.trace._replace(lead_id=ONE.trace.lead_id - 1)
+        assert b.commit([ONE._replace(trace=elsewhere, may_move=may_move)], ()) == {ONE.row_key}
+        a.commit((), closed(JournalState.DELIVERED, ONE))
+        (released,) = b.heartbeat()
+        assert released.state == (JournalState.DELIVERED if may_move else JournalState.KEY_CONFLICT)
+        assert (released.intent is not None and released.intent.trace == ONE.trace) is may_move
+
 
 class TestClosing:
     def test_what_reading_back_found_is_written_without_a_claim(self, parties: Parties) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 from support.rate_model import Clock, Server, simulate
 
-from airflow_provider_lofty.lofty.pacing import MOST_WITHOUT_HEADERS, START_REQUESTS_PER_MINUTE, Pacer
+from airflow_provider_lofty.lofty.pacing import START_REQUESTS_PER_MINUTE, Pacer
 
 TOLD = ("milliseconds", "seconds", "seconds, rounded down", "epoch seconds", "epoch milliseconds")
 
@@ -108,6 +108,13 @@ class TestLimits:
         assert pacer.knows_limit
         assert pacer.requests_per_minute < 30
 
+    def test_what_a_pacer_learned_is_of_no_account_once_lofty_names_its_limit(self, clock: Clock) -> None:
+        pacer = Pacer(None, clock)
+        pacer.recall(7)
+        assert (pacer.learned_limit, pacer.requests_per_minute < 7) == (7, True)
+        answer(pacer, limit="100", remaining="99", reset="60000")
+        assert (pacer.learned_limit, pacer.limit, pacer.requests_per_minute > 50) == (None, 100, True)
+
     def test_a_guess_does_not_lift_the_pace_above_the_cap(self, clock: Clock) -> None:
         pacer = Pacer(30, clock)
         pacer.guess(600)
@@ -135,12 +142,6 @@ class TestLimits:
         answer(pacer, limit="100", remaining="0", reset="21000", refused=True)
         assert pacer.delay() >= 21
 
-    def test_after_a_refusal_that_tells_nothing_a_whole_window_is_waited_for(self, clock: Clock) -> None:
-        pacer = Pacer(6000, clock, chance=no_chance)
-        pacer.reserve()
-        answer(pacer, refused=True)
-        assert pacer.delay() == 60
-
     def test_refusals_that_say_zero_are_not_answered_with_a_storm(self, clock: Clock) -> None:
         pacer = Pacer(6000, clock, chance=no_chance)
         waits = []
@@ -153,22 +154,6 @@ class TestLimits:
         assert waits == sorted(waits)
         assert waits[0] >= 0.5
         assert waits[-1] >= 5
-
-    def test_without_headers_it_grows_slowly_up_to_a_hundred_a_minute(self, clock: Clock) -> None:
-        pacer = Pacer(None, clock)
-        for _ in range(5000):
-            clock.now += max(pacer.delay(), 0.0)
-            pacer.reserve()
-            answer(pacer)
-        assert pacer.requests_per_minute == MOST_WITHOUT_HEADERS == 100
-
-    def test_without_headers_a_refusal_halves_the_pace_once_for_all_that_were_on_their_way(self, clock: Clock) -> None:
-        pacer = Pacer(100, clock, chance=no_chance)
-        tickets = [pacer.begin() for _ in range(3)]
-        clock.now += 1
-        for ticket in tickets:
-            pacer.ended(ticket, {}, 0.0, is_refused=True)
-        assert pacer.requests_per_minute == 50
 
 
 class TestQuota:
@@ -200,12 +185,6 @@ class TestQuota:
         outcome = simulate(Server(limit, reading=reading), workers=workers)
         assert outcome.steady_share >= 0.95
         assert outcome.wasted <= 0.02
-
-    @pytest.mark.parametrize("limit", [60, 100, 300])
-    def test_without_headers_little_is_wasted(self, limit: int) -> None:
-        outcome = simulate(Server(limit, reading=None), workers=6, windows=30)
-        assert outcome.wasted <= 0.1
-        assert outcome.steady_share >= 0.5
 
     @pytest.mark.parametrize("ahead", [300.0, -300.0])
     @pytest.mark.parametrize("reading", ["epoch seconds", "epoch milliseconds"])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from airflow.sdk import DAG, Param
-from support.practice import Run, Store, row, run_operator
+from support.practice import Run, Store, row, run_operator, task_instance
 from support.values import shown
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
@@ -25,7 +25,8 @@ def connected(lofty: Sandbox, connect: Any) -> None:
 
 def rendered(*, native: bool = False, store: Store | None = None, **arguments: Any) -> Run:
     """Run the operator with what other tasks or templates give as arguments."""
-    operator = LoftyAddActivityOperator(task_id="send", rows=[row(1)], render_template_as_native_obj=native)
+    with DAG("a_dag", schedule=None, render_template_as_native_obj=native):
+        operator = LoftyAddActivityOperator(task_id="send", rows=[row(1)])
     for name, value in arguments.items():
         setattr(operator, name, value)
     operator.render_template_fields({"params": {"yes": True, "no": False, "none": None, "zero": 0, "one": 1}})
@@ -84,6 +85,18 @@ class TestBooleans:
         store = Store()
         assert rendered(durable=value, store=store).error is None
         assert bool(store.values) is is_kept
+
+    @pytest.mark.parametrize(("given", "ends"), [("False", "delivered"), (True, "would_send"), (None, "")])
+    def test_so_is_what_a_task_gives(self, given: Any, ends: str) -> None:
+        with DAG("a_dag", schedule=None):
+            output = LoftyAddActivityOperator(task_id="other", rows=[]).output
+            operator = LoftyAddActivityOperator(task_id="send", rows=[row(1)], preview=output)
+        operator.render_template_fields({"ti": SimpleNamespace(map_index=-1, xcom_pull=lambda **asked: given)})
+        ended = run_operator(operator)
+        if ends:
+            assert ended.counts == {ends: 1}
+        else:
+            assert "preview must be True or False" in str(ended.error)
 
     def test_the_page_is_told_which(self) -> None:
         assert rendered(preview="{{ params.yes }}").xcom["lofty_progress"]["preview"] is True
@@ -224,7 +237,10 @@ class TestWhileADagIsParsed:
 def test_a_mapped_task_is_checked_when_a_try_starts(lofty: Sandbox) -> None:
     with DAG("a_dag", schedule=None):
         mapped = LoftyAddActivityOperator.partial(task_id="send", check_existing="allways").expand(rows=[[row(1)]])
-    ti = SimpleNamespace(map_index=0, task=mapped)
-    with pytest.raises(LoftyConfigurationError, match="the closest name is 'always'"):
-        mapped.render_template_fields({"ti": ti, "dag": mapped.dag, "dag_run": SimpleNamespace(conf={})})
+    ti = task_instance(map_index=0, task=mapped)
+    mapped.render_template_fields({"ti": ti, "dag": mapped.dag, "dag_run": SimpleNamespace(conf={})})
+    ended = run_operator(ti.task, ti)
+    assert type(ended.error) is LoftyConfigurationError
+    assert "the closest name is 'always'; nothing was sent" in str(ended.error)
+    assert ended.xcom["lofty_progress"]["error"]["text"] == str(ended.error)
     assert lofty.requests == []

@@ -780,8 +780,8 @@ class TestTelling:
         ended = run(rows=[row(1)])
         assert set(ended.returned or ()) == {
             "read", "delivered", "already_delivered", "duplicate", "invalid", "rejected", "unknown", "not_attempted",
-            "would_send", "carried_over", "seconds", "requests", "throttled", "read_backs", "errors", "report_path",
-            "format",
+            "would_send", "carried_over", "seconds", "requests", "throttled", "read_backs", "learned_limit", "errors",
+            "report_path", "format",
         }  # fmt: skip
         assert "return_value" not in ended.xcom
 

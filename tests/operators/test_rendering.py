@@ -108,6 +108,13 @@ class TestWhatATaskGives:
         assert rows_of(unmapped(mapped, 1, given)) == [row(2, text=SECRET)]
         assert rows_of(unmapped(partial(dag, "again").expand(rows=extract), 0, [SECRET])) == SECRET
 
+    def test_a_statement_from_a_task_is_no_file(self, dag: DAG, extract: XComArg, tmp_path: Path) -> None:
+        (tmp_path / "other.sql").write_text("SELECT 1", encoding="utf-8")
+        dag.template_searchpath = [str(tmp_path)]
+        assert unmapped(partial(dag).expand(sql=extract), 0, ["other.sql"]).sql == "other.sql"
+        assert unmapped(partial(dag, "again").expand_kwargs(extract), 0, [{"sql": "other.sql"}]).sql == "other.sql"
+        assert unmapped(partial(dag, "third").expand(sql=["other.sql"]), 0, None).sql == "SELECT 1"
+
     def test_one_of_several_tasks_may_give_the_arguments(self, dag: DAG, extract: XComArg) -> None:
         mapped = partial(dag).expand_kwargs([{"table": SECRET}, extract])
         assert unmapped(mapped, 0, {"table": SECRET}).table == "42"
@@ -224,7 +231,8 @@ class TestConstants:
     @pytest.mark.parametrize("native", [False, True])
     @pytest.mark.parametrize("constant", CONSTANTS, ids=repr)
     def test_a_constant_stays_what_it_is(self, constant: str, native: bool) -> None:
-        operator = LoftyAddActivityOperator(task_id="send", render_template_as_native_obj=native)
+        with DAG("a_dag", schedule=None, render_template_as_native_obj=native):
+            operator = LoftyAddActivityOperator(task_id="send")
         given = {
             "rows": constant,
             "defaults": {"picture": constant},
@@ -240,19 +248,10 @@ class TestConstants:
             name: value for name, value in given.items() if name != "rows"
         }
 
-    @pytest.mark.parametrize("constant", CONSTANTS, ids=repr)
-    def test_whether_the_dag_is_native_or_not(self, constant: str) -> None:
-        with DAG("a_dag", schedule=None, render_template_as_native_obj=True) as dag:
-            operator = LoftyAddActivityOperator(task_id="send", rows=[], defaults={"text": constant})
-        dag.resolve_template_files()
-        operator.render_template_fields({})  # type: ignore[typeddict-item]
-        assert operator.defaults == {"text": constant}
-
     def test_a_template_is_rendered_to_what_its_environment_makes_of_it(self) -> None:
         for native, made in ((False, "42"), (True, 42)):
-            operator = LoftyAddActivityOperator(
-                task_id="send", rows=SECRET, defaults={"text": SECRET}, render_template_as_native_obj=native
-            )
+            with DAG("a_dag", schedule=None, render_template_as_native_obj=native):
+                operator = LoftyAddActivityOperator(task_id="send", rows=SECRET, defaults={"text": SECRET})
             operator.render_template_fields({})  # type: ignore[typeddict-item]
             assert (rows_of(operator), operator.defaults) == (made, {"text": made})
 

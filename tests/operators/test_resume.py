@@ -16,6 +16,7 @@ from airflow_provider_lofty.exceptions import (
     LoftyConfigurationError,
     LoftyDeliveryIncomplete,
     LoftyRowsFailed,
+    LoftySourceNotReady,
 )
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.sandbox import Sandbox
@@ -137,6 +138,57 @@ def test_rejected_rows_are_kept_on_a_retry_and_tried_again_on_a_clear(lofty: San
     assert (line["lofty_http_status"], line["lofty_error_code"]) == ("404", "20006")
     assert posts(lofty) == before
     assert again(store, 3, 1, rows=ROWS[:20]).counts == {"already_delivered": 19, "delivered": 1}
+
+
+@pytest.mark.parametrize("discards", [False, True], ids=["Airflow 3.3", "Airflow 3.4"])
+def test_a_cleared_task_sends_nothing_twice_whether_or_not_airflow_keeps_its_state(
+    lofty: Sandbox, discards: bool
+) -> None:
+    store = Store()
+    lofty.change(missing_leads={3}, scripted_faults=[None, "drop_after_storing"])
+    first = run(store=store, rows=ROWS[:20])
+    assert first.counts == {"delivered": 19, "rejected": 1}
+    lofty.change(missing_leads=frozenset(), scripted_faults=[])
+    store.clear_task(discards=discards)
+    cleared = again(store, 2, 1, rows=[*ROWS[:20], ROWS[30]])
+    assert cleared.error is None
+    assert cleared.counts == {"already_delivered": 19, "delivered": 2}
+    assert any("left no journal" in line for line in cleared.log) is discards
+    assert arrived(lofty) == {each["text"]: 1 for each in [*ROWS[:20], ROWS[30]]}
+
+
+@pytest.mark.parametrize(
+    ("tries", "may_retry"),
+    [
+        ({"try_number": 1, "max_tries": 0}, False),
+        ({"try_number": 1, "max_tries": 1}, True),
+        ({"try_number": 2, "max_tries": 1}, False),
+        ({"try_number": 2, "max_tries": 3}, True),
+        ({"max_tries": None}, True),
+    ],
+)
+class TestAnErrorThatARetryWouldMend:
+    """A task that has no retry left is told what to do in its place."""
+
+    def test_of_a_run_that_stopped(self, lofty: Sandbox, connect: Any, tries: dict[str, Any], may_retry: bool) -> None:
+        connect(lofty, extra={"timeout_seconds": 0.4, "settle_seconds": 0.3, "max_in_flight": 1})
+        lofty.change(latency_seconds=0.1)
+        limits: dict[str, Any] = {"check_existing": "never", "execution_timeout": timedelta(seconds=1)}
+        operator = LoftyAddActivityOperator(task_id="send", rows=ROWS, **limits)
+        ended = run_operator(operator, task_instance(**tries), Store())
+        assert type(ended.error) is LoftyDeliveryIncomplete
+        assert ("clear it to go on" in str(ended.error)) is not may_retry
+        assert ended.xcom["lofty_progress"]["error"]["text"] == str(ended.error)
+
+    def test_of_a_source_that_is_not_there(self, tmp_path: Path, tries: dict[str, Any], may_retry: bool) -> None:
+        ended = run(task_instance(**tries), path=str(tmp_path / "*.csv"))
+        assert type(ended.error) is LoftySourceNotReady
+        assert ("has no retry left" in str(ended.error)) is not may_retry
+
+    def test_but_not_of_one_that_it_would_not(self, tries: dict[str, Any], may_retry: bool) -> None:
+        ended = run(task_instance(**tries), rows=[row("x")])
+        assert type(ended.error) is LoftyRowsFailed
+        assert "retry" not in str(ended.error)
 
 
 def test_another_input_in_the_place_of_the_first_is_refused(lofty: Sandbox) -> None:

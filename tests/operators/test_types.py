@@ -6,6 +6,7 @@ from typing import get_args
 
 from airflow_provider_lofty.delivery.precheck import MODES
 from airflow_provider_lofty.lofty.fields import FIELDS
+from airflow_provider_lofty.lofty.lead_keys import KEY_NAMES
 from airflow_provider_lofty.operators import types
 from airflow_provider_lofty.rows.file_options import DECIMALS, FORMATS, OPTIONS, QUOTINGS
 from airflow_provider_lofty.run.policy import ON_UNKNOWN
@@ -13,6 +14,7 @@ from airflow_provider_lofty.run.policy import ON_UNKNOWN
 
 def test_choices_are_those_of_the_code() -> None:
     assert get_args(types.CheckExisting) == MODES
+    assert get_args(types.MatchBy) == tuple(KEY_NAMES)
     assert get_args(types.OnUnknown) == ON_UNKNOWN
 
 

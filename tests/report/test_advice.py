@@ -10,7 +10,7 @@ from airflow_provider_lofty.report.advice import CODES, OUTCOMES, STATUSES, advi
 
 
 def test_every_outcome_that_may_fail_has_its_advice() -> None:
-    assert set(OUTCOMES) == {*FAILED_OUTCOMES, Outcome.DUPLICATE}
+    assert set(OUTCOMES) == {*FAILED_OUTCOMES, Outcome.UNMATCHED, Outcome.DUPLICATE}
 
 
 def test_every_code_that_this_provider_knows_has_its_advice() -> None:

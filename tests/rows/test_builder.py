@@ -15,7 +15,7 @@ from hypothesis import given, strategies as st
 from support.activities import BODY, CREATED, ROW, body_of, built, mapping, refusal
 
 from airflow_provider_lofty.lofty.fields import FIELDS
-from airflow_provider_lofty.rows.builder import InvalidRow
+from airflow_provider_lofty.rows.builder import Activity, InvalidRow
 from airflow_provider_lofty.rows.columns import MappingError
 from airflow_provider_lofty.rows.file_options import FileOptions
 from airflow_provider_lofty.sandbox.checks import read_activity
@@ -387,3 +387,109 @@ def test_no_row_is_quoted_in_its_refusal(values: dict[str, str]) -> None:
     error = refusal({**ROW, **{name: [value] for name, value in values.items()}})
     assert set(error.fields.split(", ")) == set(values)
     assert not any(value in str(error) for value in values.values())
+
+
+class TestMatchBy:
+    """A row without a lead id is an activity of whoever has its address or number."""
+
+    ROW: dict[str, Any] = {name: value for name, value in ROW.items() if name != "leadId"}  # noqa: RUF012
+
+    def of(self, match_by: Any = ("email", "phone"), **person: Any) -> Activity:
+        return built({**self.ROW, **person}, match_by=match_by)
+
+    @pytest.mark.parametrize("column", ["email", "e_mail", "E-Mail", "EMAIL_ADDRESS", "Email Address", "emailAddr"])
+    def test_a_column_of_addresses_by_its_name(self, column: str) -> None:
+        assert self.of("email", **{column: "Ada@Example.com"}).email == "ada@example.com"
+
+    @pytest.mark.parametrize("column", ["phone", "PHONE_NUMBER", "phone_no", "Telephone"])
+    @pytest.mark.parametrize("number", ["+1 (202) 555-0142", 2025550142, 12025550142.0, Decimal("2025550142.00")])
+    def test_a_column_of_numbers_by_its_name(self, column: str, number: Any) -> None:
+        assert self.of("phone", **{column: number}).phone == "2025550142"
+
+    def test_a_column_that_the_author_names(self) -> None:
+        row = {**self.ROW, "CONTACT": "ada@example.com", "email": 5, "cell": "2025550142"}
+        sources = {"email": "CONTACT", "phone": lambda row: row["cell"]}
+        found = built(row, match_by=["email", "phone"], mapping=sources)
+        assert (found.email, found.phone, found.lead_id, found.trace_hash) == (
+            "ada@example.com",
+            "2025550142",
+            None,
+            None,
+        )
+
+    def test_two_columns_of_one_kind_are_a_tie(self) -> None:
+        with pytest.raises(MappingError, match="both match the field email; say which in mapping"):
+            self.of("email", email="a@example.com", e_mail="b@example.com")
+
+    def test_without_match_by_they_are_columns_like_any_other(self) -> None:
+        builder = mapping().builder((*ROW, "email", "e_mail"), table=True)
+        assert builder.ignored == ["email", "e_mail"]
+        with pytest.raises(MappingError, match="no such field; match_by='email' finds leads by it"):
+            mapping(mapping={"e_mail": "CONTACT"})
+
+    @pytest.mark.parametrize("lead_id", [None, "", float("nan")])
+    def test_a_row_without_its_lead_id(self, lead_id: Any) -> None:
+        assert self.of("email", leadId=lead_id, email="ada@example.com").lead_id is None
+
+    def test_a_row_with_its_lead_id_is_what_it_was(self) -> None:
+        assert built({**ROW, "email": "ada@example.com"}, match_by="email") == built(ROW)
+
+    def test_a_wrong_lead_id_is_not_made_good_by_an_address(self) -> None:
+        assert refusal({**ROW, "leadId": "x", "email": "ada@example.com"}, match_by="email").fields == "leadId"
+
+    @pytest.mark.parametrize(
+        ("person", "fields"),
+        [
+            ({"email": None, "phone": " "}, "leadId, email, phone"),
+            ({}, "leadId, email, phone"),
+            ({"email": "ada", "phone": "2025550142"}, "email"),
+            ({"email": "ada@example.com", "phone": "2025550142 ext 5"}, "phone"),
+            ({"email": "NULL", "phone": "2025550142"}, "email"),
+            ({"email": True, "phone": ["2025550142"]}, "email, phone"),
+            ({"phone": "2.025550142E+09"}, "phone"),
+        ],
+    )
+    def test_what_cannot_be_looked_for(self, person: dict[str, Any], fields: str) -> None:
+        error = refusal({**self.ROW, **person}, match_by=["email", "phone"])
+        assert error.fields == fields
+        private = [value for value in person.values() if isinstance(value, str) and value not in (" ", "NULL")]
+        assert not any(value in str(error) for value in private)
+
+    def test_null_values_are_no_address(self) -> None:
+        options = FileOptions(null_values=("n/a",))
+        row = {**self.ROW, "email": "n/a", "phone": "2025550142"}
+        assert built(row, match_by=["email", "phone"], options=options).email is None
+
+    def test_the_key_is_of_all_that_is_given_and_of_what_reading_back_shows(self) -> None:
+        ada = {"email": "ada@example.com", "phone": "2025550142"}
+        key = self.of(**ada).row_key
+        assert self.of(email=" ADA@example.com", phone="+1 202 555 0142").row_key == key
+        assert self.of(**ada, picture="another").row_key == key
+        others = [
+            self.of(email="ada@example.com", phone=None), self.of(email=None, phone="2025550142"),
+            self.of(("phone", "email"), **ada), self.of(**{**ada, "phone": "2025550143"}), self.of("email", **ada),
+            built({**self.ROW, "text": "another", **ada}, match_by=["email", "phone"]),
+            built({**self.ROW, "created": CREATED + 1, **ada}, match_by=["email", "phone"]),
+        ]  # fmt: skip
+        assert len({key, *(other.row_key for other in others)}) == 1 + len(others)
+
+    def test_with_a_unique_key_that_is_the_key_and_the_content_tells_the_person(self) -> None:
+        one, other = (
+            built({**self.ROW, "id": 5, "email": email}, match_by="email", unique_key="id")
+            for email in ("ada@example.com", "grace@example.com")
+        )
+        assert one.row_key == other.row_key == built({**ROW, "id": 5}, unique_key="id").row_key
+        assert one.fingerprint != other.fingerprint
+
+    def test_a_kind_without_a_column_is_named(self) -> None:
+        with pytest.raises(MappingError, match="match_by names phone, for which there is no column; say which"):
+            self.of(email="ada@example.com")
+
+    def test_a_default_lead_would_leave_it_unused(self) -> None:
+        with pytest.raises(MappingError, match="match_by would never be used"):
+            mapping(match_by="email", defaults={"leadId": 5})
+
+    @pytest.mark.parametrize("match_by", ["", "mail", [], ["email", "email"], ["email", "fax"], {"email": 1}, 5])
+    def test_match_by_is_one_or_both(self, match_by: Any) -> None:
+        with pytest.raises(MappingError, match='match_by must be "email", "phone" or a list of both'):
+            mapping(match_by=match_by)

@@ -11,18 +11,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, strategies
+from support.cursors import DENVER, EXACT
 
 from airflow_provider_lofty.rows.cursor import LONGEST, CursorError, CursorValue, Lag, fitted
 from airflow_provider_lofty.rows.values import ShortFloat, SixDigitFloat
 
 UTC = timezone.utc
 ROME = ZoneInfo("Europe/Rome")
-DENVER = timezone(timedelta(hours=-7))
-EXACT = (
-    0, -1, 2**63, 10**40, Decimal("1.10"), Decimal("12345678901234567890.123456789"), 0.5, 1772409600.25,
-    datetime(2026, 3, 1, 10, 0, 0, 123456), datetime(2026, 3, 1, 10, 0, 0, 123456, UTC),
-    datetime(1, 1, 1, tzinfo=DENVER), date(2026, 3, 1), "", "straße ", "a\x00b", "\ud800", "2026-03-01 10:00:00",
-)  # fmt: skip
 
 
 def of(value: Any) -> CursorValue:
@@ -98,7 +93,7 @@ def test_what_only_a_database_can_tell(one: Any, other: Any) -> None:
         ("60", datetime(2026, 3, 1), datetime(2026, 2, 28, 23, 59)),
         (1.5, datetime(2026, 3, 1), datetime(2026, 2, 28, 23, 59, 58, 500000)),
         ("1 week", date(2026, 3, 8), date(2026, 3, 1)), (timedelta(hours=1), date(2026, 3, 1), date(2026, 2, 28)),
-        ("1h", "2026-03-01", "2026-02-28"), (10, 7, -3), ("0.5", Decimal("7.25"), Decimal("6.75")), ("2", 7, 5),
+        ("1h", "2026-03-01", "2026-02-28"), (10, 7, -3), ("0.5", 7, 6), (0.25, 1.5, 1.25), ("0.5", Decimal("7.25"), Decimal("6.75")), ("2", 7, 5),
         (timedelta(days=9), datetime(1, 1, 2), datetime(1, 1, 1)),
     ],
     ids=str,
@@ -134,14 +129,14 @@ def test_a_lag_that_does_not_fit_its_values(lag: Any, value: Any) -> None:
 @pytest.mark.parametrize(
     ("start", "like", "read_as"),
     [
-        ("17", 1, 17), (" 17.50", Decimal(1), Decimal("17.50")), ("2026-03-01", datetime(2026, 1, 1), datetime(2026, 3, 1)),
+        ("17", 1, 17), ("17.9", 1, 17), ("0.1", 0.5, 0.1), (Decimal("0.1"), 0.5, 0.1), (7.5, 1, 7), (" 17.50", Decimal(1), Decimal("17.50")), ("2026-03-01", datetime(2026, 1, 1), datetime(2026, 3, 1)),
         ("2026-03-01", datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=ROME)),
         ("2026-03-01T10:00:00Z", datetime(2026, 1, 1), datetime(2026, 3, 1, 11)),
         (date(2026, 3, 1), datetime(2026, 1, 1), datetime(2026, 3, 1)),
         ("2026-03-01 10:00:00", date(2026, 1, 1), date(2026, 3, 1)),
         (datetime(2026, 3, 1, 10), "2026-01-01 00:00:00", "2026-03-01 10:00:00"),
         (datetime(2026, 3, 1, 10, tzinfo=DENVER), "2026-01-01T00:00:00Z", "2026-03-01T17:00:00Z"),
-        ("anything", "text", "anything"), (5, Decimal(1), 5),
+        ("anything", "text", "anything"), (5, Decimal(1), Decimal(5)),
     ],
     ids=str,
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pymysql
@@ -12,10 +13,10 @@ import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
-from support.practice import run
+from support.practice import run, task_instance
 from support.values import MOMENTS
 
-from airflow_provider_lofty.rows import database
+from airflow_provider_lofty.rows import database, providers
 from airflow_provider_lofty.rows.values import InvalidValue, SessionTime, text
 from airflow_provider_lofty.spool.codec import decode_cells, encode_cells
 
@@ -89,3 +90,24 @@ def test_what_has_no_instant_is_neither_a_time_nor_a_text() -> None:
             check(shown)
     with pytest.raises(InvalidValue):
         MOMENTS.milliseconds(decode_cells(encode_cells([shown]))[0])
+
+
+def test_a_cursor_goes_on_from_the_instant_in_whatever_zone_it_is_shown(
+    session_zone: SetZone, mariadb_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(providers, "database_hook", database.database_hook)  # the journal lies there, too
+    sql = SQL.format("instant") + " WHERE instant >= %(cursor)s ORDER BY instant"
+    given: dict[str, Any] = {
+        "source_conn_id": "db", "journal_conn_id": "db", "report_path": f"{tmp_path}/", "cursor": "created",
+        "check_existing": "never",
+    }  # fmt: skip
+    session_zone("+02:00")
+    first = run(task_instance(run_id="first"), sql=sql, cursor_from="2026-11-01 11:00", **given)
+    assert first.counts == {"delivered": 1}
+    session_zone("-05:30")
+    with create_engine(mariadb_url).begin() as connection:
+        connection.exec_driver_sql("INSERT INTO moments VALUES ('2026-11-01 04:30:00.5', NOW())")
+        connection.exec_driver_sql("INSERT INTO moments VALUES ('2026-11-01 04:29:59.9', NOW())")
+    second = run(task_instance(run_id="second"), sql=sql, **given)
+    assert second.counts == {"already_delivered": 1, "delivered": 1}
+    assert second.summary["cursor"]["to"] == "2026-11-01 04:30:00.500000-05:30"

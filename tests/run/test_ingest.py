@@ -190,6 +190,7 @@ def report_row(outcome: Any, lead_id: Any = 1, **values: Any) -> dict[str, Any]:
         ("invalid", None),
         ("rejected", None),
         ("not_attempted", None),
+        ("unmatched", None),
         ("would_send", None),
         (None, None),
     ],
@@ -201,7 +202,8 @@ def test_a_report_decides_what_is_sent_again(take: Take, said: str | None, expec
 
 def test_every_outcome_has_its_place_in_the_test_above() -> None:
     assert set(OUTCOMES) == {
-        "delivered", "already_delivered", "duplicate", "unknown", "invalid", "rejected", "not_attempted", "would_send",
+        "delivered", "already_delivered", "duplicate", "unknown", "invalid", "rejected", "not_attempted", "unmatched",
+        "would_send",
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ processes are killed, frozen, retried and cleared. The same seed gives the same 
 ``seeds``      how a seed becomes a world
 ``invariants`` what must hold when all is over
 ``directed``   what small worlds with a fixed course are made of
+``days``       thirty days of one Dag that reads only what is new
 ``known``      breaks that wait to be mended: kept out of the worlds of seeds, each with a small world that shows it
 
 To add a fault: give it a setting in ``worlds`` whose default means that it does not happen, let the model of the place

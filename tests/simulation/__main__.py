@@ -1,4 +1,8 @@
-"""Play many worlds, or show one: ``python -m simulation --seeds 5000``, ``python -m simulation --seed 17``."""
+"""
+Play many worlds, or show one: ``python -m simulation --seeds 5000``, ``python -m simulation --seed 17``.
+
+``python -m simulation --days 20`` plays thirty days of reading only what is new, twenty times.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,11 @@ import sys
 import time
 from collections import Counter
 from multiprocessing import Pool
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from simulation.days import Days
 from simulation.invariants import violations
 from simulation.known import KNOWN
 from simulation.seeds import world_of
@@ -71,13 +78,32 @@ def search(first: int, seeds: int, jobs: int) -> int:
     return int(bool(bad))
 
 
+def try_days(seed: int) -> tuple[int, list[str]]:
+    """Play the thirty days of a seed."""
+    with TemporaryDirectory(prefix="lofty-days-") as folder:
+        return seed, list(Days(seed, Path(folder)).play().violations())
+
+
+def search_days(first: int, seeds: int, jobs: int) -> int:
+    """Play the thirty days of many seeds."""
+    is_bad = False
+    with Pool(jobs) as pool:
+        for seed, wrong in pool.imap_unordered(try_days, range(first, first + seeds)):
+            is_bad |= bool(wrong)
+            print(f"seed {seed}: {'; '.join(wrong[:3]) or 'nothing is wrong'}", flush=True)
+    return int(is_bad)
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m simulation", description=__doc__)
     arguments.add_argument("--seed", type=int, help="show the world of this seed")
+    arguments.add_argument("--days", type=int, help="play thirty days so many times")
     arguments.add_argument("--first", type=int, default=0)
     arguments.add_argument("--seeds", type=int, default=1000)
     arguments.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = arguments.parse_args()
+    if given.days is not None:
+        return search_days(given.first, given.days, given.jobs)
     return show(given.seed) if given.seed is not None else search(given.first, given.seeds, given.jobs)
 
 

@@ -16,15 +16,17 @@ from simulation.lofty import Stored
 from simulation.worlds import Ending, Row, Task, Try
 
 OUTCOMES = (
-    "delivered", "already_delivered", "duplicate", "invalid", "rejected", "unknown", "not_attempted", "would_send",
+    "delivered", "already_delivered", "duplicate", "invalid", "rejected", "unknown", "not_attempted", "unmatched",
+    "would_send",
 )  # fmt: skip
 STORED = ("delivered", "already_delivered")
 FAILED = ("invalid", "rejected", "unknown", "not_attempted")
+PERSON = "whoever has the address"
 OPEN = ("resend", "assume_delivered")  # the author's ways out: these may send twice, or call delivered what is not
 
 
 class Look(NamedTuple):
-    """What reading back can see of an activity."""
+    """What reading back can see of an activity; of a row that looks for its lead, whichever that is: ``PERSON``."""
 
     lead_id: Any
     type: str
@@ -66,14 +68,16 @@ class Judge:
 
     def _look(self, row: Row) -> Look:
         """How a row is shown, and where: leads that were merged show the same."""
-        return _look(row)._replace(lead_id=self._lead(row.lead_id))
+        return _look(row)._replace(lead_id=PERSON if row.person else self._lead(row.lead_id))
 
     def _look_of_entry(self, one: Stored) -> Look:
         entry = one.entry
-        return Look(self._lead(one.asked), entry["type"], entry["created"], entry["text"], entry["link"])
+        row = self._rows.get(one.row or "")
+        lead_id = PERSON if row is not None and row.person else self._lead(one.asked)
+        return Look(lead_id, entry["type"], entry["created"], entry["text"], entry["link"])
 
     def violations(self) -> list[str]:
-        return [*self._endless(), *self._twice(), *self._altered(), *self._of_tries(), *self._of_last_words(),
+        return [*self._endless(), *self._twice(), *self._altered(), *self._of_another(), *self._of_tries(), *self._of_last_words(),
                 *self._of_the_journal()]  # fmt: skip
 
     def _endless(self) -> Iterator[str]:
@@ -90,6 +94,13 @@ class Judge:
         for look in self._stored:
             if look not in self._keys:
                 yield f"altered: Lofty has {look}, which no row looks like"
+
+    def _of_another(self) -> Iterator[str]:
+        """No row goes to a lead that never was the only one to have its address."""
+        for one in self._ending.lofty.ours():
+            row = self._rows.get(one.row or "")
+            if row is not None and row.person and (row.person, one.asked) not in self._ending.lofty.ever_alone:
+                yield f"another: {row.key} of {row.person} was sent to lead {one.asked}"
 
     def _claims(self, one: Try) -> dict[Look, set[str]]:
         """What a try calls delivered."""
@@ -128,7 +139,8 @@ class Judge:
             row, outcome = self._rows[_mark(said["picture"])], said["lofty_outcome"]
             if outcome == "duplicate" and said["picture"] not in originals:
                 yield f"lost: {one.name} calls {row.key} a duplicate of a row that is not there"
-            if outcome == "rejected" or (outcome == "not_attempted" and not self._is_known_to_break(row)):
+            is_refused = outcome in ("rejected", "unmatched")
+            if is_refused or (outcome == "not_attempted" and not self._is_known_to_break(row)):
                 refused[self._look(row)].add(_identity(row, one.task.task))
             if outcome == "invalid" and row.mark in self._marks and not self._claimed[self._look(row)]:
                 yield f"unsaid: {one.name} calls {row.key} invalid, and Lofty has it"
@@ -151,9 +163,10 @@ class Judge:
 
     def _green(self, one: Try) -> Iterator[str]:
         changed = {_mark(said["picture"]) for said in one.outcomes if said["lofty_error"] == CONTENT_HAS_CHANGED}
+        unmatched = {_mark(said["picture"]) for said in one.outcomes if said["lofty_outcome"] == "unmatched"}
         keys: dict[Look, set[str]] = defaultdict(set)
         for row in one.rows:
-            if row.mark not in changed:
+            if row.mark not in changed | unmatched:
                 keys[self._look(row)].add(_identity(row, one.task.task))
         for look, names in keys.items():
             if len(names) > self._stored[look] and look not in self._open:
@@ -165,12 +178,12 @@ class Judge:
             (self._lead(int(row["lead_id"])), row["activity_type"].strip(), int(row["created_ms"]))
             for row in self._ending.journal if row["state"] == "delivered"
         )  # fmt: skip
-        stored: Counter[Any] = Counter()
-        for look, times in self._stored.items():
-            stored[look[:3]] += times
+        stored = Counter(
+            (self._lead(one.asked), one.entry["type"], one.entry["created"]) for one in self._ending.lofty.ours()
+        )
         is_open = {look[:3] for look in self._open}
         for known, times in delivered.items():
-            if times > stored[known] and known not in is_open:
+            if times > stored[known] and not is_open & {known, (PERSON, *known[1:])}:
                 yield f"journal: it calls {times} activities of lead {known[0]} delivered, and Lofty has {stored[known]}"
 
 
@@ -196,7 +209,7 @@ def _balance(one: Try) -> Iterator[str]:
 
 
 def _identity(row: Row, task: Task) -> str:
-    return row.key if task.is_keyed else str(_look(row))
+    return row.key if task.is_keyed else f"{row.person or row.lead_id} {_look(row)[1:]}"
 
 
 def _look(row: Row) -> Look:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Any
+from urllib.parse import parse_qsl
 
 from simulation.history import History
 from simulation.network import Link, Request
@@ -21,6 +22,20 @@ from simulation.scheduler import Scheduler
 PAGE = 100
 _SHOWN = ("type", "created", "text", "link")
 _WINDOW = 60.0
+
+
+@dataclass(frozen=True)
+class Move:
+    """
+    Somebody changes whose an address is.
+
+    :param kind: ``moves`` to another lead, is ``shared`` with it, ``goes``, or its lead is ``merged`` into that
+    """
+
+    at: float
+    kind: str
+    person: str
+    lead_id: int
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,10 @@ class LoftySettings:
     :param others: leads that have so many activities of somebody else from the start, and
     :param newer: such that stand above all of ours
     :param foreign: leads and single activities of somebody else
+    :param people: e-mail addresses, and the leads that have them from the start
+    :param crowd: so many other leads, so that a list of all has several pages
+    :param moves: when an address is taken from its leads, and which lead has it from then on; 0: none. A lead that is
+        ``merged`` by this goes into the other one, with its activities
     """
 
     latency: float = 0.05
@@ -82,6 +101,9 @@ class LoftySettings:
     others: tuple[tuple[int, int], ...] = ()
     newer: tuple[tuple[int, int], ...] = ()
     foreign: tuple[tuple[int, tuple[tuple[str, Any], ...]], ...] = ()
+    people: tuple[tuple[str, int], ...] = ()
+    crowd: int = 0
+    moves: tuple[Move, ...] = ()
 
 
 NO_FAULTS = LoftySettings()
@@ -160,6 +182,14 @@ class Lofty:
                     self._store_foreign(lead_id, created=first + n * 7_200_000, text=f"someone {n}")
         for lead_id, entry in settings.foreign:
             self._store_foreign(lead_id, **dict(entry))
+        self._merged = dict(settings.merged)
+        self._owners: dict[int, set[str]] = {10_000 + n: {f"other-{n}@example.com"} for n in range(settings.crowd)}
+        self.ever_alone: set[tuple[str, int]] = set()  # whoever had an address alone, at some time
+        for person, lead_id in settings.people:
+            self._owners.setdefault(lead_id, set()).add(person)
+        self._remember_owners()
+        for move in settings.moves:
+            scheduler.at(move.at, self._move, move)
 
     # What is there
 
@@ -182,10 +212,50 @@ class Lofty:
 
     def lead(self, lead_id: Any) -> Any:
         """Tell which lead this one has become a part of."""
-        merged = dict(self.settings.merged)
-        while lead_id in merged:
-            lead_id = merged[lead_id]
+        while lead_id in self._merged:
+            lead_id = self._merged[lead_id]
         return lead_id
+
+    # Whose addresses are
+
+    def _remember_owners(self) -> None:
+        counts = Counter(person for persons in self._owners.values() for person in persons)
+        for lead_id, persons in self._owners.items():
+            self.ever_alone.update((person, lead_id) for person in persons if counts[person] == 1)
+
+    def _move(self, move: Move) -> None:
+        owners = [lead_id for lead_id, persons in self._owners.items() if move.person in persons]
+        self._note("%s %s: %s → %d", move.person, move.kind, owners, move.lead_id)
+        if move.kind == "merged":
+            for lead_id in owners:
+                persons = self._owners.pop(lead_id)
+                self._merged[lead_id] = move.lead_id
+                self._owners.setdefault(move.lead_id, set()).update(persons)
+                self._leads.setdefault(move.lead_id, []).extend(self._leads.pop(lead_id, []))
+        else:
+            for lead_id in owners if move.kind != "shared" else ():
+                self._owners[lead_id].discard(move.person)
+            if move.kind != "goes":
+                self._owners.setdefault(move.lead_id, set()).add(move.person)
+        self._remember_owners()
+
+    def _find(self, link: Link, request: Request) -> None:
+        query = dict(parse_qsl(request.path.partition("?")[2]))
+        self._note("GET of leads: %s", query)
+        if self._is_down():
+            return
+        if self._strikes(self.settings.unreadable):
+            self.faults["unreadable"] += 1
+            self._fail_read(link)
+            return
+        wanted = query.get("email")
+        found = [lead_id for lead_id, persons in self._owners.items() if wanted is None or wanted in persons]
+        start = int(query.get("scrollId") or query.get("offset") or 0)
+        shown = found[start : start + PAGE]
+        end = start + PAGE
+        metadata = {"total": len(found), "scrollId": str(end) if end < len(found) else ""}
+        leads = [{"leadId": lead_id, "emails": sorted(self._owners[lead_id])} for lead_id in shown]
+        link.answer(self._rng.random() * 0.1, _response(200, {"_metadata": metadata, "leads": leads}))
 
     # What is asked
 
@@ -205,6 +275,8 @@ class Lofty:
         """Take a request in."""
         if request.method == "POST":
             self._post(link, request)
+        elif request.path.startswith("/v1.0/leads?"):
+            self._find(link, request)
         else:
             self._read(link, request)
 

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from simulation.known import KNOWN
-from simulation.lofty import ALTERATIONS, LoftySettings
+from simulation.lofty import ALTERATIONS, LoftySettings, Move
 from simulation.stores import StoreFaults
 from simulation.worlds import Row, Strike, Task, World, may_be_blind
 
@@ -19,6 +19,10 @@ _DAY = 86_400.0
 
 def world_of(seed: int) -> World:
     """Draw a world."""
+    return _with_people(_world(seed), Random(f"people of {seed}"))
+
+
+def _world(seed: int) -> World:
     rng = Random(seed)
     tasks = _tasks(rng)
     # What somebody deletes is missed by the task that sent it; others that have the same rows cannot know of it.
@@ -28,6 +32,39 @@ def world_of(seed: int) -> World:
         max_in_flight=rng.choice((1, 2, 4, 4, 8)),
         purges_at=rng.uniform(5, 60) if may_purge and _happens(rng, 0.1, "purged") else None,
     )  # fmt: skip
+
+
+def _with_people(world: World, rng: Random) -> World:
+    """Let the source know some people by their addresses, which may go to other leads while the tasks run."""
+    if not _happens(rng, 0.3, "people"):
+        return world
+    leads = sorted({row.lead_id for task in world.tasks for row in task.all_rows if isinstance(row.lead_id, int)})
+    people = {lead_id: f"p-{lead_id}@example.com" for lead_id in leads if rng.random() < 0.7}
+
+    def known(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+        return tuple(replace(row, person=people.get(row.lead_id, "")) for row in rows)
+
+    tasks = tuple(
+        replace(task, rows=known(task.rows), later=None if task.later is None else known(task.later))
+        for task in world.tasks
+    )
+    lofty = replace(
+        world.lofty, people=tuple((person, lead_id) for lead_id, person in people.items()),
+        crowd=rng.choice((0, 0, 120, 250)), moves=_moves(rng, world, list(people.values())),
+    )  # fmt: skip
+    return replace(world, tasks=tasks, lofty=lofty)
+
+
+def _moves(rng: Random, world: World, people: list[str]) -> tuple[Move, ...]:
+    # Without a journal nobody knows to which lead a row was sent before.
+    if any(map(may_be_blind, world.tasks)):
+        return ()
+    kinds = ("moves", "shared", "goes", *(("merged",) if not world.lofty.merged else ()))
+    return tuple(
+        Move(rng.uniform(0, 60), rng.choice(kinds), person, 700 + n)
+        for n, person in enumerate(people)
+        if rng.random() < 0.4
+    )
 
 
 def _share_rows(tasks: tuple[Task, ...]) -> bool:
@@ -71,7 +108,7 @@ def _task(
     has_twins = _happens(rng, 0.5, "twins across runs" if is_shared or is_beside_itself else "")
     own = _rows(rng, name, 100 if _happens(rng, 0.5) else lead_id, keyed, has_twins=has_twins)
     rows = (*own[: len(own) // 2], *(row for row in common if rng.random() < 0.7), *own[len(own) // 2 :])
-    return Task(
+    task = Task(
         name, rows, journal, is_keyed=keyed, starts=rng.choice((0.0, rng.uniform(0, 40))),
         check_existing=rng.choices(("sample", "always", "never"), (45, 35, 20))[0],
         on_unknown=rng.choices(("verify", "report", "resend", "assume_delivered"), (82, 8, 5, 5))[0],
@@ -80,6 +117,8 @@ def _task(
         later=_later(rng, rows) if _happens(rng, 0.15) else None,
         timeout_seconds=rng.uniform(5, 120) if _happens(rng, 0.1) else None,
     )  # fmt: skip
+    may_discard = journal == "state" and "clear" in task.after and not is_beside_itself
+    return replace(task, clears_state=may_discard and _happens(rng, 0.5))
 
 
 def _later(rng: Random, rows: tuple[Row, ...]) -> tuple[Row, ...]:

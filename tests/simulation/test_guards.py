@@ -9,7 +9,7 @@ import pytest
 
 from simulation.directed import FILLER, LOST, NORMAL, SWALLOWED, cousin, row, task, twin, unsettled, world
 from simulation.invariants import violations
-from simulation.lofty import Fate, LoftySettings
+from simulation.lofty import Fate, LoftySettings, Move
 from simulation.worlds import Strike, Task, World, play
 
 WORLDS = {
@@ -50,6 +50,46 @@ def test_nothing_is_lost_twice_or_unsaid(world: World) -> None:
     assert violations(ending) == [], "\n".join(ending.history.lines())
 
 
+def people(*moves: Move, crowd: int = 120, **faults: Any) -> LoftySettings:
+    """A Lofty where somebody has each address; a list of all leads has two pages or more."""
+    known = tuple((f"p{n}@example.com", 100 + n) for n in range(3))
+    return LoftySettings(people=known, crowd=crowd, moves=moves, **faults)
+
+
+PEOPLE = tuple(row(n, 100 + n, person=f"p{n}@example.com") for n in range(3))
+MERGED = Move(2.5, "merged", "p0@example.com", 700)
+MATCHED = {
+    "a row that was sent to a lead is not sent to the one that this became a part of": world(
+        task(*PEOPLE, *FILLER, strikes=(Strike("kill", 1, noted="POST leaves"),), retry_delay=20.0),
+        script=(SWALLOWED,), lofty=people(MERGED),
+    ),
+    "a row in doubt is sought at the lead that it was sent to": world(
+        task(*PEOPLE, *FILLER, strikes=(Strike("kill", 1, noted="POST leaves"),), retry_delay=20.0),
+        script=(LOST,), lofty=people(Move(2.5, "moves", "p0@example.com", 700)),
+    ),
+    "what was delivered to a person is delivered, whoever has the address now": world(
+        task(*PEOPLE, *FILLER, after=("clear",), retry_delay=30.0),
+        lofty=people(Move(20.0, "moves", "p0@example.com", 700), Move(20.0, "goes", "p1@example.com", 0),
+                     Move(20.0, "shared", "p2@example.com", 700)),
+    ),
+    "a list that is broken off in the middle has told nothing": world(
+        task(*PEOPLE, *FILLER, strikes=(Strike("kill", 2, noted="GET leaves"), Strike("term", 2, noted="GET leaves"))),
+        lofty=people(unreadable=0.5, until=60.0, crowd=250),
+    ),
+    "another run's claim of a person is waited for, whoever has the address now": world(
+        task(*PEOPLE, *FILLER, journal="sql"),
+        replace(task(*PEOPLE, journal="sql"), name="u", starts=3.0),
+        script=(LOST, LOST), lofty=people(Move(2.5, "moves", "p0@example.com", 700), constant_lag=18.0, limit=20),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("world", MATCHED.values(), ids=MATCHED)
+def test_rows_of_people_are_delivered_whatever_becomes_of_their_leads(world: World) -> None:
+    ending = play(world)
+    assert violations(ending) + unsettled(ending) == [], "\n".join(ending.history.lines())
+
+
 ALTERED = ("created in seconds", "created an hour off", "text escaped")
 
 
@@ -68,6 +108,14 @@ def test_a_try_that_dies_with_its_canary_costs_no_row(noted: str, step: int) -> 
     rows = (row(n, 100 + n // 2, type=kind) for n, kind in enumerate(KINDS))
     strikes = (Strike("kill", 2, noted="POST leaves"), Strike("kill", step, noted=noted))
     ending = play(world(task(*rows, journal="none", strikes=strikes), lofty=LoftySettings(lag=3.0)))
+    assert violations(ending) + unsettled(ending) == [], "\n".join(ending.history.lines())
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_canary_that_is_lost_costs_no_row(lost: int) -> None:
+    rows = (row(n, 100 + n) for n in range(6))
+    strikes = (Strike("kill", 2, noted="POST leaves"),)
+    ending = play(world(task(*rows, journal="none", strikes=strikes), script=(NORMAL, SWALLOWED, *[SWALLOWED] * lost)))
     assert violations(ending) + unsettled(ending) == [], "\n".join(ending.history.lines())
 
 

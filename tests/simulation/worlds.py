@@ -28,7 +28,15 @@ MOST_SECONDS = 6 * 3600.0
 MOST_STEPS = 300_000
 _TERM_SECONDS = 5.0  # from SIGTERM to SIGKILL
 _HOST = "http://127.0.0.1:80"
-_DATABASE_HOOK = "airflow_provider_lofty.rows.providers.database_hook"
+DATABASE_HOOK = "airflow_provider_lofty.rows.providers.database_hook"
+
+
+def connection_to_lofty(settle_seconds: float = 6.0, timeout_seconds: float = 4.0, max_in_flight: int = 4) -> str:
+    """Write an Airflow connection to the simulated Lofty."""
+    extra = {
+        "settle_seconds": settle_seconds, "timeout_seconds": timeout_seconds, "max_in_flight": max_in_flight,
+    }  # fmt: skip
+    return json.dumps({"conn_type": "lofty", "host": _HOST, "password": "made-up", "extra": extra})
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,7 @@ class Row:
 
     :param key: its unique key; the picture carries it to Lofty, with ``version`` where the content is another
     :param created: seconds before the world begins
+    :param person: an e-mail address by which its lead is found; it has no lead id then
     """
 
     key: str
@@ -47,6 +56,7 @@ class Row:
     link: str = ""
     created: float = 86_400.0
     version: str = ""
+    person: str = ""
 
     @property
     def mark(self) -> str:
@@ -57,7 +67,8 @@ class Row:
     def cells(self) -> dict[str, Any]:
         return {
             "key": self.key,
-            "lead_id": self.lead_id,
+            "lead_id": None if self.person else self.lead_id,
+            **({"email": self.person} if self.person else {}),
             "type": self.type,
             "text": self.text,
             "link": self.link,
@@ -93,6 +104,7 @@ class Task:
     :param starts: when its first try begins
     :param strikes: what befalls the first tries, in order
     :param wiped_after: the try after which Airflow's store is empty
+    :param clears_state: whether Airflow discards the store when the task is cleared, as it does from 3.4 on
     :param after: ``clear``: the task is cleared; ``feed``: its report is given to a new task
     :param start_seconds: how long a thread may take to begin
     :param later: the rows that the source has from the second try on, where it has others
@@ -108,6 +120,7 @@ class Task:
     on_unknown: str = "verify"
     strikes: tuple[Strike | None, ...] = ()
     wiped_after: int = 0
+    clears_state: bool = False
     retries: int = 5
     retry_delay: float = 10.0
     after: tuple[str, ...] = ()
@@ -117,6 +130,11 @@ class Task:
     timeout_seconds: float | None = None
 
     @property
+    def has_people(self) -> bool:
+        """Whether its rows know people by their addresses."""
+        return any(row.person for row in self.all_rows)
+
+    @property
     def all_rows(self) -> tuple[Row, ...]:
         """What the source ever had."""
         return (*self.rows, *(self.later or ()))
@@ -124,7 +142,7 @@ class Task:
 
 def may_be_blind(task: Task) -> bool:
     """Whether a later try may not know what earlier ones sent."""
-    return task.journal == "none" or task.wiped_after > 0
+    return task.journal == "none" or task.wiped_after > 0 or task.clears_state
 
 
 @dataclass(frozen=True)
@@ -211,13 +229,8 @@ class Stage:
         self.tries: list[Try] = []
 
     def play(self) -> Ending:
-        connection = json.dumps({
-            "conn_type": "lofty", "host": _HOST, "password": "made-up",
-            "extra": {
-                "settle_seconds": self.world.settle_seconds, "timeout_seconds": self.world.timeout_seconds,
-                "max_in_flight": self.world.max_in_flight,
-            },
-        })  # fmt: skip
+        world = self.world
+        connection = connection_to_lofty(world.settle_seconds, world.timeout_seconds, world.max_in_flight)
         for life in self.lives:
             self.scheduler.at(life.task.starts, self._begin, life)
         if self.world.purges_at is not None:
@@ -226,7 +239,7 @@ class Stage:
         with (
             mock.patch.dict(os.environ, {"AIRFLOW_CONN_LOFTY_DEFAULT": connection}),
             mock.patch("urllib3.util.connection.create_connection", self.network.connect),
-            mock.patch(_DATABASE_HOOK, return_value=self.database),
+            mock.patch(DATABASE_HOOK, return_value=self.database),
         ):
             try:
                 self.scheduler.run()
@@ -293,7 +306,8 @@ class Stage:
             task_id="send", rows=[row.cells for row in life.rows] if life.fed is None else None,
             path=None if life.fed is None else str(life.fed),
             execution_timeout=None if seconds is None else timedelta(seconds=seconds), report_path=str(report), check_existing=task.check_existing, on_unknown=task.on_unknown,
-            unique_key="key" if task.is_keyed else None, durable=task.journal == "state",
+            unique_key="key" if task.is_keyed else None, match_by="email" if task.has_people else None,
+            max_unmatched_rows=None, durable=task.journal == "state",
             journal_conn_id="journal" if task.journal == "sql" else None,
         )  # fmt: skip
 
@@ -351,6 +365,8 @@ class Stage:
         what = life.after.pop(0)
         if what == "clear":
             life.max_tries = life.try_number + life.task.retries
+            if life.task.clears_state and life.state is not None:
+                life.state.values.clear()
         elif one.outcomes:
             life.dag_id += "+"
             life.state, life.try_number, life.max_tries = None, 0, life.task.retries

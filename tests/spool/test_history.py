@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.activities import BODY
 
+from airflow_provider_lofty.lofty.trace import trace_of_body
 from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.rows.builder import encode_json
 from airflow_provider_lofty.spool.history import (
     CONTENT_HAS_CHANGED,
     FINGERPRINT_BYTES,
@@ -107,6 +110,37 @@ class TestApplying:
         spool.history.add([known(1)])
         spool.history.apply()
         assert spool.books.counts()[Outcome.ALREADY_DELIVERED] == 2
+
+
+class TestRowsThatLookForTheirLead:
+    """A row has the lead that it was sent to, whichever it would match now."""
+
+    BODY = encode_json(BODY)
+
+    @pytest.mark.parametrize(
+        ("state", "outcome"), [("delivered", Outcome.ALREADY_DELIVERED), ("rejected", Outcome.REJECTED)]
+    )
+    @pytest.mark.parametrize("lead_id", [None, 5])
+    def test_what_is_over(self, spool: Spool, state: str, outcome: str, lead_id: int | None) -> None:
+        fill(spool, 1, lead_id=lead_id, trace_hash=None, body=self.BODY, email="ada@example.com")
+        spool.history.add([known(1, state, lead_id=9)])
+        spool.history.apply()
+        assert [(row.outcome, row.lead_id) for row in spool.books.rows()] == [(outcome, 9)]
+
+    def test_what_is_in_doubt(self, spool: Spool) -> None:
+        fill(spool, 1, lead_id=None, trace_hash=None, body=self.BODY, phone="2025550142")
+        spool.history.add([known(1, "intended", lead_id=9)])
+        spool.history.apply()
+        (row,) = spool.doubtful()
+        assert (row.lead_id, row.trace_hash) == (9, trace_of_body(9, self.BODY).trace_hash)
+        assert row.may_move
+        assert spool.history.has_row(row.row_key, 4711)
+
+    def test_what_others_hold_is_yet_to_be_found(self, spool: Spool) -> None:
+        fill(spool, 1, lead_id=None, trace_hash=None, body=self.BODY, email="ada@example.com")
+        spool.history.add([known(1, "held", lead_id=9)])
+        spool.history.apply()
+        assert [row.lead_id for row in spool.books.rows()] == [None]
 
 
 class TestKeysOfAnotherLead:

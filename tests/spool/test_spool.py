@@ -104,7 +104,7 @@ class TestReading:
 
     def test_a_waiting_row_carries_what_is_sent(self, spool: Spool) -> None:
         fill(spool, row(7, lead_id=2**63 - 1, body=b'{"a":1}'))
-        assert spool.pending() == [(1, 7, 2**63 - 1, b'{"a":1}', b"i7", b"i7", b"trace", 0, None)]
+        assert spool.pending() == [(1, 7, 2**63 - 1, b'{"a":1}', b"i7", b"i7", b"trace", 0, None, False)]
 
     def test_long_rows_are_fetched_a_few_at_a_time(self, spool: Spool) -> None:
         fill(spool, *(row(n, body=b"x" * 1_000_000) for n in range(1, 11)))

@@ -127,7 +127,7 @@ class Desk:
         )
         self.canary = Canary(
             self.spool, self.recorder, self.backlog, self.log, is_needed=on_unknown != "resend",
-            settle_seconds=SETTLE, clock=self.clock,
+            settle_seconds=SETTLE, lacks_control=self.settling.lacks_control, clock=self.clock,
         )  # fmt: skip
         self.precheck = Precheck(
             check_existing, self.spool, self.recorder, self.backlog, self.canary, self.log,

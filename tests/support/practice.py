@@ -108,7 +108,7 @@ class Run(NamedTuple):
         """The outcomes that occurred."""
         names = (
             "delivered", "already_delivered", "duplicate", "invalid", "rejected", "unknown", "not_attempted",
-            "would_send",
+            "unmatched", "would_send",
         )  # fmt: skip
         assert self.summary["read"] == sum(self.summary[name] for name in names), "the books do not balance"
         return {name: self.summary[name] for name in names if self.summary[name]}
@@ -167,6 +167,15 @@ class Store:
 
     def delete(self, key: str) -> None:
         self.values.pop(key, None)
+
+    def clear_task(self, *, discards: bool) -> None:
+        """
+        Play what Airflow does to the store when the task is cleared.
+
+        :param discards: it is emptied, as from Airflow 3.4 on; 3.3 keeps it
+        """
+        if discards:
+            self.values.clear()
 
     @property
     def size(self) -> int:

@@ -6,9 +6,10 @@ import heapq
 import itertools
 import math
 import random
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from airflow_provider_lofty.lofty.pacing import Pacer
 from airflow_provider_lofty.lofty.window import ResetUnit
@@ -31,9 +32,12 @@ READINGS: dict[str, Callable[[float, float], str]] = {
 @dataclass
 class Server:
     """
-    Counts requests in fixed windows.
+    What a server with a rate limit does; it states its limit only where it counts in fixed windows.
 
     :param limit: requests that a window holds
+    :param counts: in fixed windows; over the last window's length; or with a bucket of tokens
+    :param phase: seconds of a fixed window that have passed at the beginning
+    :param burst: tokens that the bucket holds; by default the limit
     :param latency: seconds for a whole request
     :param counts_after: what part of the latency passes before a request is counted
     :param reading: of Reset; None: no headers at all
@@ -43,6 +47,9 @@ class Server:
     """
 
     limit: int
+    counts: Literal["fixed", "sliding", "bucket"] = "fixed"
+    phase: float = 0.0
+    burst: int | None = None
     window: float = 60.0
     latency: float = 0.1
     counts_after: float = 0.5
@@ -59,11 +66,13 @@ class Outcome:
 
     :ivar accepted: requests of each window
     :ivar refused: when requests were refused
+    :ivar of_workers: requests accepted of each, once three windows had passed
     """
 
     server: Server
     accepted: list[int] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
+    of_workers: Counter[int] = field(default_factory=Counter)
 
     @property
     def steady_share(self) -> float:
@@ -71,10 +80,60 @@ class Outcome:
         steady = self.accepted[2:]
         return sum(steady) / len(steady) / self.server.limit
 
+    def share_from(self, window: int) -> float:
+        """The share of the quota that was used from a window on."""
+        return sum(self.accepted[window:]) / len(self.accepted[window:]) / self.server.limit
+
+    def refused_in(self, window: int) -> int:
+        """How many requests of a window were refused."""
+        return sum(math.floor(time / self.server.window) == window for time in self.refused)
+
     @property
     def wasted(self) -> float:
         """The share of all requests that was refused."""
         return len(self.refused) / (sum(self.accepted) + len(self.refused))
+
+
+class Counting:
+    """
+    Whether a server takes a request now.
+
+    :param server: what it does
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._window = self._taken = 0
+        self._times: deque[float] = deque()
+        self._tokens, self._filled_at = float(server.burst or server.limit), 0.0
+
+    def take(self, now: float, limit: int) -> bool:
+        return getattr(self, f"_take_{self._server.counts}")(now, limit)  # type: ignore[no-any-return]
+
+    def _take_fixed(self, now: float, limit: int) -> bool:
+        window = math.floor((now + self._server.phase) / self._server.window)
+        if window != self._window:
+            self._window, self._taken = window, 0
+        if self._taken >= limit:
+            return False
+        self._taken += 1
+        return True
+
+    def _take_sliding(self, now: float, limit: int) -> bool:
+        while self._times and self._times[0] <= now - self._server.window:
+            self._times.popleft()
+        if len(self._times) >= limit:
+            return False
+        self._times.append(now)
+        return True
+
+    def _take_bucket(self, now: float, limit: int) -> bool:
+        grown = self._tokens + (now - self._filled_at) * limit / self._server.window
+        self._tokens, self._filled_at = min(grown, float(self._server.burst or limit)), now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
 
 
 class Clock:
@@ -93,6 +152,7 @@ class Simulation:
         self.in_flight = [0] * workers
         self.most_in_flight = most_in_flight
         self.outcome = Outcome(server)
+        self._counting = Counting(server)
         self._events: list[Any] = []
         self._order = itertools.count()
         self._next_try: list[float] = [math.inf] * workers
@@ -135,11 +195,12 @@ class Simulation:
         self._at_server += 1
         window = math.floor(now / server.window)
         limit = server.later[1] if server.later and now >= server.later[0] else server.limit
-        is_refused = self.outcome.accepted[window] >= limit or self._at_server > server.most_at_once
+        is_refused = self._at_server > server.most_at_once or not self._counting.take(now, limit)
         if is_refused:
             self.outcome.refused.append(now)
         else:
             self.outcome.accepted[window] += 1
+            self.outcome.of_workers[worker] += now >= 3 * server.window
         left = limit - self.outcome.accepted[window]
         self.at(now + latency * (1 - server.counts_after), self._answer, worker, ticket,
                 self._headers(limit, 0 if is_refused else left, now), is_refused)  # fmt: skip

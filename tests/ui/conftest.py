@@ -101,7 +101,7 @@ def indexes(web_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture(scope="session")
 def ran(airflow_database: None, report_folder: Path) -> Ran:
-    """A run of the example Dag ``lofty_from_task``: of three rows two are delivered and one is invalid."""
+    """A run of the example Dag ``lofty_from_task``: of three rows two are delivered and one is unmatched."""
     with Sandbox(SandboxSettings(known_leads="listed")) as lofty, pytest.MonkeyPatch.context() as patch:
         lofty.add_lead(4711, emails=["ada.sample@example.com"])
         connection = {"conn_type": "lofty", "host": lofty.url, "password": lofty.settings.api_key}

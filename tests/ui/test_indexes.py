@@ -176,7 +176,7 @@ class TestSearch:
         monkeypatch.setattr("airflow_provider_lofty.ui.status.pushed_status", lambda session, task: None)
         for wanted in ({}, {"outcome": ""}, {"text": "a"}, {"code": "20012"}, {"page": 7}, {"outcome": "delivered"}):
             assert viewer.post(ran.url("/list"), json=wanted).status_code == 200
-        assert viewer.get(ran.url("/standing")).json()["outcomes"] == {"delivered": 2, "invalid": 1}
+        assert viewer.get(ran.url("/standing")).json()["outcomes"] == {"delivered": 2, "unmatched": 1}
         assert len(readings) == 1
 
     def test_a_report_that_was_changed_is_read_anew(

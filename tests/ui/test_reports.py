@@ -37,7 +37,7 @@ class TestRows:
         found = viewer.get(ran.url("/list")).json()
         assert (found["total"], found["page"], found["pages"]) == (1, 1, 1)
         (row,) = found["rows"]
-        assert (row["row_number"], row["outcome"], row["error_field"]) == ("3", "invalid", "leadId")
+        assert (row["row_number"], row["outcome"], row["error_field"]) == ("3", "unmatched", "email")
         assert "text" in dict(row["columns"])
 
     def test_outcome_and_text_filter(self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path]) -> None:
@@ -218,14 +218,14 @@ class TestReport:
             answer = viewer.get(ran.url(asked))
             assert answer.status_code == 404
             assert "topSecret" not in answer.text
-        assert viewer.get(ran.url("/standing")).json()["outcomes"] == {"delivered": 2, "invalid": 1}
+        assert viewer.get(ran.url("/standing")).json()["outcomes"] == {"delivered": 2, "unmatched": 1}
 
     def test_without_a_folder_there_are_counts_and_no_rows(
         self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("AIRFLOW__LOFTY__REPORT_FOLDER")
         told = viewer.get(ran.url("/standing")).json()
-        assert told["outcomes"] == {"delivered": 2, "invalid": 1}
+        assert told["outcomes"] == {"delivered": 2, "unmatched": 1}
         assert told["groups"][0]["count"] == 1
         assert (told["report"]["is_here"], told["report"]["is_configured"]) == (False, False)
         assert [viewer.get(ran.url(asked)).status_code for asked in ("/list", "/report")] == [404, 404]

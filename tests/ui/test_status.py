@@ -34,12 +34,12 @@ class TestStanding:
         told = viewer.get(ran.url("/standing")).json()
         assert [(one["number"], one["state"]) for one in told["tries"]] == [(1, "success")]
         assert (told["try"], told["state"], told["is_over"]) == (1, "success", True)
-        assert told["outcomes"] == {"delivered": 2, "invalid": 1}
+        assert told["outcomes"] == {"delivered": 2, "unmatched": 1}
         assert told["summary"]["read"] == 3
         assert told["progress"]["phase"] == "ended"
         assert told["report"] == {"is_here": True, "path": str(ran.report), "why": None, "is_configured": True}
         (group,) = told["groups"]
-        assert (group["count"], group["outcome"], group["error_field"]) == (1, "invalid", "leadId")
+        assert (group["count"], group["outcome"], group["error_field"]) == (1, "unmatched", "email")
         assert group["meaning"]
         assert group["action"]
 
@@ -114,7 +114,7 @@ class TestStores:
     ) -> None:
         progress(value.format(store=store.as_uri()) if isinstance(value, str) else value)
         told = viewer.get(ran.url("/standing")).json()
-        assert (told["summary"], told["outcomes"]) == (None, {"delivered": 2, "invalid": 1})  # the report tells
+        assert (told["summary"], told["outcomes"]) == (None, {"delivered": 2, "unmatched": 1})  # the report tells
 
 
 class TestWhatTasksPush:
@@ -128,6 +128,7 @@ class TestWhatTasksPush:
             {"summary": {"errors": [{"outcome": "delivered"}, {"outcome": "rejected", "error_code": [1]}]}},
             {"error": 5}, {"error": {"text": "\ud800"}}, {"report_path": {}}, {"limit": float("nan")}, {"left": 10**400},
             {"phase": ["ended"]}, {"phase": "ended", "summary": {"report_path": 7}}, {"at": {"<script>": 1}},
+            {"summary": {"cursor": 5}}, {"summary": {"cursor": {"from": [1], "to": "7", "behind": -1}}},
         ],
         ids=repr,
     )  # fmt: skip
@@ -151,7 +152,7 @@ class TestWhatTasksPush:
         monkeypatch.setattr("airflow_provider_lofty.ui.status.pushed_status", lambda session, task: status_from(pushed))
         told = viewer.get(ran.url("/standing")).json()
         assert told["summary"] is None
-        assert told["outcomes"] == {"delivered": 2, "invalid": 1}
+        assert told["outcomes"] == {"delivered": 2, "unmatched": 1}
         assert told["report"]["is_here"] is True
 
     def test_a_long_lead_id_comes_to_the_browser_as_text(
@@ -180,3 +181,18 @@ class TestWhatTasksPush:
         }
         (group,) = found["summary"]["errors"]
         assert group == summary["errors"][0]
+
+
+def test_a_cursor_is_shown_with_what_of_it_fits() -> None:
+    cursor = {"column": "at", "from": None, "to": "7", "held_back_by": "2 not_attempted", "behind": 3}
+    assert _cursor_of(cursor) == cursor
+    assert _cursor_of({**cursor, "from": "1", "to": [7], "behind": "many"}) == {
+        **cursor, "from": "1", "to": None, "behind": 0,
+    }  # fmt: skip
+    assert _cursor_of(None) is None
+    assert _cursor_of("at") is None
+
+
+def _cursor_of(pushed: object) -> Any:
+    status = status_from({"phase": "ended", "summary": {"read": 1, "cursor": pushed}})
+    return msgspec.to_builtins(status)["summary"].get("cursor")

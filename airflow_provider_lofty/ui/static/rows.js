@@ -9,7 +9,8 @@ const MOST_BUSY_MS = 15000;
 const BUSY = [409, 503]; // another request took its place, or too many wait: asked again, it is answered
 const MANY_REQUESTS = 50;
 const FAILED = ["invalid", "rejected", "unknown", "not_attempted"];
-const OUTCOMES = ["delivered", "already_delivered", "would_send", "duplicate", ...FAILED];
+const EXPLAINED = [...FAILED, "unmatched"];
+const OUTCOMES = ["delivered", "already_delivered", "would_send", "duplicate", ...EXPLAINED];
 const base = location.pathname.replace(/\/$/, "");
 const pageId = Math.random().toString(36).slice(2); // a newer request takes the place of an older one of this page
 const byId = (id) => document.getElementById(id);
@@ -265,6 +266,17 @@ function summed(standing, summary) {
     ["refused for the rate", count(summary.throttled)],
     ["leads read back", count(summary.read_backs)],
     ["carried over", summary.carried_over ? count(summary.carried_over) : null],
+    ...(summary.cursor ? watermark(summary.cursor) : []),
+  ];
+}
+
+function watermark(cursor) {
+  const START = "the beginning";
+  return [
+    [`${cursor.column}, read from`, cursor.from === null ? START : cursor.from],
+    ["next run reads from", cursor.to === null ? START : cursor.to],
+    ["held back by", cursor.held_back_by],
+    ["failed rows behind the watermark", cursor.behind ? count(cursor.behind) : null],
   ];
 }
 
@@ -297,7 +309,7 @@ function drawGroups(standing) {
     if (standing.report.is_here) item.append(showButton(group));
     return item;
   }));
-  const failed = FAILED.reduce((sum, outcome) => sum + (standing.outcomes[outcome] || 0), 0);
+  const failed = EXPLAINED.reduce((sum, outcome) => sum + (standing.outcomes[outcome] || 0), 0);
   const others = failed - groups.reduce((sum, group) => sum + group.count, 0);
   if (others > 0) byId("groups").append(element("li", { textContent: `… and ${count(others)} more that failed otherwise` }));
 }
@@ -306,7 +318,8 @@ function showButton(group) {
   const button = element("button", { type: "button", textContent: "Show these rows" });
   button.addEventListener("click", () => {
     byId("outcome").value = group.outcome;
-    byId("text").value = group.error_code || !group.error ? "" : group.error.slice(0, 200);
+    const error = group.outcome === "unmatched" ? group.error.split(":")[0] : group.error; // which leads differs from row to row
+    byId("text").value = group.error_code || !error ? "" : error.slice(0, 200);
     code = group.error_code ? String(group.error_code) : "";
     page = 1;
     list();

@@ -1,0 +1,224 @@
+"""
+The check itself: which requests are made, in what order, and what is kept of their answers.
+
+Activities go to one lead only. Nothing is repeated whose answer was lost, and after such an answer nothing more is
+posted; reading back shows what became of it. What a missing lead and a wrong key are answered with is asked by GET.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyRequestRejected, LoftyUnreachable
+from airflow_provider_lofty.first_contact.posts import Fate, Post, Posted, posts
+from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Answer, Meaning
+from airflow_provider_lofty.lofty.client import LoftyClient
+from airflow_provider_lofty.lofty.errors import failure_text
+from airflow_provider_lofty.lofty.session import Endpoint
+
+TOTAL_SECONDS = 120.0
+PATIENCE_SECONDS = 60.0  # until what was posted is shown
+_LOOKS = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)  # seconds between looks; the last again and again
+_AFTER_LOOKS_SECONDS = 15.0  # what is left for the last two questions
+_MISSING_LEAD = 2**63 - 1
+
+_FATES = {Meaning.DELIVERED: Fate.ACCEPTED, Meaning.REJECTED: Fate.REFUSED, Meaning.DOUBT: Fate.UNKNOWN}
+
+
+class Heard(NamedTuple):
+    """
+    An answer.
+
+    :param what: what was asked for
+    :param at: by the clock
+    """
+
+    what: str
+    answer: Answer
+    at: float
+
+
+class Contact:
+    """
+    One check of one account.
+
+    :param client: of the connection
+    :param lead_id: the test lead; no other gets an activity
+    :param mark: tells this check's activities from those of another
+    :param clock: seconds, the client's
+    :param now: seconds since 1970
+    :param sleep: waits for a number of seconds
+    :param patience: seconds to wait for what was posted to be shown
+    """
+
+    def __init__(
+        self,
+        client: LoftyClient,
+        lead_id: int,
+        mark: str,
+        *,
+        clock: Callable[[], float],
+        now: Callable[[], float],
+        sleep: Callable[[float], object],
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        self.client = client
+        self.lead_id = lead_id
+        self._mark = mark
+        self._clock = clock
+        self._now = now
+        self._sleep = sleep
+        self._patience = patience
+        self._deadline = clock() + TOTAL_SECONDS
+        self.heard: list[Heard] = []
+        self.owner: dict[str, Any] | None = None
+        self.pages: list[list[Any]] = []  # the lead's first two, before anything was posted
+        self.listed: list[Any] = []  # its first page, when it was looked at last
+        self.reading_failure = ""
+        self.posted: list[Posted] = []
+        self.missing_lead: Answer | None = None
+        self.wrong_key: Answer | None = None
+
+    # Before anything is posted
+
+    def begin(self) -> str:
+        """
+        Ask whose the credential is, and read the lead and its activities.
+
+        :return: the lead's initials
+        :raises LoftyError: when the check cannot go on: nothing was posted
+        """
+        self._deadline = self._clock() + TOTAL_SECONDS
+        answer = self._ask("/v1.0/me", Endpoint.ME)
+        verdict = self.client.verdict_on(answer)
+        if answer.status == 200 and isinstance(answer.json, dict) and not answer.names_error:
+            self.owner = answer.json
+        elif verdict.code != PERMISSION_MISSING:
+            raise self._error(answer, "GET /v1.0/me")
+        initials = self._initials()
+        for number in (0, 1):
+            page = self._page(number)
+            if page is None:
+                break
+            self.pages.append(page)
+        return initials
+
+    def _initials(self) -> str:
+        answer = self._ask(f"/v1.0/leads/{self.lead_id}", Endpoint.FIND_LEADS)
+        found = answer.json.get("lead") if isinstance(answer.json, dict) else None
+        if answer.status != 200 or not isinstance(found, dict):
+            raise self._error(answer, f"GET /v1.0/leads/{self.lead_id}")
+        if str(found.get("leadId")) != str(self.lead_id):
+            raise LoftyRequestRejected(
+                f"Lofty shows another lead for {self.lead_id}: it was merged. Nothing was posted"
+            )
+        names = (str(found.get(name) or "").strip() for name in ("firstName", "lastName"))
+        return "".join(f"{name[0]}." for name in names if name)
+
+    def _page(self, number: int) -> list[Any] | None:
+        path = f"/v1.0/leads/{self.lead_id}/activities"
+        answer = self._ask(path, Endpoint.LIST_ACTIVITIES, {"curPage": number})
+        if answer.status == 200 and isinstance(answer.json, list):
+            return answer.json
+        self.reading_failure = failure_text(self.client.verdict_on(answer))
+        return None
+
+    def _error(self, answer: Answer, what: str) -> Exception:
+        verdict = self.client.verdict_on(answer)
+        if verdict.meaning in (Meaning.REJECTED, Meaning.CREDENTIAL_REFUSED, Meaning.MISCONFIGURED):
+            return self.client.error_for(verdict, what)
+        return LoftyUnreachable(f"{what} gave no usable answer: {failure_text(verdict)}; nothing was posted")
+
+    # The posts, and what is shown of them
+
+    def post(self) -> None:
+        """Post the five, one after the other, unless something speaks against the next."""
+        self._deadline = self._clock() + TOTAL_SECONDS  # somebody may have thought about it for long
+        self.posted = [Posted(post) for post in posts(self._mark, int(self._now() * 1000))]
+        for each in self.posted:
+            if not self._has_time_for_turn(Endpoint.ADD_ACTIVITY):
+                each.said = "the rate limit left no time for it"
+                return
+            if each.post.name == "twin" and self.posted[0].fate is not Fate.ACCEPTED:
+                each.said = "the one that it repeats was refused"
+                continue
+            each.fate = Fate.UNKNOWN  # until an answer says otherwise, be it never
+            self._send(each)
+            if each.fate not in (Fate.ACCEPTED, Fate.REFUSED):
+                return
+
+    def _send(self, each: Posted) -> None:
+        answer = self._post(each.post)
+        while answer.verdict.meaning is Meaning.RATE_LIMITED and self._has_time_for_turn(Endpoint.ADD_ACTIVITY):
+            answer = self._post(each.post)
+        verdict = self.client.verdict_on(answer, each.post.body)
+        each.answered = self._clock()
+        each.fate = _FATES.get(verdict.meaning, Fate.NOT_SENT)
+        each.said = "" if each.fate is Fate.ACCEPTED else failure_text(verdict)
+
+    def _post(self, post: Post) -> Answer:
+        answer = self.client.post_answer(self.lead_id, post.body)
+        self._hear("POST of an activity", answer)
+        return answer
+
+    def _hear(self, what: str, answer: Answer) -> None:
+        if answer.status is not None:
+            self.heard.append(Heard(what, answer, self._clock()))
+
+    def look_back(self) -> None:
+        """Look until everything that was or may have been stored is shown, or patience ends."""
+        sought = [each for each in self.posted if each.fate in (Fate.ACCEPTED, Fate.UNKNOWN)]
+        if not sought or self.reading_failure:
+            return
+        until = min(self._clock() + self._patience, self._deadline - _AFTER_LOOKS_SECONDS)
+        for number in range(1000):
+            pause = _LOOKS[min(number, len(_LOOKS) - 1)]
+            if number and self._clock() + pause > until:
+                return
+            self._sleep(pause)
+            page = self._page(0)
+            if page is None:
+                return
+            self.listed = page
+            entries = [entry for entry in page if isinstance(entry, dict)]
+            for each in sought:
+                each.look(entries, self._clock())
+            if all(each.entry for each in sought) and not self._lacks_twin(number):
+                return
+
+    def _lacks_twin(self, number: int) -> bool:
+        """Whether the second of two equal posts is not shown, and it is too early to say that it never will be."""
+        first, twin = self.posted[:2]
+        return twin.fate is Fate.ACCEPTED and first.shown < 2 and number < len(_LOOKS) - 1
+
+    # What is asked by GET only
+
+    def provoke(self) -> None:
+        """Ask for a lead that does not exist, and ask with a key that is wrong by one letter."""
+        if self._has_time_for_turn(Endpoint.LIST_ACTIVITIES):
+            path = f"/v1.0/leads/{_MISSING_LEAD}/activities"
+            self.missing_lead = self._ask(path, Endpoint.LIST_ACTIVITIES, {"curPage": 0})
+        if self._has_time_for_turn(Endpoint.ME):
+            wrong = _with_one_letter_changed(self.client.authorization())
+            self.wrong_key = self.client.get_answer("/v1.0/me", Endpoint.ME, authorization=wrong)
+
+    def _ask(self, path: str, endpoint: Endpoint, params: dict[str, int] | None = None) -> Answer:
+        while True:
+            answer = self.client.get_answer(path, endpoint, params)
+            self._hear(f"GET of {endpoint.value}", answer)
+            if answer.verdict.meaning is not Meaning.RATE_LIMITED or not self._has_time_for_turn(endpoint):
+                return answer
+
+    def _has_time_for_turn(self, endpoint: Endpoint) -> bool:
+        delay = max(self.client.pacer.delay(), self.client.pacer_of(endpoint).delay(), 0.0)
+        return self._clock() + delay < self._deadline
+
+
+def _with_one_letter_changed(header: str) -> str:
+    """In its middle: the last one may hold bits that do not count."""
+    scheme, _, secret = header.partition(" ")
+    if not secret:
+        raise LoftyConfigurationError("the connection has no credential")
+    place = len(secret) // 2
+    return f"{scheme} {secret[:place]}{'b' if secret[place] == 'a' else 'a'}{secret[place + 1 :]}"

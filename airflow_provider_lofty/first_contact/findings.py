@@ -1,0 +1,308 @@
+"""What a check has shown: one line for each question, answered only by what was seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+from airflow_provider_lofty.first_contact.contact import Contact
+from airflow_provider_lofty.first_contact.posts import AS_TEXT, LONG_TEXT, Fate, Posted, echo_of
+from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Answer, Meaning
+from airflow_provider_lofty.lofty.errors import status_text
+from airflow_provider_lofty.lofty.trace import trace_in_entry
+from airflow_provider_lofty.lofty.window import number_in
+
+_PAUSED_SECONDS = 1.5  # between two values, to see whether they count seconds
+_NOT_ASKED = "the check ended before it"
+
+
+class Finding(NamedTuple):
+    """
+    One question.
+
+    :param answer: what was learned; empty when it is still open
+    :param how: by what; or why it is open
+    :param follows: what it means for deliveries; empty where it changes nothing
+    """
+
+    question: str
+    answer: str
+    how: str
+    follows: str = ""
+
+
+def findings_of(contact: Contact) -> list[Finding]:
+    """Answer what can be answered from what was seen."""
+    return [question(contact) for question in _QUESTIONS]
+
+
+# The credential and the rate limit
+
+
+def _credential(contact: Contact) -> Finding:
+    question = "form of the credential"
+    if not any(answer.status == 200 or answer.verdict.code == PERMISSION_MISSING for _, answer, _ in contact.heard):
+        return Finding(question, "", "Lofty accepted no request" if contact.heard else _NOT_ASKED)
+    kind = contact.client.settings.auth_type
+    header = "Authorization: token …" if kind == "api_key" else "Authorization: Bearer …"
+    return Finding(question, f"{kind}: accepted as {header}", "GET /v1.0/me")
+
+
+def _owner(contact: Contact) -> Finding:
+    question = "whose it is"
+    if contact.owner is None:
+        is_hidden = any(answer.verdict.code == PERMISSION_MISSING for _, answer, _ in contact.heard[:1])
+        return Finding(question, "", "this app may not read its owner's profile" if is_hidden else _NOT_ASKED)
+    found = contact.owner
+    details = ", ".join(str(found[name]) for name in ("roleName", "id") if isinstance(found.get(name), (str, int)))
+    return Finding(question, details or "nobody is named", "role and id in GET /v1.0/me",
+                   "activities are added with this user's permissions")  # fmt: skip
+
+
+def _headers(contact: Contact) -> Finding:
+    question = "rate headers"
+    with_them: set[str] = set()
+    without: set[str] = set()
+    for what, answer, _ in contact.heard:
+        (with_them if _limit_in(answer) else without).add(what)
+    if not contact.heard:
+        return Finding(question, "", _NOT_ASKED)
+    how = f"{len(contact.heard)} answers"
+    if not with_them:
+        return Finding(question, "none", how, "runs learn the limit from refusals; set requests_per_minute to what "
+                       "the first one says")  # fmt: skip
+    if not without:
+        return Finding(question, "on every answer", how)
+    return Finding(question, f"on {_listed(with_them)}; not on {_listed(without)}", how)
+
+
+def _limit(contact: Contact) -> Finding:
+    question = "rate limit"
+    limits = {what: limit for what, answer, _ in contact.heard if (limit := _limit_in(answer))}
+    if not limits:
+        return Finding(question, "", "no answer states it")
+    said = {f"{limit:g}" for limit in limits.values()}
+    if len(said) == 1:
+        return Finding(question, f"{said.pop()} a window", "X-RateLimit-Limit")
+    return Finding(question, "; ".join(f"{limit:g} for {what}" for what, limit in limits.items()), "X-RateLimit-Limit")
+
+
+def _reset(contact: Contact) -> Finding:
+    question = "unit of Reset"
+    found = [(at, number_in(answer.headers.get("x-ratelimit-reset"))) for _, answer, at in contact.heard]
+    values = [(at, number) for at, number in found if number is not None]
+    if not values:
+        return Finding(question, "", "no answer has a number in X-RateLimit-Reset")
+    unit = _unit_of(values)
+    how = f"X-RateLimit-Reset: {values[0][1]:g}" + (f" … {values[-1][1]:g}" if len(values) > 1 else "")
+    return Finding(question, unit, how) if unit else Finding(question, "", f"{how} can mean two things")
+
+
+def _unit_of(values: list[tuple[float, float]]) -> str:
+    largest = max(number for _, number in values)
+    for least, unit in ((1e12, "milliseconds since 1970"), (1e9, "seconds since 1970"), (120, "milliseconds left")):
+        if largest > least:
+            return unit
+    for (before, first), (after, second) in pairwise(values):
+        if after - before >= _PAUSED_SECONDS and second < first:
+            return "seconds left" if (first - second) / (after - before) < 30 else "milliseconds left"
+    return ""
+
+
+def _limit_in(answer: Answer) -> float | None:
+    limit = number_in(answer.headers.get("x-ratelimit-limit"))
+    return limit if limit and limit >= 1 else None
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+# What was posted
+
+
+def _empty(contact: Contact) -> Finding:
+    question, posted = "empty link and picture", _named(contact, "empty")
+    if posted is None or posted.fate not in (Fate.ACCEPTED, Fate.REFUSED):
+        return Finding(question, "", _why_not(contact, posted))
+    if posted.fate is Fate.ACCEPTED:
+        return Finding(question, "accepted", "a post without them", 'defaults={"picture": ""} works')
+    return Finding(question, f"refused: {posted.said}", "a post without them",
+                   "give link and picture a value, from a column or in defaults")  # fmt: skip
+
+
+def _echo(question: str, name: str, follows: str) -> Callable[[Contact], Finding]:
+    def ask(contact: Contact) -> Finding:
+        shown = [each for each in contact.posted if each.entry is not None and each.post.name != "twin"]
+        if not shown:
+            return Finding(question, "", _why_not_shown(contact))
+        changes = {words for each in shown if (words := _changed(each, name))}
+        how = f"{len(shown)} posts, read back"
+        matters = changes - {AS_TEXT}  # digits are read as the number that they say
+        return Finding(question, "; ".join(sorted(changes)) or "as sent", how, follows if matters else "")
+
+    return ask
+
+
+def _changed(each: Posted, name: str) -> str:
+    return echo_of(name, each.post.activity[name], (each.entry or {}).get(name))
+
+
+def _long(contact: Contact) -> Finding:
+    question, posted = f"a text of {LONG_TEXT} characters", _named(contact, "long")
+    if posted is None or posted.fate not in (Fate.ACCEPTED, Fate.REFUSED):
+        return Finding(question, "", _why_not(contact, posted))
+    if posted.fate is Fate.REFUSED:
+        return Finding(question, f"refused: {posted.said}", "a post", "shorten texts in the query")
+    return Finding(question, "accepted", "a post")
+
+
+def _twins(contact: Contact) -> Finding:
+    question, twin = "two equal posts", _named(contact, "twin")
+    if twin is None or twin.fate is not Fate.ACCEPTED:
+        return Finding(question, "", _why_not(contact, twin))
+    if twin.entry is None:
+        return Finding(question, "", _why_not_shown(contact))
+    others = [each for each in contact.posted if each.fate is Fate.ACCEPTED]
+    if twin.shown == 1 and not all(each.entry for each in others):
+        return Finding(question, "", "one of them is shown, and not all of the later posts yet")
+    kept = {1: "kept once", 2: "both kept"}.get(twin.shown, f"shown {twin.shown} times")
+    follows = "" if twin.shown == 2 else "reading back cannot tell how often a row was sent"
+    return Finding(question, kept, "the same activity posted twice, read back", follows)
+
+
+def _lag(contact: Contact) -> Finding:
+    question = "time until shown"
+    accepted = [each for each in contact.posted if each.fate is Fate.ACCEPTED]
+    lags = [each.lag for each in accepted if each.lag is not None]
+    if not accepted or len(lags) < len(accepted):
+        return Finding(question, "", _why_not_shown(contact) if accepted else _why_not(contact, None))
+    least, most = (max(each) for each in zip(*lags, strict=True))
+    settle = contact.client.settings.settle_seconds
+    words = f"{least:.1f} to {most:.1f} s" if least else f"at most {most:.1f} s"
+    return Finding(question, words, "looks at growing intervals",
+                   "" if most <= settle else f"set settle_seconds to about {math.ceil(2 * most)}")  # fmt: skip
+
+
+def _order(contact: Contact) -> Finding:
+    question = "order of the list"
+    entries = [entry for entry in contact.listed if isinstance(entry, dict)]
+    moments = [trace.moment for entry in entries if (trace := trace_in_entry(1, entry)) is not None]
+    ours = [each for each in contact.posted if each.entry is not None]
+    if len(set(moments)) < 2 or len(ours) < 2:
+        return Finding(question, "", _why_not_shown(contact))
+    if all(first >= second for first, second in pairwise(moments)):
+        return Finding(question, "newest created first", f"{len(moments)} entries, posted in another order")
+    rising = all(first <= second for first, second in pairwise(moments))
+    return Finding(question, "oldest created first" if rising else "not by created", f"{len(moments)} entries",
+                   "every page is read, whatever its dates")  # fmt: skip
+
+
+def _page_size(contact: Contact) -> Finding:
+    question = "page size"
+    if len(contact.pages) < 2:
+        return Finding(question, "", contact.reading_failure or _NOT_ASKED)
+    first, second = contact.pages
+    if not second:
+        return Finding(question, "", f"the lead has only {len(first)} activities")
+    if first == second:
+        return Finding(question, "curPage is ignored", "pages 0 and 1 are the same", "only one page can be read")
+    return Finding(question, f"{len(first)} entries", "pages 0 and 1",
+                   "" if len(first) == 100 else "leads with more activities than that cannot be settled")  # fmt: skip
+
+
+def _reading(contact: Contact) -> Finding:
+    question = "reading activities back"
+    if contact.pages or contact.listed:
+        return Finding(question, "permitted", "GET of the lead's activities")
+    if contact.reading_failure:
+        return Finding(question, f"refused: {contact.reading_failure}", "GET of the lead's activities",
+                       "a row without a trustworthy answer stays unknown; check_existing finds nothing")  # fmt: skip
+    return Finding(question, "", _NOT_ASKED)
+
+
+# What was provoked
+
+
+def _missing(contact: Contact) -> Finding:
+    return _provoked("answer to a missing lead", contact.missing_lead, "GET of the activities of lead 2^63 - 1")
+
+
+def _wrong_key(contact: Contact) -> Finding:
+    answer = contact.wrong_key
+    found = _provoked("answer to a wrong key", answer, "GET /v1.0/me, one letter of the key changed")
+    if answer is None or answer.verdict.meaning is Meaning.CREDENTIAL_REFUSED or not found.answer:
+        return found
+    return found._replace(follows="a wrong or expired key may not be recognised as one")
+
+
+def _provoked(question: str, answer: Answer | None, how: str) -> Finding:
+    if answer is None or answer.status is None or answer.verdict.meaning is Meaning.RATE_LIMITED:
+        return Finding(question, "", _NOT_ASKED if answer is None else f"no answer to {how}")
+    return Finding(question, status_text(answer.status, answer.error[0]), how)
+
+
+# Why something is open
+
+
+def _named(contact: Contact, name: str) -> Posted | None:
+    return next((each for each in contact.posted if each.post.name == name), None)
+
+
+def _why_not(contact: Contact, posted: Posted | None) -> str:
+    if posted is not None and posted.fate is Fate.UNKNOWN:
+        return f"its answer was lost{f' ({posted.said})' if posted.said else ''}; it was not posted again"
+    if posted is not None and posted.said:
+        return posted.said
+    stopped = next((each for each in contact.posted if each.fate in (Fate.UNKNOWN, Fate.NOT_SENT) and each.said), None)
+    return f"posting stopped before it ({stopped.said})" if stopped else _NOT_ASKED
+
+
+def _why_not_shown(contact: Contact) -> str:
+    if contact.reading_failure:
+        return f"reading back fails: {contact.reading_failure}"
+    accepted = [each for each in contact.posted if each.fate is Fate.ACCEPTED]
+    if not accepted:
+        return _why_not(contact, None)
+    if not contact.listed and not any(each.looked[0] for each in accepted):
+        return _NOT_ASKED
+    seconds = max(each.looked[0] - each.answered for each in accepted)
+    return f"not all that was posted was shown within {max(seconds, 0):.0f} s"
+
+
+_UNPROVEN = "a row whose answer is lost stays unknown: it has to be shown exactly as it was sent"
+_QUESTIONS: tuple[Callable[[Contact], Finding], ...] = (
+    _credential,
+    _owner,
+    _headers,
+    _limit,
+    _reset,
+    _reading,
+    _empty,
+    _long,
+    _echo("type, read back", "type", _UNPROVEN),
+    _echo("created, read back", "created", _UNPROVEN),
+    _echo("text, read back", "text", _UNPROVEN),
+    _echo("link, read back", "link", _UNPROVEN),
+    _lag,
+    _order,
+    _page_size,
+    _twins,
+    _missing,
+    _wrong_key,
+)
+
+
+def table(found: list[Finding]) -> str:
+    """Write findings for people: what was learned first, then what is still open and why."""
+    learned = [_learned(each) for each in found if each.answer]
+    still_open = [f"  {each.question:<26} {each.how}" for each in found if not each.answer]
+    parts = [("Learned:", learned), ("Still open:", still_open)]
+    return "\n\n".join("\n".join([title, *lines]) for title, lines in parts if lines)
+
+
+def _learned(finding: Finding) -> str:
+    line = f"  {finding.question:<26} {finding.answer}  [{finding.how}]"
+    return f"{line}\n  {'':<26} → {finding.follows}" if finding.follows else line

@@ -1,0 +1,135 @@
+"""The limit that a server does not state. Time is simulated: no test waits."""
+
+from __future__ import annotations
+
+import pytest
+from support.rate_model import Clock, Outcome, Server, Simulation, simulate
+
+from airflow_provider_lofty.lofty.learned import MOST_WITHOUT_HEADERS, LearnedLimit
+from airflow_provider_lofty.lofty.pacing import Pacer
+
+FIXED = [{"counts": "fixed", "phase": phase} for phase in (0.0, 31.0, 50.0)]
+SLIDING = {"counts": "sliding"}
+BUCKETS = [{"counts": "bucket"}, {"counts": "bucket", "burst": 10}]
+SERVERS = [*FIXED, SLIDING, *BUCKETS]
+
+
+def silent(limit: int, *, windows: int = 12, workers: int = 1, **server: object) -> Outcome:
+    """Send to a server without rate headers."""
+    model = Server(limit, reading=None, **server)  # type: ignore[arg-type]
+    return simulate(model, windows=windows, workers=workers)
+
+
+def words(server: dict[str, object]) -> str:
+    return " ".join(map(str, server.values()))
+
+
+class TestAlone:
+    @pytest.mark.parametrize("server", SERVERS, ids=words)
+    @pytest.mark.parametrize("limit", [60, 300, 1000])
+    def test_it_uses_the_quota_after_three_minutes(self, server: dict[str, object], limit: int) -> None:
+        outcome = silent(limit, **server)
+        assert outcome.share_from(3) >= 0.93
+        assert outcome.wasted <= 0.02
+
+    @pytest.mark.parametrize("server", SERVERS, ids=words)
+    def test_the_fourth_minute_is_used_already(self, server: dict[str, object]) -> None:
+        assert silent(300, windows=4, **server).share_from(3) >= 0.85
+
+    @pytest.mark.parametrize("server", [*FIXED, SLIDING], ids=words)
+    def test_of_ten_a_minute_few_are_refused(self, server: dict[str, object]) -> None:
+        outcome = silent(10, windows=60, **server)
+        assert outcome.refused_in(0) <= 8
+        assert max(map(outcome.refused_in, range(1, 60))) <= 2
+        assert outcome.share_from(3) >= 0.9
+        assert outcome.wasted <= 0.02
+
+    def test_over_hours_it_is_refused_seldom(self) -> None:
+        outcome = silent(300, windows=90)
+        assert outcome.share_from(3) >= 0.97
+        assert outcome.wasted <= 0.002
+
+    @pytest.mark.parametrize("latency", [1.0, 3.0])
+    def test_latency_costs_nothing(self, latency: float) -> None:
+        outcome = silent(200, latency=latency)
+        assert outcome.share_from(3) >= 0.9
+        assert outcome.wasted <= 0.02
+
+    def test_a_server_that_dislikes_many_at_once_gets_fewer_at_once(self) -> None:
+        outcome = silent(1000, latency=1.0, most_at_once=4)  # which are 228 a minute
+        assert outcome.share_from(3) * 1000 >= 0.8 * 228
+        assert outcome.wasted <= 0.02
+
+    def test_a_limit_that_is_raised_is_found(self) -> None:
+        outcome = silent(100, windows=45, later=(300.0, 500))
+        assert sum(outcome.accepted[35:]) / 10 >= 0.9 * 500
+
+    def test_a_limit_that_is_lowered_is_followed(self) -> None:
+        outcome = silent(500, windows=20, later=(605.0, 100))
+        assert sum(outcome.accepted[13:]) / 7 >= 90
+        assert sum(time > 605 for time in outcome.refused) <= 25
+
+    def test_without_any_limit_there_is_one_all_the_same(self) -> None:
+        outcome = silent(10**6, windows=6)
+        assert max(outcome.accepted) <= MOST_WITHOUT_HEADERS + 1
+        assert outcome.accepted[5] >= 0.98 * MOST_WITHOUT_HEADERS
+
+    @pytest.mark.parametrize("limit", [300, 50])
+    def test_a_cap_binds(self, limit: int) -> None:
+        outcome = simulate(Server(limit, reading=None), cap=100, windows=20)
+        assert max(outcome.accepted) <= 101
+        assert sum(outcome.accepted[3:]) / 17 >= 0.93 * min(limit, 100)
+
+
+class TestSix:
+    @pytest.mark.parametrize("server", [*FIXED, SLIDING, BUCKETS[0]], ids=words)
+    def test_they_share_it(self, server: dict[str, object]) -> None:
+        outcome = silent(300, windows=30, workers=6, **server)
+        assert outcome.share_from(3) >= 0.9
+        assert outcome.wasted <= 0.02
+        fair = 27 * 300 / 6
+        assert fair / 2 <= min(outcome.of_workers.values()) <= max(outcome.of_workers.values()) <= fair * 2
+
+    @pytest.mark.parametrize("limit", [60, 600])
+    def test_they_use_all_of_any_limit(self, limit: int) -> None:
+        outcome = silent(limit, workers=6)
+        assert outcome.share_from(3) >= 0.9
+        assert outcome.wasted <= 0.06
+
+
+class TestWhatIsLearned:
+    def test_nothing_before_a_refusal(self) -> None:
+        assert LearnedLimit(60, 1200, Clock(), lambda: 0.5).limit is None
+
+    @pytest.mark.parametrize("limit", [10, 60, 300])
+    @pytest.mark.parametrize("counts", ["fixed", "sliding"])
+    def test_the_limit_after_a_few_minutes(self, limit: int, counts: str) -> None:
+        pacer = self.send(limit, counts)
+        assert pacer.learned_limit == pytest.approx(limit, rel=0.1)
+
+    def test_what_an_earlier_try_learned_is_kept_to_from_the_start(self) -> None:
+        clock = Clock()
+        pacer = Pacer(None, clock, chance=lambda: 0.5)
+        pacer.recall(300)
+        assert 270 <= pacer.requests_per_minute <= 300
+        assert pacer.learned_limit == 300
+
+    def test_one_request_at_a_time_shows_whether_it_is_over(self) -> None:
+        clock = Clock()
+        pacer = Pacer(None, clock, chance=lambda: 0.5)
+        tickets = [pacer.begin() for _ in range(3)]
+        clock.now += 1
+        for ticket in tickets:
+            pacer.ended(ticket, {}, 0.0, is_refused=True)
+        assert (pacer.most_in_flight, pacer.learned_limit) == (1, None)
+        assert pacer.requests_per_minute == pytest.approx(60 * 0.8 * 0.9)  # once for all that were on their way
+        clock.now += max(pacer.delay(), 0.0)
+        pacer.reserve()
+        pacer.ended(pacer.begin(), {}, 0.0, is_refused=False)
+        assert pacer.most_in_flight > 16
+
+    @staticmethod
+    def send(limit: int, counts: str) -> Pacer:
+        simulation = Simulation(Server(limit, counts=counts, reading=None), 1, None, 16, 1)  # type: ignore[arg-type]
+        simulation.run(600)
+        return simulation.pacers[0]
