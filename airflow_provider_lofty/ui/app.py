@@ -103,26 +103,31 @@ class Asked(BaseModel):
 
     try_number: int = Field(0, alias="try", ge=0, le=10**_MOST_DIGITS)
     outcome: str = Field(FAILED, max_length=30)
+    text: str = Field("", max_length=200)
     code: str = Field("", max_length=20)
     page: int = Field(1, ge=1, le=10**_MOST_DIGITS)
 
 
-class AskedForText(Asked):
-    """The same, and what a cell has to contain: people search for people, and addresses of requests are logged."""
-
-    text: str = Field("", max_length=200)
-
-
 @router.get("/list")
-async def rows(request: Request, viewer: Viewer, task: Task, asked: Annotated[Asked, Query()]) -> Response:
+async def rows(
+    request: Request,
+    viewer: Viewer,
+    task: Task,
+    try_number: TryNumber = 0,
+    outcome: Annotated[str, Query(max_length=30)] = FAILED,
+    code: Annotated[str, Query(max_length=20)] = "",
+    page: Annotated[int, Query(ge=1, le=10**_MOST_DIGITS)] = 1,
+) -> Response:
     """Give one page of the report's rows: see :meth:`Index.page`."""
-    wanted = Filter(asked.outcome, code=asked.code, page=asked.page)
-    return _json(await desk.serve(("list", *viewer), request, _list(task, asked.try_number, wanted)))
+    if "text" in request.query_params:
+        raise HTTPException(422, "send text in the body of a POST, for addresses are logged")
+    wanted = Filter(outcome, code=code, page=page)
+    return _json(await desk.serve(("list", *viewer), request, _list(task, try_number, wanted)))
 
 
 @router.post("/list")
-async def rows_with_text(request: Request, viewer: Viewer, task: Task, asked: AskedForText) -> Response:
-    """Give one page of those that contain a text."""
+async def rows_with_text(request: Request, viewer: Viewer, task: Task, asked: Asked) -> Response:
+    """Give one page of those that contain a text: people search for people, and addresses are logged."""
     wanted = Filter(asked.outcome, asked.text, asked.code, asked.page)
     return _json(await desk.serve(("list", *viewer), request, _list(task, asked.try_number, wanted)))
 

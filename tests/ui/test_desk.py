@@ -15,7 +15,7 @@ from fastapi import HTTPException, Request
 from sqlalchemy import event
 
 from airflow_provider_lofty.task_key import TaskKey
-from airflow_provider_lofty.ui import app, desk
+from airflow_provider_lofty.ui import desk
 from airflow_provider_lofty.ui.desk import Desk
 from airflow_provider_lofty.ui.index import Index
 from airflow_provider_lofty.ui.indexes import Indexes
@@ -91,6 +91,8 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def waiting() -> int:
+    from airflow_provider_lofty.ui import app  # Airflow's web server, whose import may warn
+
     return len(app.desk._turns)
 
 
