@@ -186,7 +186,7 @@ class Days:
     def _rows_come(self) -> None:
         now, rng = self.scheduler.now, self.rng
         for _ in range(rng.choice((0, 0, 1, 1, 2))):
-            late = rng.uniform(0, LAG - 120) if rng.random() < 0.2 else 0.0
+            late = rng.uniform(0, LAG - 120) if rng.random() < 0.5 else 0.0
             lead_id = rng.choice(("nobody", _MISSING)) if rng.random() < 0.1 else rng.randrange(100, 130)
             self.warehouse.add(lead_id, max(now - late, 0.0), now)
         broken = self.warehouse.broken()
