@@ -204,6 +204,17 @@ class TestBlindness:
         parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{key}'")
         self.later(parties)
 
+    def test_a_row_that_another_run_held_and_somebody_deleted_is_in_doubt(self, parties: Parties) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE, made(2)], ())
+        assert set(b.commit([ONE, made(2)], ())) == {ONE.row_key, made(2).row_key}
+        a.commit((), closed(JournalState.DELIVERED, ONE))
+        a.commit((), closed(JournalState.WITHDRAWN, made(2)))
+        parties.database.do(f"DELETE FROM {JOURNAL} WHERE run_id = 'a'")
+        released = {end.row_key: (end.state, end.intent) for end in b.heartbeat()}
+        assert released[ONE.row_key] == (JournalState.DOUBTED, ONE)
+        assert parties.database.rows("run_id, state")[0] == ("b", JournalState.INTENDED)
+
     def test_rows_that_others_have_taken_over_are_not_missing(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
         a.commit([ONE, made(2)], ())
