@@ -111,11 +111,16 @@ class Verdicts:
             assumed = result._replace(outcome=Outcome.DELIVERED, error=ASSUMED)
             self._recorder.record(work.intent, JournalState.DELIVERED, assumed)
             return
-        self._recorder.doubt(work.intent._replace(answered_lead=_other_lead(work, verdict)), result)
-        if self._on_unknown != "resend":
-            self._reconciler.take_unanswered(work, result, verdict)
-        elif result.attempts < MOST_SENDS:
+        other = _other_lead(work, verdict)
+        if self._on_unknown == "resend" and result.attempts >= MOST_SENDS:
+            # Not left open: two runs that each hold such a row would wait for each other.
+            self._recorder.record(work.intent, JournalState.ABANDONED, result, other)
+            return
+        self._recorder.doubt(work.intent._replace(answered_lead=other), result)
+        if self._on_unknown == "resend":
             self._backlog.put([work.row._replace(attempts=result.attempts)])
+        else:
+            self._reconciler.take_unanswered(work, result, verdict)
 
     def _take_rejected(self, work: Work, verdict: Verdict) -> Stop | None:
         self._breaker.record_answer()
