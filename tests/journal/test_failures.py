@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from airflow_provider_lofty.journal.journal import JournalUnusable
 
 
 def failure(path: Path, statement: str) -> sqlite3.Error:
-    with sqlite3.connect(path) as database, pytest.raises(sqlite3.Error) as caught:
+    with closing(sqlite3.connect(path)) as database, pytest.raises(sqlite3.Error) as caught:
         database.execute(statement)
     return caught.value
 
@@ -26,7 +27,7 @@ def failure(path: Path, statement: str) -> sqlite3.Error:
 @pytest.mark.parametrize("has_code", [True, False], ids=["", "before 3.11"])
 def test_what_is_wrong_with_a_sqlite_file_does_not_pass(tmp_path: Path, statement: str, has_code: bool) -> None:
     path = tmp_path / "journal.db"
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE u (a)")
     if statement.startswith("PRAGMA"):
         path.write_bytes(b"x" * 2000)

@@ -11,6 +11,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -304,10 +305,9 @@ class TestProgram:
             "failed": ["invalid"],
         }
         indexer.write_index(io.BytesIO(report_of(rows)), task)
-        with sqlite3.connect(tmp_path / "index") as index:
+        with closing(sqlite3.connect(tmp_path / "index")) as index:
             assert index.execute("SELECT * FROM outcomes").fetchall() == [("invalid", 3), ("delivered", 1)]
             assert index.execute("SELECT * FROM groups").fetchall() == [(2, 2), (1, 4)]
-        index.close()
 
     def test_a_row_that_is_long_in_all_its_cells_is_shown_short(
         self, indexes: Indexes, report: ReportFile, report_at: Callable[..., Path]
