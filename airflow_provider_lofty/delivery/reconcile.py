@@ -256,6 +256,11 @@ class Reconciler:
         wanted = [self._wanted(doubt, page.lead_id) for doubt in doubts]
         wanted += (Wanted(trace_of_body(row.lead_id, row.body)) for row in rows)
         found = self._comparer.compare(page, wanted, self._perhaps(page), self._others(page))
+        known = self._settling.take_known(page.lead_id, self._spool.history.is_delivered)
+        if known:
+            self._end(known)
+            self._backlog.release_twins()
+            return  # it was compared with doubts that are none; the lead is read again for the others
         if Match.SHARED in found.matches and not self._spool.leads.is_known(page.lead_id):
             self._in_flight.to_identify.add(page.lead_id)
         reading = Reading(page, found.surplus, found.delivered, self._shows_all(page))

@@ -221,6 +221,17 @@ class Settling:
         self._drop(settled)
         return settled
 
+    def take_known(self, lead_id: int, is_delivered: Callable[[bytes], bool]) -> list[Settled]:
+        """
+        End the doubts about rows that others have delivered: whoever sent one had its answer after all.
+
+        :param is_delivered: whether a row's key is that of a delivered one
+        """
+        doubts = [doubt for doubt in self.of_lead(lead_id) if is_delivered(doubt.intent.row_key)]
+        settled = [Settled(doubt, Proof.STORED, "delivered by an earlier try or another run") for doubt in doubts]
+        self._drop(settled)
+        return settled
+
     def _next_read_of(self, doubt: Doubt, view: View, page: Page) -> float:
         if not all(view.is_absent or view.last_read > -math.inf for view in doubt.views.values()):
             return -math.inf

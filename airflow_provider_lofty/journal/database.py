@@ -391,6 +391,11 @@ class SqlJournal:
             # A certain delivery counts even when the claim was taken over by somebody who thought this run dead.
             conditions = {} if alike.state == JournalState.DELIVERED else self._claimed
             values = self._closing_values(alike)
+            if alike.state == JournalState.DELIVERED:
+                values = {
+                    **values,
+                    "owner": self._owner,
+                }  # so that whoever took it over sees that it did not deliver it
             for keys in batches(member.intent.row_key for member in members):
                 changed = self._tables.update(connection, values, keys, **conditions)
                 is_missing |= alike.state in _FINAL and changed != len(keys)

@@ -123,6 +123,11 @@ class History:
         """Take these in; what was known of the same rows before is replaced."""
         self._db.executemany("INSERT OR REPLACE INTO past_rows VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
 
+    def is_delivered(self, row_key: bytes) -> bool:
+        """Whether the journal calls a row delivered."""
+        asked = f"SELECT 1 FROM past_rows WHERE row_key = ? AND {_IS_DELIVERED}"
+        return self._db.execute(asked, (row_key,)).fetchone() is not None
+
     def add_of_others(self, rows: Iterable[OfAnother]) -> None:
         """Take in what other runs have delivered to a lead."""
         self._db.executemany("INSERT OR REPLACE INTO rows_of_others VALUES (?,?,?,?,?)", rows)

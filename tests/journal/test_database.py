@@ -204,6 +204,19 @@ class TestBlindness:
         parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{key}'")
         self.later(parties)
 
+    def test_what_its_first_owner_delivered_after_all_is_known_to_whoever_took_it_over(self, parties: Parties) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE], ())
+        b.commit([ONE], ())
+        parties.now += STALE_SECONDS
+        assert [end.state for end in b.heartbeat()] == [JournalState.DOUBTED]
+        with closing(Memory([ONE.row_key])) as memory:
+            b.load_lead(ONE.trace.lead_id, memory)
+            assert not memory.history.is_delivered(ONE.row_key)
+            a.commit((), closed(JournalState.DELIVERED, ONE))
+            b.load_lead(ONE.trace.lead_id, memory)
+            assert memory.history.is_delivered(ONE.row_key)
+
     def test_a_row_that_another_run_held_and_somebody_deleted_is_in_doubt(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
         a.commit([ONE, made(2)], ())
