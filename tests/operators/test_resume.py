@@ -234,7 +234,7 @@ def test_a_delivered_row_whose_content_has_changed_says_so(lofty: Sandbox, tmp_p
 def test_a_doubtful_row_that_is_gone_is_settled_and_never_sent_again(
     lofty: Sandbox, connect: Any, fault: str, there: int
 ) -> None:
-    connect(lofty, extra={"timeout_seconds": 0.4, "settle_seconds": 0.3, "max_in_flight": 1})
+    connect(lofty, extra={"timeout_seconds": 1.0, "settle_seconds": 0.3, "max_in_flight": 1})
     store = Store()
     lofty.change(scripted_faults=[None, fault], read_back_status=403)
     assert run(store=store, rows=ROWS[:20]).counts == {"delivered": 19, "unknown": 1}

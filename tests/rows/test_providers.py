@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
-from airflow.sdk import Connection
 from support.practice import row, run
 
+from airflow_provider_lofty.config import named_connection
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.rows.providers import database_hook
 
@@ -64,11 +64,12 @@ def test_something_else_than_a_database_is_said_to_be_so(monkeypatch: pytest.Mon
 
 
 def test_a_driver_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def get_hook(self: Connection, **params: Any) -> DbApiHook:
+    def get_hook(self: object, **params: Any) -> DbApiHook:
         raise ModuleNotFoundError("No module named 'made_up_driver'")
 
-    monkeypatch.setattr(Connection, "get_hook", get_hook)
-    assert "its provider lacks a package: No module named 'made_up_driver'" in refusal(monkeypatch, "mysql")
+    monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", "sqlite://")
+    monkeypatch.setattr(type(named_connection("elsewhere")), "get_hook", get_hook)  # whose it is differs by Airflow
+    assert "its provider lacks a package: No module named 'made_up_driver'" in refusal(monkeypatch, "sqlite")
 
 
 def test_parameters_that_the_hook_does_not_take_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
