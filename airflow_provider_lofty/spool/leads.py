@@ -84,7 +84,7 @@ class Leads:
         return family
 
     def _linked(self, lead_id: int, *, is_certain: bool) -> set[int]:
-        found = self._db.execute("SELECT * FROM lead_links WHERE lead_id = ?1 OR other = ?1", (lead_id,))
+        found = self._db.execute("SELECT * FROM lead_links WHERE lead_id = :lead OR other = :lead", {"lead": lead_id})
         links = [Link(*link) for link in found]
         counted = [link for link in links if link.is_certain or not (is_certain or self.is_known(link.lead_id))]
         return {lead for link in counted for lead in (link.lead_id, link.other)}
