@@ -385,18 +385,15 @@ class Run:
         """
         books = self._spool.books
         groups = [g for g in books.failure_groups(_MOST_FAILURES_LOGGED) if g.outcome != Outcome.NOT_ATTEMPTED]
-        for group in groups:
-            if group in self._logged:
-                continue
+        new = [group for group in groups if group not in self._logged]
+        for group in new:
             self._log.error(
                 "%s%s: %s%s: %s", self._spool.place(group.source, group.row_number, group.line),
                 f" and {_grouped(group.rows - 1)} more that failed alike" if group.rows > 1 else "", group.outcome,
                 f", lead {group.lead_id}" if group.lead_id else "", group.error,
             )  # fmt: skip
-        if self._logged.issuperset(groups):
-            return
-        self._logged.update(groups)
-        if books.count_failed() > len(groups):
+        self._logged.update(new)
+        if new and books.count_failed() > len(groups):
             self._log.error("%s", "the report has each row" if self._report else "set report_path to see each row")
 
     def _push_summary(self, summary: Summary) -> None:
