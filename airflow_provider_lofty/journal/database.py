@@ -137,8 +137,7 @@ class SqlJournal:
         self._is_cleared = found.max_tries != self._max_tries
         if self._is_resumed and found.row_count:
             self._before = InputSample(found.row_count, bytes.fromhex(found.lowest))
-        is_purged = self._tables.count(task_key=self._place.key) < found.journal_rows
-        self._has_gaps = bool(found.is_blind) or is_purged or not self._is_resumed
+        self._has_gaps = bool(found.is_blind) or not self._is_resumed or self._is_purged(self._place.key)
         return self._has_gaps
 
     def load(self, spool: Spool) -> Loaded:
