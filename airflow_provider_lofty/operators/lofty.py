@@ -42,6 +42,7 @@ from airflow_provider_lofty.operators.cursors import CursorArguments, cursor_of,
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import preview_journal, task_journal
 from airflow_provider_lofty.operators.rendering import AuthoredTemplates, as_mapped, holds_template
+from airflow_provider_lofty.operators.sources import database_reader, files_reader, source_names
 from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, MatchBy, OnUnknown
 from airflow_provider_lofty.operators.xcoms import XComs
 from airflow_provider_lofty.report.paths import report_file
@@ -49,7 +50,7 @@ from airflow_provider_lofty.report.reach import reach_warning
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
-from airflow_provider_lofty.rows.mapping import key_kinds, zone_named
+from airflow_provider_lofty.rows.mapping import zone_named
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.rows.values import plain
 from airflow_provider_lofty.run.pace import LearnedPace
@@ -389,16 +390,9 @@ class LoftyAddActivityOperator(AuthoredTemplates):
             return preview_journal(self.journal_conn_id, has_cursor=has_cursor, log=self._safe_log, clock=self._clock)
         return task_journal(
             context, self._key(context), hook, conn_id=self.journal_conn_id, durable=self.durable,
-            unique_key=self.unique_key, match_by=self.match_by, source_names=self._source_names(), log=self._safe_log,
-            clock=self._clock, now=self._now,
+            unique_key=self.unique_key, match_by=self.match_by, source_names=source_names(self._arguments()),
+            log=self._safe_log, clock=self._clock, now=self._now,
         )  # fmt: skip
-
-    def _source_names(self) -> list[object]:
-        """Name where rows come from: the same on every try, another for another table."""
-        kind = next((name for name in ("path", "sql", "table") if getattr(self, name) is not None), "rows")
-        names: list[object] = [kind, self.source_conn_id, self.table]
-        # Rows that find their lead by other columns have other keys.
-        return [*names, *key_kinds(self.match_by)] if self.match_by else names
 
     def _xcoms(self, context: Context) -> XComs | None:
         """Where to leave something for the task's page; nowhere if its author wants no XComs."""
@@ -428,7 +422,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self, context: Context, refuse_overwriting: Callable[[list[str]], None], cursor: Cursor | None = None
     ) -> Callable[[Take], None]:
         """
-        Choose the one source; its module is imported only now.
+        Choose the one source.
 
         :param refuse_overwriting: gets the files before any is read
         """
@@ -439,25 +433,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         if rows is not None:
             return self._rows_reader(context, columns)
         if self.path is not None:
-            from airflow_provider_lofty.rows.files import read_files
-
-            return partial(
-                read_files, self.path, matched=refuse_overwriting, options=options, columns=columns, log=self._safe_log
-            )
-        if not self.source_conn_id:
-            raise LoftyConfigurationError(f"{source} needs source_conn_id, the connection of the database")
-        from airflow_provider_lofty.rows.database import read_sql
-
-        return lambda take: read_sql(
-            str(self.source_conn_id),
-            sql=self.sql,
-            table=self.table,
-            parameters=self.parameters,
-            hook_params=self.source_hook_params,
-            newer=None if cursor is None else cursor.newer,
-            zone=zone_named(self.timezone),
-            take=take,
-        )
+            return files_reader(self._arguments(), columns, options, refuse_overwriting, self._safe_log)
+        return database_reader(self._arguments(), source, None if cursor is None else cursor.newer)
 
     def _rows_reader(self, context: Context, columns: tuple[str, ...] | None) -> Callable[[Take], None]:
         from airflow_provider_lofty.rows.upstream import read_rows
