@@ -26,6 +26,7 @@ from airflow_provider_lofty.journal.journal import Journal
 from airflow_provider_lofty.journal.retrying import RetryingJournal
 from airflow_provider_lofty.links import LoftyReportLink
 from airflow_provider_lofty.log import PrintableLog
+from airflow_provider_lofty.operators.approvals import approval_of
 from airflow_provider_lofty.operators.arguments import (
     CHECKS,
     boolean,
@@ -135,12 +136,14 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     :param report_path: (templated) ``.csv`` or ``.jsonl`` file with every row and its outcome; ending in ``/``: a
         folder, where each Dag run, task, map index and try writes its own ``.csv``. Given back as ``path`` it sends
         what was not delivered
+    :param expect_digest: (templated) ``digest`` of a preview's summary: nothing is sent where rows have come, gone or
+        changed since. For sources that stand still
     :param preview: (templated) do all but send: no HTTP request is made, valid rows are ``would_send``. The log shows
         the first three requests as they would leave, with their rows' values and the credential masked, and how long
         all take
     :return: counts by outcome, ``read``, ``carried_over``, ``seconds``, ``requests``, ``throttled``,
-        ``read_backs``, ``learned_limit``, ``errors`` (the five largest groups) and ``report_path``; also
-        pushed when the task fails
+        ``read_backs``, ``learned_limit``, ``errors`` (the five largest groups), ``report_path`` and
+        ``digest``; also pushed when the task fails
     :raises LoftyRowsFailed: more rows failed than allowed, or a gate closed; no retry
     :raises LoftyDeliveryIncomplete: an outage, a kill, ``execution_timeout`` near, or rows still in doubt; retryable
     :raises LoftySourceNotReady: the source could not be read yet; retryable
@@ -163,6 +166,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         "defaults",
         "journal_conn_id",
         "report_path",
+        "expect_digest",
         "durable",
         "preview",
     )
@@ -212,6 +216,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         max_rows: int | None = None,
         stop_after_rejections: int = 20,
         report_path: str | None = None,
+        expect_digest: str | None = None,
         preview: bool | str = False,
         **kwargs: Any,
     ) -> None:
@@ -247,6 +252,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self.max_rows = max_rows
         self.stop_after_rejections = stop_after_rejections
         self.report_path = report_path
+        self.expect_digest = expect_digest
+        self._needs_approval = expect_digest is not None  # also where it renders to None
         self.preview: Any = preview
         self._rendered_rows: Callable[[], object] | None = None
         self._run: Run | None = None
@@ -342,6 +349,9 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     def _delivered(self, context: Context, publisher: StatusPublisher, stop: threading.Event) -> Summary:
         deadline = self._deadline()
         key, report = self._key(context), self._report(context)
+        approval = approval_of(
+            self, self._arguments(), context.get("ti"), is_needed=self._needs_approval, log=self._safe_log
+        )
         of_cursor = self._cursor_arguments()
         column = of_cursor.check()
         hook = LoftyHook(
@@ -358,6 +368,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
                 policy(self._arguments()), hook.client, journal, report, self._safe_log, publisher,
                 is_later_try=key.try_number > 1, is_mapped=key.is_mapped, may_retry=self._may_retry(context),
                 deadline=deadline, clock=self._clock, now=self._now, workers=self._new_workers, cursor=cursor,
+                approval=approval,
                 pace=LearnedPace(context.get("task_state_store"), self._safe_log, self._clock),
             )  # fmt: skip
             source = self._source(context, run.refuse_overwriting, cursor)

@@ -67,6 +67,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     :param learned_limit: what requests_per_minute is worth setting to: close below what Lofty refused, where it states
         no limit; None where it refused nothing
     :param errors: the largest groups of failed and unmatched rows
+    :param digest: what the input is known by, whatever the order of its rows; None where it was not read to its end
     :param cursor: left out where there is none
     :param format: :data:`SUMMARY_FORMAT` of whoever wrote it
     """
@@ -89,6 +90,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     learned_limit: Count | None = None
     errors: list[ErrorGroup] = []
     report_path: str | None = None
+    digest: str | None = None
     cursor: CursorSummary | UnsetType = UNSET
     format: int = SUMMARY_FORMAT
 
@@ -113,6 +115,7 @@ def summary_of(
     read_backs: int = 0,
     carried_over: int = 0,
     learned_limit: int | None = None,
+    digest: str | None = None,
     cursor: CursorSummary | None = None,
 ) -> Summary:
     """Sum up a run in less than :data:`SUMMARY_BYTES` bytes of JSON; see :class:`Summary`."""
@@ -129,6 +132,7 @@ def summary_of(
             learned_limit=learned_limit,
             errors=[_error_group(group, spool, length) for group in groups],
             report_path=_shortened(report_path, length * 10),
+            digest=digest,
             cursor=UNSET if cursor is None else _short_cursor(cursor, length),
         )
         if len(json.dumps(msgspec.to_builtins(found))) < SUMMARY_BYTES:
