@@ -98,7 +98,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     :param table: (templated) the source: a table, with or without its schema, with ``source_conn_id``
     :param source_conn_id: (templated) connection of the database, any ``DbApiHook``
     :param source_hook_params: (templated) given to that hook when it is made
-    :param columns: names of the cells, for rows that are lists or tuples and for files without a header
+    :param columns: names of the cells, for rows that are lists, tuples or arrays and for files without a header
     :param cursor: a column of ``table`` or ``sql`` that only grows: only rows are read that have reached the watermark,
         which lies in the database of ``journal_conn_id`` and is held back by what was not sent. ``sql`` holds a
         parameter named ``cursor`` in the driver's style, and compares with ``>=``
