@@ -1,8 +1,8 @@
 """
 `python -m airflow_provider_lofty.first_contact --conn-id lofty_default --lead-id N`: what this account's Lofty does.
 
-It ends with 0 when the check was made, whatever is still open; with 1 when Lofty could not be asked; with 2 when
-nothing was posted because nobody confirmed; with 130 when it was interrupted.
+It ends with 0 when the check was made, whatever is still open; with 1 when Lofty could not be asked, or the profile not
+be written; with 2 when nothing was posted because nobody confirmed; with 130 when it was interrupted.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.exceptions import LoftyError
 from airflow_provider_lofty.first_contact.contact import PATIENCE_SECONDS, TOTAL_SECONDS, Contact
 from airflow_provider_lofty.first_contact.findings import findings_of, table
+from airflow_provider_lofty.first_contact.learned import profile_of
 from airflow_provider_lofty.first_contact.posts import Fate
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 
@@ -52,9 +54,12 @@ def main(arguments: Sequence[str] | None = None, *, patience: float = PATIENCE_S
         clock=clock, now=now, sleep=time.sleep, patience=patience,
     )  # fmt: skip
     try:
-        return _check(contact, options.yes)
+        code = _check(contact, options.yes)
     finally:
         hook.close()
+    if options.profile is None or code == UNCONFIRMED or _write_profile(contact, options.profile):
+        return code
+    return code or FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--conn-id", default=LoftyHook.default_conn_name, help="the connection [%(default)s]")
     parser.add_argument("--lead-id", type=_lead_id, required=True, help="a lead of your own, made for tests")
+    parser.add_argument(
+        "--profile", metavar="FILE", type=_new_file, help="write what was learned to this new file, as JSON"
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask before the first post")
     return parser
 
@@ -73,6 +81,16 @@ def _lead_id(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**63):
         raise argparse.ArgumentTypeError(f"{text!r} is not a lead id")
     return int(text)
+
+
+def _new_file(text: str) -> Path:
+    """Before anything is posted: what is learned can be written there, and takes no other profile's place."""
+    path = Path(text)
+    if path.exists():
+        raise argparse.ArgumentTypeError(f"{text} exists; name a new file")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(f"{path.parent} is not a folder that can be written to")
+    return path
 
 
 def _check(contact: Contact, is_confirmed: bool) -> int:
@@ -96,6 +114,21 @@ def _check(contact: Contact, is_confirmed: bool) -> int:
     if contact.heard:
         _say(f"\n{table(findings_of(contact))}\n\n{_left_behind(contact)}")
     return code
+
+
+def _write_profile(contact: Contact, path: Path) -> bool:
+    profile = profile_of(contact)
+    if profile is None:
+        _say("No profile was written: Lofty did not say whose the credential is.")
+        return True
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(profile.as_json())
+    except OSError as error:
+        _say(f"The profile could not be written ({type(error).__name__}); this is it:\n{profile.as_json()}")
+        return False
+    _say(f"The profile is in {path}.")
+    return True
 
 
 def _is_confirmed_by(ask: Callable[[str], str]) -> bool:
