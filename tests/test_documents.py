@@ -98,7 +98,7 @@ def test_tables_of_faults_and_settings_of_the_practice_lofty() -> None:
 
 def test_table_of_connection_fields_is_complete() -> None:
     shown = names_in([row[0] for row in table_below("The connection")])
-    assert shown == {"host", "port", "password", "customer_key", *(field.name for field in FORM_FIELDS)}
+    assert shown == {"host", "port", "password", "customer_key", "profile", *(field.name for field in FORM_FIELDS)}
     assert set(AUTH_TYPES) <= names_in([row[1] for row in table_below("The connection") if row[0] == "`auth_type`"])
 
 

@@ -224,6 +224,15 @@ def test_only_the_operator_reads_the_tasks_context() -> None:
     assert readers == {"operators", "decorators"}
 
 
+def test_what_proves_a_delivery_knows_no_profile() -> None:
+    """What was seen once is no proof of what is so now: canary, controls and settling see for themselves."""
+    knowing = {part_of(file) for file in FILES if "profile" in own_imports(file)}
+    assert knowing == {"first_contact", "hooks", "lofty", "run", "sandbox"}
+    assert {module_of(file) for file in FILES if part_of(file) == "lofty" and "profile" in own_imports(file)} == {
+        f"{PACKAGE}.lofty.settings"
+    }
+
+
 def test_the_sandbox_stands_alone() -> None:
     assert {name for file in FILES if part_of(file) == "sandbox" for name in own_imports(file)} == {"profile"}
     assert "sandbox" not in {name for file in FILES if part_of(file) != "sandbox" for name in own_imports(file)}

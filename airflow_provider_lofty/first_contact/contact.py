@@ -96,6 +96,7 @@ class Contact:
         self.owner_answer = answer = self._ask("get_me", "/v1.0/me", Endpoint.ME)
         verdict = self.client.verdict_on(answer)
         if answer.status == 200 and isinstance(answer.json, dict) and not answer.names_error:
+            self.client.refuse_other_account(answer.json)
             self.owner = answer.json
         elif verdict.code != PERMISSION_MISSING:
             raise self._error(answer, "GET /v1.0/me")

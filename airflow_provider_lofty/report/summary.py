@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -68,6 +69,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         no limit; None where it refused nothing
     :param errors: the largest groups of failed and unmatched rows
     :param cursor: left out where there is none
+    :param profile_remarks: what the connection's profile says that may keep rows from being settled; left out where
+        there is nothing
     :param format: :data:`SUMMARY_FORMAT` of whoever wrote it
     """
 
@@ -90,6 +93,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     errors: list[ErrorGroup] = []
     report_path: str | None = None
     cursor: CursorSummary | UnsetType = UNSET
+    profile_remarks: list[str] | UnsetType = UNSET
     format: int = SUMMARY_FORMAT
 
     @property
@@ -114,6 +118,7 @@ def summary_of(
     carried_over: int = 0,
     learned_limit: int | None = None,
     cursor: CursorSummary | None = None,
+    profile_remarks: Sequence[str] = (),
 ) -> Summary:
     """Sum up a run in less than :data:`SUMMARY_BYTES` bytes of JSON; see :class:`Summary`."""
     groups = spool.books.failure_groups(_ERROR_GROUPS)
@@ -130,6 +135,7 @@ def summary_of(
             errors=[_error_group(group, spool, length) for group in groups],
             report_path=_shortened(report_path, length * 10),
             cursor=UNSET if cursor is None else _short_cursor(cursor, length),
+            profile_remarks=[_shortened(each, length) or "" for each in profile_remarks] or UNSET,
         )
         if len(json.dumps(msgspec.to_builtins(found))) < SUMMARY_BYTES:
             break
