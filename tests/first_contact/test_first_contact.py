@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_lofty.first_contact.__main__ import main
+from airflow_provider_lofty.first_contact.command import main
 from airflow_provider_lofty.first_contact.posts import changes_of, posts
 from airflow_provider_lofty.lofty.session import LoftySession
 from airflow_provider_lofty.profile.changes import words_for

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_lofty.first_contact.__main__ import main
+from airflow_provider_lofty.first_contact.command import main
 from airflow_provider_lofty.lofty.session import LoftySession
 from airflow_provider_lofty.profile.profile import FIELDS, Profile, profile_in
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings, settings_like

@@ -10,7 +10,7 @@ import pytest
 from support.practice import Store, row, run, task_instance
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
-from airflow_provider_lofty.first_contact.__main__ import main
+from airflow_provider_lofty.first_contact.command import main
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.lofty.pacing import START_REQUESTS_PER_MINUTE
 from airflow_provider_lofty.report.status import XCOM_KEY
