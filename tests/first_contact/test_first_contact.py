@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_lofty.first_contact.__main__ import main
-from airflow_provider_lofty.first_contact.posts import echo_of, posts
+from airflow_provider_lofty.first_contact.command import main
+from airflow_provider_lofty.first_contact.posts import changes_of, posts
 from airflow_provider_lofty.lofty.session import LoftySession
+from airflow_provider_lofty.profile.changes import words_for
 from airflow_provider_lofty.sandbox import Sandbox
 
 LEAD = 4711
@@ -226,22 +227,33 @@ def test_no_secret_and_nothing_of_other_activities_is_shown(
 
 
 @pytest.mark.parametrize(
-    ("name", "sent", "shown", "words"),
+    ("name", "sent", "shown", "changes"),
     [
-        ("text", " a ", " a ", ""),
-        ("text", " a ", "a", "without the blanks around it"),
-        ("text", "<b> & ", "&lt;b&gt; &amp; ", "as HTML writes it"),
-        ("text", "abcdef", "abc", "cut to 3 characters"),
-        ("text", "abc", "xyz", "changed"),
-        ("text", "", None, "null"),
-        ("created", 1714557600123, "1714557600123", "as text"),
-        ("created", 1714557600123, 1714557600124, "moved by 1 ms"),
-        ("created", 1714557600123, 1714557600123.0, "moved by 0 ms"),
-        ("created", 1714557600123, None, "not as a number"),
+        ("text", " a ", " a ", []),
+        ("text", " a ", "a", ["trimmed"]),
+        ("text", "<b> & ", "&lt;b&gt; &amp; ", ["html"]),
+        ("text", ' "a" & ', '"a" &amp;', ["trimmed", "html_but_quotes"]),
+        ("text", "a <b>b</b>", "a b", ["without_tags"]),
+        ("text", "a \N{HOUSE BUILDING} b", "a  b", ["without_emoji"]),
+        ("text", "a \N{HOUSE BUILDING} b", "a ? b", ["emoji_as_question_marks"]),
+        ("text", "abcdef", "abc", ["cut_to_3"]),
+        ("text", "abc", "xyz", ["changed"]),
+        ("text", "abc", None, ["null"]),
+        ("text", "", None, ["empty_as_null"]),
+        ("text", "abc", 5, ["not_text"]),
+        ("created", 1714557600123, "1714557600123", ["text"]),
+        ("created", 1714557600123, "1714557600", ["text", "seconds"]),
+        ("created", 1714557600123, 1714557600000, ["whole_seconds"]),
+        ("created", 1714557600123, 1714557600124, ["moved_by_1"]),
+        ("created", 1714557600123, 1714557600123 - 3_600_000, ["moved_by_-3600000"]),
+        ("created", 1714557600123, 1714557600123.0, ["fraction"]),
+        ("created", 1714557600123, None, ["not_a_number"]),
+        ("created", 1714557600123, 10**30, ["not_a_number"]),
     ],
 )
-def test_what_became_of_a_field(name: str, sent: Any, shown: Any, words: str) -> None:
-    assert echo_of(name, sent, shown) == words
+def test_what_became_of_a_field(name: str, sent: Any, shown: Any, changes: list[str]) -> None:
+    assert changes_of(name, sent, shown) == changes
+    assert words_for(changes) if changes else not words_for(changes)
 
 
 def test_the_posts_are_dated_now_and_differ_in_their_dates() -> None:
@@ -249,7 +261,9 @@ def test_the_posts_are_dated_now_and_differ_in_their_dates() -> None:
     dates = [post.activity["created"] for post in made]
     assert all(0 <= 1714557600000 - date < 6000 and date % 1000 for date in dates)
     assert (dates[0] == dates[1], len(set(dates))) == (True, 4)
-    assert dates[2:] != sorted(dates[2:])
+    for refused in (None, 3, 4):  # without a post that may be refused, too
+        left = [date for turn, date in enumerate(dates) if turn != refused]
+        assert left not in (sorted(left), sorted(left, reverse=True))
     assert len(made[3].activity["text"]) == 2000
 
 
