@@ -35,6 +35,15 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "example": "/opt/airflow/lofty_reports",
         "default": "",
     },
+    "send_report_dag_id": {
+        "description": "The Dag that sends what failed in a report of report_folder, whose path it gets as the param\n"
+        '"report", as the example Dag lofty_send_report does. Errors of tasks whose rows failed lead to it.\n'
+        "Empty: there is none.\n",
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": "lofty_send_report",
+        "default": "",
+    },
 }
 
 

@@ -15,6 +15,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from airflow_provider_lofty.delivery.doubt import Page
+from airflow_provider_lofty.delivery.identities import Identities
 from airflow_provider_lofty.delivery.matching import ZONE_REACH_MILLISECONDS, Match, Times, is_altered, is_near, match
 from airflow_provider_lofty.journal.journal import Journal
 from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
@@ -59,9 +60,10 @@ class Compared(NamedTuple):
 class Comparer:
     """Compares pages with what is sought, each between two looks at the journal."""
 
-    def __init__(self, spool: Spool, journal: Journal) -> None:
+    def __init__(self, spool: Spool, journal: Journal, identities: Identities) -> None:
         self._spool = spool
         self._journal = journal
+        self._identities = identities
         self._meanwhile: dict[int, Counter[bytes]] = {}  # of each lead that is being read
         self._of_family: dict[int, Counter[bytes]] = {}  # delivered to leads that were merged with it, by content
 
@@ -75,7 +77,7 @@ class Comparer:
         self._load(lead_id)
         self._meanwhile[lead_id] = Counter(on_their_way)
         others = self._spool.leads.family(lead_id, is_certain=True) - {lead_id}
-        self._of_family[lead_id] = self._spool.leads.delivered_contents(others)
+        self._of_family[lead_id] = self._spool.leads.delivered_contents(others, is_certain=True)
 
     def _load(self, lead_id: int) -> None:
         for one in self._spool.leads.family(lead_id, is_certain=False):
@@ -115,7 +117,7 @@ class Comparer:
         said_of_each = [
             Match.UNCLEAR if one.trace in altered
             else rest.match(one) if said is Match.ABSENT
-            else Match.SHARED if said is Match.FOUND and self._may_be_shared(one.trace, others)
+            else Match.SHARED if said is Match.FOUND and self._identities.may_be_shared(one.trace, others, page)
             else said
             for one, said in matches
         ]  # fmt: skip
@@ -133,17 +135,8 @@ class Comparer:
         if not family:
             return Counter()
         on_their_way = Counter(other.content for other in others if other.lead_id in family)
-        return _as_shown(page, self._spool.leads.delivered_contents(family) + on_their_way)
-
-    def _may_be_shared(self, found: Trace, others: Sequence[Trace]) -> bool:
-        """Whether what is shown may be a row of another lead, of which nobody knows whether it was merged."""
-        leads = self._spool.leads
-        if leads.may_share(found.content, found.lead_id):
-            return True
-        alike = {other.lead_id for other in others if other.content == found.content} if others else set()
-        alike -= leads.family(found.lead_id, is_certain=False)
-        is_known = leads.is_known(found.lead_id) if alike else True
-        return any(not (is_known and leads.is_known(other)) for other in alike)
+        delivered = self._spool.leads.delivered_contents(family, is_certain=False)
+        return _as_shown(page, delivered + on_their_way)
 
     def _perhaps_altered(self, page: Page, found: list[Trace]) -> set[Trace]:
         """Of activities that are shown: those whose entry may be that of a delivered row, altered."""

@@ -196,8 +196,14 @@ class LoftyClient(LoftySession):
         """
         Ask under which id Lofty has a lead: another one where it was merged.
 
+        Another one is believed when it is named twice: an answer may be another request's.
+
         :return: None when Lofty does not say, or does not let this credential see it
         """
+        said = self._named_lead(lead_id)
+        return said if said in (None, lead_id) or self._named_lead(lead_id) == said else None
+
+    def _named_lead(self, lead_id: int) -> int | None:
         with suppress(LoftyError):
             lead = self._get(f"/v1.0/leads/{lead_id}", Endpoint.FIND_LEADS, dict, patience=()).get("lead")
             found = lead.get("leadId") if isinstance(lead, dict) else None

@@ -38,6 +38,7 @@ from airflow_provider_lofty.report.summary import Summary, summary_of
 from airflow_provider_lofty.report.writer import Report
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Take
+from airflow_provider_lofty.run.approval import Approval
 from airflow_provider_lofty.run.ingest import Ingest, mapping_errors
 from airflow_provider_lofty.run.pace import LearnedPace
 from airflow_provider_lofty.run.policy import Policy
@@ -74,6 +75,7 @@ class Run:
     :param workers: makes the threads that make requests, so many at once
     :param pace: what earlier tries learned of a limit that Lofty does not state, and where this one leaves it
     :param cursor: reads only what is new
+    :param approval: the only input that may be sent
     :ivar sources: the names of the sources read
     :ivar summary: what came of the rows; None until the books are closed
     """
@@ -96,6 +98,7 @@ class Run:
         workers: Callable[[int], Workers[Came]] = Workers,
         pace: LearnedPace | None = None,
         cursor: Cursor | None = None,
+        approval: Approval | None = None,
     ) -> None:
         self._policy = policy
         self._client = client
@@ -112,6 +115,7 @@ class Run:
         self._workers = workers
         self._pace = pace or LearnedPace(None, log, clock)
         self._cursor = cursor
+        self._approval = approval
         self._started = clock()
         self._has_gaps = False
         self._has_read = False
@@ -119,6 +123,7 @@ class Run:
         self._carried_over = 0
         self._remarks: list[str] = []
         self._delivery: Delivery | None = None
+        self._digest: str | None = None
         self._gate: str | None = None
         self._stop: Stop | None = None
         self._report_error: str | None = None
@@ -204,13 +209,15 @@ class Run:
 
     def _send(self, stop: threading.Event, match_by: Sequence[KeyKind]) -> None:
         """Send what was read, unless a gate is closed or this is a preview."""
+        self._digest = self._digest_of_input()
+        refusal = self._refusal()
         loaded = Loaded() if self._policy.preview else self._resume()
         spool, counts = self._spool, self._spool.books.counts()
         waiting = spool.count_pending()
         self._log.info("%d rows read, %d to send; of the others %s", spool.read, waiting, counts_text(counts))
         if counts[Outcome.INVALID]:
             self._log_failures()
-        self._gate = self._policy.closed_gate(spool.read, counts[Outcome.INVALID])
+        self._gate = self._policy.closed_gate(spool.read, counts[Outcome.INVALID]) or refusal
         if self._gate is not None:
             self._close_books(self._gate)
         elif self._policy.preview:
@@ -228,6 +235,21 @@ class Run:
                 with journal_errors():
                     self._journal.start(spool.input_sample())
                 self._deliver(stop, doubts)
+
+    def _digest_of_input(self) -> str | None:
+        """Name what was read, before anything is known of it from elsewhere."""
+        try:
+            digest = self._spool.input_digest.of(self.host)
+        except LoftyConfigurationError:  # no host: there is no connection, which a preview may do without
+            return None
+        self._log.info("digest of the rows that are valid: %s", digest)
+        return digest
+
+    def _refusal(self) -> str | None:
+        """Say why these rows are not those that were approved."""
+        if self._approval is None:
+            return None
+        return self._approval.refusal(self._digest, self._spool.input_digest)
 
     def _resume(self) -> Loaded:
         loaded = load_history(self._journal, self._spool)
@@ -351,6 +373,7 @@ class Run:
             carried_over=self._carried_over,
             report_path=self._report.path if self._report and not self._report_error else None,
             learned_limit=self._learned_limit(),
+            digest=self._digest,
             cursor=None if self._cursor is None else self._cursor.summary,
             profile_remarks=self._remarks,
         )
