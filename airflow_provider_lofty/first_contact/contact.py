@@ -20,7 +20,9 @@ from airflow_provider_lofty.profile.profile import AnswerKind
 
 TOTAL_SECONDS = 120.0
 PATIENCE_SECONDS = 60.0  # until what was posted is shown
-_LOOKS = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)  # seconds between looks; the last again and again
+# Seconds between looks; the last again and again. They grow with what is past: a lag is known to a sixth or so.
+_LOOKS = (0.0, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 3.0, 5.0, 5.0, 10.0)
+_LOOKS_FOR_TWIN = 8  # ten seconds
 _AFTER_LOOKS_SECONDS = 15.0  # what is left for the last two questions
 _MISSING_LEAD = 2**63 - 1
 
@@ -201,7 +203,7 @@ class Contact:
     def _lacks_twin(self, number: int) -> bool:
         """Whether the second of two equal posts is not shown, and it is too early to say that it never will be."""
         first, twin = self.posted[:2]
-        return twin.fate is Fate.ACCEPTED and first.shown < 2 and number < len(_LOOKS) - 1
+        return twin.fate is Fate.ACCEPTED and first.shown < 2 and number < _LOOKS_FOR_TWIN - 1
 
     # What is asked by GET only
 

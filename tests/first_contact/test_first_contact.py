@@ -15,7 +15,7 @@ from airflow_provider_lofty.first_contact.command import main
 from airflow_provider_lofty.first_contact.posts import changes_of, posts
 from airflow_provider_lofty.lofty.session import LoftySession
 from airflow_provider_lofty.profile.changes import words_for
-from airflow_provider_lofty.sandbox import Sandbox
+from airflow_provider_lofty.sandbox import Answer, Sandbox
 
 LEAD = 4711
 
@@ -285,3 +285,40 @@ def test_of_a_lofty_that_cannot_be_asked_nothing_is_learned(
     said = capsys.readouterr().out
     assert "The check ended early" in said
     assert learned_in(said) == {}
+
+
+REFUSALS: dict[str, dict[str, Any]] = {
+    "the key is withdrawn": {"api_key": "another"},
+    "reading is no longer permitted": {"permission_denied": {"list_activities"}},
+    "posting is no longer permitted": {"permission_denied": {"add_activity"}},
+    "the lead is gone": {"missing_leads": {2**63 - 1, LEAD}},
+    "everything fails": {"canned_answers": {name: Answer(500, b"") for name in ("add_activity", "list_activities", "get_me", "get_lead")}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_of_a_server_that_begins_to_refuse_at_any_step_only_what_was_seen_is_told(
+    lofty: Sandbox, connect: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    refusal: str,
+) -> None:  # fmt: skip
+    connect(lofty)
+    send, before = LoftySession.send, lofty.settings
+    for step in (1, 3, 5, 8, 9, 10):  # before, among and after the posts
+        lofty.change(**{**{name: getattr(before, name) for name in REFUSALS[refusal]}, "missing_leads": {2**63 - 1}})
+        lofty.reset()
+        left = iter(range(step))
+
+        def refusing(*args: Any, left: Any = left, **kwargs: Any) -> Any:
+            if next(left, None) is None:
+                lofty.change(**REFUSALS[refusal])
+            return send(*args, **kwargs)
+
+        monkeypatch.setattr(LoftySession, "send", refusing)
+        code = main(["--lead-id", str(LEAD), "--yes"], patience=0)
+        found = {question: answer for question, answer in learned_in(capsys.readouterr().out).items() if answer}
+        told = [answer for question, answer in found.items() if answer != AS_DOCUMENTED.get(question)]
+        assert all("HTTP" in answer or "at most" in answer or "shown" in answer for answer in told), (step, found)
+        assert code in (0, 1)
+        sent = posted(lofty)
+        assert len(sent) <= 5
+        assert len({json.dumps(activity) for activity in sent}) >= len(sent) - 1  # but the twin, none is repeated
