@@ -1,4 +1,4 @@
-"""A task under a real scheduler, killed again and again with SIGKILL: nothing lost, nothing twice."""
+"""A task under a real scheduler, left without answers and killed again and again: nothing lost, nothing twice."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from support.standalone import Standalone
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
 ROWS = 600
-# Before 3.3 there is no store for a journal, and each try reads every lead: three kills show it.
-KILLS = 10 if find_spec("airflow.sdk.definitions.retry_policy") else 3
+HAS_STORE = find_spec("airflow.sdk.definitions.retry_policy") is not None  # for a journal, from 3.3 on
+# Without one each try reads every lead: three kills show it.
+KILLS = 10 if HAS_STORE else 3
 SECONDS = 900.0
 
 DAG = '''
@@ -69,7 +70,13 @@ def airflow(lofty: Sandbox, tmp_path: Path) -> Iterator[Standalone]:
     path.write_text("\n".join(["lead,n,text,created", *lines]), encoding="utf-8")
     home = tmp_path / "airflow"
     home.mkdir()
-    with Standalone(home, {"AIRFLOW_CONN_LOFTY_DEFAULT": json.dumps(connection)}) as standalone:
+    environment = {
+        "AIRFLOW_CONN_LOFTY_DEFAULT": json.dumps(connection),
+        # Airflow gives up on a call sooner than by default, and on a task later: the patience that shows is the provider's.
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "1",
+        "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "100",
+    }
+    with Standalone(home, environment) as standalone:
         (standalone.dags / "killed.py").write_text(DAG.format(folder=str(tmp_path), path=str(path)), encoding="utf-8")
         yield standalone
 
@@ -84,14 +91,34 @@ def kill(pid_file: Path) -> bool:
     return False
 
 
-def test_kills_and_a_clear_lose_nothing_and_send_nothing_twice(
+def outlive_a_silent_api_server(airflow: Standalone, lofty: Sandbox, deadline: float) -> None:
+    """Keep the API server from answering for longer than Airflow goes on asking it: the try waits, and goes on."""
+
+    def wait_for(what: str) -> None:
+        while what not in airflow.log_of_try("killed", "first", "send", number):
+            assert time.monotonic() < deadline, f"the task has not said: {what}"
+            time.sleep(0.2)
+
+    while not lofty.activities:
+        assert time.monotonic() < deadline, "nothing was sent"
+        time.sleep(0.1)
+    number = airflow.task("killed", "first", "send")["try_number"]
+    with airflow.api_server_away():
+        wait_for("nothing is sent until it answers again")
+    wait_for("the journal answers again")
+    assert airflow.task("killed", "first", "send")["try_number"] == number
+
+
+def test_silence_kills_and_a_clear_lose_nothing_and_send_nothing_twice(
     lofty: Sandbox, airflow: Standalone, tmp_path: Path
 ) -> None:
     chance = random.Random(4)  # noqa: S311 - repeatable is what it must be
     airflow.trigger("killed", "first")
+    if HAS_STORE:
+        outlive_a_silent_api_server(airflow, lofty, time.monotonic() + SECONDS)
     pid_file = tmp_path / "pid"
     kills, deadline = 0, time.monotonic() + SECONDS
-    next_kill = chance.randint(1, 60)  # counted in rows that arrived; the first may be the first of a try
+    next_kill = len(lofty.activities) + chance.randint(1, 60)  # counted in rows that arrived; it may be a try's first
     while airflow.state("killed", "first") not in ("success", "failed"):
         assert time.monotonic() < deadline, "the task did not end"
         if kills < KILLS and len(lofty.activities) >= next_kill and kill(pid_file):

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psutil
+
 from support.airflow_api import WAIT_SECONDS, AirflowApi
 from support.guard import guarded
 
@@ -117,6 +119,29 @@ class Standalone(AirflowApi):
     def _last_said(self) -> str:
         return self._said()[-5000:]
 
+    @contextmanager
+    def api_server_away(self) -> Iterator[None]:
+        """Let nobody get an answer from the API server for a while."""
+        assert self._process is not None
+        servers = [each for each in psutil.Process(self._process.pid).children() if _serves_the_api(each)]
+        assert servers
+        for server in servers:
+            server.suspend()
+        try:
+            yield
+        finally:
+            for server in servers:
+                server.resume()
+
+    def log_of_try(self, dag_id: str, run_id: str, task_id: str, number: int) -> str:
+        """What a try has logged so far."""
+        folder = self.dags.parent / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
+        return (folder / f"attempt={number}.log").read_text(encoding="utf-8")
+
     def has_logged(self, *words: str) -> bool:
         """Whether the scheduler or the API server has logged a line with all of these."""
         return any(all(word in line for word in words) for line in self._said().splitlines())
+
+
+def _serves_the_api(process: psutil.Process) -> bool:
+    return "airflow api_server" in str(process.cmdline())
