@@ -32,6 +32,7 @@ from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.lofty.lead_keys import KeyKind
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.profile.remarks import remarks_on
 from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.report.summary import Summary, summary_of
 from airflow_provider_lofty.report.writer import Report
@@ -120,6 +121,7 @@ class Run:
         self._has_read = False
         self._has_history = policy.preview or not is_later_try
         self._carried_over = 0
+        self._remarks: list[str] = []
         self._delivery: Delivery | None = None
         self._digest: str | None = None
         self._gate: str | None = None
@@ -169,9 +171,24 @@ class Run:
     def _begin(self) -> None:
         """Try the connection's settings and open the journal: what cannot work fails before anything is read."""
         self._client.prepare()
+        self._heed_profile()
         with journal_errors():
             self._has_gaps = self._journal.begin(is_later_try=self._is_later_try)
         self._pace.recall(self._client)
+
+    def _heed_profile(self) -> None:
+        """Before the first row: see that the connection's profile is of this account, and say what follows from it."""
+        settings = self._client.settings
+        try:
+            self._client.confirm_account()
+        except BaseException:
+            self._client.close()
+            raise
+        self._remarks = remarks_on(settings.profile, settings.settle_seconds)
+        for remark in self._remarks:
+            self._log.warning("%s", remark)
+        if self._remarks:
+            self._publisher.publish(Status(profile_remarks=self._remarks))
 
     def _read_and_send(self, read: Callable[[Take], None], mapping: RowMapping, stop: threading.Event) -> None:
         ingest = Ingest(mapping, self._spool, self._log, self._publisher, self._clock)
@@ -358,6 +375,7 @@ class Run:
             learned_limit=self._learned_limit(),
             digest=self._digest,
             cursor=None if self._cursor is None else self._cursor.summary,
+            profile_remarks=self._remarks,
         )
         self._log.info("summary: %s", _counts_as_json(self.summary))
         return self.summary
