@@ -34,11 +34,13 @@ class Wanted(NamedTuple):
 
     :param first_sent: by the clock; when a request with it first began, ``-inf`` where that may be any time ago
     :param received: when Lofty may have received it, where that is known
+    :param since: as journals write times; what Lofty was sent later need not be shown, even where this is
     """
 
     trace: Trace
     first_sent: float = -math.inf
     received: Times | None = None
+    since: str = ""
 
 
 class Compared(NamedTuple):
@@ -48,7 +50,7 @@ class Compared(NamedTuple):
     :param matches: for each activity that was sought, in order
     :param rest: what the entries that belong to no row say of any other activity
     :param surplus: these entries
-    :param delivered: trace → how many rows with it are known to be delivered
+    :param delivered: trace → how many rows with it are known to be delivered, those of merged leads included
     """
 
     matches: list[Match]
@@ -76,8 +78,12 @@ class Comparer:
         """
         self._load(lead_id)
         self._meanwhile[lead_id] = Counter(on_their_way)
+        self._of_family[lead_id] = self._in_family(lead_id)
+
+    def _in_family(self, lead_id: int) -> Counter[bytes]:
+        """Count what was delivered to leads that were merged with this one, by content."""
         others = self._spool.leads.family(lead_id, is_certain=True) - {lead_id}
-        self._of_family[lead_id] = self._spool.leads.delivered_contents(others, is_certain=True)
+        return self._spool.leads.delivered_contents(others, is_certain=True)
 
     def _load(self, lead_id: int) -> None:
         for one in self._spool.leads.family(lead_id, is_certain=False):
@@ -105,7 +111,8 @@ class Comparer:
         """
         history, shown = self._spool.history, [entry.trace_hash for entry in page.entries]
         before = history.delivered_traces(shown) - self._meanwhile.pop(page.lead_id, Counter())
-        before += _as_shown(page, self._of_family.pop(page.lead_id, Counter()))
+        of_family = _as_shown(page, self._of_family.pop(page.lead_id, Counter()))
+        before += of_family
         self._load_alike(page, wanted)
         self._load(page.lead_id)
         delivered = history.delivered_traces(shown)
@@ -116,12 +123,13 @@ class Comparer:
         rest = Rest(page, surplus, history.first_page(page.lead_id))
         said_of_each = [
             Match.UNCLEAR if one.trace in altered
+            else Match.UNCLEAR if said is Match.ABSENT and one.trace.trace_hash in of_family and self._is_late(one)
             else rest.match(one) if said is Match.ABSENT
             else Match.SHARED if said is Match.FOUND and self._identities.may_be_shared(one.trace, others, page)
             else said
             for one, said in matches
         ]  # fmt: skip
-        return Compared(said_of_each, rest, surplus, delivered)
+        return Compared(said_of_each, rest, surplus, delivered + _as_shown(page, self._in_family(page.lead_id)))
 
     def _load_alike(self, page: Page, wanted: Sequence[Wanted]) -> None:
         shown = {entry.trace_hash for entry in page.entries}
@@ -135,8 +143,13 @@ class Comparer:
         if not family:
             return Counter()
         on_their_way = Counter(other.content for other in others if other.lead_id in family)
-        delivered = self._spool.leads.delivered_contents(family, is_certain=False)
-        return _as_shown(page, delivered + on_their_way)
+        there = self._spool.leads.delivered_contents(family, is_certain=False)
+        return _as_shown(page, there + on_their_way)
+
+    def _is_late(self, one: Wanted) -> bool:
+        """Whether the same row of a merged lead may not be shown yet, so that the entry may be of this one."""
+        others = self._spool.leads.family(one.trace.lead_id, is_certain=True) - {one.trace.lead_id}
+        return self._spool.leads.has_delivered(one.trace.content, others, one.since)
 
     def _perhaps_altered(self, page: Page, found: list[Trace]) -> set[Trace]:
         """Of activities that are shown: those whose entry may be that of a delivered row, altered."""

@@ -11,6 +11,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable
 from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
 from airflow_provider_lofty.delivery.backlog import Backlog
@@ -234,7 +235,8 @@ class Reconciler:
     def _ask(self, lead_id: int) -> ToRead:
         """Get ready to read a lead, down to the oldest of all that its page will be asked about."""
         self._comparer.ask(lead_id, self._in_flight.trace_hashes())
-        wanted = (doubt.views[lead_id].wanted for doubt in self._settling.of_lead(lead_id))
+        doubts = (doubt.views[lead_id].wanted for doubt in self._settling.of_lead(lead_id))
+        wanted = chain(doubts, self._settling.controls_at(lead_id))
         since = math.floor(min(self._settling.reach(lead_id), self._precheck.reach(lead_id), _AGES))
         return ToRead(lead_id, since, self._identities.questions(lead_id, wanted))
 
@@ -252,7 +254,7 @@ class Reconciler:
         doubts = [doubt for doubt in of_lead if doubt.since <= page.started]
         rows = self._precheck.rows_on(page)
         wanted = [self._wanted(doubt, page.lead_id) for doubt in doubts]
-        wanted += (Wanted(trace_of_body(row.lead_id, row.body)) for row in rows)
+        wanted += (Wanted(trace_of_body(row.lead_id, row.body), since=self._lately()) for row in rows)
         found = self._comparer.compare(page, wanted, self._perhaps(page), self._others(page))
         known = self._settling.take_known(page.lead_id, self._spool.history.is_delivered)
         if known:
@@ -294,7 +296,12 @@ class Reconciler:
 
     def _wanted(self, doubt: Doubt, lead_id: int) -> Wanted:
         first_sent = -math.inf if doubt.row is None else self._first_sent.get(doubt.row.n, doubt.sent)
-        return Wanted(doubt.views[lead_id].wanted, first_sent, doubt.received)
+        since = max(doubt.began_at, self._lately())
+        return Wanted(doubt.views[lead_id].wanted, first_sent, doubt.received, since)
+
+    def _lately(self) -> str:
+        """Since when what was sent need not be shown by now, as journals write times."""
+        return utc_now(lambda: self._now() - self._settings.patience_seconds)
 
     def _shows_all(self, page: Page) -> Callable[[Doubt, float], bool]:
         """Whether a page shows all that Lofty has of this run at the lead, and what others delivered since a doubt."""

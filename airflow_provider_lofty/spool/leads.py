@@ -31,6 +31,7 @@ _IS_THERE = (
     f" OR {MAY_BE_STORED})"
 )
 _IS_DELIVERED = f"state = '{JournalState.DELIVERED}'"
+_MAY_BE_DELIVERED = f"state IN ('{JournalState.DELIVERED}', '{JournalState.CLAIMED}')"
 _SAME = f"SELECT 1 FROM rows WHERE rows.row_key = p.row_key AND coalesce(rows.error, '') <> '{CONTENT_HAS_CHANGED}'"
 _WAS_SENT = f"state IN ('{JournalState.DELIVERED}', '{JournalState.INTENDED}', '{JournalState.CLAIMED}')"
 
@@ -149,7 +150,8 @@ class Leads:
 
         Those of which only a journal knows are counted by the first bytes of theirs, which is all that journals keep.
 
-        :param is_certain: leave out those of which the journal does not say of which lead they are
+        :param is_certain: else with those that other runs are sending, and those that may be of another lead: journals
+            do not always say of which lead a row is
         """
         if not leads:
             return Counter()
@@ -159,12 +161,26 @@ class Leads:
             f"SELECT {CONTENT}, COUNT(DISTINCT row_key) FROM rows WHERE lead_id IN ({which}) AND body IS NOT NULL"
             f" AND {_STORED} AND coalesce(error, '') <> ? GROUP BY 1", (CONTENT_HAS_CHANGED,),
         ).fetchall()))  # fmt: skip
+        states = _IS_DELIVERED if is_certain else _MAY_BE_DELIVERED
         may_be_of_these = "" if is_certain else " OR lead_id IS NULL"
         found.update(dict(self._db.execute(
-            f"SELECT content, COUNT(*) FROM past_rows p WHERE content <> x'' AND {_IS_DELIVERED}"
+            f"SELECT content, COUNT(*) FROM past_rows p WHERE content <> x'' AND {states}"
             f" AND (lead_id IN ({which}){may_be_of_these}) AND NOT EXISTS ({_SAME} AND rows.{_STORED}) GROUP BY 1"
         ).fetchall()))  # fmt: skip
         return found
+
+    def has_delivered(self, content: bytes, leads: Collection[int], since: str) -> bool:
+        """
+        Whether a row that says this was delivered to one of these leads, by this run or another that uses its journal.
+
+        :param since: no earlier than this, as journals write times
+        """
+        here = f"rows WHERE {CONTENT} = ? AND {_STORED} AND sent_at >= ?"
+        there = "rows_of_others JOIN past_rows p USING (row_key, lead_id) WHERE p.content = ? AND closed_at >= ?"
+        return any(
+            self._db.execute(f"SELECT 1 FROM {which} AND lead_id IN ({_listed(leads)}) LIMIT 1", sought).fetchone()
+            for which, sought in ((here, (content, since)), (there, (content[:CONTENT_BYTES], since)))
+        )
 
 
 def _listed(leads: Collection[int]) -> str:

@@ -192,6 +192,25 @@ def test_where_lofty_says_which_lead_it_is_such_a_row_is_settled(
     assert violations(ending) + unsettled(ending) == [], "\n".join(ending.history.lines())
 
 
+D = row(5, 101)
+LATE = {
+    "the same of a merged lead": world(
+        task(A, row(3, 100), row(4, 101), B, *FILLER), script=(LOST,),
+        lofty=LoftySettings(merged=((101, 100),), slow_leads=((101, 45.0),)),
+    ),
+    **{f"the control, whose like lead {into} shows": world(
+        task(D, row(3, 100), cousin(1, D, 100), *FILLER), script=(NORMAL, LOST),
+        lofty=LoftySettings(merges=((20.0, lead_id, into),), slow_leads=((100, 45.0),)),
+    ) for lead_id, into in ((101, 100), (100, 101))},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("world", LATE.values(), ids=LATE)
+def test_what_is_shown_of_merged_leads_does_not_hide_what_is_shown_late(world: World) -> None:
+    ending = play(world)
+    assert violations(ending) == [], "\n".join(ending.history.lines())
+
+
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
 def test_every_row_is_there_once_and_called_so(world: World) -> None:
     ending = play(world)

@@ -17,6 +17,7 @@ from airflow_provider_lofty.spool.history import (
     CONTENT_HAS_CHANGED,
     KEY_OF_ANOTHER,
     JournalState,
+    OfAnother,
     PastRow,
 )
 from airflow_provider_lofty.spool.leads import MOST_ALIKE, Link
@@ -158,6 +159,23 @@ class TestAlike:
         assert len(spool.leads.alike(CONTENT, 1)) == MOST_ALIKE + 1
 
 
+@pytest.mark.parametrize(("since", "expected"), [("2026-03-01T10", True), ("2026-03-01T12", False)])
+class TestDeliveredSince:
+    def test_this_run_says_when_it_sent(self, spool: Spool, since: str, expected: bool) -> None:
+        fill(spool, 1, 2, 2)
+        spool.record(Result(2, Outcome.DELIVERED, sent_at="2026-03-01T11:00:00"))
+        spool.record(Result(3, Outcome.UNKNOWN, sent_at="2026-03-01T13:00:00"))
+        assert spool.leads.has_delivered(CONTENT, [2, 3], since) is expected
+        assert not spool.leads.has_delivered(CONTENT, [1, 3], since)
+
+    def test_other_runs_say_when_they_had_the_answer(self, spool: Spool, since: str, expected: bool) -> None:
+        past = PastRow(b"theirs", JournalState.DELIVERED, lead_id=2, content=CONTENT[:CONTENT_BYTES])
+        spool.history.add([past])
+        spool.history.add_of_others([OfAnother(b"theirs", 2, b"", 0, "2026-03-01T11:00:00")])
+        assert spool.leads.has_delivered(CONTENT, [2, 3], since) is expected
+        assert not spool.leads.has_delivered(CONTENT, [1, 3], since)
+
+
 def test_what_was_delivered_is_counted_once_by_spool_or_by_journal(spool: Spool) -> None:
     short = CONTENT[:CONTENT_BYTES]
     fill(spool, 1, 2, 2, 3)
@@ -168,6 +186,7 @@ def test_what_was_delivered_is_counted_once_by_spool_or_by_journal(spool: Spool)
         PastRow(row_key, JournalState.DELIVERED, lead_id=lead_id, content=short)
         for row_key, lead_id in ((b"i1", 1), (b"i5", 2), (b"gone", 2), (b"far", 9), (b"somewhere", None))
     )
-    assert spool.leads.delivered_contents([1, 2], is_certain=False) == Counter({CONTENT: 2, short: 3})
+    spool.history.add([PastRow(b"on its way", JournalState.CLAIMED, lead_id=2, content=short)])
+    assert spool.leads.delivered_contents([1, 2], is_certain=False) == Counter({CONTENT: 2, short: 4})
     assert spool.leads.delivered_contents([1, 2], is_certain=True) == Counter({CONTENT: 2, short: 2})
     assert spool.leads.delivered_contents((), is_certain=True) == Counter()
