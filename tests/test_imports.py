@@ -25,7 +25,7 @@ LAYERS = (
     ("links", "rows"),
     ("hooks", "openlineage", "spool"),
     ("journal", "leads", "provider_info", "report"),
-    ("delivery",),
+    ("delivery", "metrics"),
     ("run",),
     ("first_contact", "operators", "ui"),
     ("decorators",),
