@@ -69,6 +69,7 @@ def get_provider_info() -> dict[str, Any]:
                 "class-name": "airflow_provider_lofty.decorators.lofty.lofty_add_activity_task",
             }
         ],
+        "notifications": ["airflow_provider_lofty.notifications.lofty.LoftyChangeNotifier"],
         "extra-links": ["airflow_provider_lofty.links.LoftyReportLink"],
         "asset-uris": [{"schemes": ["lofty"], "handler": "airflow_provider_lofty.assets.sanitize_uri"}],
         "config": {"lofty": {"description": "Defaults of all tasks that deliver to Lofty.", "options": _OPTIONS}},

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
+from support.smtp import MailServer
 
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
@@ -240,3 +243,73 @@ def fill_table(uri: str, times: list[datetime], first: int = 0) -> None:
 @pytest.mark.parametrize("file", sorted(DAGS.glob("*.py")), ids=lambda file: file.name)
 def test_example_dag_is_short(file: Path) -> None:
     assert len(file.read_text(encoding="utf-8").splitlines()) < 50
+
+
+@pytest.fixture
+def mail(monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer]:
+    with MailServer() as server:
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", server.connection)
+        yield server
+
+
+def html_of(message: EmailMessage) -> str:
+    (part,) = (part for part in message.walk() if part.get_content_type() == "text/html")
+    return str(part.get_content())
+
+
+@pytest.fixture
+def nothing_told(airflow_database: None) -> None:
+    """Whatever an earlier session of these tests has left in Airflow's database."""
+    from airflow.models.variable import Variable as StoredVariable
+
+    StoredVariable.delete("lofty_failing: lofty_with_alerts, send_to_lofty")
+
+
+def test_dag_with_alerts_tells_of_each_change_once(
+    lofty: Sandbox,
+    run_dag: Callable[..., Any],
+    nothing_told: None,
+    mail: MailServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_LOFTY_FOLDER", str(tmp_path))
+    lofty.change(known_leads="any")
+
+    def run_with(leads: list[int | str]) -> str:
+        lines = [f"{lead},Viewed home {n},https://www.example.com,{1763290000000 + n}" for n, lead in enumerate(leads)]
+        (tmp_path / "a.csv").write_text("\n".join(["lead_id,text,link,created", *lines]), encoding="utf-8")
+        return str(run_dag("lofty_with_alerts").state.value)
+
+    some_are_bad = [*range(1, 20), "nobody"]  # five per cent
+    states = [run_with(leads) for leads in (some_are_bad, some_are_bad, [*range(1, 20)], ["nobody"])]
+    assert states == ["success", "success", "success", "failed"]
+    place = "lofty_with_alerts, send_to_lofty"
+    assert [message["subject"] for message in mail.messages] == [
+        f"{place}: 1 of 20 rows failed, 0 found no lead",
+        f"{place} has recovered: 0 of 19 rows failed, 0 found no lead",
+        f"{place} failed",
+    ]
+    texts = [html_of(message) for message in mail.messages]
+    assert "19 delivered, 1 invalid" in texts[0]
+    assert "1 of 1 rows failed" in texts[2]
+
+
+def test_deadline_of_the_dag_with_a_deadline_sends_an_e_mail(
+    airflow_database: None, mail: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the triggerer does when it is missed; Airflow 3.3's own dag.test() cannot end a Dag that has a deadline."""
+    triggers = pytest.importorskip("airflow.triggers.callback", reason="Airflow 3.1 calls its deadlines in another way")
+    monkeypatch.syspath_prepend(str(DAGS))
+    deadline = importlib.import_module("lofty_with_deadline").lofty_with_deadline().deadline
+    (alert,) = deadline if isinstance(deadline, list) else [deadline]
+    context = {"dag_run": {"dag_run_id": "monday's"}}
+    trigger = triggers.CallbackTrigger(alert.callback.path, {**alert.callback.kwargs, "context": context})
+
+    async def events() -> list[Any]:
+        return [event.payload["state"] async for event in trigger.run()]
+
+    assert asyncio.run(events()) == ["running", "success"]
+    (message,) = mail.messages
+    assert (message["to"], message["subject"]) == ("data@example.com", "Lofty deliveries are late")
+    assert "run monday's is not over" in html_of(message)
