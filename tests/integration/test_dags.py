@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import shutil
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
+from support.documents import Document
 from support.smtp import MailServer
 
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
@@ -53,7 +57,9 @@ def run_dag(airflow_database: None, monkeypatch: pytest.MonkeyPatch) -> Callable
     def run(name: str, **options: Any) -> Any:
         monkeypatch.syspath_prepend(str(DAGS))
         sys.modules.pop(name, None)
-        return getattr(importlib.import_module(name), name)().test(**options)
+        made = getattr(importlib.import_module(name), name)()
+        made.fileloc = str(DAGS / f"{name}.py")  # Airflow takes whoever made it for its file, and looks for .sql there
+        return made.test(**options)
 
     return run
 
@@ -313,3 +319,67 @@ def test_deadline_of_the_dag_with_a_deadline_sends_an_e_mail(
     (message,) = mail.messages
     assert (message["to"], message["subject"]) == ("data@example.com", "Lofty deliveries are late")
     assert "run monday's is not over" in html_of(message)
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def analysts(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """The connection ``warehouse``, without a row log; give a function that asks it."""
+    if request.param == "postgresql":
+        uri = request.getfixturevalue("warehouse")
+        connect: Callable[[], Any] = partial(psycopg2.connect, uri)
+    else:
+        connect = partial(sqlite3.connect, tmp_path / "warehouse.db")
+        connection = {"conn_type": "sqlite", "host": str(tmp_path / "warehouse.db")}
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+
+    def ask(statement: str) -> Any:
+        with closing(connect()) as database, closing(database.cursor()) as cursor:
+            cursor.execute(statement)
+            found = cursor.fetchall() if cursor.description else []
+            database.commit()
+            return found
+
+    ask("DROP TABLE IF EXISTS lofty_row_log")
+    return ask
+
+
+def test_dag_of_the_row_log_loads_each_try_once(
+    lofty: Sandbox,
+    run_dag: Callable[..., Any],
+    analysts: Callable[[str], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_LOFTY_FOLDER", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW_VAR_LOFTY_REPORTS", str(tmp_path / "reports"))
+    lofty.change(known_leads="any", missing_leads=frozenset((13,)))
+    lines = [f"{lead},Viewed it,https://www.example.com,{1763290000000}" for lead in (4711, 13, "=nobody")]
+    (tmp_path / "a.csv").write_text("\n".join(["lead_id,text,link,created", *lines]), encoding="utf-8")
+    run = run_dag("lofty_row_log")
+    assert {ti.task_id: str(ti.state) for ti in run.get_task_instances()} == {
+        "send_to_lofty": "failed", "load_row_log": "success",
+    }  # fmt: skip
+    assert run.state == "failed"
+    columns = "try_number, report_row, dag_id, run_id, lofty_line, lofty_outcome, lofty_lead_id, lofty_error_code"
+    query = f"SELECT {columns} FROM lofty_row_log ORDER BY try_number, report_row"
+    place = ("lofty_row_log", run.run_id)
+    first = [
+        (1, 1, *place, 2, "delivered", 4711),
+        (1, 2, *place, 3, "rejected", 13),
+        (1, 3, *place, 4, "invalid", None),
+    ]
+    assert [row[:7] for row in analysts(query)] == first
+
+    # A second try has left its report, too; the loader is cleared, and its first load had not come to its end.
+    (report,) = (tmp_path / "reports" / run.run_id).glob("*.csv")
+    shutil.copy(report, report.with_name(report.name.replace("__try_1__", "__try_2__")))
+    analysts("DELETE FROM lofty_row_log WHERE report_row = 2")
+    load = sys.modules["lofty_row_log"].lofty_row_log().get_task("load_row_log")
+    load.preoperator = (DAGS / load.preoperator).read_text(encoding="utf-8")
+    load.execute({"dag_run": run})
+    assert [row[:7] for row in analysts(query)] == first + [(2, *row[1:]) for row in first]
+
+    chapter = Document(DAGS.parent / "docs" / "watching.md")
+    found = [analysts(block.text) for block in chapter.blocks if block.language == "sql"]
+    assert [len(rows) for rows in found] == [2, 2, 1, 2]
+    assert {(row[0], row[4]) for row in found[0]} == {("rejected", 1), ("invalid", 1)}  # of the last try
