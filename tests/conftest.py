@@ -6,6 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["support.watch"]
+# They need what only the environment of "make test-databases" has, which says so where nothing is tested.
+collect_ignore = [] if find_spec("moto") else ["databases"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -32,13 +35,13 @@ with warnings.catch_warnings():  # Airflow 3.1 warns about its own models, and t
     configure_mappers()
 
 from support.emitted import Emitted  # noqa: E402 - Airflow must wake in its own home
-from support.mariadb import mariadb_url  # noqa: E402 - Airflow must wake in its own home
+from support.mariadb import mariadb, mariadb_url  # noqa: E402 - Airflow must wake in its own home
 from support.warehouse import postgres_uri  # noqa: E402 - Airflow must wake in its own home
 
 from airflow_provider_lofty.journal import retrying  # noqa: E402 - Airflow must wake in its own home
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings  # noqa: E402 - Airflow must wake in its own home
 
-__all__ = ["mariadb_url", "postgres_uri"]
+__all__ = ["mariadb", "mariadb_url", "postgres_uri"]
 
 # The same examples on every run: who changes the code learns of their own faults only. "search" looks for new ones.
 settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
