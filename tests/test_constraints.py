@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from packaging.requirements import Requirement
@@ -21,6 +22,7 @@ PINNED_BY_AIRFLOW_3_1 = {
     "authlib": "1.3.1",
     "fastapi": "0.117.1",
     "msgspec": "0.19.0",
+    "opentelemetry-api": "1.27.0",  # or later: Airflow asks for it as this package does
     "pandas": "2.1.4",
     "pyarrow": "16.1.0",
     "python-dateutil": "2.9.0.post0",
@@ -30,13 +32,27 @@ PINNED_BY_AIRFLOW_3_1 = {
 }
 
 
-def held_back() -> dict[str, Requirement]:
+def tool() -> ModuleType:
     spec = importlib.util.spec_from_file_location("renew_constraints", ROOT / "tools" / "renew_constraints.py")
     assert spec is not None
     assert spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return {bound.name: bound for bound in map(Requirement, tool.HELD_BACK)}
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def held_back() -> dict[str, Requirement]:
+    return {bound.name: bound for bound in map(Requirement, tool().HELD_BACK)}
+
+
+def test_a_python_that_does_not_need_a_package_is_bound_to_no_version_of_it() -> None:
+    lines = tool().merged({(3, 10): {"a": "1", "b": "1"}, (3, 11): {"a": "1", "b": "2", "c": "3"}})
+    assert list(lines) == [
+        "a==1",
+        'b==1 ; python_version == "3.10"',
+        'b==2 ; python_version >= "3.11"',
+        'c==3 ; python_version >= "3.11"',
+    ]
 
 
 @pytest.mark.parametrize("file", FILES)

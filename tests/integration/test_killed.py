@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from support.standalone import Standalone
+from support.statsd import StatsdListener
 
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
@@ -58,7 +59,13 @@ def lofty(starts_server: None) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def airflow(lofty: Sandbox, tmp_path: Path) -> Iterator[Standalone]:
+def statsd() -> Iterator[StatsdListener]:
+    with StatsdListener() as listener:
+        yield listener
+
+
+@pytest.fixture
+def airflow(lofty: Sandbox, statsd: StatsdListener, tmp_path: Path) -> Iterator[Standalone]:
     connection = {
         "conn_type": "lofty",
         "host": lofty.url,
@@ -75,6 +82,7 @@ def airflow(lofty: Sandbox, tmp_path: Path) -> Iterator[Standalone]:
         # Airflow gives up on a call sooner than by default, and on a task later: the patience that shows is the provider's.
         "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "1",
         "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "100",
+        **statsd.environment,
     }
     with Standalone(home, environment) as standalone:
         (standalone.dags / "killed.py").write_text(DAG.format(folder=str(tmp_path), path=str(path)), encoding="utf-8")
@@ -110,7 +118,7 @@ def outlive_a_silent_api_server(airflow: Standalone, lofty: Sandbox, deadline: f
 
 
 def test_silence_kills_and_a_clear_lose_nothing_and_send_nothing_twice(
-    lofty: Sandbox, airflow: Standalone, tmp_path: Path
+    lofty: Sandbox, airflow: Standalone, statsd: StatsdListener, tmp_path: Path
 ) -> None:
     chance = random.Random(4)  # noqa: S311 - repeatable is what it must be
     airflow.trigger("killed", "first")
@@ -131,6 +139,11 @@ def test_silence_kills_and_a_clear_lose_nothing_and_send_nothing_twice(
     assert set(arrived.values()) == {1}
     summary = airflow.returned("killed", "first", "send")
     assert summary["delivered"] + summary["already_delivered"] == ROWS
+    # A try that was killed has told nothing; what it delivered, the last one met again.
+    tags = {"dag_id": "killed", "task_id": "send", "state": "success"}
+    rows = {outcome: summary[outcome] for outcome in ("read", "delivered", "already_delivered", "invalid")}
+    assert {name: statsd.counted(f"airflow.lofty.rows.{name}", tags) for name in rows} == rows
+    assert statsd.counted("airflow.lofty.requests", tags) == summary["requests"]
 
     posts = len([request for request in lofty.requests if request.method == "POST"])
     tries = airflow.task("killed", "first", "send")["try_number"]
@@ -143,4 +156,5 @@ def test_silence_kills_and_a_clear_lose_nothing_and_send_nothing_twice(
         time.sleep(0.3)
     assert airflow.state("killed", "first") == "success"
     assert airflow.returned("killed", "first", "send")["already_delivered"] == ROWS
+    assert statsd.counted("airflow.lofty.rows.already_delivered", tags) == summary["already_delivered"] + ROWS
     assert len([request for request in lofty.requests if request.method == "POST"]) == posts
