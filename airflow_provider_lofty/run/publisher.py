@@ -54,6 +54,11 @@ class StatusPublisher:
         self._has_failed = False
 
     @property
+    def is_live(self) -> bool:
+        """Whether something may be shown while the run goes on, beside its beginning and its end."""
+        return self._is_live
+
+    @property
     def is_due(self) -> bool:
         """Whether it is time to show something new."""
         return self._is_live and self._clock() >= self._next

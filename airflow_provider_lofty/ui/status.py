@@ -141,7 +141,7 @@ def _result(task: TaskKey, chosen: Try, status: Status) -> tuple[dict[str, objec
     result = {
         "outcomes": _outcomes_of(status),
         "summary": None if summary is None else msgspec.to_builtins(summary),
-        "groups": [_advised(group) for group in summary.errors] if summary else [],
+        "groups": [_advised(group) for group in (summary.errors if summary else status.errors or [])],
         "report": report,
     }
     return result, file if report["is_here"] and not (status.phase == "ended" and summary) else None

@@ -82,6 +82,7 @@ _READERS: dict[tuple[type[msgspec.Struct], str], Callable[[object], object]] = {
     (Status, "summary"): _summary,
     (Status, "error"): _failure,
     (Status, "outcomes"): _outcomes,
+    (Status, "errors"): _groups,
     (Summary, "errors"): _groups,
     (Summary, "cursor"): _cursor,
 }

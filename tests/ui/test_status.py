@@ -128,6 +128,7 @@ class TestWhatTasksPush:
             {"summary": {"errors": [{"outcome": "delivered"}, {"outcome": "rejected", "error_code": [1]}]}},
             {"error": 5}, {"error": {"text": "\ud800"}}, {"report_path": {}}, {"limit": float("nan")}, {"left": 10**400},
             {"phase": ["ended"]}, {"phase": "ended", "summary": {"report_path": 7}}, {"at": {"<script>": 1}},
+            {"errors": 5}, {"errors": [1, {"outcome": "delivered"}, {"outcome": "invalid", "count": "x"}]},
             {"summary": {"cursor": 5}}, {"summary": {"cursor": {"from": [1], "to": "7", "behind": -1}}},
         ],
         ids=repr,
@@ -154,6 +155,18 @@ class TestWhatTasksPush:
         assert told["summary"] is None
         assert told["outcomes"] == {"delivered": 2, "unmatched": 1}
         assert told["report"]["is_here"] is True
+
+    def test_what_is_wrong_is_told_while_the_run_goes_on(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        group = {"count": 3, "outcome": "invalid", "error_field": "created", "error": "created must be a timestamp"}
+        pushed = {"try_number": 1, "phase": "sending", "outcomes": {"invalid": 3}, "left": 9, "errors": [group]}
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.pushed_status", lambda session, task: status_from(pushed))
+        monkeypatch.setattr("airflow_provider_lofty.ui.queries._OVER", ())
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.RUNNING", "success")
+        (told,) = viewer.get(ran.url("/standing")).json()["groups"]
+        assert (told["count"], told["error_field"], told["error"]) == (3, "created", "created must be a timestamp")
+        assert "at its source" in told["action"]
 
     def test_a_long_lead_id_comes_to_the_browser_as_text(
         self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
