@@ -33,6 +33,7 @@ class LoftySettings:
     :param max_in_flight: requests at the same time
     :param timeout_seconds: of one request, from connecting to its last byte
     :param settle_seconds: how long Lofty may take to show what it stored
+    :param lead_url: a lead's page, for people, with ``{lead_id}`` where its id stands; empty where it is not known
     """
 
     conn_id: str
@@ -48,6 +49,7 @@ class LoftySettings:
     max_in_flight: int
     timeout_seconds: float
     settle_seconds: float
+    lead_url: str = ""
 
     @property
     def intent_ttl_seconds(self) -> float:

@@ -175,6 +175,7 @@ class Run:
             read(take)
             ingest.finish()
         self._has_read = True
+        self._publisher.note(Status(lead_url=self._client.settings.lead_url, columns=ingest.renamed))
         try:
             self._send(stop, mapping.match_by)
         finally:

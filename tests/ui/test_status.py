@@ -128,7 +128,7 @@ class TestWhatTasksPush:
             {"summary": {"errors": [{"outcome": "delivered"}, {"outcome": "rejected", "error_code": [1]}]}},
             {"error": 5}, {"error": {"text": "\ud800"}}, {"report_path": {}}, {"limit": float("nan")}, {"left": 10**400},
             {"phase": ["ended"]}, {"phase": "ended", "summary": {"report_path": 7}}, {"at": {"<script>": 1}},
-            {"errors": 5}, {"errors": [1, {"outcome": "delivered"}, {"outcome": "invalid", "count": "x"}]},
+            {"lead_url": 5}, {"lead_url": ["x"]}, {"columns": ["x"]}, {"columns": {"leadId": 5}}, {"errors": 5}, {"errors": [1, {"outcome": "delivered"}, {"outcome": "invalid", "count": "x"}]},
             {"summary": {"cursor": 5}}, {"summary": {"cursor": {"from": [1], "to": "7", "behind": -1}}},
         ],
         ids=repr,
@@ -155,6 +155,22 @@ class TestWhatTasksPush:
         assert told["summary"] is None
         assert told["outcomes"] == {"delivered": 2, "unmatched": 1}
         assert told["report"]["is_here"] is True
+
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            ("https://crm.example.com/leads/{lead_id}", "https://crm.example.com/leads/{lead_id}"),
+            ("javascript:alert({lead_id})", None),
+            ("http://crm.example.com/{lead_id}", None),
+            ("https://{lead_id}.example.com/", None),
+        ],
+    )
+    def test_leads_link_to_a_site_over_https_or_not_at_all(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch, given: str, told: str | None
+    ) -> None:
+        pushed = {"try_number": 1, "lead_url": given}
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.pushed_status", lambda session, task: status_from(pushed))
+        assert viewer.get(ran.url("/standing")).json()["lead_url"] == told
 
     def test_what_is_wrong_is_told_while_the_run_goes_on(
         self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
