@@ -129,7 +129,7 @@ function rowOf(row) {
     cell("Row", row.row_number, "row"),
     cell("Failing value", failing.length ? element("dl", { className: "failing" }, ...failing.flatMap(pair)) : "", "value"),
     cell("Error", row.error && text("p", row.error), "error"), cell("Lead", lead(row.lead_id), "lead"), cell("Outcome", what, "what"),
-    cell("Code", codes(row), "code"), cell("Columns", details(row, failing), "more"));
+    cell("Code", codes(row), "code"), cell("Columns", more(row, failing), "more"));
 }
 
 const codes = (row) => [row.error_code, row.http_status && `HTTP ${row.http_status}`].filter(Boolean).join(" · ");
@@ -139,7 +139,7 @@ const plain = (name) => name.toLowerCase().replace(/[\s_.-]+/g, "");
 // By the mapping, as far as the run has told of it, or by its name, as the run itself finds a field's column.
 function failingColumns(row) {
   const columns = row.error_field.split(", ").filter(Boolean).map((field) => {
-    const named = (standing.columns[field] ? [standing.columns[field], field] : [field]).map(plain);
+    const named = (Object.hasOwn(standing.columns, field) ? [standing.columns[field], field] : [field]).map(plain);
     return row.columns.find(([name]) => named.includes(plain(name)));
   });
   return columns.filter(Boolean);
@@ -149,13 +149,28 @@ function pair([name, value]) {
   return [text("dt", name), value ? text("dd", value) : text("dd", "empty", "soft none")];
 }
 
-function details(row, failing) {
-  const list = element("dl");
-  for (const one of failing) list.append(...pair(one).map((made) => Object.assign(made, { className: "marked" })));
-  for (const one of row.columns.filter((column) => !failing.includes(column))) list.append(...pair(one));
-  const told = [["from", row.source], ["line", row.line], ["requests", row.attempts], ["found by", row.matched_by]];
-  for (const [name, value] of told.filter(([, value]) => value)) list.append(...pair([name, value]));
-  if (row.sent_at) list.append(text("dt", "sent"), element("dd", {}, moment(row.sent_at)));
+// Below its row, over the whole width, and made only when it is asked for.
+function more(row, failing) {
   const number = row.columns.length;
-  return element("details", {}, text("summary", `${number} ${number === 1 ? "column" : "columns"}`), list);
+  const made = element("button", { type: "button", textContent: `${number} ${number === 1 ? "column" : "columns"}` });
+  const open = (isOpen) => made.setAttribute("aria-expanded", String(isOpen));
+  made.addEventListener("click", () => {
+    const line = made.closest("tr");
+    const isOpen = made.getAttribute("aria-expanded") === "true";
+    if (isOpen) line.nextElementSibling.remove();
+    else line.after(element("tr", { className: "opened" }, element("td", { colSpan: 7 }, allColumns(row, failing))));
+    open(!isOpen);
+  });
+  open(false);
+  return made;
+}
+
+function allColumns(row, failing) {
+  const others = row.columns.filter((column) => !failing.includes(column));
+  const told = [["from", row.source], ["line", row.line], ["requests", row.attempts], ["found by", row.matched_by]];
+  const sent = row.sent_at ? [element("div", {}, text("dt", "sent"), element("dd", {}, moment(row.sent_at)))] : [];
+  return element("dl", {},
+    ...failing.map((one) => element("div", { className: "failing" }, ...pair(one))),
+    ...others.map((one) => element("div", {}, ...pair(one))),
+    ...told.filter(([, value]) => value).map((one) => element("div", { className: "soft" }, ...pair(one))), ...sent);
 }

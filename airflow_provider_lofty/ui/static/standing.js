@@ -54,11 +54,15 @@ function verdictOf({ progress, outcomes, state, report, summary }) {
   const total = all(outcomes);
   if (progress && !isEnded(progress)) return state === "running" && failed ? soFar(failed) : null;
   if (!summary && !report.is_here) return null;
-  if (progress && progress.preview) return { kind: "plain", line: `A preview: nothing was sent${failed ? `, and ${rows(failed)} would fail` : ""}` };
+  if (progress && progress.preview) return { kind: "plain", line: previewed(outcomes.would_send || 0, failed) };
   if (!total) return { kind: "plain", line: "The source had no rows" };
   if (!failed) return { kind: "good", line: total === 1 ? "The row is at Lofty" : `All ${rows(total)} are at Lofty` };
   const isAllowed = state === "success";
   return { kind: isAllowed ? "plain" : "bad", line: `${count(failed)} of ${rows(total)} failed${isAllowed ? ", which the task allows" : ""}` };
+}
+
+function previewed(sent, failed) {
+  return `A preview: nothing was sent. ${rows(sent)} would be${failed ? `, ${rows(failed)} would fail` : ""}`;
 }
 
 function soFar(failed) {
