@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from airflow_provider_lofty.profile.profile import Profile
+
 DEFAULT_HOST = "https://api.lofty.com"
 OAUTH_TYPES = ("client_credentials", "refresh_token")
 AUTH_TYPES = ("api_key", "access_token", *OAUTH_TYPES)
@@ -33,6 +35,8 @@ class LoftySettings:
     :param max_in_flight: requests at the same time
     :param timeout_seconds: of one request, from connecting to its last byte
     :param settle_seconds: how long Lofty may take to show what it stored
+    :param profile: what the account's Lofty was seen to do, if that is known
+    :param first_requests_per_minute: where to begin, by the profile; None where a cap was given that says so
     :param lead_url: a lead's page, for people, with ``{lead_id}`` where its id stands; empty where it is not known
     """
 
@@ -49,6 +53,8 @@ class LoftySettings:
     max_in_flight: int
     timeout_seconds: float
     settle_seconds: float
+    profile: Profile | None = None
+    first_requests_per_minute: float | None = None
     lead_url: str = ""
 
     @property

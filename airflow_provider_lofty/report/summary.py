@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -72,7 +72,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     :param learned_limit: what requests_per_minute is worth setting to: close below what Lofty refused, where it states
         no limit; None where it refused nothing
     :param errors: the largest groups of failed and unmatched rows
+    :param digest: what the input is known by, whatever the order of its rows; None where it was not read to its end
     :param cursor: left out where there is none
+    :param profile_remarks: what the connection's profile says that may keep rows from being settled; left out where
+        there is nothing
     :param format: :data:`SUMMARY_FORMAT` of whoever wrote it
     """
 
@@ -94,7 +97,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     learned_limit: Count | None = None
     errors: list[ErrorGroup] = []
     report_path: str | None = None
+    digest: str | None = None
     cursor: CursorSummary | UnsetType = UNSET
+    profile_remarks: list[str] | UnsetType = UNSET
     format: int = SUMMARY_FORMAT
 
     @property
@@ -118,7 +123,9 @@ def summary_of(
     read_backs: int = 0,
     carried_over: int = 0,
     learned_limit: int | None = None,
+    digest: str | None = None,
     cursor: CursorSummary | None = None,
+    profile_remarks: Sequence[str] = (),
 ) -> Summary:
     """Sum up a run in less than :data:`SUMMARY_BYTES` bytes of JSON; see :class:`Summary`."""
     groups = spool.books.failure_groups(_ERROR_GROUPS)
@@ -135,7 +142,9 @@ def summary_of(
             learned_limit=learned_limit,
             errors=[_error_group(group, spool, length) for group in groups],
             report_path=_shortened(report_path, length * 10),
+            digest=digest,
             cursor=UNSET if cursor is None else _short_cursor(cursor, length),
+            profile_remarks=[_shortened(each, length) or "" for each in profile_remarks] or UNSET,
         )
 
     return _fitting(shortened, SUMMARY_BYTES)

@@ -88,9 +88,9 @@ def connection_is_made_in_the_form_and_tested(walk: Walk) -> None:
     form.get_by_text("For client_credentials and refresh_token: of the registered app.").first.wait_for()
     for name in KEY_FIELDS:
         assert page.locator(f'input[name="element_{name}"]').get_attribute("type") == "password"
-    page.locator('input[name="element_lead_url"]').fill(f"{LEADS}/{{lead_id}}")
     page.wait_for_timeout(500)  # the fields unfold
     walk.keep(page, "connection-form", readme=True)
+    page.locator('input[name="element_lead_url"]').fill(f"{LEADS}/{{lead_id}}")
     page.get_by_role("button", name="Save").click()
     page.get_by_role("button", name="Test Connection").click()
     told = page.get_by_text("Lofty accepts the credential of")

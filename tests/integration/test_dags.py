@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from support.practice import row, run
 
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
@@ -226,6 +227,28 @@ def test_dags_of_only_what_is_new_send_each_row_once_and_what_failed_a_week_late
     assert again.state == "success"
     assert summary_of(again)["delivered"] == 1
     assert sorted(activity.body["text"] for activity in lofty.activities) == [f"Viewed home {n}" for n in range(5)]
+
+
+def test_dag_of_a_report_sends_what_failed_in_it_once_and_reads_nothing_else(
+    lofty: Sandbox, run_dag: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, elsewhere = tmp_path / "reports", tmp_path / "elsewhere"
+    monkeypatch.setenv("AIRFLOW__LOFTY__REPORT_FOLDER", str(folder))
+    lofty.change(known_leads="any", missing_leads=frozenset((2,)))
+    reports = [f"{where}/r.csv" for where in (folder, elsewhere)]
+    for report in reports:
+        assert run(rows=[row(1), row(2)], check_existing="never", report_path=report).counts["rejected"] == 1
+    lofty.change(missing_leads=frozenset())
+    before = len(lofty.requests)
+    for wrong in (reports[1], f"{folder}/../elsewhere/r.csv", "gone.csv"):
+        assert run_dag("lofty_send_report", run_conf={"report": wrong}).state == "failed"  # and is not tried again
+    assert len(lofty.requests) == before
+    for counts in ({"already_delivered": 1, "delivered": 1}, {"already_delivered": 2, "delivered": 0}):
+        again = run_dag("lofty_send_report", run_conf={"report": reports[0]})
+        assert again.state == "success"
+        assert {name: summary_of(again)[name] for name in counts} == counts
+        assert Path(summary_of(again)["report_path"]).parent == folder
+    assert sorted(activity.lead_id for activity in lofty.activities) == [1, 1, 2]  # lead 1: once for each of the two
 
 
 def fill_table(uri: str, times: list[datetime], first: int = 0) -> None:

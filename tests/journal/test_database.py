@@ -644,12 +644,12 @@ class TestOtherLeads:
         ])  # fmt: skip
         with closing(Spool(keep_cells=False)) as spool:
             b.load_alike(ONE.trace._replace(lead_id=10), spool)
-            assert spool.leads.may_share(ONE.trace.content, 10)
+            assert spool.leads.alike(ONE.trace.content, 10) == {11, 12, 13}
             assert spool.leads.family(77, is_certain=True) == {77, 13}
-            assert spool.leads.delivered_contents([13]) == {ONE.trace.content[:CONTENT_BYTES]: 1}
+            assert spool.leads.delivered_contents([13], is_certain=True) == {ONE.trace.content[:CONTENT_BYTES]: 1}
         with closing(Spool(keep_cells=False)) as spool:
             b.load_alike(another.trace, spool)
-            assert not spool.leads.may_share(another.trace.content, another.trace.lead_id)
+            assert spool.leads.alike(another.trace.content, another.trace.lead_id) == set()
 
 
 class TestSharedKeys:
