@@ -78,6 +78,7 @@ def get_provider_info() -> dict[str, Any]:
                 "class-name": "airflow_provider_lofty.decorators.lofty.lofty_add_activity_task",
             }
         ],
+        "notifications": ["airflow_provider_lofty.notifications.lofty.LoftyChangeNotifier"],
         "cli": ["airflow_provider_lofty.first_contact.airflow_cli.commands"],  # Airflow 3.2 and later ask for it
         "extra-links": ["airflow_provider_lofty.links.LoftyReportLink"],
         "asset-uris": [{"schemes": ["lofty"], "handler": "airflow_provider_lofty.assets.sanitize_uri"}],

@@ -25,9 +25,9 @@ LAYERS = (
     ("links", "rows"),
     ("hooks", "openlineage", "spool"),
     ("journal", "leads", "provider_info", "report"),
-    ("delivery",),
+    ("delivery", "metrics"),
     ("run",),
-    ("first_contact", "operators", "ui"),
+    ("first_contact", "notifications", "operators", "ui"),
     ("decorators",),
 )
 NOT_YET: set[tuple[str, str]] = set()  # (room, room that it should not import)
@@ -205,7 +205,7 @@ def test_only_the_operator_and_the_command_import_the_hook() -> None:
     assert {part_of(file) for file in FILES if imports_the_hook(file)} == {"operators", "first_contact"}
 
 
-def test_only_the_operator_reads_the_tasks_context() -> None:
+def test_only_operator_and_notifier_read_the_tasks_context() -> None:
     signs = {
         "get_current_context",
         "get_parsing_context",
@@ -221,7 +221,7 @@ def test_only_the_operator_reads_the_tasks_context() -> None:
             named = getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "arg", None)
             if named in signs | {"context"} or (isinstance(node, ast.alias) and node.name in signs):
                 readers.add(part_of(file))
-    assert readers == {"operators", "decorators"}
+    assert readers == {"operators", "decorators", "notifications"}
 
 
 def test_what_proves_a_delivery_knows_no_profile() -> None:

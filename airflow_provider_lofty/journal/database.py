@@ -158,6 +158,8 @@ class SqlJournal:
                 for row in found
                 if row.state == JournalState.INTENDED and row.owner != self._owner
             )
+        if not self._has_gaps and self._is_purged(key):  # since the try began, and its source may take long to read
+            raise JournalError("rows that this task wrote into it are gone: somebody has just deleted them")
         if self._before is None:
             return Loaded(doubtful)
         return Loaded(doubtful, self._before, delivered, delivered - there, partial(self._has_gone, spool))

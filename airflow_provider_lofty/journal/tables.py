@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, CursorResult, Engine
 
 METADATA = MetaData()
+# Where MySQL or MariaDB is set up for less than all characters, a word of Lofty's or a Dag's name would be refused.
+ANY_TEXT: dict[str, Any] = {
+    f"{dialect}_{option}": value
+    for dialect in ("mysql", "mariadb")
+    for option, value in {"charset": "utf8mb4", "collate": "utf8mb4_bin"}.items()
+}
 JOURNAL = Table(
     "lofty_journal",
     METADATA,
@@ -60,6 +66,7 @@ JOURNAL = Table(
     Column("error_code", Integer),
     Column("error", String(500)),
     Column("answered_lead", BigInteger),  # another lead, with whose id Lofty answered
+    **ANY_TEXT,
 )
 Index("lofty_journal_created", JOURNAL.c.scope, JOURNAL.c.created_ms)
 Index("lofty_journal_lead", JOURNAL.c.scope, JOURNAL.c.lead_id)
@@ -79,6 +86,7 @@ RUNS = Table(
     Column("is_blind", Integer, nullable=False),  # 1: earlier tries may have sent rows that nobody wrote down
     Column("journal_rows", BigInteger, nullable=False),  # of it: so many must be in the other table
     Column("started_at", String(32), nullable=False),
+    **ANY_TEXT,
 )
 # Made before the others and filled before them, so that whoever meets their rows meets their format.
 FORMAT = Table(

@@ -26,6 +26,7 @@ from airflow_provider_lofty.journal.journal import Journal
 from airflow_provider_lofty.journal.retrying import RetryingJournal
 from airflow_provider_lofty.links import LoftyReportLink
 from airflow_provider_lofty.log import PrintableLog
+from airflow_provider_lofty.metrics import measured
 from airflow_provider_lofty.operators.approvals import approval_of
 from airflow_provider_lofty.operators.arguments import (
     CHECKS,
@@ -45,7 +46,7 @@ from airflow_provider_lofty.operators.journals import preview_journal, task_jour
 from airflow_provider_lofty.operators.rendering import AuthoredTemplates, as_mapped, holds_template
 from airflow_provider_lofty.operators.sources import database_reader, files_reader, source_names
 from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, MatchBy, OnUnknown
-from airflow_provider_lofty.operators.xcoms import XComs
+from airflow_provider_lofty.operators.xcoms import XComs, leave_nothing
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.reach import reach_warning
 from airflow_provider_lofty.report.status import Failure, Status
@@ -142,8 +143,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         the first three requests as they would leave, with their rows' values and the credential masked, and how long
         all take
     :return: counts by outcome, ``read``, ``carried_over``, ``seconds``, ``requests``, ``throttled``,
-        ``read_backs``, ``learned_limit``, ``errors`` (the five largest groups), ``report_path`` and
-        ``digest``; also pushed when the task fails
+        ``read_backs``, ``seconds_in_doubt``, ``quota_share``, ``learned_limit``, ``errors`` (the five largest groups),
+        ``report_path`` and ``digest``; also pushed when the task fails
     :raises LoftyRowsFailed: more rows failed than allowed, or a gate closed; no retry
     :raises LoftyDeliveryIncomplete: an outage, a kill, ``execution_timeout`` near, or rows still in doubt; retryable
     :raises LoftySourceNotReady: the source could not be read yet; retryable
@@ -308,7 +309,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self._stop = stop = self._new_event()
         xcoms = self._xcoms(context)
         publisher = StatusPublisher(
-            xcoms.push if xcoms else _leave_nothing, self._safe_log, self._first_facts(context),
+            xcoms.push if xcoms else leave_nothing, self._safe_log, self._first_facts(context),
             # Before 3.3 a push that fails ends the process that watches over this one.
             is_live="task_state_store" in context, on_lost=stop.set, clock=self._clock, now=self._now,
         )  # fmt: skip
@@ -372,7 +373,11 @@ class LoftyAddActivityOperator(AuthoredTemplates):
                 pace=LearnedPace(context.get("task_state_store"), self._safe_log, self._clock),
             )  # fmt: skip
             source = self._source(context, run.refuse_overwriting, cursor)
-            return run.execute(source, row_mapping(self._arguments()), stop)
+            with measured(
+                lambda: run.summary, key, self._safe_log,
+                may_retry=self._may_retry(context), is_preview=self.preview,
+            ):  # fmt: skip
+                return run.execute(source, row_mapping(self._arguments()), stop)
 
     def _cursor_arguments(self) -> CursorArguments:
         return CursorArguments(
@@ -472,10 +477,6 @@ class LoftyAddActivityOperator(AuthoredTemplates):
 
 _PARAMETERS = signature(LoftyAddActivityOperator.__init__).parameters
 _DEFAULTS = {name: _PARAMETERS[name].default for name in CHECKS}
-
-
-def _leave_nothing(key: str, value: object) -> None:
-    """Stand in for XComs that nobody wants."""
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:

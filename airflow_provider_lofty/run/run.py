@@ -370,6 +370,8 @@ class Run:
             requests=client.requests_made,
             throttled=client.times_throttled,
             read_backs=self._delivery.read_backs if self._delivery else 0,
+            seconds_in_doubt=math.ceil(self._delivery.seconds_in_doubt) if self._delivery else 0,
+            limit=None if self._policy.preview else client.pacer.limit,
             carried_over=self._carried_over,
             report_path=self._report.path if self._report and not self._report_error else None,
             learned_limit=self._learned_limit(),

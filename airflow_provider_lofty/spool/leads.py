@@ -25,6 +25,7 @@ _SCHEMA = (
     "CREATE INDEX strays_by_content ON strays (content)",
 )
 _INDEX_PAST_CONTENTS = "CREATE INDEX IF NOT EXISTS past_rows_by_content ON past_rows (content) WHERE content <> x''"
+_SAYS = f"body IS NOT NULL AND {CONTENT} = ?"  # as the index has it, which is not used else
 _STORED = f"outcome IN ('{Outcome.DELIVERED}', '{Outcome.ALREADY_DELIVERED}')"
 _IS_THERE = (
     f"(({_STORED} OR outcome = '{Outcome.UNKNOWN}') AND coalesce(error, '') <> '{CONTENT_HAS_CHANGED}'"
@@ -129,7 +130,7 @@ class Leads:
         is_past = f"content <> x'' AND {_WAS_SENT} AND (lead_id IS NOT NULL OR NOT EXISTS ({_SAME}))"
         selects = (
             ("strays WHERE content = ?", content),
-            (f"rows WHERE {CONTENT} = ? AND {_IS_THERE}", content),
+            (f"rows WHERE {_SAYS} AND {_IS_THERE}", content),
             (f"past_rows p WHERE content = ? AND {is_past}", content[:CONTENT_BYTES]),
         )
         found: set[int | None] = set()
@@ -175,7 +176,8 @@ class Leads:
 
         :param since: no earlier than this, as journals write times
         """
-        here = f"rows WHERE {CONTENT} = ? AND {_STORED} AND sent_at >= ?"
+        self._db.execute(INDEX_CONTENTS)
+        here = f"rows WHERE {_SAYS} AND {_STORED} AND sent_at >= ?"
         there = "rows_of_others JOIN past_rows p USING (row_key, lead_id) WHERE p.content = ? AND closed_at >= ?"
         return any(
             self._db.execute(f"SELECT 1 FROM {which} AND lead_id IN ({_listed(leads)}) LIMIT 1", sought).fetchone()

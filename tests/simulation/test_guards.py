@@ -192,6 +192,14 @@ def test_where_lofty_says_which_lead_it_is_such_a_row_is_settled(
     assert violations(ending) + unsettled(ending) == [], "\n".join(ending.history.lines())
 
 
+@pytest.mark.parametrize(("others", "reads"), [(1, 3), (5, 7), (25, 2)])
+def test_whom_lofty_is_asked_about_is_bounded(others: int, reads: int) -> None:
+    cousins = (cousin(10 + n, A, 200 + n) for n in range(others))
+    ending = play(world(task(*cousins, A, *FILLER), script=(*[NORMAL] * others, LOST)))
+    assert violations(ending) + unsettled(ending) == [], "\n".join(ending.history.lines())
+    assert ending.lofty.reads == reads
+
+
 D = row(5, 101)
 LATE = {
     "the same of a merged lead": world(

@@ -159,6 +159,24 @@ class TestAlike:
         assert len(spool.leads.alike(CONTENT, 1)) == MOST_ALIKE + 1
 
 
+def test_rows_that_say_the_same_are_found_without_looking_at_all(spool: Spool) -> None:
+    spool.find_duplicates("lead id")  # as when a source was read
+    asked: list[str] = []
+    for _ in range(2):  # the first time makes the indexes
+        spool._db.set_trace_callback(asked.append)
+        spool.leads.alike(CONTENT, 1)
+        spool.leads.has_delivered(CONTENT, [2], "2026")
+        spool._db.set_trace_callback(None)
+    plans = [
+        step for statement in asked if statement.startswith("SELECT") and "content" in statement
+        for *_, step in spool._db.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+    ]  # fmt: skip
+    assert {"strays_by_content", "rows_by_content", "past_rows_by_content"} <= {
+        word for step in plans for word in step.split()
+    }
+    assert [step for step in plans if step.startswith("SCAN")] == []
+
+
 @pytest.mark.parametrize(("since", "expected"), [("2026-03-01T10", True), ("2026-03-01T12", False)])
 class TestDeliveredSince:
     def test_this_run_says_when_it_sent(self, spool: Spool, since: str, expected: bool) -> None:
