@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 URL_PREFIX = "/lofty"
 _PAGE = "lofty/rows/{}/{}/{}/{}"
 HREF = _PAGE.format("{DAG_ID}", "{RUN_ID}", "{TASK_ID}", "{MAP_INDEX}")  # Airflow's page fills these in
+DELIVERIES_HREF = "lofty/deliveries"
 
 
 class LoftyReportLink(BaseOperatorLink):

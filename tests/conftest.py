@@ -34,6 +34,7 @@ with warnings.catch_warnings():  # Airflow 3.1 warns about its own models, and t
 
     configure_mappers()
 
+from support.emitted import Emitted  # noqa: E402 - Airflow must wake in its own home
 from support.mariadb import mariadb, mariadb_url  # noqa: E402 - Airflow must wake in its own home
 from support.warehouse import postgres_uri  # noqa: E402 - Airflow must wake in its own home
 
@@ -57,6 +58,14 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*PROXIES, *map(str.upper, PROXIES), "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv(CONNECTION, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def emitted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emitted]:
+    """Whatever a test is about: each try of the operator emits what its summary says, once."""
+    emitted = Emitted(monkeypatch)
+    yield emitted
+    assert emitted.faults == []
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from msgspec.json import encode
 from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_provider_lofty.task_key import NOT_MAPPED, TaskKey
+from airflow_provider_lofty.ui.deliveries import router_at
 from airflow_provider_lofty.ui.desk import Desk
 from airflow_provider_lofty.ui.index import FAILED, Filter
 from airflow_provider_lofty.ui.indexes import Indexes
@@ -186,6 +187,7 @@ def _not_found() -> Iterator[None]:
 app = FastAPI(title="Lofty rows", openapi_url=None)
 app.mount("/static", StaticFiles(directory=_STATIC), name="static")
 app.include_router(router)
+app.include_router(router_at(desk))
 
 
 @app.middleware("http")

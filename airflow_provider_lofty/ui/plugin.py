@@ -1,4 +1,4 @@
-"""What Airflow's web server loads: the tab "Lofty rows" on a task's page, and the app behind it."""
+"""What Airflow's web server loads: a tab on a task's page, a page in the navigation, and the app behind both."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
-from airflow_provider_lofty.links import HREF, URL_PREFIX
+from airflow_provider_lofty.links import DELIVERIES_HREF, HREF, URL_PREFIX
 
 
 class LoftyPlugin(AirflowPlugin):
@@ -14,7 +14,14 @@ class LoftyPlugin(AirflowPlugin):
 
     name = "lofty"
     external_views: ClassVar[list[dict[str, str]]] = [  # type: ignore[misc]
-        {"name": "Lofty rows", "href": HREF, "destination": "task_instance", "url_route": "lofty-rows"}
+        {"name": "Lofty rows", "href": HREF, "destination": "task_instance", "url_route": "lofty-rows"},
+        {
+            "name": "Lofty deliveries",
+            "href": DELIVERIES_HREF,
+            "destination": "nav",
+            "category": "browse",
+            "url_route": "lofty-deliveries",
+        },
     ]
 
     @property
