@@ -5,13 +5,14 @@ from __future__ import annotations
 import configparser
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ("constraints.txt", "constraints-floor.txt")
+FILES = ("constraints.txt", "constraints-floor.txt", "constraints-databases.txt")
 
 
 # What Airflow's own constraint files for 3.1 pin on Python 3.10 to 3.12, the oldest of its releases.
@@ -31,13 +32,27 @@ PINNED_BY_AIRFLOW_3_1 = {
 }
 
 
-def held_back() -> dict[str, Requirement]:
+def tool() -> ModuleType:
     spec = importlib.util.spec_from_file_location("renew_constraints", ROOT / "tools" / "renew_constraints.py")
     assert spec is not None
     assert spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return {bound.name: bound for bound in map(Requirement, tool.HELD_BACK)}
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def held_back() -> dict[str, Requirement]:
+    return {bound.name: bound for bound in map(Requirement, tool().HELD_BACK)}
+
+
+def test_a_python_that_does_not_need_a_package_is_bound_to_no_version_of_it() -> None:
+    lines = tool().merged({(3, 10): {"a": "1", "b": "1"}, (3, 11): {"a": "1", "b": "2", "c": "3"}})
+    assert list(lines) == [
+        "a==1",
+        'b==1 ; python_version == "3.10"',
+        'b==2 ; python_version >= "3.11"',
+        'c==3 ; python_version >= "3.11"',
+    ]
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -149,10 +149,10 @@ def merged(by_python: dict[tuple[int, int], dict[str, str]]) -> Iterator[str]:
         for python in resolved:
             if name in by_python[python]:
                 pythons_of.setdefault(by_python[python][name], []).append(python)
-        if len(pythons_of) == 1:
-            # Pythons that do not need the package are not hurt by the line.
+        if list(pythons_of.values()) == [resolved]:
             yield f"{name}=={next(iter(pythons_of))}"
             continue
+        # A Python that does not need the package may not have this release at all, and something else may ask for it.
         for version, pythons in pythons_of.items():
             yield f"{name}=={version} ; {marker(pythons, resolved)}"
 
