@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ("constraints.txt", "constraints-floor.txt")
+FILES = ("constraints.txt", "constraints-floor.txt", "constraints-databases.txt")
 
 
 # What Airflow's own constraint files for 3.1 pin on Python 3.10 to 3.12, the oldest of its releases.

@@ -1,6 +1,6 @@
 """
 `python -m airflow_provider_lofty.first_contact --conn-id lofty_default --lead-id N`: what this account's Lofty does.
-Airflow's own command line has it as `airflow lofty first-contact` (:mod:`airflow_cli`).
+Airflow's own command line has it as `airflow lofty first-contact`.
 
 It ends with 0 when the check was made, whatever is still open; with 1 when Lofty could not be asked, or the profile not
 be written; with 2 when nothing was posted because nobody confirmed; with 130 when it was interrupted.

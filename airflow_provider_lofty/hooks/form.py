@@ -97,6 +97,11 @@ FORM_FIELDS = (
         0,
         86_400,
     ),
+    FormField(
+        "lead_url",
+        "Lead's page",
+        "The address of a lead's page in Lofty, with {lead_id} where its id stands: the tab of a task links to it.",
+    ),
 )
 
 

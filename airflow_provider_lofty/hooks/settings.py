@@ -13,7 +13,7 @@ from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.hooks.extras import refuse_misspelt
 from airflow_provider_lofty.hooks.form import FORM_FIELDS, FormField
 from airflow_provider_lofty.lofty.settings import AUTH_TYPES, DEFAULT_HOST, LoftySettings, is_loopback
-from airflow_provider_lofty.lofty.urls import LARGEST_PORT, USUAL_PORTS, normal_url, parts_of
+from airflow_provider_lofty.lofty.urls import LARGEST_PORT, USUAL_PORTS, checked_lead_url, normal_url, parts_of
 from airflow_provider_lofty.profile.profile import Profile, profile_in
 
 _REFRESH_URL = "https://crm.lofty.com/api/user-web/oauth/token"  # Lofty's page "OAuth 2.0"
@@ -60,6 +60,7 @@ def _settings(connection: Connection, defaults: Mapping[str, str]) -> LoftySetti
         max_in_flight=int(max_in_flight or 1),
         timeout_seconds=timeout or 0,
         settle_seconds=settle or 0,
+        lead_url=checked_lead_url(extra.get("lead_url", "")),
         profile=profile,
         first_requests_per_minute=_first_pace(profile, extra, requests_per_minute),
         **secrets,

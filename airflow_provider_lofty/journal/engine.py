@@ -49,13 +49,10 @@ def journal_engine(hook: Hook, log: Log) -> Engine:
     :param log: told when nobody has tested a journal there
     :raises LoftyConfigurationError: when no journal can be kept there
     """
+    _refuse_without_keys(getattr(hook, "conn_type", ""))  # such a hook may have no engine
     engine = _engine(hook)
     name = engine.dialect.name
-    if name in WITHOUT_KEYS:
-        raise LoftyConfigurationError(
-            f"the journal cannot be kept in {name}, which does not enforce primary keys: two runs could send the same "
-            "row. Let journal_conn_id name a PostgreSQL, MySQL, MariaDB or SQLite database; nothing was sent"
-        )
+    _refuse_without_keys(name)
     if name not in TESTED:
         log.warning(
             "the journal is kept in %s, where nobody has tested it; tested are PostgreSQL, MySQL, MariaDB and SQLite",
@@ -65,6 +62,14 @@ def journal_engine(hook: Hook, log: Log) -> Engine:
     event.listen(engine, "connect", partial(_refuse_another_driver, driver), insert=True)  # before its dialect is
     event.listen(engine, "connect", partial(_set_up, _LOCK_TIMEOUTS.get(name)))
     return engine
+
+
+def _refuse_without_keys(name: str) -> None:
+    if name in WITHOUT_KEYS:
+        raise LoftyConfigurationError(
+            f"the journal cannot be kept in {name}, which does not enforce primary keys: two runs could send the same "
+            "row. Let journal_conn_id name a PostgreSQL, MySQL, MariaDB or SQLite database; nothing was sent"
+        )
 
 
 def _engine(hook: Hook) -> Engine:

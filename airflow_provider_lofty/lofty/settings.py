@@ -37,6 +37,7 @@ class LoftySettings:
     :param settle_seconds: how long Lofty may take to show what it stored
     :param profile: what the account's Lofty was seen to do, if that is known
     :param first_requests_per_minute: where to begin, by the profile; None where a cap was given that says so
+    :param lead_url: a lead's page, for people, with ``{lead_id}`` where its id stands; empty where it is not known
     """
 
     conn_id: str
@@ -54,6 +55,7 @@ class LoftySettings:
     settle_seconds: float
     profile: Profile | None = None
     first_requests_per_minute: float | None = None
+    lead_url: str = ""
 
     @property
     def intent_ttl_seconds(self) -> float:

@@ -15,6 +15,10 @@ _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _LONGEST_NAME = 253
 
+LEAD_ID_MARK = "{lead_id}"
+_BEFORE_A_LEAD_ID = re.compile(r"https://[^/?#@]+[/?#]", re.IGNORECASE)
+_LONGEST_LEAD_URL = 500
+
 
 def parts_of(url: str) -> SplitResult:
     """
@@ -29,6 +33,31 @@ def parts_of(url: str) -> SplitResult:
         request.prepare_url(url, None)
         url = str(request.url)
     return urlsplit(url)
+
+
+def checked_lead_url(url: object) -> str:
+    """
+    Check the address of a lead's page, in which :data:`LEAD_ID_MARK` stands for the lead's id; empty is none.
+
+    A page makes links of it, so it can lead to one site only, whatever the id.
+
+    :raises ValueError: saying what is wrong, without the address
+    """
+    if not url:
+        return ""
+    text = url.strip() if isinstance(url, str) else ""
+    before, mark, after = text.partition(LEAD_ID_MARK)
+    if not mark or set("{}") & set(before + after):
+        raise ValueError("lead_url must contain {lead_id} once, and no other brace")
+    if not _BEFORE_A_LEAD_ID.match(before):
+        raise ValueError("lead_url must begin with https:// and a host, without a user; {lead_id} comes after these")
+    try:
+        if not text.isascii() or not text.isprintable() or " " in text or len(text) > _LONGEST_LEAD_URL:
+            raise ValueError
+        normal_url(parts_of(f"{before}1{after}"))
+    except ValueError:
+        raise ValueError("lead_url must be a URL such as https://crm.example.com/leads/{lead_id}") from None
+    return text
 
 
 def normal_url(parts: SplitResult, port: int | None = None) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from airflow_provider_lofty.report.summary import Count, Number, Summary
+from airflow_provider_lofty.report.summary import Count, ErrorGroup, Number, Summary
 
 XCOM_KEY = "lofty_progress"
 
@@ -28,6 +28,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     :param at: when it was written, in ISO 8601
     :param report_path: where the report will lie
     :param outcomes: rows by outcome; those that did not occur are left out
+    :param errors: the largest groups of rows that were known to be wrong before the first request; the summary has all
+    :param lead_url: a lead's page, with ``{lead_id}`` where its id stands; empty where it is not known
+    :param columns: Lofty's field → the column that fills it, where they do not have the same name
     :param left: rows that are still to be sent or settled
     :param seconds_left: how long sending takes; None while that is unknown
     :param limit: requests a minute that Lofty allows; None until it names them
@@ -42,6 +45,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     at: str | UnsetType = UNSET
     read: Count | UnsetType = UNSET
     outcomes: dict[str, Count] | UnsetType = UNSET
+    errors: list[ErrorGroup] | UnsetType = UNSET
+    lead_url: str | UnsetType = UNSET
+    columns: dict[str, str] | UnsetType = UNSET
     left: Count | UnsetType = UNSET
     in_doubt: Count | UnsetType = UNSET
     rows_per_minute: Number | UnsetType = UNSET

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -15,8 +15,12 @@ from airflow_provider_lofty.spool.spool import Spool
 
 SUMMARY_FORMAT = 1  # raised when a key changes its meaning; a reader that knows another one leaves the summary alone
 SUMMARY_BYTES = 8000
+ERRORS_BYTES = 5000
 _ERROR_GROUPS = 5
 _MANY_REQUESTS = 50
+_TEXT_LENGTHS = (300, 80, 20)  # the longest with which all of it fits is taken
+
+_Shown = TypeVar("_Shown")
 
 # Bounds for readers of XComs, which may hold anything; a browser's numbers are exact within them.
 Count = Annotated[int, msgspec.Meta(ge=0, lt=10**15)]
@@ -137,8 +141,9 @@ def summary_of(
     :param limit: requests a minute that Lofty allows, where it states them
     """
     groups = spool.books.failure_groups(_ERROR_GROUPS)
-    for length in (300, 80, 20):
-        found = Summary(
+
+    def shortened(length: int) -> Summary:
+        return Summary(
             read=spool.read,
             **spool.books.counts(),
             carried_over=carried_over,
@@ -155,7 +160,20 @@ def summary_of(
             cursor=UNSET if cursor is None else _short_cursor(cursor, length),
             profile_remarks=[_shortened(each, length) or "" for each in profile_remarks] or UNSET,
         )
-        if len(json.dumps(msgspec.to_builtins(found))) < SUMMARY_BYTES:
+
+    return _fitting(shortened, SUMMARY_BYTES)
+
+
+def errors_so_far(spool: Spool) -> list[ErrorGroup]:
+    """The largest groups of rows that are known to be wrong by now, in less than :data:`ERRORS_BYTES` bytes of JSON."""
+    groups = spool.books.failure_groups(_ERROR_GROUPS)
+    return _fitting(lambda length: [_error_group(group, spool, length) for group in groups], ERRORS_BYTES)
+
+
+def _fitting(shortened: Callable[[int], _Shown], most: int) -> _Shown:
+    for length in _TEXT_LENGTHS:
+        found = shortened(length)
+        if len(json.dumps(msgspec.to_builtins(found))) < most:
             break
     return found
 

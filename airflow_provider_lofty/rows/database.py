@@ -24,11 +24,13 @@ from airflow_provider_lofty.rows.newer import PARAMETER, Facts, Newer, Style, ba
 from airflow_provider_lofty.rows.providers import database_hook
 from airflow_provider_lofty.rows.session_time import TIMESTAMP, as_shown, timestamp_conversion
 from airflow_provider_lofty.rows.source import Source, SourceRow, Take
-from airflow_provider_lofty.rows.values import ShortFloat, SixDigitFloat
+from airflow_provider_lofty.rows.values import ShortFloat, SixDigitFloat, short_float
 
 _BATCH = 1000
-# The code of a column of 32-bit floats, by driver.
-_SHORT_FLOATS: dict[str, tuple[int, type[ShortFloat]]] = {
+# The code of a column of 32-bit floats, by driver; DuckDB's gives their digits as those of a longer float.
+_SHORT_FLOATS: dict[str, tuple[object, Callable[[float], float]]] = {
+    "_duckdb": ("FLOAT", short_float),
+    "duckdb": ("FLOAT", short_float),  # before DuckDB 1.4
     "psycopg": (700, ShortFloat),
     "psycopg2": (700, ShortFloat),
     "pymysql": (4, SixDigitFloat),

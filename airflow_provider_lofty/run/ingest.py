@@ -19,7 +19,7 @@ from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
 from airflow_provider_lofty.report.format import FORMAT_MARK, fingerprint_in
 from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.rows.builder import InvalidRow, RowBuilder
-from airflow_provider_lofty.rows.columns import MappingError, closest
+from airflow_provider_lofty.rows.columns import MappingError, closest, normalise
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.numbers import identifier, whole_number
 from airflow_provider_lofty.rows.report_format import OUTCOME_COLUMN, outcome_place
@@ -35,6 +35,7 @@ _LEAD_COLUMN = "lofty_lead_id"
 _FINGERPRINT = re.compile(f"([0-9a-f]{{2}}){{{FINGERPRINT_BYTES},16}}")
 _MOST_ATTEMPTS = 1000  # more is a slip of whoever edited the report
 _MOST_NAMES_LOGGED = 40
+_LONGEST_COLUMN_SHOWN = 100  # on the task's page
 _MOST_TABLES = 20  # sets of columns that are compared and logged
 _OTHER_FORMAT = (
     f"{{}} of {{}} comes from a report of another format: its {_FINGERPRINT_COLUMN} does not begin with "
@@ -81,6 +82,7 @@ class Ingest:
     :param log: gets the columns that are used and those that are ignored
     :param publisher: shows how many rows were read so far
     :param clock: seconds, those included in which the machine was suspended
+    :ivar renamed: field → the column that fills it, of those that do not have the same name
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Ingest:
         self._publisher = publisher
         self._clock = clock
         self._has_logged_columns = False
+        self.renamed: dict[str, str] = {}
         self._tables: dict[tuple[str, ...], str] = {}  # the sets of columns so far → the first source with them
         self._publish_at = self._clock() + SHOW_SECONDS
         self._log_at = self._clock() + PROGRESS_SECONDS
@@ -174,6 +177,9 @@ class Ingest:
         if builder.columns and not builder.named:
             self._log.warning(_NO_HEADER, len(builder.columns))
             return
+        for column, field in builder.used.items():
+            if normalise(column) != normalise(field) and len(column) <= _LONGEST_COLUMN_SHOWN:
+                self.renamed[field] = column
         used = [f"{column} → {field}" for column, field in builder.used.items()]
         self._log.info("columns used: %s; ignored: %s", _some(used), _some(builder.ignored))
 

@@ -54,14 +54,23 @@ class StatusPublisher:
         self._has_failed = False
 
     @property
+    def is_live(self) -> bool:
+        """Whether something may be shown while the run goes on, beside its beginning and its end."""
+        return self._is_live
+
+    @property
     def is_due(self) -> bool:
         """Whether it is time to show something new."""
         return self._is_live and self._clock() >= self._next
 
+    def note(self, facts: Status) -> None:
+        """Lay these facts over the earlier ones, to go with the next push."""
+        self._facts = {**self._facts, **msgspec.to_builtins(facts)}
+
     def publish(self, facts: Status) -> None:
         """Lay these facts over the earlier ones and push all."""
         at = datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="seconds")
-        self._facts = {**self._facts, **msgspec.to_builtins(facts), "at": at}
+        self.note(msgspec.structs.replace(facts, at=at))
         self.push(XCOM_KEY, self._facts)
 
     def push(self, key: str, value: object) -> None:

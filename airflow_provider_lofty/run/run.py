@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.profile.remarks import remarks_on
 from airflow_provider_lofty.report.status import Status
-from airflow_provider_lofty.report.summary import Summary, summary_of
+from airflow_provider_lofty.report.summary import Summary, errors_so_far, summary_of
 from airflow_provider_lofty.report.writer import Report
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Take
@@ -171,6 +171,7 @@ class Run:
     def _begin(self) -> None:
         """Try the connection's settings and open the journal: what cannot work fails before anything is read."""
         self._client.prepare()
+        self._publisher.note(Status(lead_url=self._client.settings.lead_url))
         self._heed_profile()
         with journal_errors():
             self._has_gaps = self._journal.begin(is_later_try=self._is_later_try)
@@ -197,6 +198,7 @@ class Run:
             read(take)
             ingest.finish()
         self._has_read = True
+        self._publisher.note(Status(columns=ingest.renamed))
         try:
             self._send(stop, mapping.match_by)
         finally:
@@ -227,6 +229,7 @@ class Run:
             spool.books.close(Outcome.WOULD_SEND)
         else:
             if match_by:
+                self._publish_errors(counts)
                 self._find_leads(stop, match_by)
                 waiting = spool.count_pending()
             doubts = doubts_of(loaded, spool, has_gaps=self._has_gaps)
@@ -290,7 +293,8 @@ class Run:
         known = +Counter(self._spool.books.counts())
         left = self._spool.read - known.total()
         self._delivery = delivery = self._make_delivery(stop, known)
-        self._publisher.publish(Status(phase="sending", read=self._spool.read, outcomes=dict(known), left=left))
+        self._publisher.publish(Status(phase="sending", read=self._spool.read, outcomes=dict(known), left=left,
+                                       errors=errors_so_far(self._spool)))  # fmt: skip
         delivery.take_doubts(doubts)
         self._stop = delivery.run()
         self._pace.keep(self._client, now=True)
@@ -314,6 +318,12 @@ class Run:
             began=self._started, deadline=self._deadline, show=partial(self._publish_progress, known),
             clock=self._clock, now=self._now, workers=self._workers,
         )  # fmt: skip
+
+    def _publish_errors(self, counts: Mapping[str, int]) -> None:
+        """Show what is wrong with the input before leads are looked up; later it goes with the rest."""
+        if counts[Outcome.INVALID] and self._publisher.is_live:
+            known, spool = +Counter(counts), self._spool
+            self._publisher.publish(Status(read=spool.read, outcomes=dict(known), errors=errors_so_far(spool)))
 
     def _publish_progress(self, known: Counter[str], progress: Progress) -> None:
         self._pace.keep(self._client)
@@ -447,7 +457,7 @@ class Run:
         client = self._client
         has_limit = not self._policy.preview
         quota = Status(limit=client.pacer.limit, cap=client.cap) if has_limit else Status()
-        self._publisher.publish(msgspec.structs.replace(quota, phase="ended", summary=summary))
+        self._publisher.publish(msgspec.structs.replace(quota, phase="ended", summary=summary, errors=[]))
 
     def _raise_for_outcome(self, summary: Summary) -> None:
         delivery = self._delivery

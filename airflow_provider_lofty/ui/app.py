@@ -7,11 +7,12 @@ read the Dag's XComs, of which these pages are made (else 403). Only style and s
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
@@ -25,10 +26,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from airflow_provider_lofty.task_key import NOT_MAPPED, TaskKey
 from airflow_provider_lofty.ui.deliveries import router_at
 from airflow_provider_lofty.ui.desk import Desk
-from airflow_provider_lofty.ui.index import FAILED, Filter
+from airflow_provider_lofty.ui.index import FAILED, SORTS, Filter, Index, LostIndexError
 from airflow_provider_lofty.ui.indexes import Indexes
-from airflow_provider_lofty.ui.reports import OpenedReport, OutOfReachError, ReportFile
-from airflow_provider_lofty.ui.status import describe, look_up, try_numbers
+from airflow_provider_lofty.ui.reports import Excerpt, OpenedReport, OutOfReachError, ReportFile
+from airflow_provider_lofty.ui.status import advised, describe, look_up, try_numbers
 
 _STATIC = Path(__file__).parent / "static"
 _MOST_DIGITS = 9
@@ -68,6 +69,9 @@ async def _viewer(user: GetUserDep, page_id: Annotated[str, Header(alias="X-Loft
     return user.get_id(), page_id
 
 
+Page = Annotated[int, Query(ge=1, le=10**_MOST_DIGITS)]
+GROUP_KEY = "^([0-9a-f]{16})?$"
+SORT = f"^({'|'.join(sorted(SORTS))})?$"
 Viewer = Annotated[tuple[str, str], Depends(_viewer)]
 
 
@@ -97,6 +101,20 @@ async def _standing(task: TaskKey, try_number: int) -> bytes:
         return encode(told.without_report(str(error)))
 
 
+@router.get("/groups")
+async def groups(request: Request, viewer: Viewer, task: Task, try_number: TryNumber = 0, page: Page = 1) -> Response:
+    """Give one page of what went wrong, counted from the report: see :meth:`Index.groups`."""
+    return _json(await desk.serve(("groups", *viewer), request, _groups(task, try_number, page)))
+
+
+async def _groups(task: TaskKey, try_number: int, page: int) -> bytes:
+    report = await _report(task, try_number)
+    with _not_found():
+        index = await desk.index(report)
+        found = await desk.read(partial(index.groups, page))
+    return encode({"total": found.total, "groups": [{"key": key, **advised(group)} for key, group in found.found]})
+
+
 class Asked(BaseModel):
     """Which rows of which try."""
 
@@ -105,7 +123,8 @@ class Asked(BaseModel):
     try_number: int = Field(0, alias="try", ge=0, le=10**_MOST_DIGITS)
     outcome: str = Field(FAILED, max_length=30)
     text: str = Field("", max_length=200)
-    code: str = Field("", max_length=20)
+    group: str = Field("", pattern=GROUP_KEY)
+    sort: str = Field("", pattern=SORT)
     page: int = Field(1, ge=1, le=10**_MOST_DIGITS)
 
 
@@ -116,20 +135,21 @@ async def rows(
     task: Task,
     try_number: TryNumber = 0,
     outcome: Annotated[str, Query(max_length=30)] = FAILED,
-    code: Annotated[str, Query(max_length=20)] = "",
-    page: Annotated[int, Query(ge=1, le=10**_MOST_DIGITS)] = 1,
+    group: Annotated[str, Query(pattern=GROUP_KEY)] = "",
+    sort: Annotated[str, Query(pattern=SORT)] = "",
+    page: Page = 1,
 ) -> Response:
     """Give one page of the report's rows: see :meth:`Index.page`."""
     if "text" in request.query_params:
         raise HTTPException(422, "send text in the body of a POST, for addresses are logged")
-    wanted = Filter(outcome, code=code, page=page)
+    wanted = Filter(outcome, group=group, sort=sort, page=page)
     return _json(await desk.serve(("list", *viewer), request, _list(task, try_number, wanted)))
 
 
 @router.post("/list")
 async def rows_with_text(request: Request, viewer: Viewer, task: Task, asked: Asked) -> Response:
     """Give one page of those that contain a text: people search for people, and addresses are logged."""
-    wanted = Filter(asked.outcome, asked.text, asked.code, asked.page)
+    wanted = Filter(asked.outcome, asked.text, asked.group, asked.sort, asked.page)
     return _json(await desk.serve(("list", *viewer), request, _list(task, asked.try_number, wanted)))
 
 
@@ -146,19 +166,39 @@ def _json(content: bytes) -> Response:
 
 
 @router.get("/report")
-async def download(request: Request, task: Task, try_number: TryNumber = 0) -> StreamingResponse:
-    """Give the whole report, as it is."""
-    await desk.come_in(request)
+async def download(
+    request: Request,
+    viewer: Viewer,
+    task: Task,
+    try_number: TryNumber = 0,
+    rows: Annotated[Literal["all", "failed"], Query()] = "all",
+) -> StreamingResponse:
+    """Give the report as it is: the whole of it, or what has to be corrected and given back."""
+    if rows == "all":
+        await desk.come_in(request)
+        report = await _report(task, try_number)
+        with _not_found():
+            return await _streamed(report.name, await desk.read(report.open))
+    report, index, places = await desk.serve(("report", *viewer), request, _failed_places(task, try_number))
+    with _not_found():
+        opened = await desk.open_as_indexed(report, index)
+        return await _streamed(f"{report.name.removesuffix('.csv')}__failed.csv", Excerpt(opened, places))
+
+
+async def _failed_places(task: TaskKey, try_number: int) -> tuple[ReportFile, Index, array[int]]:
     report = await _report(task, try_number)
-    with _not_found():  # what cannot be opened or read shows now
-        opened = await desk.read(report.open)
-        first = await desk.read(opened.read)
-    disposition = f"attachment; filename*=utf-8''{quote(report.name, safe='')}"
-    headers = {"Content-Disposition": disposition}
+    with _not_found():
+        index = await desk.index(report)
+        return report, index, await desk.read(index.places_of_failed)
+
+
+async def _streamed(name: str, opened: OpenedReport | Excerpt) -> StreamingResponse:
+    first = await desk.read(opened.read)  # what cannot be read shows now
+    headers = {"Content-Disposition": f"attachment; filename*=utf-8''{quote(name, safe='')}"}
     return StreamingResponse(_chunks(first, opened), media_type="text/csv", headers=headers)
 
 
-async def _chunks(first: bytes, opened: OpenedReport) -> AsyncIterator[bytes]:
+async def _chunks(first: bytes, opened: OpenedReport | Excerpt) -> AsyncIterator[bytes]:
     chunk = first
     try:
         while chunk:
@@ -182,6 +222,8 @@ def _not_found() -> Iterator[None]:
         yield
     except OutOfReachError as error:
         raise HTTPException(404, str(error)) from None
+    except LostIndexError:
+        raise HTTPException(503, "the report has to be read anew; ask again", {"Retry-After": "2"}) from None
 
 
 app = FastAPI(title="Lofty rows", openapi_url=None)

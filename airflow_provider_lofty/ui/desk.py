@@ -19,7 +19,7 @@ from fastapi import HTTPException, Request
 
 from airflow_provider_lofty.ui.index import Index, LostIndexError
 from airflow_provider_lofty.ui.indexes import KEPT_SECONDS, Indexes
-from airflow_provider_lofty.ui.reports import ReportFile
+from airflow_provider_lofty.ui.reports import OpenedReport, ReportFile
 
 MOST_WAITING = 64
 _AT_THE_DOOR = 2
@@ -121,6 +121,23 @@ class Desk:
         if found is not None:
             return found
         return await asyncio.get_running_loop().run_in_executor(self._indexing, self._indexes.make, report)
+
+    async def open_as_indexed(self, report: ReportFile, index: Index) -> OpenedReport:
+        """
+        Open a report in which the places that its index names are those of its rows.
+
+        :raises LostIndexError: when somebody has written to it since
+        :raises OutOfReachError: when it cannot be opened
+        """
+
+        def work() -> OpenedReport:
+            opened = report.open()
+            if self._indexes.is_of(index, report, opened):
+                return opened
+            opened.close()
+            raise LostIndexError
+
+        return await self.read(work)
 
     async def search(self, work: Callable[[Callable[[], bool]], _T]) -> _T:
         """

@@ -15,12 +15,13 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from hashlib import blake2b
 from itertools import islice
 from typing import IO, NamedTuple, TypedDict
 
 CELL_MARK = "\udcff"  # between cells: as a byte, one that no text in UTF-8 holds, and so nobody can look for
 PACKED = {"encoding": "utf-8", "errors": "surrogateescape"}
-FORMAT = 1  # raised when the tables change
+FORMAT = 2  # raised when the tables change
 REFUSED, NO_ROOM = 3, 4  # how the program ends: it is the report's fault, or that of the disk or the memory
 _HEADER_BYTES = 2**20
 _ROW_BYTES = 2**23  # from here on a row is taken for one that does not end
@@ -30,20 +31,23 @@ _SHORTENED = 100  # the cells of a row that is too long even so
 _SHOWN_BYTES = 2**18
 _BATCH_ROWS = 1000
 _PAGE_BYTES = 2**15
+_MOST_DIGITS = 19  # of a lead's id
 
 _SETTINGS = ("journal_mode = OFF", "synchronous = OFF")  # an index that is left half written is never looked at
-# In three tables: each question reads as little as it can. Rows are numbered from 1, in the report's order.
+# In several tables: each question reads as little as it can. Rows are numbered from 1, in the report's order; "starts"
+# and "ends" are their places in the file, in bytes. What went wrong alike has the same hash.
 _TABLES = """
-CREATE TABLE header (cells BLOB);
-CREATE TABLE fates (id INTEGER PRIMARY KEY, outcome TEXT, code TEXT, alike INTEGER);
+CREATE TABLE header (cells BLOB, ends INTEGER);
+CREATE TABLE fates (id INTEGER PRIMARY KEY, outcome TEXT, lead INTEGER, alike INTEGER, starts INTEGER, ends INTEGER);
+CREATE TABLE kinds (alike INTEGER PRIMARY KEY, field TEXT, error TEXT, code TEXT);
 CREATE TABLE texts (id INTEGER PRIMARY KEY, folded BLOB);
 CREATE TABLE shown (id INTEGER PRIMARY KEY, cells BLOB);
 """
 _SUMS = """
 CREATE TABLE outcomes AS SELECT outcome, count(*) AS rows FROM fates GROUP BY outcome ORDER BY rows DESC LIMIT 50;
 CREATE TABLE groups AS
-    SELECT count(*) AS rows, min(id) AS example FROM fates WHERE alike IS NOT NULL
-    GROUP BY alike ORDER BY rows DESC, example LIMIT 20;
+    SELECT alike, count(*) AS rows, min(id) AS example FROM fates WHERE alike IS NOT NULL
+    GROUP BY alike ORDER BY rows DESC, example;
 """
 
 
@@ -66,9 +70,8 @@ class Task(TypedDict):
 class _Row(NamedTuple):
     """One row, as the tables take it apart."""
 
-    outcome: str
-    code: str
-    alike: int | None
+    fate: tuple[str, int | None, int | None, int, int]
+    kind: tuple[int, str, str, str] | None
     folded: bytes
     shown: bytes
 
@@ -87,14 +90,21 @@ class _Records:
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._left = _HEADER_BYTES
+        self._read = 0
         self._reader = csv.reader(self._lines())
 
     def _lines(self) -> Iterator[str]:
         while line := self._stream.readline(self._left + 1):
             self._left -= len(line)
+            self._read += len(line)
             if self._left < 0:
                 raise RefusedReportError("the report is damaged: a row does not end")
             yield line.decode("utf-8", "replace")
+
+    @property
+    def place(self) -> int:
+        """Where in the file the last record has ended: no line is read before its record is asked for."""
+        return self._read
 
     def header(self) -> list[str]:
         """Give the first record; nothing where it is not one of a report."""
@@ -124,13 +134,14 @@ def write_index(stream: IO[bytes], task: Task) -> None:
     header, columns = records.header(), task["columns"]
     if header[-len(columns) :] != columns:
         raise RefusedReportError("the file is no report")
-    rows = _rows(records.rows(len(header)), columns, frozenset(task["failed"]))
+    header_ends = records.place
+    rows = _rows(records, len(header), columns, frozenset(task["failed"]))
     pages = task["index_bytes"] // _PAGE_BYTES
     with closing(sqlite3.connect(task["index"])) as index, index:
         for setting in (f"page_size = {_PAGE_BYTES}", f"max_page_count = {pages}", *_SETTINGS):
             index.execute(f"PRAGMA {setting}")
         index.executescript(_TABLES)
-        index.execute("INSERT INTO header VALUES (?)", (_packed(header),))
+        index.execute("INSERT INTO header VALUES (?, ?)", (_packed(header), header_ends))
         _fill(index, rows)
         index.executescript(_SUMS)
 
@@ -139,27 +150,38 @@ def _fill(index: sqlite3.Connection, rows: Iterator[_Row]) -> None:
     first = 1
     while batch := list(islice(rows, _BATCH_ROWS)):
         numbered = list(enumerate(batch, first))
-        index.executemany(
-            "INSERT INTO fates VALUES (?, ?, ?, ?)", ((n, row.outcome, row.code, row.alike) for n, row in numbered)
-        )
+        index.executemany("INSERT INTO fates VALUES (?, ?, ?, ?, ?, ?)", ((n, *row.fate) for n, row in numbered))
+        index.executemany("INSERT OR IGNORE INTO kinds VALUES (?, ?, ?, ?)", (row.kind for row in batch if row.kind))
         index.executemany("INSERT INTO texts VALUES (?, ?)", ((n, row.folded) for n, row in numbered))
         index.executemany("INSERT INTO shown VALUES (?, ?)", ((n, row.shown) for n, row in numbered))
         first += len(batch)
 
 
-def _rows(table: Iterator[list[str]], columns: list[str], failed: frozenset[str]) -> Iterator[_Row]:
-    outcome, status, code, field, error = (
+def _rows(records: _Records, width: int, columns: list[str], failed: frozenset[str]) -> Iterator[_Row]:
+    outcome, lead, *rest = (
         columns.index(f"lofty_{name}") - len(columns)
-        for name in ("outcome", "http_status", "error_code", "error_field", "error")
+        for name in ("outcome", "lead_id", "http_status", "error_code", "error_field", "error")
     )  # counted from the end, for a report's own columns come last
-    for cells in table:
-        fate = cells[outcome]
-        alike = None
-        if fate in failed:
-            said = cells[error].partition(":")[0] if fate == "unmatched" else cells[error]  # without the leads' ids
-            alike = hash((fate, cells[status], cells[code], cells[field], cells[code] or said))
+    starts = records.place
+    for cells in records.rows(width):
+        ends = records.place
+        kind = _kind(cells[outcome], *(cells[place] for place in rest)) if cells[outcome] in failed else None
         text = CELL_MARK.join(cells)
-        yield _Row(fate, cells[code], alike, text.casefold().encode(**PACKED), _shown(cells, text))
+        fate = (cells[outcome], _id(cells[lead]), kind and kind[0], starts, ends)
+        yield _Row(fate, kind, text.casefold().encode(**PACKED), _shown(cells, text))
+        starts = ends
+
+
+def _kind(outcome: str, status: str, code: str, field: str, error: str) -> tuple[int, str, str, str]:
+    """What went wrong, under a hash that is the same whenever it is made: links to such rows hold it."""
+    said = error.partition(":")[0] if outcome == "unmatched" else error  # without the leads' ids
+    named = CELL_MARK.join((outcome, status, code, field, code or said)).encode(**PACKED)
+    return int.from_bytes(blake2b(named, digest_size=8).digest(), "big", signed=True), field, error, code
+
+
+def _id(cell: str) -> int | None:
+    number = int(cell) if cell.isascii() and cell.isdecimal() and len(cell) <= _MOST_DIGITS else None
+    return number if number is None or number < 2**63 else None
 
 
 def _shown(cells: list[str], text: str) -> bytes:

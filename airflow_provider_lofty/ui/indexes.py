@@ -65,6 +65,11 @@ class Indexes:
             path = self._path(report, opened)
             return self._find(path) or self._made(opened, path)
 
+    def is_of(self, index: Index, report: ReportFile, opened: OpenedReport) -> bool:
+        """Whether an index is one of the report as it was opened."""
+        with _disk_errors():
+            return self._path(report, opened) == index.path
+
     def sweep(self) -> None:
         """Remove what was not used for long."""
         with suppress(OSError):  # the next one may do better

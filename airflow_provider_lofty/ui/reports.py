@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -70,6 +71,16 @@ class OpenedReport:
         self._left -= len(chunk)
         return chunk
 
+    def read_at(self, place: int, length: int) -> bytes:
+        """
+        Read so many bytes somewhere.
+
+        :raises OutOfReachError: when they cannot be read
+        """
+        with _failure_text():
+            self._stream.seek(place)
+            return self._stream.read(length)
+
     def is_as_opened(self) -> bool:
         """Whether nobody has written to it since, as far as its file system tells."""
         with _failure_text():
@@ -79,6 +90,38 @@ class OpenedReport:
         """Close it; an error of that says nothing about what was read."""
         with _failure_text():
             self._stream.close()
+
+
+class Excerpt:
+    """
+    Stretches of a report, one after the other.
+
+    :param opened: the report
+    :param places: where each begins and ends, in bytes
+    """
+
+    def __init__(self, opened: OpenedReport, places: array[int]) -> None:
+        self._opened = opened
+        self._places = places
+        self._next = 0
+        self.close = opened.close
+
+    def read(self) -> bytes:
+        """
+        Read on.
+
+        :return: nothing at the end
+        :raises OutOfReachError: when it cannot be read
+        """
+        chunk = bytearray()
+        while len(chunk) < _CHUNK_BYTES and self._next < len(self._places):
+            starts, ends = self._places[self._next : self._next + 2]
+            length = min(ends - starts, _CHUNK_BYTES - len(chunk))
+            chunk += self._opened.read_at(starts, length)
+            self._places[self._next] += length
+            if starts + length == ends:
+                self._next += 2
+        return bytes(chunk)
 
 
 class ReportFile:

@@ -52,7 +52,7 @@ class Told(NamedTuple):
 
     def counted(self, tally: Tally) -> dict[str, Any]:
         """Add what was counted."""
-        return {**self.answer, "outcomes": tally.outcomes, "groups": [_advised(group) for group in tally.groups]}
+        return {**self.answer, "outcomes": tally.outcomes, "groups": [advised(group) for group in tally.groups]}
 
     def without_report(self, why: str) -> dict[str, Any]:
         """Say why nothing could be counted."""
@@ -87,8 +87,8 @@ def describe(found: Found, is_given_up: Callable[[], bool] = lambda: False) -> T
 
     :param is_given_up: whether nobody waits for it any longer
     :return: the ids; ``mapped``, the instances of a mapped task that was asked for as a whole; or ``tries``, ``try``
-        (its number), ``state``, ``seconds``, ``is_over``, ``progress`` (what it has shown of itself), ``outcomes``,
-        ``summary``, ``groups`` of errors with meaning and action, and ``report``
+        (its number), ``state``, ``seconds``, ``is_over``, ``lead_url``, ``columns``, ``progress`` (what it has shown of
+        itself), ``outcomes``, ``summary``, ``groups`` of errors with meaning and action, and ``report``
     """
     task, tries, chosen = found.task, found.tries, found.chosen
     if chosen is None:
@@ -98,6 +98,7 @@ def describe(found: Found, is_given_up: Callable[[], bool] = lambda: False) -> T
     pushed = read_status(found.pushed)
     status = pushed if pushed is not None and pushed.try_number == chosen.number else None
     result, counted_by = _result(task, chosen, status or Status())
+    last = pushed or Status()  # what the connection and the mapping say holds for earlier tries, too
     answer = {
         **_ids(task),
         "tries": [{"number": one.number, "state": one.state, "seconds": one.seconds} for one in tries],
@@ -105,6 +106,8 @@ def describe(found: Found, is_given_up: Callable[[], bool] = lambda: False) -> T
         "state": chosen.state,
         "seconds": chosen.seconds,
         "is_over": chosen.is_over or chosen.number != tries[-1].number,
+        "lead_url": last.lead_url or None,
+        "columns": last.columns or {},
         "progress": None if status is None else msgspec.to_builtins(status),
         **result,
     }
@@ -141,13 +144,14 @@ def _result(task: TaskKey, chosen: Try, status: Status) -> tuple[dict[str, objec
     result = {
         "outcomes": _outcomes_of(status),
         "summary": None if summary is None else msgspec.to_builtins(summary),
-        "groups": [_advised(group) for group in summary.errors] if summary else [],
+        "groups": [advised(group) for group in (summary.errors if summary else status.errors or [])],
         "report": report,
     }
     return result, file if report["is_here"] and not (status.phase == "ended" and summary) else None
 
 
-def _advised(group: ErrorGroup) -> dict[str, object]:
+def advised(group: ErrorGroup) -> dict[str, object]:
+    """Describe a group of rows that failed alike, with what it means and what to do now."""
     lead_id = group.example_lead_id
     return {
         **msgspec.to_builtins(group),

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
+from airflow_provider_lofty.lofty.urls import checked_lead_url
 from airflow_provider_lofty.outcomes import OUTCOMES, WRONG_OUTCOMES, Outcome
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Count, CursorSummary, ErrorGroup, Summary
@@ -71,6 +72,13 @@ def _is_count(value: object) -> bool:
     return True
 
 
+def _lead_url(value: object) -> str:
+    try:
+        return checked_lead_url(value)
+    except ValueError:
+        return ""
+
+
 _EXPLAINED = (*WRONG_OUTCOMES, Outcome.DUPLICATE)
 
 
@@ -84,6 +92,8 @@ _READERS: dict[tuple[type[msgspec.Struct], str], Callable[[object], object]] = {
     (Status, "summary"): _summary,
     (Status, "error"): _failure,
     (Status, "outcomes"): _outcomes,
+    (Status, "errors"): _groups,
+    (Status, "lead_url"): _lead_url,
     (Summary, "errors"): _groups,
     (Summary, "cursor"): _cursor,
 }

@@ -128,6 +128,15 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def axe() -> Any:
+    """What a page is to people who do not see or do not use a mouse, as far as a program can tell."""
+    found = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="NOT SEEN BY AXE: axe-playwright-python is not installed"
+    )
+    return found.Axe()
+
+
 @pytest.fixture
 def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
     """Give a function that opens a window; whatever its console calls an error fails the test."""

@@ -135,8 +135,9 @@ class ModelLofty:
         self.settings = SimpleNamespace(
             max_in_flight=4, settle_seconds=SETTLE_SECONDS, resumed_settle_seconds=SETTLE_SECONDS,
             patience_seconds=PATIENCE * SETTLE_SECONDS, absence_seconds=ABSENCE * SETTLE_SECONDS, resumed_absence_seconds=ABSENCE * SETTLE_SECONDS,
-            intent_ttl_seconds=10.0,
+            intent_ttl_seconds=10.0, profile=None,
         )  # fmt: skip
+        self.host = "https://api.example.com"
         self.requests_made = self.times_throttled = 0
 
     def post_activity(self, lead_id: int, body: bytes, **_: Any) -> Verdict:
@@ -164,6 +165,8 @@ class ModelLofty:
         return 0.0
 
     def prepare(self) -> None: ...
+
+    def confirm_account(self) -> None: ...
 
     def close(self) -> None: ...
 

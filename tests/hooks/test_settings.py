@@ -40,11 +40,12 @@ def test_a_connection_with_every_field() -> None:
     extra = {
         **OAUTH, "auth_type": "refresh_token", "token_url": "https://tokens.example.com/t", "requests_per_minute": 100,
         "max_in_flight": 4, "timeout_seconds": 10, "settle_seconds": 20,
+        "lead_url": "https://crm.example.com/leads/{lead_id}",
     }  # fmt: skip
     found = settings(extra, host="https://lofty.example.com")
     assert astuple(found) == (
         "crm", "https://lofty.example.com", "refresh_token", "https://tokens.example.com/t", "key", "cid", "csecret", "ckey",
-        "rtoken", 100, 4, 10, 20, None, None,
+        "rtoken", 100, 4, 10, 20, None, None, "https://crm.example.com/leads/{lead_id}",
     )  # fmt: skip
 
 
@@ -53,6 +54,37 @@ def test_numbers_may_be_text_as_a_uri_gives_them() -> None:
     found = settings(extra)
     assert (found.requests_per_minute, found.max_in_flight) == (100, 4)
     assert (found.timeout_seconds, found.settle_seconds) == (1.5, 0)
+
+
+class TestLeadUrl:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://crm.example.com/leads/{lead_id}",
+            " https://crm.example.com:8443/leads?id={lead_id}&tab=activity ",
+            "HTTPS://crm.example.com/#/leads/{lead_id}/timeline",
+            "https://crm.example.com?{lead_id}",
+        ],
+    )
+    def test_a_page_of_one_site_is_taken_as_it_is(self, url: str) -> None:
+        assert settings({"lead_url": url}).lead_url == url.strip()
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://crm.example.com/{lead_id}", "javascript:alert({lead_id})", "//crm.example.com/{lead_id}",
+            "https://crm.example.com/", "https://crm.example.com/{lead_id}/{lead_id}", "https://crm.example.com/{id}",
+            "https://crm.example.com/{lead_id}/{tab}", "https://{lead_id}.example.com/", "https://crm.{lead_id}/x",
+            "https://ada:secret@crm.example.com/{lead_id}", "https://crm.example.com:{lead_id}/",
+            "https://crm.example.com\\@evil.example.com/{lead_id}", "https://crm.example.com/ /{lead_id}",
+            "https://crm.example.com/\n{lead_id}", "https:///{lead_id}", "https://-/{lead_id}", "https:crm/{lead_id}",
+            "https://crm.example.com/" + "x" * 500 + "{lead_id}", "https://crm.example.com/\u202e{lead_id}", 7, ["x"],
+        ],
+    )  # fmt: skip
+    def test_another_is_refused_without_its_text(self, url: Any) -> None:
+        said = refusal({"lead_url": url})
+        assert "lead_url must" in said
+        assert "secret" not in said
 
 
 def test_an_empty_extra_field_is_as_none() -> None:

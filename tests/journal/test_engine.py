@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -52,6 +53,12 @@ def test_of_the_tested_ones_nothing_is_said(tmp_path: Path, dialect: str) -> Non
     with closing(named(lite(tmp_path), dialect)) as database:
         journal_engine(database, log)
     assert log.lines == []
+
+
+def test_one_whose_hook_has_no_engine_is_refused_for_what_it_is() -> None:
+    hook: Any = SimpleNamespace(conn_type="snowflake")
+    with pytest.raises(LoftyConfigurationError, match="snowflake, which does not enforce primary keys"):
+        journal_engine(hook, Log())
 
 
 def test_a_hook_without_an_engine_is_a_wrong_connection() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,12 @@ import pytest
 from support.practice import Run, read_report, row, run, task_instance, write_csv
 
 from airflow_provider_lofty.exceptions import LoftyRowsFailed
+from airflow_provider_lofty.outcomes import WRONG_OUTCOMES
+from airflow_provider_lofty.rows.report_format import REPORT_COLUMNS
 from airflow_provider_lofty.sandbox import Sandbox
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED
+from airflow_provider_lofty.ui import indexer
+from airflow_provider_lofty.ui.index import Index
 
 SETTLE = 0.2
 OTHERS = [row(n) for n in (101, 102, 103)]  # controls
@@ -75,6 +80,52 @@ class Rounds:
 @pytest.fixture
 def rounds(tmp_path: Path, ending: str) -> Rounds:
     return Rounds(tmp_path, ending)
+
+
+def failed_only(report: Path) -> Path:
+    """Write what the task's page gives as "failed rows only"."""
+    index, content = report.with_suffix(".index"), report.read_bytes()
+    task: indexer.Task = {
+        "index": str(index), "index_bytes": 2**20, "columns": list(REPORT_COLUMNS), "failed": list(WRONG_OUTCOMES),
+    }  # fmt: skip
+    indexer.write_index(io.BytesIO(content), task)
+    places = Index(index).places_of_failed()
+    file = report.with_suffix(".failed.csv")
+    file.write_bytes(b"".join(content[starts:ends] for starts, ends in zip(places[::2], places[1::2], strict=True)))
+    return file
+
+
+def test_failed_rows_alone_are_corrected_and_given_back(lofty: Sandbox, tmp_path: Path) -> None:
+    rounds = Rounds(tmp_path, "csv")
+    lofty.change(missing_leads={2})
+    odd = {**row(4), "text": 'said "hello",\nand left'}
+    ended = rounds.go(rows=[row(1), row(2), {**row(3), "created": "soon"}, odd, {**odd, "created": "later"}])
+    assert ended.counts == {"delivered": 2, "rejected": 1, "invalid": 2}
+    assert rounds.last is not None
+    rounds.last = failed_only(rounds.last)
+    lofty.change(missing_leads=frozenset())
+    rounds.edit(lambda lines: [{**line, "created": row(n)["created"]} for n, line in enumerate(lines, 2)])
+    ended = rounds.go()
+    assert (ended.error, ended.counts) == (None, {"delivered": 3})
+    assert len(lofty.activities) == 5
+
+
+def test_among_failed_rows_what_was_delivered_is_not_taken_for_its_twin(lofty: Sandbox, tmp_path: Path) -> None:
+    """Two rows of one lead look the same at Lofty, which shows one: given back, the other one is not found there."""
+    rounds = Rounds(tmp_path, "csv")
+    rounds.go(rows=[{**row(1), "key": 1}], unique_key="key")
+    twin = {"key": "2", "lofty_row_number": "2", "lofty_outcome": "unknown"}
+    rounds.edit(lambda lines: [*lines, {**lines[0], **twin}])
+    assert rounds.last is not None
+    rounds.last = failed_only(rounds.last)
+    rounds.edit(
+        lambda lines: [*lines, *({**dict.fromkeys(lines[0]), **other, "key": other["lead_id"]} for other in OTHERS)]
+    )
+    ended = rounds.go(unique_key="key")
+    stored = texts(lofty).count("Viewed home 1")
+    fates = [line["lofty_outcome"] for line in rounds.lines[:2]]
+    assert fates in (["already_delivered", "delivered"], ["already_delivered", "unknown"]), ended.error
+    assert stored == 1 + (fates[1] == "delivered")
 
 
 def texts(lofty: Sandbox) -> list[str]:

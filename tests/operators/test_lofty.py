@@ -807,6 +807,10 @@ class TestTelling:
         assert all(facts["try_number"] == 2 and facts["report_path"] == f"{tmp_path}/r.csv" for facts in told)
         first, later = told[1], told[-3]
         assert first["outcomes"]["invalid"] == 1
+        known = [(group["count"], group["error_field"], group["example_row"]) for group in first["errors"]]
+        assert known == [(1, "leadId", 160)]
+        assert first["errors"] == later["errors"]
+        assert told[-1]["errors"] == []  # the summary has all of them
         assert later["read"] == 160
         assert sum(later["outcomes"].values()) + later["left"] == 160
         assert later["outcomes"]["delivered"] > 0

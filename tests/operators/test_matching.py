@@ -85,6 +85,16 @@ class TestOutcomes:
         ]
         assert lofty.activities == []
 
+    def test_what_is_invalid_is_shown_before_any_lead_is_looked_for(self, lofty: Sandbox) -> None:
+        shown: list[tuple[str, int]] = []  # what is wrong, and how many requests had been made
+        ti = task_instance()
+        ti.xcom_push = lambda key, value: shown.extend(
+            (group["outcome"], len(lofty.requests)) for group in value.get("errors", ()) if key == "lofty_progress"
+        )
+        run(ti, rows=[visit(1, email="ada@example.com"), visit(2, email="grace@example.com", created="soon")],
+            match_by="email")  # fmt: skip
+        assert shown[0] == ("invalid", 0)
+
     def test_a_duplicate_of_a_matched_row_says_where_that_went(self, lofty: Sandbox, tmp_path: Path) -> None:
         rows = [visit(1, email="ada@example.com"), visit(1, email=" ADA@EXAMPLE.COM")]
         assert run(rows=rows, match_by="email", report_path=str(tmp_path / "r.csv")).counts == {

@@ -11,6 +11,7 @@ import fsspec
 import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
+from support.values import shown
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
 from airflow_provider_lofty.report.again import report_in_folder, send_again
@@ -67,6 +68,7 @@ class TestOnDisk:
             "r.txt", "{}/r.csv.gz", "s3://bucket/r.csv", "file://{}/r.csv", "~/r.csv", "reports/r.csv", "x" * 10_000,
             "simplecache::file://{}/r.csv", ".", "..", "{}/week/", None, 5, ["{}/r.csv"],
         ],
+        ids=shown,
     )  # fmt: skip
     def test_anything_else_is_refused_by_its_name(self, folder: Path, typed: object) -> None:
         given = typed.format(folder) if isinstance(typed, str) else typed

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.report.summary import SUMMARY_BYTES, summary_of
+from airflow_provider_lofty.report.summary import ERRORS_BYTES, SUMMARY_BYTES, errors_so_far, summary_of
 from airflow_provider_lofty.spool.spool import Spool, SpoolRow
 
 
@@ -46,3 +46,4 @@ def test_the_summary_is_small_whatever_the_texts(spool: Spool, text: str) -> Non
     spool.flush()
     assert len(json.dumps(small(spool, text)).encode()) < SUMMARY_BYTES
     assert len(small(spool)["errors"]) == 5
+    assert len(json.dumps(msgspec.to_builtins(errors_so_far(spool))).encode()) < ERRORS_BYTES

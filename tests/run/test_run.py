@@ -119,6 +119,17 @@ def test_columns_that_do_not_fit_are_a_matter_of_configuration(lofty: Sandbox, t
         Played(tmp_path).execute(source({name: value for name, value in row(1).items() if name != "text"}))
 
 
+def test_the_page_learns_which_column_fills_a_field_and_where_leads_are(
+    lofty: Sandbox, connect: Callable[..., None], tmp_path: Path
+) -> None:
+    connect(lofty, extra={"lead_url": "https://crm.example.com/leads/{lead_id}"})
+    played = Played(tmp_path)
+    rows = [{"crm": 7, **{name: value for name, value in row(1).items() if name != "lead_id"}}]
+    played.run.execute(source(*rows), RowMapping({"leadId": "crm"}), threading.Event())
+    told = played.xcom[XCOM_KEY]
+    assert (told["lead_url"], told["columns"]) == ("https://crm.example.com/leads/{lead_id}", {"leadId": "crm"})
+
+
 def test_a_closed_gate_sends_nothing(lofty: Sandbox, tmp_path: Path) -> None:
     played = Played(tmp_path, max_rows=1)
     with pytest.raises(LoftyRowsFailed, match="nothing was sent: 2 rows were read"):

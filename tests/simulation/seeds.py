@@ -19,7 +19,8 @@ _DAY = 86_400.0
 
 def world_of(seed: int) -> World:
     """Draw a world."""
-    return _with_people(_world(seed), Random(f"people of {seed}"))
+    world = _with_people(_world(seed), Random(f"people of {seed}"))
+    return _with_merges(world, Random(f"merges of {seed}"))
 
 
 def _world(seed: int) -> World:
@@ -65,6 +66,15 @@ def _moves(rng: Random, world: World, people: list[str]) -> tuple[Move, ...]:
         for n, person in enumerate(people)
         if rng.random() < 0.4
     )
+
+
+def _with_merges(world: World, rng: Random) -> World:
+    """Let leads become parts of others while the tasks run."""
+    leads = sorted({row.lead_id for task in world.tasks for row in task.all_rows if isinstance(row.lead_id, int)})
+    if not leads or not _happens(rng, 0.15, "merges"):
+        return world
+    merges = tuple((rng.uniform(0, 80), rng.choice(leads), rng.choice((*leads, 900))) for _ in range(rng.randint(1, 3)))
+    return replace(world, lofty=replace(world.lofty, merges=merges))
 
 
 def _share_rows(tasks: tuple[Task, ...]) -> bool:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from airflow_provider_lofty import ui
 
 from .conftest import Ran, token
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
 
-ASKED = ("", "/standing", "/list", "/report")
+ASKED = ("", "/standing", "/groups", "/list", "/report", "/report?rows=failed")
+
+STATIC = sorted(file.name for file in (Path(str(ui.__file__)).parent / "static").iterdir())
 
 pytestmark = [
     # Airflow's own code, which these tests run whole, warns about itself.
@@ -65,8 +70,9 @@ class TestAccess:
         assert set(asked) == {("GET", "XCOM", ran.dag_id)}
 
     def test_nothing_but_style_and_script_is_for_everybody(self, client: TestClient) -> None:
-        found = {name: client.get(f"/lofty/static/{name}").status_code for name in ("rows.css", "rows.js")}
-        assert found == {"rows.css": 200, "rows.js": 200}
+        assert {"base.css", "rows.css", "rows.js"} <= set(STATIC)
+        found = {name: client.get(f"/lofty/static/{name}").status_code for name in STATIC}
+        assert found == dict.fromkeys(STATIC, 200)
         for path in ("/lofty/", "/lofty/docs", "/lofty/openapi.json", "/lofty/static/../app.py"):
             assert client.get(path).status_code in (307, 404), path
 
@@ -101,9 +107,11 @@ class TestAsking:
     @pytest.mark.parametrize("number", ["7", "999999999"])
     @pytest.mark.parametrize("asked", ASKED[1:])
     def test_a_try_that_never_was_is_not_found(self, viewer: TestClient, ran: Ran, asked: str, number: str) -> None:
-        assert viewer.get(ran.url(f"{asked}?try={number}")).status_code == 404
+        assert viewer.get(ran.url(f"{asked}{'&' if '?' in asked else '?'}try={number}")).status_code == 404
 
-    @pytest.mark.parametrize("wrong", ["try=-1", "try=x", "try=9999999999999", "page=0", "page=x", "text=name"])
+    @pytest.mark.parametrize(
+        "wrong", ["try=-1", "try=x", "try=9999999999999", "page=0", "page=x", "text=name", "group=x", "sort=x"]
+    )
     def test_a_parameter_that_is_none_is_refused(self, viewer: TestClient, ran: Ran, wrong: str) -> None:
         assert viewer.get(ran.url(f"/list?{wrong}")).status_code == 422
 
@@ -117,5 +125,5 @@ class TestAsking:
 
     def test_the_page_loads_nothing_from_elsewhere(self, viewer: TestClient, ran: Ran) -> None:
         page = viewer.get(ran.url()).text
-        for text in (page, *(viewer.get(f"/lofty/static/{name}").text for name in ("rows.css", "rows.js"))):
+        for text in (page, *(viewer.get(f"/lofty/static/{name}").text for name in STATIC)):
             assert "//" not in text.replace("// ", "").replace("://", "//") or "http" not in text

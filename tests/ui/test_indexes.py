@@ -175,7 +175,14 @@ class TestSearch:
         self, viewer: TestClient, ran: Ran, readings: list[Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("airflow_provider_lofty.ui.status.pushed_status", lambda session, task: None)
-        for wanted in ({}, {"outcome": ""}, {"text": "a"}, {"code": "20012"}, {"page": 7}, {"outcome": "delivered"}):
+        for wanted in (
+            {},
+            {"outcome": ""},
+            {"text": "a"},
+            {"group": "0123456789abcdef"},
+            {"page": 7},
+            {"outcome": "delivered"},
+        ):
             assert viewer.post(ran.url("/list"), json=wanted).status_code == 200
         assert viewer.get(ran.url("/standing")).json()["outcomes"] == {"delivered": 2, "unmatched": 1}
         assert len(readings) == 1
@@ -307,7 +314,7 @@ class TestProgram:
         indexer.write_index(io.BytesIO(report_of(rows)), task)
         with closing(sqlite3.connect(tmp_path / "index")) as index:
             assert index.execute("SELECT * FROM outcomes").fetchall() == [("invalid", 3), ("delivered", 1)]
-            assert index.execute("SELECT * FROM groups").fetchall() == [(2, 2), (1, 4)]
+            assert index.execute("SELECT rows, example FROM groups").fetchall() == [(2, 2), (1, 4)]
 
     def test_a_row_that_is_long_in_all_its_cells_is_shown_short(
         self, indexes: Indexes, report: ReportFile, report_at: Callable[..., Path]

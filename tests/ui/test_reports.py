@@ -55,15 +55,59 @@ class TestRows:
         assert numbers(text="elm") == ["2", "3"]
         assert numbers(outcome="<script>") == []
 
-    def test_rows_of_one_code_are_found_by_it(
+    def test_rows_of_one_group_are_found_by_its_key(
         self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path]
     ) -> None:
-        rows = [
-            fate(n, "rejected", "no", lofty_error_code=code, lead=20012) for n, code in enumerate((20012, 20006, ""))
+        codes = (20012, 20006, "", 20012)
+        report_at(report_of([fate(n, "rejected", "no", lofty_error_code=code) for n, code in enumerate(codes)]))
+        told = viewer.get(ran.url("/groups")).json()
+        assert told["total"] == 3
+        assert [(group["count"], group["error_code"]) for group in told["groups"]] == [
+            (2, 20012),
+            (1, 20006),
+            (1, None),
         ]
-        report_at(report_of(rows))
-        found = viewer.get(ran.url("/list?code=20012")).json()
-        assert [row["row_number"] for row in found["rows"]] == ["0"]
+        found = viewer.get(ran.url(f"/list?group={told['groups'][0]['key']}")).json()
+        assert [row["row_number"] for row in found["rows"]] == ["0", "3"]
+
+    def test_a_group_has_the_same_key_whenever_its_report_is_read(
+        self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path]
+    ) -> None:
+        keys = []
+        for number in (1, 2):
+            report_at(
+                report_of([fate(number, "unmatched", f"nobody has it: lead {number}", lofty_error_field="email")])
+            )
+            keys += [group["key"] for group in viewer.get(ran.url("/groups")).json()["groups"]]
+        assert keys == ["776bb0a245373bf5"] * 2
+
+    def test_every_group_is_reached(self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path]) -> None:
+        report_at(report_of([fate(n, error=f"rule {n % 45}") for n in range(100)]))
+        pages = [viewer.get(ran.url(f"/groups?page={page}")).json() for page in (1, 2, 3, 4)]
+        assert [(page["total"], len(page["groups"])) for page in pages] == [(45, 20), (45, 20), (45, 5), (45, 0)]
+        groups = [group for page in pages for group in page["groups"]]
+        assert len({group["key"] for group in groups}) == 45
+        assert sum(group["count"] for group in groups) == 100
+
+    @pytest.mark.parametrize(
+        ("sort", "order"),
+        [("", "1234"), ("row", "1234"), ("-row", "4321"), ("lead", "3124"), ("-lead", "2134"), ("outcome", "3412"),
+         ("field", "4123"), ("-field", "1243"), ("error", "1423"), ("-error", "2413"), ("code", "2134"), ("-code", "1234")],
+    )  # fmt: skip
+    def test_rows_are_sorted(
+        self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path], sort: str, order: str
+    ) -> None:
+        report_at(report_of([
+            fate(1, "rejected", "a", lofty_lead_id="90", lofty_error_code="20012", lofty_error_field="text"),
+            fate(2, "rejected", "c", lofty_lead_id="100", lofty_error_code="9", lofty_error_field="text"),
+            fate(3, "delivered", "", lofty_lead_id="7"),
+            fate(4, "invalid", "b", lofty_lead_id="", lofty_error_field="created"),
+        ]))  # fmt: skip
+        for text in ("", "a"):  # "lofty_…" stands in no cell
+            asked = {"outcome": "", "sort": sort}
+            found = viewer.post(ran.url("/list"), json={**asked, "text": text}).json()
+            numbers = "".join(row["row_number"] for row in found["rows"])
+            assert numbers == (order if not text else "".join(n for n in order if n in numbers))
 
     def test_rows_come_in_pages(self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path]) -> None:
         report_at(report_of([fate(n) for n in range(1, 102)]))
@@ -107,6 +151,44 @@ class TestReport:
         assert answer.content == ran.report.read_bytes()
         assert answer.headers["content-disposition"] == f"attachment; filename*=utf-8''{quote(ran.report.name)}"
         assert answer.headers["content-type"].startswith("text/csv")
+
+    def test_failed_rows_alone_are_a_report(self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path]) -> None:
+        odd = '"quoted",\nin \N{HOUSE BUILDING} lines'
+        outcomes = ("invalid", "rejected", "delivered", "unmatched", "duplicate", "not_attempted", "already_delivered")
+        rows = [fate(n, outcome, odd, note=odd, lead=n) for n, outcome in enumerate(outcomes)]
+        report_at(report_of(rows))
+        answer = viewer.get(ran.url("/report?rows=failed"))
+        assert answer.content == report_of([rows[n] for n in (0, 1, 3, 5)])
+        name = quote(ran.report.name.replace(".csv", "__failed.csv"))
+        assert answer.headers["content-disposition"] == f"attachment; filename*=utf-8''{name}"
+
+    def test_with_a_row_that_may_be_stored_come_all_of_its_lead(
+        self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path]
+    ) -> None:
+        """Of two that look alike at Lofty one is there: it must not be taken for the other."""
+        told = (("delivered", 7), ("unknown", 7), ("delivered", 8), ("unknown", ""), ("delivered", ""))
+        rows = [fate(n, outcome, "", lofty_lead_id=lead) for n, (outcome, lead) in enumerate(told)]
+        report_at(report_of(rows))
+        assert viewer.get(ran.url("/report?rows=failed")).content == report_of([rows[n] for n in (0, 1, 3)])
+
+    def test_many_failed_rows_come_in_chunks(
+        self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path]
+    ) -> None:
+        rows = [fate(n, "delivered" if n % 3 else "rejected", "x" * 500) for n in range(2000)]
+        report_at(report_of(rows))
+        assert viewer.get(ran.url("/report?rows=failed")).content == report_of(rows[::3])
+
+    def test_a_report_that_was_written_anew_is_read_anew(
+        self,
+        viewer: TestClient,
+        ran: Ran,
+        report_at: Callable[..., Path],
+        indexes: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        report_at(report_of([fate(1)]))
+        monkeypatch.setattr(type(indexes), "is_of", lambda *arguments: False)
+        assert viewer.get(ran.url("/report?rows=failed")).status_code == 503
 
     def test_a_link_that_leads_out_of_the_folder_is_refused(
         self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path], tmp_path: Path

@@ -128,7 +128,9 @@ class TestWhatTasksPush:
             {"summary": {"errors": [{"outcome": "delivered"}, {"outcome": "rejected", "error_code": [1]}]}},
             {"error": 5}, {"error": {"text": "\ud800"}}, {"report_path": {}}, {"limit": float("nan")}, {"left": 10**400},
             {"phase": ["ended"]}, {"phase": "ended", "summary": {"report_path": 7}}, {"at": {"<script>": 1}},
-            {"profile_remarks": 5, "summary": {"profile_remarks": [{}]}}, {"summary": {"cursor": 5}}, {"summary": {"cursor": {"from": [1], "to": "7", "behind": -1}}},
+            {"lead_url": 5}, {"lead_url": ["x"]}, {"columns": ["x"]}, {"columns": {"leadId": 5}}, {"errors": 5}, {"errors": [1, {"outcome": "delivered"}, {"outcome": "invalid", "count": "x"}]},
+            {"summary": {"cursor": 5}}, {"summary": {"cursor": {"from": [1], "to": "7", "behind": -1}}},
+            {"profile_remarks": 5, "summary": {"profile_remarks": [{}]}},
         ],
         ids=repr,
     )  # fmt: skip
@@ -154,6 +156,34 @@ class TestWhatTasksPush:
         assert told["summary"] is None
         assert told["outcomes"] == {"delivered": 2, "unmatched": 1}
         assert told["report"]["is_here"] is True
+
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            ("https://crm.example.com/leads/{lead_id}", "https://crm.example.com/leads/{lead_id}"),
+            ("javascript:alert({lead_id})", None),
+            ("http://crm.example.com/{lead_id}", None),
+            ("https://{lead_id}.example.com/", None),
+        ],
+    )
+    def test_leads_link_to_a_site_over_https_or_not_at_all(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch, given: str, told: str | None
+    ) -> None:
+        pushed = {"try_number": 1, "lead_url": given}
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.pushed_status", lambda session, task: status_from(pushed))
+        assert viewer.get(ran.url("/standing")).json()["lead_url"] == told
+
+    def test_what_is_wrong_is_told_while_the_run_goes_on(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        group = {"count": 3, "outcome": "invalid", "error_field": "created", "error": "created must be a timestamp"}
+        pushed = {"try_number": 1, "phase": "sending", "outcomes": {"invalid": 3}, "left": 9, "errors": [group]}
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.pushed_status", lambda session, task: status_from(pushed))
+        monkeypatch.setattr("airflow_provider_lofty.ui.queries._OVER", ())
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.RUNNING", "success")
+        (told,) = viewer.get(ran.url("/standing")).json()["groups"]
+        assert (told["count"], told["error_field"], told["error"]) == (3, "created", "created must be a timestamp")
+        assert "at its source" in told["action"]
 
     def test_a_long_lead_id_comes_to_the_browser_as_text(
         self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
