@@ -20,7 +20,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY = $(WORK)/hypothesis
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-ui first-contact test test-floor test-pythons test-browser screenshots simulate check docs build release-check sbom bench bench-quick constraints neighbours clean environment
+.PHONY: help demo demo-ui first-contact test test-floor test-pythons test-browser test-celery test-databases screenshots simulate check docs build release-check sbom bench bench-quick constraints neighbours clean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +64,28 @@ test-browser: build ## walk through Airflow's pages in a real browser, the provi
 	@.venv-browser/bin/python -m pip install -qq --no-compile --no-deps --force-reinstall dist/*.whl
 	@echo "==> testing with $$(.venv-browser/bin/python -c '$(VERSIONS)')"
 	@cd "$(WORK)" && AIRFLOW_HOME="$(WORK)/test-browser" LOFTY_FROM_WHEEL=1 ../.venv-browser/bin/pytest ../tests/browser $(ARGS)
+
+# Redis is not a Python package, and what else this needs, no other test does.
+test-celery: ## run shards on three Celery workers, and a task as in a pod, while machines and databases go; needs Redis
+	@command -v redis-server >/dev/null || { echo "==> SKIPPED: there is no Redis (Debian and Ubuntu: apt-get install redis-server). NOTHING WAS TESTED on Celery."; exit 0; }; \
+	tools/environment.sh .venv-celery 3.10 3.14 constraints.txt "$(PYTHON)" '--editable=.[test,test-celery]' && \
+	{ echo "==> testing with $$(.venv-celery/bin/python -c '$(VERSIONS)')"; \
+	AIRFLOW_HOME="$(WORK)/test-celery" .venv-celery/bin/python -m pytest -n 0 tests/many_workers $(ARGS); }
+
+# An environment of its own: it is large, and Airflow's provider for MySQL brings a driver that is compiled.
+NEEDED = mariadbd mariadb-install-db gcc pkg-config
+test-databases: ## run the tests on MariaDB, Snowflake's stand-in, DuckDB and S3's stand-in
+	@missing=; for each in $(NEEDED); do command -v $$each >/dev/null || missing="$$missing $$each"; done; \
+	pkg-config --exists libmariadb || pkg-config --exists mysqlclient || missing="$$missing libmariadb-dev"; \
+	if [ -n "$$missing" ]; then \
+		echo "==> SKIPPED: missing here:$$missing. NOTHING WAS TESTED on MariaDB, Snowflake, DuckDB and S3."; \
+		echo "    On Debian and Ubuntu: apt-get install mariadb-server libmariadb-dev gcc pkg-config"; \
+	else \
+		tools/environment.sh .venv-databases 3.11 3.14 constraints-databases.txt "$(PYTHON)" -e '.[test,databases]' || exit 1; \
+		echo "==> testing with $$(.venv-databases/bin/python -c '$(VERSIONS)')"; \
+		AIRFLOW_HOME="$(WORK)/test-databases" .venv-databases/bin/python -m pytest \
+			-n $(if $(ARGS),0,2) --dist loadfile tests/databases $(ARGS); \
+	fi
 
 screenshots: export LOFTY_PICTURES = $(CURDIR)/docs
 screenshots: test-browser ## take the README's pictures anew, into docs/

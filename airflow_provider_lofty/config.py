@@ -42,6 +42,11 @@ def report_folder() -> str | None:
     return f"{folder.rstrip('/')}/" if folder else None
 
 
+def send_report_dag_id() -> str:
+    """The Dag that sends what failed in a report that it is given; empty where there is none."""
+    return _text(SECTION, "send_report_dag_id")
+
+
 def may_run_elsewhere() -> bool:
     """Whether tasks may run on another machine than Airflow's web server, as far as the configuration tells."""
     executors = re.findall(r"\w*Executor", conf.get("core", "executor", fallback="") or "")
@@ -62,6 +67,12 @@ def base_path() -> str:
     """Where the web server's pages begin: the path of ``[api] base_url``, ending in ``/``."""
     _, _, path = _text("api", "base_url").partition("://")[2].partition("/")
     return f"/{path.strip('/')}/".replace("//", "/")
+
+
+def base_url() -> str:
+    """Where Airflow's pages are, as far as ``[api] base_url`` says: a URL, or its path alone, ending in ``/``."""
+    url = _text("api", "base_url")
+    return f"{url.rstrip('/')}/" if url else base_path()
 
 
 def clears_state_on_success() -> bool:

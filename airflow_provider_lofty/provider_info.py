@@ -35,6 +35,15 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "example": "/opt/airflow/lofty_reports",
         "default": "",
     },
+    "send_report_dag_id": {
+        "description": "The Dag that sends what failed in a report of report_folder, whose path it gets as the param\n"
+        '"report", as the example Dag lofty_send_report does. Errors of tasks whose rows failed lead to it.\n'
+        "Empty: there is none.\n",
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": "lofty_send_report",
+        "default": "",
+    },
 }
 
 
@@ -69,6 +78,8 @@ def get_provider_info() -> dict[str, Any]:
                 "class-name": "airflow_provider_lofty.decorators.lofty.lofty_add_activity_task",
             }
         ],
+        "notifications": ["airflow_provider_lofty.notifications.lofty.LoftyChangeNotifier"],
+        "cli": ["airflow_provider_lofty.first_contact.airflow_cli.commands"],  # Airflow 3.2 and later ask for it
         "extra-links": ["airflow_provider_lofty.links.LoftyReportLink"],
         "asset-uris": [{"schemes": ["lofty"], "handler": "airflow_provider_lofty.assets.sanitize_uri"}],
         "config": {"lofty": {"description": "Defaults of all tasks that deliver to Lofty.", "options": _OPTIONS}},

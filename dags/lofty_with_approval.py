@@ -1,9 +1,10 @@
 """
-Nothing is sent before somebody has approved it: preview → approval → send.
+Nothing is sent before somebody has approved it, and nothing but that: preview → approval → send.
 
 The preview reads and checks all rows. Its log shows the first requests as they would be sent, and its tab "Lofty rows"
 what is wrong with which row. Somebody answers in Airflow (the task "approve", Required Actions); a refusal skips the
-sending. The files are read again when they are sent, so do not change them after the approval.
+sending. The files are read again when they are sent: if any row of them has come, gone or changed since the preview,
+nothing is sent, and the error counts such rows where the preview has written its report to [lofty] report_folder.
 """
 
 from __future__ import annotations
@@ -31,7 +32,12 @@ def lofty_with_approval() -> None:
         body="{{ ti.xcom_pull('preview')['read'] }} rows were read, {{ ti.xcom_pull('preview')['invalid'] }} of them "
         "are invalid and will not be sent. What has been sent cannot be undone.",
     )
-    preview >> approve >> LoftyAddActivityOperator(task_id="send_to_lofty", **ROWS)
+    send = LoftyAddActivityOperator(
+        task_id="send_to_lofty",
+        expect_digest="{{ ti.xcom_pull('preview')['digest'] }}",
+        **ROWS,
+    )
+    preview >> approve >> send
 
 
 lofty_with_approval()

@@ -6,6 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["support.watch"]
+# They need what only the environment of "make test-databases" has, which says so where nothing is tested.
+collect_ignore = [] if find_spec("moto") else ["databases"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -31,13 +34,14 @@ with warnings.catch_warnings():  # Airflow 3.1 warns about its own models, and t
 
     configure_mappers()
 
-from support.mariadb import mariadb_url  # noqa: E402 - Airflow must wake in its own home
+from support.emitted import Emitted  # noqa: E402 - Airflow must wake in its own home
+from support.mariadb import mariadb, mariadb_url  # noqa: E402 - Airflow must wake in its own home
 from support.warehouse import postgres_uri  # noqa: E402 - Airflow must wake in its own home
 
 from airflow_provider_lofty.journal import retrying  # noqa: E402 - Airflow must wake in its own home
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings  # noqa: E402 - Airflow must wake in its own home
 
-__all__ = ["mariadb_url", "postgres_uri"]
+__all__ = ["mariadb", "mariadb_url", "postgres_uri"]
 
 # The same examples on every run: who changes the code learns of their own faults only. "search" looks for new ones.
 settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -54,6 +58,14 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*PROXIES, *map(str.upper, PROXIES), "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv(CONNECTION, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def emitted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emitted]:
+    """Whatever a test is about: each try of the operator emits what its summary says, once."""
+    emitted = Emitted(monkeypatch)
+    yield emitted
+    assert emitted.faults == []
 
 
 @pytest.fixture

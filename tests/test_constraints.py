@@ -21,6 +21,7 @@ PINNED_BY_AIRFLOW_3_1 = {
     "authlib": "1.3.1",
     "fastapi": "0.117.1",
     "msgspec": "0.19.0",
+    "opentelemetry-api": "1.27.0",  # or later: Airflow asks for it as this package does
     "pandas": "2.1.4",
     "pyarrow": "16.1.0",
     "python-dateutil": "2.9.0.post0",

@@ -12,7 +12,7 @@ import textwrap
 from dataclasses import fields
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from airflow.exceptions import AirflowException
@@ -28,6 +28,14 @@ from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES, FIELDS
 from airflow_provider_lofty.lofty.settings import AUTH_TYPES
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.outcomes import OUTCOMES
+from airflow_provider_lofty.profile.changes import OF_CREATED, OF_TEXTS, words_for
+from airflow_provider_lofty.profile.profile import (
+    FIELDS as PROFILE_FIELDS,
+    AnswerKind,
+    ErrorShape,
+    ListOrder,
+    ResetReading,
+)
 from airflow_provider_lofty.provider_info import get_provider_info
 from airflow_provider_lofty.report.advice import CODES
 from airflow_provider_lofty.rows.checks import checks
@@ -90,7 +98,7 @@ def test_tables_of_faults_and_settings_of_the_practice_lofty() -> None:
 
 def test_table_of_connection_fields_is_complete() -> None:
     shown = names_in([row[0] for row in table_below("The connection")])
-    assert shown == {"host", "port", "password", "customer_key", *(field.name for field in FORM_FIELDS)}
+    assert shown == {"host", "port", "password", "customer_key", "profile", *(field.name for field in FORM_FIELDS)}
     assert set(AUTH_TYPES) <= names_in([row[1] for row in table_below("The connection") if row[0] == "`auth_type`"])
 
 
@@ -100,6 +108,19 @@ def test_table_of_connection_fields_names_the_defaults_of_the_form() -> None:
         assert field.help
         if field.is_number and field.default is not None:
             assert f"default {field.default}" in meanings[field.name]
+
+
+def test_tables_of_the_profile_are_complete() -> None:
+    rows, changes = (
+        {row[0].strip("`"): row[1] for row in table_below(heading)} for heading in ("The profile", "Changes of a field")
+    )
+    assert tuple(rows) == PROFILE_FIELDS
+    choices = {"rate_headers": AnswerKind, "reset_unit": ResetReading, "order": ListOrder, "owner": ErrorShape}
+    for name, kind in choices.items():
+        assert names_in([rows[name]]) >= set(get_args(kind)), name
+    assert {name for name in changes if not re.search("[0-9]", name)} == {*OF_TEXTS, *OF_CREATED}
+    for name, words in changes.items():
+        assert words_for([name]) == words
 
 
 def test_table_of_fields_is_complete() -> None:
@@ -163,7 +184,7 @@ def test_commands_are_understood() -> None:
     commands = [
         line for block in blocks_of("shell") for line in block.text.splitlines() if line.startswith("python -m")
     ]
-    assert len(commands) == 4
+    assert len(commands) == 6
     for command in commands:
         arguments = [part for part in command.split()[1:] if part != "&"]
         done = subprocess.run([sys.executable, *arguments, "--help"], capture_output=True, text=True, check=False)

@@ -207,8 +207,10 @@ def test_the_registry_shows_what_is_there() -> None:
     assert (shown["package-name"], shown["display-name"]) == (info["package-name"], info["name"])
     assert shown["description"] == info["description"]
     entries = [entry["module"] for kind in ("operators", "hooks", "other") for entry in shown[kind]]
-    assert entries == [f"{there.__module__}.{there.__name__}" for there in (LoftyAddActivityOperator, LoftyHook)] + [
-        f"{sandbox.__name__}.{sandbox.Sandbox.__name__}"
+    assert entries == [
+        *(f"{there.__module__}.{there.__name__}" for there in (LoftyAddActivityOperator, LoftyHook)),
+        *info["notifications"],
+        f"{sandbox.__name__}.{sandbox.Sandbox.__name__}",
     ]
 
 

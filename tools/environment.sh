@@ -1,10 +1,11 @@
 #!/bin/sh
 # Makes the environment in FOLDER, or leaves it alone when it is already what is asked for.
 #
-#   tools/environment.sh FOLDER OLDEST NEWEST CONSTRAINTS [PYTHON [PROJECT]]
+#   tools/environment.sh FOLDER OLDEST NEWEST CONSTRAINTS [PYTHON [PROJECT ...]]
 #   tools/environment.sh .venv 3.10 3.14 constraints.txt
 #
-# PROJECT is what pip is to install: ".[test]" copies the checkout, where without it the environment follows it.
+# PROJECT is what pip is to install: ".[test]" copies the checkout, "-e" before it lets the environment follow it, as
+# it does without PROJECT.
 #
 # Exit codes: 0 it is there, 1 it could not be made, 3 no fitting Python (tools/find_python.sh said why).
 #
@@ -14,7 +15,7 @@
 
 set -u
 folder=$1 oldest=$2 newest=$3 constraints=$4 asked_for=${5:-}
-if [ -n "${6:-}" ]; then set -- "$6"; else set -- -e '.[test,check]'; fi
+if [ $# -gt 5 ]; then shift 5; else set -- -e '.[test,check]'; fi
 note=$folder/made-from
 home=$(dirname "$0")
 

@@ -1,4 +1,4 @@
-"""Renews constraints.txt and constraints-floor.txt: what this project is tested with, to the exact version.
+"""Renews the constraints files: what this project is tested with, to the exact version.
 
     make constraints
     python tools/renew_constraints.py [PYTHON ...]       e.g. python3.10 /opt/python3.13/bin/python
@@ -7,7 +7,8 @@
 
 Each interpreter (by default one of each version that tools/find_python.sh finds) is asked, in a throw-away
 environment, what a current pip would install for this project with all extras: once for the newest Airflow, once
-for the oldest that is supported. Nothing is installed: pip only resolves. The answers are then merged: one line
+for the oldest that is supported, and once with what "make test-databases" needs besides; this takes the headers of
+MySQL's client (Debian: libmariadb-dev). Nothing is installed: pip only resolves. The answers are then merged: one line
 where all of them agree, else one line for each version, marked with the Pythons it is for. Python 3.10, for one,
 gets an older pandas than the others, because pandas 3 left it behind.
 
@@ -51,32 +52,57 @@ HELD_BACK = (
 )
 
 
-class Target:
-    """One constraints file: what to resolve, and the newest Python that its Airflow knows."""
+# The extra that has a constraints file to itself: what it needs would bind people who want none of it.
+APART = "databases"
 
-    def __init__(self, file: str, title: str, newest: tuple[int, int], extra: tuple[str, ...] = ()) -> None:
+
+class Target:
+    """
+    One constraints file.
+
+    :param pythons: the oldest and the newest that it is resolved for
+    :param extra: further requirements
+    :param is_apart: it is the one of the extra that has a file to itself
+    """
+
+    def __init__(
+        self,
+        file: str,
+        title: str,
+        pythons: tuple[tuple[int, int], tuple[int, int]],
+        extra: tuple[str, ...] = (),
+        *,
+        is_apart: bool = False,
+    ) -> None:
         self.file = ROOT / file
         self.title = title
-        self.newest = newest
+        self.pythons = pythons
         self.extra = extra
+        self.is_apart = is_apart
 
 
 TARGETS = (
-    Target("constraints.txt", "the current Airflow release", (3, 14)),
+    Target("constraints.txt", "the current Airflow release", ((3, 10), (3, 14))),
     Target(
         "constraints-floor.txt",
         "the oldest supported Airflow, 3.1",
-        (3, 13),
+        ((3, 10), (3, 13)),
         ("apache-airflow==3.1.*", "sqlalchemy==1.4.*"),  # Airflow 3.1 goes with both 1.4 and 2, and pins 1.4 itself
     ),
+    Target("constraints-databases.txt", "real databases and object storage", ((3, 11), (3, 14)), is_apart=True),
 )
 
 
-def declared_requirements() -> list[str]:
-    """Everything setup.cfg asks for, extras included, without this project's references to itself; and pip."""
+def declared_requirements(*, is_apart: bool) -> list[str]:
+    """
+    Everything setup.cfg asks for, extras included, without this project's references to itself; and pip.
+
+    :param is_apart: with the extra that has a constraints file to itself
+    """
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
-    blocks = [config["options"]["install_requires"], *config["options.extras_require"].values()]
+    extras = {name: block for name, block in config["options.extras_require"].items() if is_apart or name != APART}
+    blocks = [config["options"]["install_requires"], *extras.values()]
     lines = (line.strip() for block in blocks for line in block.splitlines())
     return ["pip", *(line for line in lines if line and not line.startswith((PROJECT, "#")))]
 
@@ -217,9 +243,9 @@ def renew(interpreters: dict[tuple[int, int], str]) -> None:
     for version, python in sorted(interpreters.items()):
         with current_pip(python) as (pip, folder):
             for target in TARGETS:
-                if version <= target.newest:
+                if target.pythons[0] <= version <= target.pythons[1]:
                     print(f"==> Python {dotted(version)}, {target.title}", flush=True)
-                    requirements = [*declared_requirements(), *HELD_BACK, *target.extra]
+                    requirements = [*declared_requirements(is_apart=target.is_apart), *HELD_BACK, *target.extra]
                     answers[target.title][version] = resolve(pip, requirements, folder / "report.json")
 
     for target in TARGETS:

@@ -15,6 +15,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from airflow_provider_lofty.delivery.doubt import Page
+from airflow_provider_lofty.delivery.identities import Identities
 from airflow_provider_lofty.delivery.matching import ZONE_REACH_MILLISECONDS, Match, Times, is_altered, is_near, match
 from airflow_provider_lofty.journal.journal import Journal
 from airflow_provider_lofty.lofty.trace import Trace, trace_of_body
@@ -33,11 +34,13 @@ class Wanted(NamedTuple):
 
     :param first_sent: by the clock; when a request with it first began, ``-inf`` where that may be any time ago
     :param received: when Lofty may have received it, where that is known
+    :param since: as journals write times; what Lofty was sent later need not be shown, even where this is
     """
 
     trace: Trace
     first_sent: float = -math.inf
     received: Times | None = None
+    since: str = ""
 
 
 class Compared(NamedTuple):
@@ -47,7 +50,7 @@ class Compared(NamedTuple):
     :param matches: for each activity that was sought, in order
     :param rest: what the entries that belong to no row say of any other activity
     :param surplus: these entries
-    :param delivered: trace → how many rows with it are known to be delivered
+    :param delivered: trace → how many rows with it are known to be delivered, those of merged leads included
     """
 
     matches: list[Match]
@@ -59,9 +62,10 @@ class Compared(NamedTuple):
 class Comparer:
     """Compares pages with what is sought, each between two looks at the journal."""
 
-    def __init__(self, spool: Spool, journal: Journal) -> None:
+    def __init__(self, spool: Spool, journal: Journal, identities: Identities) -> None:
         self._spool = spool
         self._journal = journal
+        self._identities = identities
         self._meanwhile: dict[int, Counter[bytes]] = {}  # of each lead that is being read
         self._of_family: dict[int, Counter[bytes]] = {}  # delivered to leads that were merged with it, by content
 
@@ -74,8 +78,12 @@ class Comparer:
         """
         self._load(lead_id)
         self._meanwhile[lead_id] = Counter(on_their_way)
+        self._of_family[lead_id] = self._in_family(lead_id)
+
+    def _in_family(self, lead_id: int) -> Counter[bytes]:
+        """Count what was delivered to leads that were merged with this one, by content."""
         others = self._spool.leads.family(lead_id, is_certain=True) - {lead_id}
-        self._of_family[lead_id] = self._spool.leads.delivered_contents(others)
+        return self._spool.leads.delivered_contents(others, is_certain=True)
 
     def _load(self, lead_id: int) -> None:
         for one in self._spool.leads.family(lead_id, is_certain=False):
@@ -103,7 +111,8 @@ class Comparer:
         """
         history, shown = self._spool.history, [entry.trace_hash for entry in page.entries]
         before = history.delivered_traces(shown) - self._meanwhile.pop(page.lead_id, Counter())
-        before += _as_shown(page, self._of_family.pop(page.lead_id, Counter()))
+        of_family = _as_shown(page, self._of_family.pop(page.lead_id, Counter()))
+        before += of_family
         self._load_alike(page, wanted)
         self._load(page.lead_id)
         delivered = history.delivered_traces(shown)
@@ -114,12 +123,13 @@ class Comparer:
         rest = Rest(page, surplus, history.first_page(page.lead_id))
         said_of_each = [
             Match.UNCLEAR if one.trace in altered
+            else Match.UNCLEAR if said is Match.ABSENT and one.trace.trace_hash in of_family and self._is_late(one)
             else rest.match(one) if said is Match.ABSENT
-            else Match.SHARED if said is Match.FOUND and self._may_be_shared(one.trace, others)
+            else Match.SHARED if said is Match.FOUND and self._identities.may_be_shared(one.trace, others, page)
             else said
             for one, said in matches
         ]  # fmt: skip
-        return Compared(said_of_each, rest, surplus, delivered)
+        return Compared(said_of_each, rest, surplus, delivered + _as_shown(page, self._in_family(page.lead_id)))
 
     def _load_alike(self, page: Page, wanted: Sequence[Wanted]) -> None:
         shown = {entry.trace_hash for entry in page.entries}
@@ -133,17 +143,13 @@ class Comparer:
         if not family:
             return Counter()
         on_their_way = Counter(other.content for other in others if other.lead_id in family)
-        return _as_shown(page, self._spool.leads.delivered_contents(family) + on_their_way)
+        there = self._spool.leads.delivered_contents(family, is_certain=False)
+        return _as_shown(page, there + on_their_way)
 
-    def _may_be_shared(self, found: Trace, others: Sequence[Trace]) -> bool:
-        """Whether what is shown may be a row of another lead, of which nobody knows whether it was merged."""
-        leads = self._spool.leads
-        if leads.may_share(found.content, found.lead_id):
-            return True
-        alike = {other.lead_id for other in others if other.content == found.content} if others else set()
-        alike -= leads.family(found.lead_id, is_certain=False)
-        is_known = leads.is_known(found.lead_id) if alike else True
-        return any(not (is_known and leads.is_known(other)) for other in alike)
+    def _is_late(self, one: Wanted) -> bool:
+        """Whether the same row of a merged lead may not be shown yet, so that the entry may be of this one."""
+        others = self._spool.leads.family(one.trace.lead_id, is_certain=True) - {one.trace.lead_id}
+        return self._spool.leads.has_delivered(one.trace.content, others, one.since)
 
     def _perhaps_altered(self, page: Page, found: list[Trace]) -> set[Trace]:
         """Of activities that are shown: those whose entry may be that of a delivered row, altered."""

@@ -132,6 +132,11 @@ class Delivery:
         return self._in_flight.read_backs
 
     @property
+    def seconds_in_doubt(self) -> float:
+        """For how long at least one row was in doubt."""
+        return self._progress.seconds_in_doubt
+
+    @property
     def may_settle_later(self) -> bool:
         """Whether another try may settle what this one could not."""
         return self._verdicts.has_unanswered or self._reconciler.may_settle_later or len(self._settling) > 0
@@ -188,6 +193,7 @@ class Delivery:
             self._rescue(may_commit=isinstance(error, Exception))
             raise
         finally:
+            self._progress.see_doubts(0)
             self._stop_asked.set()  # whoever waits for a turn in a thread of its own stops waiting
             self._in_flight.end()
         try:
@@ -199,7 +205,7 @@ class Delivery:
         return self._stop
 
     def _report(self) -> None:
-        self._progress.in_doubt = len(self._settling)
+        self._progress.see_doubts(len(self._settling))
         self._progress.report()
         self._show(self._progress)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -171,7 +171,7 @@ class Page(NamedTuple):
     :param ended: when it was there
     :param unreadable: a hash of each entry that cannot be read
     :param reached: milliseconds since 1970; what is older was not asked for. None: everything was
-    :param answers_as: which lead Lofty said that this is, where it was asked
+    :param named: lead → which lead Lofty said that it is, asked when the page had come
     """
 
     lead_id: int
@@ -181,4 +181,4 @@ class Page(NamedTuple):
     ended: float
     unreadable: Sequence[bytes] = ()
     reached: int | None = None
-    answers_as: int | None = None
+    named: Mapping[int, int] = {}

@@ -25,8 +25,9 @@ class Progress:
         self._clock = clock
         self.counts: Counter[str] = Counter()
         self.in_doubt = 0
+        self.seconds_in_doubt = 0.0
         self._sent = 0
-        self._reported = clock()
+        self._reported = self._looked = clock()
         self._steps = deque([(self._reported, 0)], maxlen=int(_RECENT_SECONDS / _STEP_SECONDS))
 
     @property
@@ -100,6 +101,17 @@ class Progress:
         if before is not None:
             self.counts[before] -= rows
         self._sent += rows * were_sent
+
+    def see_doubts(self, rows: int) -> None:
+        """
+        Note how many rows are in doubt now.
+
+        ``seconds_in_doubt`` grows by the time since the last look, if any row was in doubt then.
+        """
+        now = self._clock()
+        if self.in_doubt:
+            self.seconds_in_doubt += now - self._looked
+        self.in_doubt, self._looked = rows, now
 
     def report(self) -> None:
         now = self._clock()

@@ -11,11 +11,14 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable
 from functools import cache
+from itertools import chain
+from typing import NamedTuple
 
 from airflow_provider_lofty.delivery.backlog import Backlog
 from airflow_provider_lofty.delivery.comparison import Comparer, Wanted
 from airflow_provider_lofty.delivery.completeness import Completeness
 from airflow_provider_lofty.delivery.doubt import ASSUMED, MOST_SENDS, Doubt, Page, Proof, Settled
+from airflow_provider_lofty.delivery.identities import Identities, Questions
 from airflow_provider_lofty.delivery.matching import Match
 from airflow_provider_lofty.delivery.precheck import Precheck
 from airflow_provider_lofty.delivery.recorder import Recorder
@@ -49,6 +52,19 @@ _MOST_ODD_ANSWERS = 3  # in a row, that are not Lofty's own
 _AGES = 2**63  # milliseconds: nothing is asked of this page
 
 
+class ToRead(NamedTuple):
+    """
+    A lead that is to be read.
+
+    :param since: milliseconds since 1970; older activities need not be read
+    :param questions: which leads to ask about when its page has come
+    """
+
+    lead_id: int
+    since: int
+    questions: Questions
+
+
 class Reconciler:
     """
     Decides by what Lofty shows.
@@ -78,7 +94,8 @@ class Reconciler:
         now: Callable[[], float],
     ) -> None:
         self._spool = spool
-        self._comparer = Comparer(spool, journal)
+        self._identities = Identities(spool.leads)
+        self._comparer = Comparer(spool, journal, self._identities)
         self._recorder = recorder
         self._settling = settling
         self._precheck = precheck
@@ -192,9 +209,9 @@ class Reconciler:
 
     # What to read
 
-    def next_read(self, busy: Collection[int], is_idle: bool) -> tuple[int, int] | None:
+    def next_read(self, busy: Collection[int], is_idle: bool) -> ToRead | None:
         """
-        What to read now: a lead, and since when by ``created``.
+        What to read now.
 
         :param busy: leads that are being read
         :param is_idle: nothing is left to send
@@ -205,7 +222,7 @@ class Reconciler:
             lead_id = self._precheck.next_lead(busy)
         return None if lead_id is None else self._ask(lead_id)
 
-    def probe(self) -> tuple[int, int] | None:
+    def probe(self) -> ToRead | None:
         """A lead to read for a sign of life: best one with a doubt, else one that a row waits for."""
         doubt = self._settling.oldest()
         if doubt is not None:
@@ -215,29 +232,13 @@ class Reconciler:
         lead_id = self._backlog.first_lead()
         return self.next_read((), is_idle=True) if lead_id is None else self._ask(lead_id)
 
-    def _ask(self, lead_id: int) -> tuple[int, int]:
+    def _ask(self, lead_id: int) -> ToRead:
         """Get ready to read a lead, down to the oldest of all that its page will be asked about."""
         self._comparer.ask(lead_id, self._in_flight.trace_hashes())
-        if self._is_to_be_identified(lead_id):
-            self._in_flight.to_identify.add(lead_id)
-        return lead_id, math.floor(min(self._settling.reach(lead_id), self._precheck.reach(lead_id), _AGES))
-
-    def _is_to_be_identified(self, lead_id: int) -> bool:
-        """Whether an entry may be of a row of another lead, as far as is known before the lead is read."""
-        leads = self._spool.leads
-        if leads.is_known(lead_id):
-            return False
-        wanted = (doubt.views[lead_id].wanted for doubt in self._settling.of_lead(lead_id))
-        return leads.is_suspected(lead_id) or any(leads.may_share(one.content, lead_id) for one in wanted)
-
-    def _take_identity(self, page: Page) -> None:
-        """Learn which lead a lead is. Another one is believed when it is named twice: an answer may be another's."""
-        leads, said = self._spool.leads, page.answers_as
-        if said is not None:
-            is_certain = said == page.lead_id or said in leads.family(page.lead_id, is_certain=False)
-            leads.link([Link(page.lead_id, said, is_certain)])
-        if leads.is_known(page.lead_id):
-            self._in_flight.to_identify.discard(page.lead_id)
+        doubts = (doubt.views[lead_id].wanted for doubt in self._settling.of_lead(lead_id))
+        wanted = chain(doubts, self._settling.controls_at(lead_id))
+        since = math.floor(min(self._settling.reach(lead_id), self._precheck.reach(lead_id), _AGES))
+        return ToRead(lead_id, since, self._identities.questions(lead_id, wanted))
 
     # What a page says
 
@@ -248,21 +249,20 @@ class Reconciler:
         :raises JournalError: when the journal fails
         """
         self._has_read, self._failures_in_a_row, self._odd_answers = True, 0, 0
-        if page.lead_id in self._in_flight.to_identify:
-            self._take_identity(page)
+        self._identities.take(page)
         of_lead = self._settling.of_lead(page.lead_id)
         doubts = [doubt for doubt in of_lead if doubt.since <= page.started]
         rows = self._precheck.rows_on(page)
         wanted = [self._wanted(doubt, page.lead_id) for doubt in doubts]
-        wanted += (Wanted(trace_of_body(row.lead_id, row.body)) for row in rows)
+        wanted += (Wanted(trace_of_body(row.lead_id, row.body), since=self._lately()) for row in rows)
         found = self._comparer.compare(page, wanted, self._perhaps(page), self._others(page))
         known = self._settling.take_known(page.lead_id, self._spool.history.is_delivered)
         if known:
             self._end(known)
             self._backlog.release_twins()
             return  # it was compared with doubts that are none; the lead is read again for the others
-        if Match.SHARED in found.matches and not self._spool.leads.is_known(page.lead_id):
-            self._in_flight.to_identify.add(page.lead_id)
+        told = zip(wanted, found.matches, strict=True)
+        self._identities.remember(page.lead_id, (one.trace for one, said in told if said is Match.SHARED))
         reading = Reading(page, found.surplus, found.delivered, self._shows_all(page))
         self._settling.look_at_controls(reading)
         self._end(self._settling.take(reading, dict(zip(doubts, found.matches, strict=False)), is_idle=is_idle))
@@ -296,7 +296,12 @@ class Reconciler:
 
     def _wanted(self, doubt: Doubt, lead_id: int) -> Wanted:
         first_sent = -math.inf if doubt.row is None else self._first_sent.get(doubt.row.n, doubt.sent)
-        return Wanted(doubt.views[lead_id].wanted, first_sent, doubt.received)
+        since = max(doubt.began_at, self._lately())
+        return Wanted(doubt.views[lead_id].wanted, first_sent, doubt.received, since)
+
+    def _lately(self) -> str:
+        """Since when what was sent need not be shown by now, as journals write times."""
+        return utc_now(lambda: self._now() - self._settings.patience_seconds)
 
     def _shows_all(self, page: Page) -> Callable[[Doubt, float], bool]:
         """Whether a page shows all that Lofty has of this run at the lead, and what others delivered since a doubt."""

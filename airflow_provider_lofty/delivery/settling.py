@@ -193,6 +193,10 @@ class Settling:
         unseen = {control: doubts for control, doubts in relying.items() if not control.is_verified}
         self._controls.look_at(reading.page, unseen, reading.surplus, reading.delivered)
 
+    def controls_at(self, lead_id: int) -> Iterator[Trace]:
+        """What was sent to a lead and shows whether Lofty shows what it stored."""
+        return (control.wanted for control in self._relying_on(lead_id))
+
     def _relying_on(self, lead_id: int) -> dict[Control, list[Doubt]]:
         """The controls that were sent to a lead, each with the doubts that rely on it."""
         relying = defaultdict(list)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import Empty, Queue
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from airflow_provider_lofty.clock import Lapse
 from airflow_provider_lofty.delivery.doubt import Page
+from airflow_provider_lofty.delivery.identities import NO_QUESTIONS, Questions
 from airflow_provider_lofty.journal.journal import Intent, utc_now
 from airflow_provider_lofty.lofty.answers import Verdict
 from airflow_provider_lofty.spool.spool import PendingRow
@@ -114,7 +115,6 @@ class InFlight:
     :ivar reads: leads that are being read
     :ivar read_backs: how many times a lead was read
     :ivar has_read: whether a lead could be read
-    :ivar to_identify: leads of which Lofty is asked, when they are read, whether they are a part of another one
     """
 
     def __init__(
@@ -128,7 +128,6 @@ class InFlight:
         self.reads: set[int] = set()
         self.read_backs = 0
         self.has_read = False
-        self.to_identify: set[int] = set()
 
     @property
     def most(self) -> int:
@@ -159,15 +158,16 @@ class InFlight:
         self.settle(work)
         self._client.pacer.give_back()
 
-    def read(self, lead_id: int, since: int) -> None:
+    def read(self, lead_id: int, since: int, questions: Questions = NO_QUESTIONS) -> None:
         """
         Read a lead's activities.
 
         :param since: milliseconds since 1970; older activities need not be read
+        :param questions: which leads to ask about when they have come
         """
         self.reads.add(lead_id)
         self.read_backs += 1
-        self._workers.start(partial(self._read, lead_id, since, asks=lead_id in self.to_identify))
+        self._workers.start(partial(self._read, lead_id, since, questions))
 
     def _post(self, work: Work) -> Came:
         """In a worker thread: make the request; whatever happens is a result."""
@@ -178,18 +178,28 @@ class InFlight:
         except BaseException as error:  # noqa: BLE001 - re-raised in the main thread
             return PostFailed(work, error)
 
-    def _read(self, lead_id: int, since: int, *, asks: bool) -> Came:
+    def _read(self, lead_id: int, since: int, questions: Questions) -> Came:
         """In a worker thread: read a lead back; whatever happens is a result."""
         started = self._clock()
         try:
             shown = self._client.read_back(lead_id, since)
-            answers_as = self._client.identify(lead_id) if asks else None
+            named = self._identify(questions.about(shown.entries))
             return PageRead(Page(
                 lead_id, shown.entries, shown.is_complete, started, self._clock(), shown.unreadable, shown.reached,
-                answers_as,
+                named,
             ))  # fmt: skip
         except BaseException as error:  # noqa: BLE001 - re-raised in the main thread
             return ReadFailed(lead_id, error)
+
+    def _identify(self, leads: Iterable[int]) -> dict[int, int]:
+        """Ask which leads these are. Where Lofty does not say of one, the answers about the others prove nothing."""
+        named: dict[int, int] = {}
+        for lead_id in leads:
+            said = self._client.identify(lead_id)
+            if said is None:
+                break
+            named[lead_id] = said
+        return named
 
     def result(self, seconds: float) -> Came | None:
         """Wait for what comes back next; None when nothing comes in time."""

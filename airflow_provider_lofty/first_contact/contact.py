@@ -16,10 +16,13 @@ from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Answer, Mea
 from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.lofty.errors import failure_text
 from airflow_provider_lofty.lofty.session import Endpoint
+from airflow_provider_lofty.profile.profile import AnswerKind
 
 TOTAL_SECONDS = 120.0
 PATIENCE_SECONDS = 60.0  # until what was posted is shown
-_LOOKS = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)  # seconds between looks; the last again and again
+# Seconds between looks; the last again and again. They grow with what is past: a lag is known to a sixth or so.
+_LOOKS = (0.0, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 3.0, 5.0, 5.0, 10.0)
+_LOOKS_FOR_TWIN = 8  # ten seconds
 _AFTER_LOOKS_SECONDS = 15.0  # what is left for the last two questions
 _MISSING_LEAD = 2**63 - 1
 
@@ -30,11 +33,11 @@ class Heard(NamedTuple):
     """
     An answer.
 
-    :param what: what was asked for
+    :param kind: what was asked for; or that it was refused
     :param at: by the clock
     """
 
-    what: str
+    kind: AnswerKind
     answer: Answer
     at: float
 
@@ -73,6 +76,8 @@ class Contact:
         self._deadline = clock() + TOTAL_SECONDS
         self.heard: list[Heard] = []
         self.owner: dict[str, Any] | None = None
+        self.owner_answer: Answer | None = None
+        self.reading: Answer | None = None  # of the lead's activities: what it is answered with, once it worked
         self.pages: list[list[Any]] = []  # the lead's first two, before anything was posted
         self.listed: list[Any] = []  # its first page, when it was looked at last
         self.reading_failure = ""
@@ -90,9 +95,10 @@ class Contact:
         :raises LoftyError: when the check cannot go on: nothing was posted
         """
         self._deadline = self._clock() + TOTAL_SECONDS
-        answer = self._ask("/v1.0/me", Endpoint.ME)
+        self.owner_answer = answer = self._ask("get_me", "/v1.0/me", Endpoint.ME)
         verdict = self.client.verdict_on(answer)
         if answer.status == 200 and isinstance(answer.json, dict) and not answer.names_error:
+            self.client.refuse_other_account(answer.json)
             self.owner = answer.json
         elif verdict.code != PERMISSION_MISSING:
             raise self._error(answer, "GET /v1.0/me")
@@ -105,7 +111,7 @@ class Contact:
         return initials
 
     def _initials(self) -> str:
-        answer = self._ask(f"/v1.0/leads/{self.lead_id}", Endpoint.FIND_LEADS)
+        answer = self._ask("get_lead", f"/v1.0/leads/{self.lead_id}", Endpoint.FIND_LEADS)
         found = answer.json.get("lead") if isinstance(answer.json, dict) else None
         if answer.status != 200 or not isinstance(found, dict):
             raise self._error(answer, f"GET /v1.0/leads/{self.lead_id}")
@@ -118,9 +124,11 @@ class Contact:
 
     def _page(self, number: int) -> list[Any] | None:
         path = f"/v1.0/leads/{self.lead_id}/activities"
-        answer = self._ask(path, Endpoint.LIST_ACTIVITIES, {"curPage": number})
+        answer = self._ask("list_activities", path, Endpoint.LIST_ACTIVITIES, {"curPage": number})
         if answer.status == 200 and isinstance(answer.json, list):
+            self.reading = answer
             return answer.json
+        self.reading = self.reading or answer
         self.reading_failure = failure_text(self.client.verdict_on(answer))
         return None
 
@@ -159,12 +167,17 @@ class Contact:
 
     def _post(self, post: Post) -> Answer:
         answer = self.client.post_answer(self.lead_id, post.body)
-        self._hear("POST of an activity", answer)
+        self._hear("add_activity", answer)
         return answer
 
-    def _hear(self, what: str, answer: Answer) -> None:
-        if answer.status is not None:
-            self.heard.append(Heard(what, answer, self._clock()))
+    def _hear(self, kind: AnswerKind, answer: Answer) -> None:
+        if answer.status is None:
+            return
+        if answer.verdict.meaning is Meaning.RATE_LIMITED:
+            kind = "rate_refusal"
+        elif answer.status >= 400:
+            kind = "error"
+        self.heard.append(Heard(kind, answer, self._clock()))
 
     def look_back(self) -> None:
         """Look until everything that was or may have been stored is shown, or patience ends."""
@@ -190,7 +203,7 @@ class Contact:
     def _lacks_twin(self, number: int) -> bool:
         """Whether the second of two equal posts is not shown, and it is too early to say that it never will be."""
         first, twin = self.posted[:2]
-        return twin.fate is Fate.ACCEPTED and first.shown < 2 and number < len(_LOOKS) - 1
+        return twin.fate is Fate.ACCEPTED and first.shown < 2 and number < _LOOKS_FOR_TWIN - 1
 
     # What is asked by GET only
 
@@ -198,15 +211,16 @@ class Contact:
         """Ask for a lead that does not exist, and ask with a key that is wrong by one letter."""
         if self._has_time_for_turn(Endpoint.LIST_ACTIVITIES):
             path = f"/v1.0/leads/{_MISSING_LEAD}/activities"
-            self.missing_lead = self._ask(path, Endpoint.LIST_ACTIVITIES, {"curPage": 0})
+            self.missing_lead = self._ask("list_activities", path, Endpoint.LIST_ACTIVITIES, {"curPage": 0})
         if self._has_time_for_turn(Endpoint.ME):
             wrong = _with_one_letter_changed(self.client.authorization())
             self.wrong_key = self.client.get_answer("/v1.0/me", Endpoint.ME, authorization=wrong)
+            self._hear("get_me", self.wrong_key)
 
-    def _ask(self, path: str, endpoint: Endpoint, params: dict[str, int] | None = None) -> Answer:
+    def _ask(self, kind: AnswerKind, path: str, endpoint: Endpoint, params: dict[str, int] | None = None) -> Answer:
         while True:
             answer = self.client.get_answer(path, endpoint, params)
-            self._hear(f"GET of {endpoint.value}", answer)
+            self._hear(kind, answer)
             if answer.verdict.meaning is not Meaning.RATE_LIMITED or not self._has_time_for_turn(endpoint):
                 return answer
 

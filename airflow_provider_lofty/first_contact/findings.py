@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from airflow_provider_lofty.first_contact import facts
 from airflow_provider_lofty.first_contact.contact import Contact
-from airflow_provider_lofty.first_contact.posts import AS_TEXT, LONG_TEXT, Fate, Posted, echo_of
+from airflow_provider_lofty.first_contact.facts import named
+from airflow_provider_lofty.first_contact.posts import LONG_TEXT, Fate, Posted
 from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Answer, Meaning
 from airflow_provider_lofty.lofty.errors import status_text
-from airflow_provider_lofty.lofty.trace import trace_in_entry
-from airflow_provider_lofty.lofty.window import number_in
+from airflow_provider_lofty.profile.changes import matter, words_for
+from airflow_provider_lofty.profile.profile import AnswerKind, ListOrder, ResetReading
 
-_PAUSED_SECONDS = 1.5  # between two values, to see whether they count seconds
 _NOT_ASKED = "the check ended before it"
+_KINDS: dict[AnswerKind, str] = {
+    "add_activity": "POST of an activity",
+    "list_activities": "GET of activities",
+    "get_lead": "GET of a lead",
+    "get_me": "GET /v1.0/me",
+    "error": "errors",
+    "rate_refusal": "refusals for the rate",
+}
+_UNITS: dict[ResetReading, str] = {
+    "milliseconds_left": "milliseconds left",
+    "seconds_left": "seconds left",
+    "epoch_seconds": "seconds since 1970",
+    "epoch_milliseconds": "milliseconds since 1970",
+}
+_ORDERS: dict[ListOrder, str] = {
+    "newest_created": "newest created first",
+    "oldest_created": "oldest created first",
+    "newest_posted": "newest posted first",
+    "oldest_posted": "oldest posted first",
+    "mixed": "by nothing that was posted",
+}
 
 
 class Finding(NamedTuple):
@@ -63,68 +84,49 @@ def _owner(contact: Contact) -> Finding:
 
 def _headers(contact: Contact) -> Finding:
     question = "rate headers"
-    with_them: set[str] = set()
-    without: set[str] = set()
-    for what, answer, _ in contact.heard:
-        (with_them if _limit_in(answer) else without).add(what)
     if not contact.heard:
         return Finding(question, "", _NOT_ASKED)
+    has_them = facts.rate_headers(contact)
     how = f"{len(contact.heard)} answers"
-    if not with_them:
+    if not any(has_them.values()):
         return Finding(question, "none", how, "runs learn the limit from refusals; set requests_per_minute to what "
                        "the first one says")  # fmt: skip
-    if not without:
+    if all(has_them.values()):
         return Finding(question, "on every answer", how)
-    return Finding(question, f"on {_listed(with_them)}; not on {_listed(without)}", how)
+    with_them, without = (_listed(kind for kind, has in has_them.items() if has is wanted) for wanted in (True, False))
+    return Finding(question, f"on {with_them}; not on {without}", how)
 
 
 def _limit(contact: Contact) -> Finding:
     question = "rate limit"
-    limits = {what: limit for what, answer, _ in contact.heard if (limit := _limit_in(answer))}
+    limits = facts.limits(contact)
     if not limits:
         return Finding(question, "", "no answer states it")
     said = {f"{limit:g}" for limit in limits.values()}
     if len(said) == 1:
         return Finding(question, f"{said.pop()} a window", "X-RateLimit-Limit")
-    return Finding(question, "; ".join(f"{limit:g} for {what}" for what, limit in limits.items()), "X-RateLimit-Limit")
+    each = "; ".join(f"{limit:g} for {_KINDS[kind]}" for kind, limit in limits.items())
+    return Finding(question, each, "X-RateLimit-Limit")
 
 
 def _reset(contact: Contact) -> Finding:
-    question = "unit of Reset"
-    found = [(at, number_in(answer.headers.get("x-ratelimit-reset"))) for _, answer, at in contact.heard]
-    values = [(at, number) for at, number in found if number is not None]
+    question, values = "unit of Reset", facts.resets(contact)
     if not values:
         return Finding(question, "", "no answer has a number in X-RateLimit-Reset")
-    unit = _unit_of(values)
+    unit = _UNITS.get(facts.reset_unit(contact) or "nonsense")
     how = f"X-RateLimit-Reset: {values[0][1]:g}" + (f" … {values[-1][1]:g}" if len(values) > 1 else "")
     return Finding(question, unit, how) if unit else Finding(question, "", f"{how} can mean two things")
 
 
-def _unit_of(values: list[tuple[float, float]]) -> str:
-    largest = max(number for _, number in values)
-    for least, unit in ((1e12, "milliseconds since 1970"), (1e9, "seconds since 1970"), (120, "milliseconds left")):
-        if largest > least:
-            return unit
-    for (before, first), (after, second) in pairwise(values):
-        if after - before >= _PAUSED_SECONDS and second < first:
-            return "seconds left" if (first - second) / (after - before) < 30 else "milliseconds left"
-    return ""
-
-
-def _limit_in(answer: Answer) -> float | None:
-    limit = number_in(answer.headers.get("x-ratelimit-limit"))
-    return limit if limit and limit >= 1 else None
-
-
-def _listed(names: set[str]) -> str:
-    return ", ".join(sorted(names))
+def _listed(kinds: Iterable[AnswerKind]) -> str:
+    return ", ".join(sorted(_KINDS[kind] for kind in kinds))
 
 
 # What was posted
 
 
 def _empty(contact: Contact) -> Finding:
-    question, posted = "empty link and picture", _named(contact, "empty")
+    question, posted = "empty link and picture", named(contact, "empty")
     if posted is None or posted.fate not in (Fate.ACCEPTED, Fate.REFUSED):
         return Finding(question, "", _why_not(contact, posted))
     if posted.fate is Fate.ACCEPTED:
@@ -135,23 +137,17 @@ def _empty(contact: Contact) -> Finding:
 
 def _echo(question: str, name: str, follows: str) -> Callable[[Contact], Finding]:
     def ask(contact: Contact) -> Finding:
-        shown = [each for each in contact.posted if each.entry is not None and each.post.name != "twin"]
-        if not shown:
+        changes = facts.changes(contact, name)
+        if changes is None:
             return Finding(question, "", _why_not_shown(contact))
-        changes = {words for each in shown if (words := _changed(each, name))}
-        how = f"{len(shown)} posts, read back"
-        matters = changes - {AS_TEXT}  # digits are read as the number that they say
-        return Finding(question, "; ".join(sorted(changes)) or "as sent", how, follows if matters else "")
+        how = f"{len(facts.shown(contact))} posts, read back"
+        return Finding(question, words_for(changes) or "as sent", how, follows if matter(changes) else "")
 
     return ask
 
 
-def _changed(each: Posted, name: str) -> str:
-    return echo_of(name, each.post.activity[name], (each.entry or {}).get(name))
-
-
 def _long(contact: Contact) -> Finding:
-    question, posted = f"a text of {LONG_TEXT} characters", _named(contact, "long")
+    question, posted = f"a text of {LONG_TEXT} characters", named(contact, "long")
     if posted is None or posted.fate not in (Fate.ACCEPTED, Fate.REFUSED):
         return Finding(question, "", _why_not(contact, posted))
     if posted.fate is Fate.REFUSED:
@@ -160,26 +156,24 @@ def _long(contact: Contact) -> Finding:
 
 
 def _twins(contact: Contact) -> Finding:
-    question, twin = "two equal posts", _named(contact, "twin")
+    question, twin = "two equal posts", named(contact, "twin")
     if twin is None or twin.fate is not Fate.ACCEPTED:
         return Finding(question, "", _why_not(contact, twin))
-    if twin.entry is None:
-        return Finding(question, "", _why_not_shown(contact))
-    others = [each for each in contact.posted if each.fate is Fate.ACCEPTED]
-    if twin.shown == 1 and not all(each.entry for each in others):
-        return Finding(question, "", "one of them is shown, and not all of the later posts yet")
-    kept = {1: "kept once", 2: "both kept"}.get(twin.shown, f"shown {twin.shown} times")
-    follows = "" if twin.shown == 2 else "reading back cannot tell how often a row was sent"
+    times = facts.equal_posts(contact)
+    if times is None:
+        return Finding(question, "", "one of them is shown, and not all of the later posts yet" if twin.entry
+                       else _why_not_shown(contact))  # fmt: skip
+    kept = {1: "kept once", 2: "both kept"}.get(times, f"shown {times} times")
+    follows = "" if times == 2 else "reading back cannot tell how often a row was sent"
     return Finding(question, kept, "the same activity posted twice, read back", follows)
 
 
 def _lag(contact: Contact) -> Finding:
     question = "time until shown"
-    accepted = [each for each in contact.posted if each.fate is Fate.ACCEPTED]
-    lags = [each.lag for each in accepted if each.lag is not None]
-    if not accepted or len(lags) < len(accepted):
+    least, most = facts.lag(contact) or (0.0, None)
+    if most is None:
+        accepted = any(each.fate is Fate.ACCEPTED for each in contact.posted)
         return Finding(question, "", _why_not_shown(contact) if accepted else _why_not(contact, None))
-    least, most = (max(each) for each in zip(*lags, strict=True))
     settle = contact.client.settings.settle_seconds
     words = f"{least:.1f} to {most:.1f} s" if least else f"at most {most:.1f} s"
     return Finding(question, words, "looks at growing intervals",
@@ -187,17 +181,13 @@ def _lag(contact: Contact) -> Finding:
 
 
 def _order(contact: Contact) -> Finding:
-    question = "order of the list"
-    entries = [entry for entry in contact.listed if isinstance(entry, dict)]
-    moments = [trace.moment for entry in entries if (trace := trace_in_entry(1, entry)) is not None]
-    ours = [each for each in contact.posted if each.entry is not None]
-    if len(set(moments)) < 2 or len(ours) < 2:
-        return Finding(question, "", _why_not_shown(contact))
-    if all(first >= second for first, second in pairwise(moments)):
-        return Finding(question, "newest created first", f"{len(moments)} entries, posted in another order")
-    rising = all(first <= second for first, second in pairwise(moments))
-    return Finding(question, "oldest created first" if rising else "not by created", f"{len(moments)} entries",
-                   "every page is read, whatever its dates")  # fmt: skip
+    question, order = "order of the list", facts.order(contact)
+    if order is None:
+        enough = len(facts.shown(contact)) > 1
+        return Finding(question, "", "too few posts are shown to tell" if enough else _why_not_shown(contact))
+    follows = "" if order == "newest_created" else "every page is read, whatever its dates"
+    how = f"{len(facts.shown(contact))} posts that were not made in the order of their dates"
+    return Finding(question, _ORDERS[order], how, follows)
 
 
 def _page_size(contact: Contact) -> Finding:
@@ -205,10 +195,10 @@ def _page_size(contact: Contact) -> Finding:
     if len(contact.pages) < 2:
         return Finding(question, "", contact.reading_failure or _NOT_ASKED)
     first, second = contact.pages
+    if facts.ignores_page(contact):
+        return Finding(question, "curPage is ignored", "pages 0 and 1 are the same", "only one page can be read")
     if not second:
         return Finding(question, "", f"the lead has only {len(first)} activities")
-    if first == second:
-        return Finding(question, "curPage is ignored", "pages 0 and 1 are the same", "only one page can be read")
     return Finding(question, f"{len(first)} entries", "pages 0 and 1",
                    "" if len(first) == 100 else "leads with more activities than that cannot be settled")  # fmt: skip
 
@@ -245,10 +235,6 @@ def _provoked(question: str, answer: Answer | None, how: str) -> Finding:
 
 
 # Why something is open
-
-
-def _named(contact: Contact, name: str) -> Posted | None:
-    return next((each for each in contact.posted if each.post.name == name), None)
 
 
 def _why_not(contact: Contact, posted: Posted | None) -> str:

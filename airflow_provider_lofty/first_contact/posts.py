@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import partial
-from html import escape
 from typing import Any, NamedTuple
 
+from airflow_provider_lofty.profile.changes import changed
+
 LONG_TEXT = 2000
-AS_TEXT = "as text"
-_HOUR_MS = 3_600_000
+_MOST_DIGITS = 19
+_MOST_MOVED = 10**15
 
 
 class Post(NamedTuple):
@@ -48,13 +47,14 @@ def posts(mark: str, now_ms: int) -> list[Post]:
         made = {"type": kind, "text": text, "link": link, "picture": "https://example.com/test.png", **others}
         return Post(name, token, {**made, "created": start + seconds * 1000 + 123})
 
-    plain = post("plain", "Browse", 4)
-    special = post("special", "Favorite", 2, "  ", " \"quotes\" 'apostrophes' <b>angle</b> & café 🏡  ")
-    long = post("long", "Browse", 3)
+    # No three of them are dated in the order in which they are posted, or in the opposite one.
+    plain = post("plain", "Browse", 2)
+    special = post("special", "Favorite", 4, "  ", " \"quotes\" 'apostrophes' <b>angle</b> & café 🏡  ")
+    long = post("long", "Browse", 1)
     long.activity["text"] += " x" * ((LONG_TEXT - len(long.activity["text"])) // 2)
     long.activity["text"] = long.activity["text"].ljust(LONG_TEXT, "x")
     # Last: its refusal is the likeliest. A text of its own it has, or nobody would see that it is a test.
-    return [plain, plain._replace(name="twin"), special, long, post("empty", "Browse", 1, link="", picture="")]
+    return [plain, plain._replace(name="twin"), special, long, post("empty", "Browse", 3, link="", picture="")]
 
 
 class Fate(Enum):
@@ -101,39 +101,39 @@ class Posted:
             self.entry = found[0] if found else None
 
 
-def echo_of(name: str, sent: Any, shown: Any) -> str:
-    """Say what became of a field; empty when it is shown as it was sent."""
+def changes_of(name: str, sent: Any, shown: Any) -> list[str]:
+    """Name what became of a field; nothing when it is shown as it was sent."""
     if type(sent) is type(shown) and sent == shown:
-        return ""
-    if name == "created":
-        return _echo_of_created(sent, shown)
+        return []
+    return _changes_of_created(sent, shown) if name == "created" else _changes_of_text(sent, shown)
+
+
+def _changes_of_text(sent: str, shown: Any) -> list[str]:
     if not isinstance(shown, str):
-        return "null" if shown is None else f"a JSON {type(shown).__name__}"
-    for blanks, bare in (("", sent), ("without the blanks around it", sent.strip())):
-        for words, change in _CHANGES.items():
-            if shown == change(bare):
-                return ", ".join(filter(None, (blanks, words)))
-    return f"cut to {len(shown)} characters" if sent.startswith(shown) else "changed"
+        return ["not_text" if shown is not None else "null" if sent else "empty_as_null"]
+    for blanks in ([], ["trimmed"]):
+        for name in (None, *_ALONE):
+            names = [*blanks, name] if name else blanks
+            if changed(sent, names) == shown:
+                return names
+    return [f"cut_to_{len(shown)}" if sent.startswith(shown) else "changed"]
 
 
-_CHANGES: dict[str, Callable[[str], str]] = {
-    "": str,
-    "as HTML writes it": escape,
-    "as HTML writes it, but for quotes": partial(escape, quote=False),
-    "in lower case": str.lower,
-    "in upper case": str.upper,
-}
+# Each may come together with blanks that are gone.
+_ALONE = (
+    "html", "html_but_quotes", "lower_case", "upper_case", "single_blanks", "without_tags", "without_emoji",
+    "emoji_as_question_marks",
+)  # fmt: skip
 
 
-def _echo_of_created(sent: int, shown: Any) -> str:
-    if isinstance(shown, str) and shown.isascii() and shown.isdigit():
-        rest = _echo_of_created(sent, int(shown)) if int(shown) != sent else ""
-        return f"{AS_TEXT}, {rest}" if rest else AS_TEXT
-    if type(shown) not in (int, float):
-        return "not as a number"
-    if shown == sent // 1000:
-        return "in seconds"
-    if shown == sent // 1000 * 1000:
-        return "without its milliseconds"
+def _changes_of_created(sent: int, shown: Any) -> list[str]:
+    if isinstance(shown, str) and shown.isascii() and shown.isdigit() and len(shown) <= _MOST_DIGITS:
+        return ["text", *(_changes_of_created(sent, int(shown)) if int(shown) != sent else ())]
+    if type(shown) is float and shown.is_integer():
+        return ["fraction", *(_changes_of_created(sent, int(shown)) if int(shown) != sent else ())]
+    if type(shown) is not int:
+        return ["not_a_number"]
+    if shown in (whole := {changed(sent, [name]): name for name in ("seconds", "whole_seconds")}):
+        return [whole[shown]]
     moved = shown - sent
-    return f"moved by {moved / _HOUR_MS:g} h" if moved and moved % _HOUR_MS == 0 else f"moved by {moved:g} ms"
+    return [f"moved_by_{moved}"] if abs(moved) < _MOST_MOVED else ["not_a_number"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from airflow_provider_lofty.hooks.form import FORM_FIELDS
 
-EXTRAS = (*(field.name for field in FORM_FIELDS), "customer_key")
+EXTRAS = (*(field.name for field in FORM_FIELDS), "customer_key", "profile")
 _MOST_TYPOS = 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
 from collections.abc import Mapping
 
@@ -13,6 +14,7 @@ from airflow_provider_lofty.hooks.extras import refuse_misspelt
 from airflow_provider_lofty.hooks.form import FORM_FIELDS, FormField
 from airflow_provider_lofty.lofty.settings import AUTH_TYPES, DEFAULT_HOST, LoftySettings, is_loopback
 from airflow_provider_lofty.lofty.urls import LARGEST_PORT, USUAL_PORTS, normal_url, parts_of
+from airflow_provider_lofty.profile.profile import Profile, profile_in
 
 _REFRESH_URL = "https://crm.lofty.com/api/user-web/oauth/token"  # Lofty's page "OAuth 2.0"
 _SECRETS = ("client_id", "client_secret", "customer_key", "refresh_token")
@@ -46,6 +48,9 @@ def _settings(connection: Connection, defaults: Mapping[str, str]) -> LoftySetti
     secrets = _secrets(connection, extra, auth_type)
     base_url = _base_url(connection)
     requests_per_minute, max_in_flight, timeout, settle = (_number(field, extra, defaults) for field in _NUMBERS)
+    profile = _profile(extra, base_url)
+    if profile is not None and "settle_seconds" not in extra:
+        settle = max(settle or 0, profile.settle_seconds or 0)  # it makes a run more careful, never less
     return LoftySettings(
         conn_id=connection.conn_id,
         base_url=base_url,
@@ -55,8 +60,26 @@ def _settings(connection: Connection, defaults: Mapping[str, str]) -> LoftySetti
         max_in_flight=int(max_in_flight or 1),
         timeout_seconds=timeout or 0,
         settle_seconds=settle or 0,
+        profile=profile,
+        first_requests_per_minute=_first_pace(profile, extra, requests_per_minute),
         **secrets,
     )
+
+
+def _profile(extra: Mapping[str, object], base_url: str) -> Profile | None:
+    if "profile" not in extra:
+        return None
+    profile = profile_in(extra["profile"])
+    if _without_version(_checked_url("profile: base_url", profile.base_url)) != base_url:
+        raise ValueError(f"profile: base_url is another host than {base_url}; make a profile of this one")
+    return profile
+
+
+def _first_pace(profile: Profile | None, extra: Mapping[str, object], cap: float | None) -> float | None:
+    """Where to begin: a cap of the connection comes before the profile, and the profile before that of airflow.cfg."""
+    if profile is None or profile.requests_per_minute is None or "requests_per_minute" in extra:
+        return None
+    return min(profile.requests_per_minute, cap or math.inf)
 
 
 def _extra(connection: Connection) -> dict[str, object]:
@@ -126,7 +149,10 @@ def _base_url(connection: Connection) -> str:
     if "://" not in host:
         scheme = (connection.schema or "").strip().lower()
         host = f"{scheme if scheme in USUAL_PORTS else 'https'}://{host}"
-    url = _checked_url("host", host, _port(connection))
+    return _without_version(_checked_url("host", host, _port(connection)))
+
+
+def _without_version(url: str) -> str:
     return url.rstrip("/").removesuffix("/v1.0").removesuffix("/v2.0")
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import Column, Index, Integer, String, Table, insert, inspect, s
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
 
 from airflow_provider_lofty.journal.journal import JournalError, JournalUnusable, NoJournal, utc_now
-from airflow_provider_lofty.journal.tables import METADATA, KeyTaken, Tables
+from airflow_provider_lofty.journal.tables import ANY_TEXT, METADATA, KeyTaken, Tables
 from airflow_provider_lofty.rows.cursor import LONGEST, CursorValue, Kind
 from airflow_provider_lofty.task_key import TaskKey
 
@@ -45,6 +45,7 @@ CURSORS = Table(
     Column("generation", Integer, nullable=False),
     Column("run_id", String(_NAME_LENGTH), nullable=False),  # whose run has moved it last
     Column("moved_at", String(32), nullable=False),
+    **ANY_TEXT,
 )
 READS = Table(
     "lofty_cursor_reads",
@@ -60,6 +61,7 @@ READS = Table(
     Column("since_kind", String(24)),
     Column("since", String(LONGEST)),  # NULL: everything
     Column("first_read_at", String(32), nullable=False),
+    **ANY_TEXT,
 )
 Index("lofty_cursor_reads_stream", READS.c.stream)
 

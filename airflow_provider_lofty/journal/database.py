@@ -22,6 +22,7 @@ from uuid import uuid4
 
 from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.journal.journal import Closing, Intent, JournalError, Loaded, Released, utc_now
+from airflow_provider_lofty.journal.others import link, of_another, of_another_lead
 from airflow_provider_lofty.journal.schema import prepare
 from airflow_provider_lofty.journal.tables import (
     ConnectionLost,
@@ -33,7 +34,7 @@ from airflow_provider_lofty.journal.tables import (
     storable,
 )
 from airflow_provider_lofty.lofty.trace import Trace
-from airflow_provider_lofty.spool.history import CONTENT_BYTES, JournalState, OfAnother, PastRow
+from airflow_provider_lofty.spool.history import JournalState, OfAnother
 from airflow_provider_lofty.spool.sample import InputSample
 from airflow_provider_lofty.spool.spool import Spool
 
@@ -144,7 +145,7 @@ class SqlJournal:
         """Take over what earlier tries of this task left open; look up every row of the input."""
         self._take_back()
         doubtful = [row.intent for row in self._tables.find(owner=self._owner)]
-        _link(self._tables.find_answered(self._place.key), spool)
+        link(self._tables.find_answered(self._place.key), spool)
         self._mine.update(intent.row_key for intent in doubtful)
         key, there = self._place.key, 0
         delivered = self._tables.count(task_key=key, state=JournalState.DELIVERED)
@@ -157,6 +158,8 @@ class SqlJournal:
                 for row in found
                 if row.state == JournalState.INTENDED and row.owner != self._owner
             )
+        if not self._has_gaps and self._is_purged(key):  # since the try began, and its source may take long to read
+            raise JournalError("rows that this task wrote into it are gone: somebody has just deleted them")
         if self._before is None:
             return Loaded(doubtful)
         return Loaded(doubtful, self._before, delivered, delivered - there, partial(self._has_gone, spool))
@@ -207,15 +210,15 @@ class SqlJournal:
             for row in found
             if row.state == JournalState.DELIVERED
         )
-        _link(found, spool)
+        link(found, spool)
         is_merged = len(spool.leads.family(lead_id, is_certain=False)) > 1
-        spool.history.add(map(_of_another_lead if is_merged else _of_another, found))
+        spool.history.add(map(of_another_lead if is_merged else of_another, found))
 
     def load_alike(self, trace: Trace, spool: Spool) -> None:
         """Look up what other runs sent to other leads that says the same."""
         found = self._tables.find_alike(trace, self._owner, spool.leads.family(trace.lead_id, is_certain=False))
-        _link(found, spool)
-        spool.history.add(map(_of_another_lead, found))
+        link(found, spool)
+        spool.history.add(map(of_another_lead, found))
 
     def commit(self, intents: Sequence[Intent], closings: Sequence[Closing]) -> Collection[bytes]:
         """Close rows and claim others, together where no row is held by others; then give claims up."""
@@ -474,21 +477,6 @@ class SqlJournal:
             "journal_rows": 0,
             "started_at": utc_now(self._now),
         }
-
-
-def _of_another(row: JournalRow) -> PastRow:
-    """What is known of a row that another run has delivered, or is sending."""
-    return row.past if row.state == JournalState.DELIVERED else row.past._replace(state=JournalState.CLAIMED)
-
-
-def _of_another_lead(row: JournalRow) -> PastRow:
-    """The same of a row that may be shown for other leads."""
-    return _of_another(row)._replace(content=row.wanted.content[:CONTENT_BYTES])
-
-
-def _link(rows: Iterable[JournalRow], spool: Spool) -> None:
-    if links := [link for row in rows if (link := row.link) is not None]:
-        spool.leads.link(links)
 
 
 def _without(values: Values, *names: str) -> Values:

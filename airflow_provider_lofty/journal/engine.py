@@ -109,6 +109,8 @@ def _set_up(lock_timeout: str | None, connection: Any, _: object) -> None:
         # psycopg prepares what it has sent five times. PostgreSQL then plans it for any keys, and while it has no
         # statistics of a new table, that reads all rows of the scope: a look-up of 400 keys took twelve times as long.
         connection.prepare_threshold = None
+    if hasattr(connection, "set_character_set"):  # MySQL's drivers: as the tables, whatever the server's settings are
+        connection.set_character_set("utf8mb4")
     if lock_timeout:
         with closing(connection.cursor()) as cursor:
             cursor.execute(lock_timeout)

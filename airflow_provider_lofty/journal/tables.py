@@ -26,12 +26,18 @@ from airflow_provider_lofty.journal.failures import may_pass
 from airflow_provider_lofty.journal.journal import Intent, JournalError, JournalUnavailable, JournalUnusable
 from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.spool.history import JournalState, PastRow
-from airflow_provider_lofty.spool.leads import Link
+from airflow_provider_lofty.spool.leads import MOST_ALIKE, Link
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, CursorResult, Engine
 
 METADATA = MetaData()
+# Where MySQL or MariaDB is set up for less than all characters, a word of Lofty's or a Dag's name would be refused.
+ANY_TEXT: dict[str, Any] = {
+    f"{dialect}_{option}": value
+    for dialect in ("mysql", "mariadb")
+    for option, value in {"charset": "utf8mb4", "collate": "utf8mb4_bin"}.items()
+}
 JOURNAL = Table(
     "lofty_journal",
     METADATA,
@@ -60,6 +66,7 @@ JOURNAL = Table(
     Column("error_code", Integer),
     Column("error", String(500)),
     Column("answered_lead", BigInteger),  # another lead, with whose id Lofty answered
+    **ANY_TEXT,
 )
 Index("lofty_journal_created", JOURNAL.c.scope, JOURNAL.c.created_ms)
 Index("lofty_journal_lead", JOURNAL.c.scope, JOURNAL.c.lead_id)
@@ -79,6 +86,7 @@ RUNS = Table(
     Column("is_blind", Integer, nullable=False),  # 1: earlier tries may have sent rows that nobody wrote down
     Column("journal_rows", BigInteger, nullable=False),  # of it: so many must be in the other table
     Column("started_at", String(32), nullable=False),
+    **ANY_TEXT,
 )
 # Made before the others and filled before them, so that whoever meets their rows meets their format.
 FORMAT = Table(
@@ -297,7 +305,7 @@ class Tables:
         Read what anybody but this owner sent to other leads that says the same.
 
         :param but: leads that are left out
-        :return: all rows for which Lofty named another lead, and one of the others
+        :return: all rows for which Lofty named another lead, and one of each lead, of as many as Lofty is asked about
         """
         same: dict[str, Value] = {
             "created_ms": trace.created, "activity_type": trace.type, "text_mark": trace.text_mark.hex(),
@@ -308,9 +316,10 @@ class Tables:
         where += f" AND state IN (?, ?) AND owner <> ? AND lead_id NOT IN ({', '.join('?' * len(but))})"
         conditions = (*conditions, *states, owner, *but)
         found = self._read(f"{_SELECT}{where} AND answered_lead IS NOT NULL", conditions)
+        one_of_each = f"SELECT MIN(row_key) FROM {JOURNAL}{where} GROUP BY lead_id ORDER BY lead_id"
         with self.transaction() as connection:
-            one = self._execute(connection, f"SELECT MIN(row_key) FROM {JOURNAL}{where}", conditions).scalar_one()
-        return found + (self.find([bytes.fromhex(one)]) if one else [])
+            row_keys = self._execute(connection, one_of_each, conditions).scalars().fetchmany(MOST_ALIKE + 1)
+        return found + (self.find([bytes.fromhex(row_key) for row_key in row_keys]) if row_keys else [])
 
     def count(self, **equal: Value) -> int:
         """Count the rows that fulfil these conditions."""

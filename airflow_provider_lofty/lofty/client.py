@@ -40,6 +40,7 @@ _Json = TypeVar("_Json", list[object], JsonObject)
 class LoftyClient(LoftySession):
     """Talks to the Lofty API. Safe to share between threads."""
 
+    _is_account_confirmed = False
     _finds_any_spelling = False  # of a phone number: whether a search has found one without its country's 1
 
     @cached_property
@@ -71,6 +72,7 @@ class LoftyClient(LoftySession):
         :raises LoftyUnreachable: not stored: no connection could be made
         :raises LoftyCredentialRefused, LoftyConfigurationError: not stored
         """
+        self.confirm_account()
         for wait in (*PATIENCE_SECONDS, None):
             verdict = self._post_until_allowed(lead_id, body)
             if verdict.meaning is Meaning.DELIVERED:
@@ -194,8 +196,14 @@ class LoftyClient(LoftySession):
         """
         Ask under which id Lofty has a lead: another one where it was merged.
 
+        Another one is believed when it is named twice: an answer may be another request's.
+
         :return: None when Lofty does not say, or does not let this credential see it
         """
+        said = self._named_lead(lead_id)
+        return said if said in (None, lead_id) or self._named_lead(lead_id) == said else None
+
+    def _named_lead(self, lead_id: int) -> int | None:
         with suppress(LoftyError):
             lead = self._get(f"/v1.0/leads/{lead_id}", Endpoint.FIND_LEADS, dict, patience=()).get("lead")
             found = lead.get("leadId") if isinstance(lead, dict) else None
@@ -281,6 +289,37 @@ class LoftyClient(LoftySession):
         :raises LoftyCredentialRefused, LoftyConfigurationError, LoftyUnreachable: as the answer says
         """
         return self._get("/v1.0/me", Endpoint.ME, dict)
+
+    def confirm_account(self) -> None:
+        """
+        Ask whose the credential is, once, where the connection's profile is bound to an account.
+
+        :raises LoftyConfigurationError: it is another account, or Lofty does not say; nothing was sent
+        :raises LoftyCredentialRefused, LoftyUnreachable: as the answer says
+        """
+        profile = self.settings.profile
+        if profile is None or profile.account_id is None or self._is_account_confirmed:
+            return
+        try:
+            found = self.get_me()
+        except LoftyConfigurationError as error:
+            raise LoftyConfigurationError(f"{error}. The connection's profile cannot be compared without it") from None
+        self.refuse_other_account(found)
+        self._is_account_confirmed = True
+
+    def refuse_other_account(self, owner: JsonObject) -> None:
+        """
+        Compare the credential's owner with whom the connection's profile was learned from.
+
+        :param owner: what ``GET /v1.0/me`` gave
+        :raises LoftyConfigurationError: it is somebody else
+        """
+        profile = self.settings.profile
+        if profile is not None and not profile.is_of(owner.get("id")):
+            raise LoftyConfigurationError(
+                f"the connection {self.settings.conn_id!r}: profile: account_id is another account than that of its "
+                "credential; nothing was sent. Take the profile out, and make one of this account"
+            )
 
     def _get(
         self,

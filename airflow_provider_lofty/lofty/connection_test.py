@@ -165,6 +165,8 @@ class _ConnectionTest:
         if verdict.code == PERMISSION_MISSING:
             return True, f"Lofty accepts the credential; this app may not read whose it is (200100). {_quota(answer)}"
         if answer.status == 200 and not answer.names_error and (owner := self._owner(answer.json)):
+            if self._is_of_another(answer.json):
+                return False, f"Lofty accepts the credential of {owner}, but the connection's profile is another's"
             return True, f"Lofty accepts the credential of {owner}. {_quota(answer)}"
         words = without_echo(verdict.message, self._secrets) or "no message"
         return False, (
@@ -197,6 +199,11 @@ class _ConnectionTest:
     @property
     def _secrets(self) -> tuple[str, ...]:
         return (*self._settings.secrets, *self._credential.secrets)
+
+    def _is_of_another(self, owner: object) -> bool:
+        """Whether the connection's profile was learned from somebody else's account."""
+        profile = self._settings.profile
+        return profile is not None and isinstance(owner, Mapping) and not profile.is_of(owner.get("id"))
 
     def _owner(self, profile: object) -> str:
         """Whom a profile describes, without the e-mail address; empty when it is not a profile."""

@@ -40,6 +40,8 @@ _HOLD_SECONDS = 0.8
 _HOLD_GROWTH = 5.0  # with each refusal in a row
 _MOST_HOLD_GROWTHS = 3
 _HOLD_JITTER = 0.5
+_FALLEN = 0.95  # of what was counted at the refusal before: less than that, and the server does not count
+_ENOUGH = 30  # accepted requests, to tell a rate
 _FEW = 20.0  # requests a minute; of so few no more than two may be refused
 
 
@@ -68,6 +70,7 @@ class LearnedLimit:
         self._refused_in_a_row = 0
         self._held_until = -math.inf
         self._has_measured = False
+        self._counted = 0.0  # at the last refusal
 
     @property
     def limit(self) -> float | None:
@@ -188,14 +191,17 @@ class LearnedLimit:
         Say how many a minute were accepted: in the last one, or since the refusal before.
 
         A server that counts has taken as many in the last minute as it takes, or in a part of it; one that refuses
-        bursts may have taken fewer, but at the right pace since it refused one.
+        bursts may have taken fewer, but at the right pace since it refused one. A bucket of tokens that was full takes
+        more in its first minutes than it ever will again: each refusal counts fewer, and the pace since is right.
         """
         now = self._clock()
         counted = float(max(sum(turn <= now for turn in self._turns) - in_flight, 0))
+        has_fallen, self._counted = counted < _FALLEN * self._counted, counted
         since = now - self._refused_at[-1]
         if self._refused_in_a_row > 1 or since >= MINUTE:
             return counted
-        return max(counted, min(self._accepted * MINUTE / since, pace))
+        at_rate = min(self._accepted * MINUTE / since, pace)
+        return min(counted, at_rate) if has_fallen and self._accepted >= _ENOUGH else max(counted, at_rate)
 
     def _hold(self, is_confirmed: bool) -> None:
         """

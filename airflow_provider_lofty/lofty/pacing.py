@@ -1,8 +1,8 @@
 """
 When the next request may go, and how many may be on their way.
 
-Requests leave evenly spaced, never in bursts. The pace starts at the author's cap, or at 60 a minute without one. Where
-Lofty states its limit, each window is used to its end and shared with whoever else uses it
+Requests leave evenly spaced, never in bursts. The pace starts at the author's cap, at what is known of the account, or
+at 60 a minute. Where Lofty states its limit, each window is used to its end and shared with whoever else uses it
 (:mod:`window <airflow_provider_lofty.lofty.window>`), and after a refusal for the rate nothing is sent until the window
 turns; where it does not, refusals teach it (:mod:`learned <airflow_provider_lofty.lofty.learned>`). Nothing ever makes
 the pace faster than the cap.
@@ -53,6 +53,7 @@ class Pacer:
     :param clock: monotonic seconds
     :param unit: of the host's Reset header
     :param chance: gives a number from 0 to 1
+    :param first: requests a minute to begin with; by default the cap, or 60 without one
     """
 
     def __init__(
@@ -61,9 +62,11 @@ class Pacer:
         clock: Callable[[], float],
         unit: ResetUnit | None = None,
         chance: Callable[[], float] = random.random,
+        first: float | None = None,
     ) -> None:
         self._cap = requests_per_minute
-        start, most = (self._cap, self._cap) if self._cap else (START_REQUESTS_PER_MINUTE, MOST_WITHOUT_HEADERS)
+        start = first or self._cap or START_REQUESTS_PER_MINUTE
+        most = self._cap or max(start, MOST_WITHOUT_HEADERS)
         self._learned = LearnedLimit(start, most, clock, chance)
         self._clock = clock
         self._unit = unit or ResetUnit()

@@ -113,6 +113,11 @@ class LoftySession:
         return min((cap for cap in (self._requests_per_minute, self.settings.requests_per_minute) if cap), default=None)
 
     @property
+    def _first_pace(self) -> float | None:
+        """Where activities begin, by the connection's profile: no cap, and an author's cap comes before it."""
+        return None if self._requests_per_minute else self.settings.first_requests_per_minute
+
+    @property
     def pacer(self) -> Pacer:
         """Says when the next activity may be posted; every other request waits for a turn of it, too."""
         return self.pacer_of(Endpoint.ADD_ACTIVITY)
@@ -121,7 +126,8 @@ class LoftySession:
         """Says when the next request to an endpoint may go."""
         with self._lock:
             if endpoint not in self._pacers:
-                self._pacers[endpoint] = Pacer(self.cap, self.clock, self._reset_unit, self._chance)
+                first = self._first_pace if endpoint is Endpoint.ADD_ACTIVITY else None
+                self._pacers[endpoint] = Pacer(self.cap, self.clock, self._reset_unit, self._chance, first)
             return self._pacers[endpoint]
 
     @cached_property

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from airflow_provider_lofty.profile.profile import Profile
+
 DEFAULT_HOST = "https://api.lofty.com"
 OAUTH_TYPES = ("client_credentials", "refresh_token")
 AUTH_TYPES = ("api_key", "access_token", *OAUTH_TYPES)
@@ -33,6 +35,8 @@ class LoftySettings:
     :param max_in_flight: requests at the same time
     :param timeout_seconds: of one request, from connecting to its last byte
     :param settle_seconds: how long Lofty may take to show what it stored
+    :param profile: what the account's Lofty was seen to do, if that is known
+    :param first_requests_per_minute: where to begin, by the profile; None where a cap was given that says so
     """
 
     conn_id: str
@@ -48,6 +52,8 @@ class LoftySettings:
     max_in_flight: int
     timeout_seconds: float
     settle_seconds: float
+    profile: Profile | None = None
+    first_requests_per_minute: float | None = None
 
     @property
     def intent_ttl_seconds(self) -> float:

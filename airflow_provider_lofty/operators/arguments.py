@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from airflow_provider_lofty.rows.file_options import FileOptions, FileOptionsErr
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.values import kind_of, plain
 from airflow_provider_lofty.run.policy import Limit, Policy
+from airflow_provider_lofty.spool.input_digest import DIGEST_DIGITS
 
 SOURCES = ("rows", "path", "sql", "table")
 
@@ -24,6 +26,7 @@ _BOOLEANS = {
 }
 _ONE_SOURCE = "give exactly one source of rows, path, sql and table"
 _LONGEST_WORD_SHOWN = 20
+_DIGEST = re.compile(f"[0-9a-f]{{{DIGEST_DIGITS}}}")
 
 
 def boolean(name: str, value: object) -> bool:
@@ -37,6 +40,20 @@ def boolean(name: str, value: object) -> bool:
     if word not in _BOOLEANS:
         raise _must_be(name, "True or False, or a template that renders to one of these", value)
     return _BOOLEANS[word]
+
+
+def expected_digest(name: str, value: object) -> str | None:
+    """
+    Read the digest of an input that was approved; None where none is asked for.
+
+    :raises LoftyConfigurationError: for anything but a digest: an approval that is not there allows nothing
+    """
+    if value is None:
+        return None
+    digest = value.strip().lower() if isinstance(value, str) else ""
+    if not _DIGEST.fullmatch(digest):
+        raise _must_be(name, f"the digest of a preview's summary, {DIGEST_DIGITS} hexadecimal digits", value)
+    return digest
 
 
 def constants(
@@ -206,6 +223,7 @@ CHECKS: dict[str, Check] = {
     "max_rows": _optional(_count),
     "stop_after_rejections": _anything,
     "report_path": _optional(_location),
+    "expect_digest": expected_digest,
     "preview": boolean,
 }
 

@@ -26,6 +26,8 @@ from airflow_provider_lofty.journal.journal import Journal
 from airflow_provider_lofty.journal.retrying import RetryingJournal
 from airflow_provider_lofty.links import LoftyReportLink
 from airflow_provider_lofty.log import PrintableLog
+from airflow_provider_lofty.metrics import measured
+from airflow_provider_lofty.operators.approvals import approval_of
 from airflow_provider_lofty.operators.arguments import (
     CHECKS,
     boolean,
@@ -42,14 +44,15 @@ from airflow_provider_lofty.operators.cursors import CursorArguments, cursor_of,
 from airflow_provider_lofty.operators.hidden import hidden, unlisted
 from airflow_provider_lofty.operators.journals import preview_journal, task_journal
 from airflow_provider_lofty.operators.rendering import AuthoredTemplates, as_mapped, holds_template
+from airflow_provider_lofty.operators.sources import database_reader, files_reader, source_names
 from airflow_provider_lofty.operators.types import CheckExisting, Fields, FileOptions, MatchBy, OnUnknown
-from airflow_provider_lofty.operators.xcoms import XComs
+from airflow_provider_lofty.operators.xcoms import XComs, leave_nothing
 from airflow_provider_lofty.report.paths import report_file
 from airflow_provider_lofty.report.reach import reach_warning
 from airflow_provider_lofty.report.status import Failure, Status
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.report.writer import Report
-from airflow_provider_lofty.rows.mapping import key_kinds, zone_named
+from airflow_provider_lofty.rows.mapping import zone_named
 from airflow_provider_lofty.rows.source import Take
 from airflow_provider_lofty.rows.values import plain
 from airflow_provider_lofty.run.pace import LearnedPace
@@ -96,7 +99,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     :param table: (templated) the source: a table, with or without its schema, with ``source_conn_id``
     :param source_conn_id: (templated) connection of the database, any ``DbApiHook``
     :param source_hook_params: (templated) given to that hook when it is made
-    :param columns: names of the cells, for rows that are lists or tuples and for files without a header
+    :param columns: names of the cells, for rows that are lists, tuples or arrays and for files without a header
     :param cursor: a column of ``table`` or ``sql`` that only grows: only rows are read that have reached the watermark,
         which lies in the database of ``journal_conn_id`` and is held back by what was not sent. ``sql`` holds a
         parameter named ``cursor`` in the driver's style, and compares with ``>=``
@@ -134,12 +137,14 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     :param report_path: (templated) ``.csv`` or ``.jsonl`` file with every row and its outcome; ending in ``/``: a
         folder, where each Dag run, task, map index and try writes its own ``.csv``. Given back as ``path`` it sends
         what was not delivered
+    :param expect_digest: (templated) ``digest`` of a preview's summary: nothing is sent where rows have come, gone or
+        changed since. For sources that stand still
     :param preview: (templated) do all but send: no HTTP request is made, valid rows are ``would_send``. The log shows
         the first three requests as they would leave, with their rows' values and the credential masked, and how long
         all take
     :return: counts by outcome, ``read``, ``carried_over``, ``seconds``, ``requests``, ``throttled``,
-        ``read_backs``, ``learned_limit``, ``errors`` (the five largest groups) and ``report_path``; also
-        pushed when the task fails
+        ``read_backs``, ``seconds_in_doubt``, ``quota_share``, ``learned_limit``, ``errors`` (the five largest groups),
+        ``report_path`` and ``digest``; also pushed when the task fails
     :raises LoftyRowsFailed: more rows failed than allowed, or a gate closed; no retry
     :raises LoftyDeliveryIncomplete: an outage, a kill, ``execution_timeout`` near, or rows still in doubt; retryable
     :raises LoftySourceNotReady: the source could not be read yet; retryable
@@ -162,6 +167,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         "defaults",
         "journal_conn_id",
         "report_path",
+        "expect_digest",
         "durable",
         "preview",
     )
@@ -211,6 +217,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         max_rows: int | None = None,
         stop_after_rejections: int = 20,
         report_path: str | None = None,
+        expect_digest: str | None = None,
         preview: bool | str = False,
         **kwargs: Any,
     ) -> None:
@@ -246,6 +253,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self.max_rows = max_rows
         self.stop_after_rejections = stop_after_rejections
         self.report_path = report_path
+        self.expect_digest = expect_digest
+        self._needs_approval = expect_digest is not None  # also where it renders to None
         self.preview: Any = preview
         self._rendered_rows: Callable[[], object] | None = None
         self._run: Run | None = None
@@ -300,7 +309,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self._stop = stop = self._new_event()
         xcoms = self._xcoms(context)
         publisher = StatusPublisher(
-            xcoms.push if xcoms else _leave_nothing, self._safe_log, self._first_facts(context),
+            xcoms.push if xcoms else leave_nothing, self._safe_log, self._first_facts(context),
             # Before 3.3 a push that fails ends the process that watches over this one.
             is_live="task_state_store" in context, on_lost=stop.set, clock=self._clock, now=self._now,
         )  # fmt: skip
@@ -341,6 +350,9 @@ class LoftyAddActivityOperator(AuthoredTemplates):
     def _delivered(self, context: Context, publisher: StatusPublisher, stop: threading.Event) -> Summary:
         deadline = self._deadline()
         key, report = self._key(context), self._report(context)
+        approval = approval_of(
+            self, self._arguments(), context.get("ti"), is_needed=self._needs_approval, log=self._safe_log
+        )
         of_cursor = self._cursor_arguments()
         column = of_cursor.check()
         hook = LoftyHook(
@@ -357,10 +369,15 @@ class LoftyAddActivityOperator(AuthoredTemplates):
                 policy(self._arguments()), hook.client, journal, report, self._safe_log, publisher,
                 is_later_try=key.try_number > 1, is_mapped=key.is_mapped, may_retry=self._may_retry(context),
                 deadline=deadline, clock=self._clock, now=self._now, workers=self._new_workers, cursor=cursor,
+                approval=approval,
                 pace=LearnedPace(context.get("task_state_store"), self._safe_log, self._clock),
             )  # fmt: skip
             source = self._source(context, run.refuse_overwriting, cursor)
-            return run.execute(source, row_mapping(self._arguments()), stop)
+            with measured(
+                lambda: run.summary, key, self._safe_log,
+                may_retry=self._may_retry(context), is_preview=self.preview,
+            ):  # fmt: skip
+                return run.execute(source, row_mapping(self._arguments()), stop)
 
     def _cursor_arguments(self) -> CursorArguments:
         return CursorArguments(
@@ -389,16 +406,9 @@ class LoftyAddActivityOperator(AuthoredTemplates):
             return preview_journal(self.journal_conn_id, has_cursor=has_cursor, log=self._safe_log, clock=self._clock)
         return task_journal(
             context, self._key(context), hook, conn_id=self.journal_conn_id, durable=self.durable,
-            unique_key=self.unique_key, match_by=self.match_by, source_names=self._source_names(), log=self._safe_log,
-            clock=self._clock, now=self._now,
+            unique_key=self.unique_key, match_by=self.match_by, source_names=source_names(self._arguments()),
+            log=self._safe_log, clock=self._clock, now=self._now,
         )  # fmt: skip
-
-    def _source_names(self) -> list[object]:
-        """Name where rows come from: the same on every try, another for another table."""
-        kind = next((name for name in ("path", "sql", "table") if getattr(self, name) is not None), "rows")
-        names: list[object] = [kind, self.source_conn_id, self.table]
-        # Rows that find their lead by other columns have other keys.
-        return [*names, *key_kinds(self.match_by)] if self.match_by else names
 
     def _xcoms(self, context: Context) -> XComs | None:
         """Where to leave something for the task's page; nowhere if its author wants no XComs."""
@@ -428,7 +438,7 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         self, context: Context, refuse_overwriting: Callable[[list[str]], None], cursor: Cursor | None = None
     ) -> Callable[[Take], None]:
         """
-        Choose the one source; its module is imported only now.
+        Choose the one source.
 
         :param refuse_overwriting: gets the files before any is read
         """
@@ -439,25 +449,8 @@ class LoftyAddActivityOperator(AuthoredTemplates):
         if rows is not None:
             return self._rows_reader(context, columns)
         if self.path is not None:
-            from airflow_provider_lofty.rows.files import read_files
-
-            return partial(
-                read_files, self.path, matched=refuse_overwriting, options=options, columns=columns, log=self._safe_log
-            )
-        if not self.source_conn_id:
-            raise LoftyConfigurationError(f"{source} needs source_conn_id, the connection of the database")
-        from airflow_provider_lofty.rows.database import read_sql
-
-        return lambda take: read_sql(
-            str(self.source_conn_id),
-            sql=self.sql,
-            table=self.table,
-            parameters=self.parameters,
-            hook_params=self.source_hook_params,
-            newer=None if cursor is None else cursor.newer,
-            zone=zone_named(self.timezone),
-            take=take,
-        )
+            return files_reader(self._arguments(), columns, options, refuse_overwriting, self._safe_log)
+        return database_reader(self._arguments(), source, None if cursor is None else cursor.newer)
 
     def _rows_reader(self, context: Context, columns: tuple[str, ...] | None) -> Callable[[Take], None]:
         from airflow_provider_lofty.rows.upstream import read_rows
@@ -484,10 +477,6 @@ class LoftyAddActivityOperator(AuthoredTemplates):
 
 _PARAMETERS = signature(LoftyAddActivityOperator.__init__).parameters
 _DEFAULTS = {name: _PARAMETERS[name].default for name in CHECKS}
-
-
-def _leave_nothing(key: str, value: object) -> None:
-    """Stand in for XComs that nobody wants."""
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:

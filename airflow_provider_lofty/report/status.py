@@ -32,6 +32,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     :param seconds_left: how long sending takes; None while that is unknown
     :param limit: requests a minute that Lofty allows; None until it names them
     :param cap: requests a minute that the author or the connection allows
+    :param profile_remarks: what the connection's profile says that may keep rows from being settled
     """
 
     try_number: Count | UnsetType = UNSET
@@ -49,5 +50,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     throttled: Count | UnsetType = UNSET
     limit: Number | UnsetType | None = UNSET
     cap: Number | UnsetType | None = UNSET
+    profile_remarks: list[str] | UnsetType = UNSET
     summary: Summary | UnsetType = UNSET
     error: Failure | UnsetType = UNSET

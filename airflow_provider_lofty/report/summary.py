@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -15,6 +16,7 @@ from airflow_provider_lofty.spool.spool import Spool
 SUMMARY_FORMAT = 1  # raised when a key changes its meaning; a reader that knows another one leaves the summary alone
 SUMMARY_BYTES = 8000
 _ERROR_GROUPS = 5
+_MANY_REQUESTS = 50
 
 # Bounds for readers of XComs, which may hold anything; a browser's numbers are exact within them.
 Count = Annotated[int, msgspec.Meta(ge=0, lt=10**15)]
@@ -64,10 +66,16 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     :param requests: HTTP requests made, tokens and look-ups included
     :param throttled: how many of them were refused for their rate
     :param read_backs: how often a lead's activities were read
+    :param seconds_in_doubt: for how long at least one row was in doubt, rounded up
+    :param quota_share: which part of the requests that Lofty allows in this time were made, from 0 to 1; None where it
+        states no limit, and of few requests, which say nothing
     :param learned_limit: what requests_per_minute is worth setting to: close below what Lofty refused, where it states
         no limit; None where it refused nothing
     :param errors: the largest groups of failed and unmatched rows
+    :param digest: what the input is known by, whatever the order of its rows; None where it was not read to its end
     :param cursor: left out where there is none
+    :param profile_remarks: what the connection's profile says that may keep rows from being settled; left out where
+        there is nothing
     :param format: :data:`SUMMARY_FORMAT` of whoever wrote it
     """
 
@@ -86,10 +94,14 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     requests: Count = 0
     throttled: Count = 0
     read_backs: Count = 0
+    seconds_in_doubt: Count = 0
+    quota_share: Number | None = None
     learned_limit: Count | None = None
     errors: list[ErrorGroup] = []
     report_path: str | None = None
+    digest: str | None = None
     cursor: CursorSummary | UnsetType = UNSET
+    profile_remarks: list[str] | UnsetType = UNSET
     format: int = SUMMARY_FORMAT
 
     @property
@@ -111,11 +123,19 @@ def summary_of(
     throttled: int,
     report_path: str | None,
     read_backs: int = 0,
+    seconds_in_doubt: int = 0,
+    limit: float | None = None,
     carried_over: int = 0,
     learned_limit: int | None = None,
+    digest: str | None = None,
     cursor: CursorSummary | None = None,
+    profile_remarks: Sequence[str] = (),
 ) -> Summary:
-    """Sum up a run in less than :data:`SUMMARY_BYTES` bytes of JSON; see :class:`Summary`."""
+    """
+    Sum up a run in less than :data:`SUMMARY_BYTES` bytes of JSON; see :class:`Summary`.
+
+    :param limit: requests a minute that Lofty allows, where it states them
+    """
     groups = spool.books.failure_groups(_ERROR_GROUPS)
     for length in (300, 80, 20):
         found = Summary(
@@ -126,14 +146,24 @@ def summary_of(
             requests=requests,
             throttled=throttled,
             read_backs=read_backs,
+            seconds_in_doubt=seconds_in_doubt,
+            quota_share=_quota_share(requests, seconds, limit),
             learned_limit=learned_limit,
             errors=[_error_group(group, spool, length) for group in groups],
             report_path=_shortened(report_path, length * 10),
+            digest=digest,
             cursor=UNSET if cursor is None else _short_cursor(cursor, length),
+            profile_remarks=[_shortened(each, length) or "" for each in profile_remarks] or UNSET,
         )
         if len(json.dumps(msgspec.to_builtins(found))) < SUMMARY_BYTES:
             break
     return found
+
+
+def _quota_share(requests: int, seconds: float, limit: float | None) -> float | None:
+    if not limit or seconds <= 0 or requests < _MANY_REQUESTS:
+        return None
+    return min(round(requests * 60 / (limit * seconds), 3), 1.0)
 
 
 def _error_group(group: FailureGroup, spool: Spool, length: int) -> ErrorGroup:

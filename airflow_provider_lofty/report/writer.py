@@ -21,7 +21,7 @@ from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.report.draft import drafted
 from airflow_provider_lofty.report.format import marked
 from airflow_provider_lofty.rows.report_format import NUL_STAND_IN, REPORT_COLUMNS, SUSPECTS, defused
-from airflow_provider_lofty.rows.storage import LOCAL_PROTOCOLS, storage_path
+from airflow_provider_lofty.rows.storage import BLOCK_BYTES, LOCAL_PROTOCOLS, storage_path
 from airflow_provider_lofty.spool.books import ReportRow
 from airflow_provider_lofty.spool.codec import plain_decimal
 from airflow_provider_lofty.spool.spool import Spool
@@ -77,12 +77,15 @@ class Report:
 
     @contextmanager
     def _opened(self) -> Iterator[IO[str]]:
-        """Open for writing; a local file appears whole or not at all."""
+        """Open for writing; the file appears whole or not at all."""
         # Bytes that were no UTF-8 must not become text that passes the checks when the report is given back.
         errors = "surrogatepass" if self.path.lower().endswith(".csv") else "backslashreplace"
         settings: dict[str, Any] = {"encoding": "utf-8", "errors": errors, "newline": ""}
         if self._local is None:
-            with self._target.fs.open(self._target.path, mode="wt", **settings) as stream:
+            storage = self._target.fs
+            # Closing completes an upload, also while an error is under way; the end of a transaction tells these apart.
+            settings["block_size"] = BLOCK_BYTES
+            with storage.transaction, storage.open(self._target.path, mode="wt", **settings) as stream:
                 yield stream
             return
         with drafted(self._local, settings) as stream:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
 from airflow_provider_lofty.lofty.redaction import redact
+from airflow_provider_lofty.rows.infinite_time import refuse_infinite_times
 from airflow_provider_lofty.rows.newer import PARAMETER, Facts, Newer, Style, bare_name
 from airflow_provider_lofty.rows.providers import database_hook
 from airflow_provider_lofty.rows.session_time import TIMESTAMP, as_shown, timestamp_conversion
@@ -210,6 +211,7 @@ def _through_engine(
     }
     try:
         with engine.connect().execution_options(**options) as connection:
+            refuse_infinite_times(connection.connection.dbapi_connection)
             as_instant = timestamp_conversion(connection, zone) if engine.dialect.name in _MYSQL else None
             with closing(_executed(connection, name, statement, given)) as result:
                 if not result.returns_rows:
@@ -248,6 +250,14 @@ def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Paramet
         rows = _converted(_guarded(_fetched(cursor), name), _conversions(cursor))
         take(Source(name, columns, _numbered(columns, rows)))
 
+    connect = hook.get_conn
+
+    def connected() -> object:
+        connection = connect()
+        refuse_infinite_times(connection)
+        return connection
+
+    hook.get_conn = connected  # type: ignore[method-assign] # run() calls it; the hook was made for this query
     try:
         hook.run(statement, parameters=_driver_parameters(parameters), handler=handler)
     except Exception as error:  # drivers share no base class; an error in ``take`` is not theirs

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 _BUFFER_BYTES = 2**17
+BLOCK_BYTES = 2**23  # what object storage is asked for, or given, at once; s3fs by itself holds 50 MB and more
 LOCAL_PROTOCOLS = ("", "file", "local")
 _PACKAGES = {
     "s3": "apache-airflow-providers-amazon[s3fs]",
@@ -61,7 +62,8 @@ class StoredFile(NamedTuple):
         :raises LoftySourceNotReady: now or while it is read, when the storage fails
         """
         with storage_errors(self.name):
-            return BufferedReader(_StoredBytes(self.name, self.fs.open(self.path, mode="rb")), _BUFFER_BYTES)
+            stream = self.fs.open(self.path, mode="rb", block_size=BLOCK_BYTES)
+            return BufferedReader(_StoredBytes(self.name, stream), _BUFFER_BYTES)
 
 
 def storage_path(url: str) -> ObjectStoragePath:
@@ -93,6 +95,7 @@ def matching_files(pattern: str, notes: Notes) -> list[StoredFile]:
     """
     root = storage_path(pattern)
     with content_errors(pattern), storage_errors(pattern):
+        root.fs.invalidate_cache()  # it may remember a listing in which the files of today are missing
         if root.fs.isfile(root.path):
             return [_file(root, root.path, {})]
         if root.fs.isdir(root.path):

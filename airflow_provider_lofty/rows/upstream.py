@@ -18,12 +18,12 @@ _AS_TEXT = (
     "or set render_template_as_native_obj=True on the Dag"
 )
 _NO_NAMES = (
-    "rows has lists or tuples, whose cells have no column names. Name them with columns=['leadId', …], return dicts, "
-    "or let this task read the database itself, with sql= and source_conn_id=; nothing was sent"
+    "rows has lists, tuples or plain arrays, whose cells have no column names. Name them with columns=['leadId', …], "
+    "return dicts, or let this task read the database itself, with sql= and source_conn_id=; nothing was sent"
 )
 _HAS_NAMES = (
-    "columns names the cells of lists and tuples, but rows has rows with names of their own; use mapping to say which "
-    "of them fills which field; nothing was sent"
+    "columns names the cells of lists, tuples and arrays, but rows has rows with names of their own; use mapping to "
+    "say which of them fills which field; nothing was sent"
 )
 
 Columns = tuple[str, ...]
@@ -35,9 +35,9 @@ def read_rows(rows: object, take: Take, columns: Columns | None = None) -> None:
     Read the output of an upstream task.
 
     :param rows: rows with names (dicts, named tuples, rows of databases, dataclasses, models), DataFrames and Arrow
-        tables, dicts of lists, one of these or any sequence of them; or lists and tuples, with ``columns``. What a
-        mapped upstream gives may be any number of lists
-    :param columns: the names of the cells of lists and tuples
+        tables, dicts of lists, one of these or any sequence of them; or lists, tuples and NumPy arrays, with
+        ``columns``. What a mapped upstream gives may be any number of lists
+    :param columns: the names of the cells of lists, tuples and arrays
     :raises LoftyConfigurationError: when it is text, when cells have no names, or when it is not a collection of rows
     """
     if isinstance(rows, (str, bytes)):
@@ -53,6 +53,8 @@ def _rows_in(rows: object, columns: Columns | None) -> Iterator[Item]:
         return _rows_of(rows, columns)
     if not isinstance(rows, Iterable):
         raise LoftyConfigurationError(f"rows must be a list of dicts or a DataFrame, got {kind_of(rows)}")
+    if _is_array(rows) and getattr(rows, "ndim", None) == 1:  # one with more gives its rows one by one
+        rows = list(rows)
     return iter([_without_names(rows, columns)]) if _is_one_row(rows) else _each(rows, columns)
 
 
@@ -79,6 +81,8 @@ def _each(items: Iterable[object], columns: Columns | None) -> Iterator[Item]:
 
 
 def _rows_of(item: object, columns: Columns | None, depth: int = 1) -> Iterator[Item]:
+    if _is_array(item):
+        item = list(item)  # and not tolist(), whose floats no longer tell how exact they were
     if isinstance(item, Mapping):
         yield from _rows_of_dict(item, columns)
     elif (frame := records_in_frame(item)) is not None:
@@ -116,6 +120,12 @@ def _without_names(cells: Sequence[object], columns: Columns | None) -> Item:
     return (), (), f"has {len(cells)} cells where columns names {len(columns)}"
 
 
+def _is_array(item: object) -> TypeGuard[Iterable[object]]:
+    """Whether this is a plain array of NumPy, whose columns have no names and whose mask, if any, is not lost."""
+    has_names = getattr(getattr(item, "dtype", None), "names", None)
+    return type(item).__name__ == "ndarray" and not has_names and bool(getattr(item, "ndim", 0))
+
+
 def _is_row(item: object) -> bool:
     return record_of(item) is not None or records_in_frame(item) is not None
 
@@ -130,7 +140,7 @@ def _is_series(item: object) -> bool:
 
 def _holds_rows(item: object) -> bool:
     """Whether this can be rows, and so is no cell of one."""
-    return isinstance(item, Mapping) or _is_list(item) or _is_row(item)
+    return isinstance(item, Mapping) or _is_list(item) or _is_row(item) or _is_array(item)
 
 
 def _refuse_wrapped(rows: Mapping[Any, Any]) -> None:

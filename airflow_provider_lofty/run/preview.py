@@ -11,6 +11,7 @@ from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.lofty.lead_keys import KeyKind
 from airflow_provider_lofty.lofty.lead_pages import MOST_LEADS
 from airflow_provider_lofty.log import Log
+from airflow_provider_lofty.profile.remarks import remarks_on
 from airflow_provider_lofty.rows.source import row_name
 from airflow_provider_lofty.spool.spool import Spool
 
@@ -49,6 +50,8 @@ def show_preview(
         for line in lines:
             log.info("%s", line)
         log.info("::endgroup::")
+    for remark in remarks_on(client.settings.profile, client.settings.settle_seconds):
+        log.warning("%s", remark)
     if rows:
         pacer = client.pacer
         progress = Progress(spool.count_pending(), log, clock)

@@ -32,11 +32,13 @@ from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.lofty.lead_keys import KeyKind
 from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.profile.remarks import remarks_on
 from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.report.summary import Summary, summary_of
 from airflow_provider_lofty.report.writer import Report
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.source import Take
+from airflow_provider_lofty.run.approval import Approval
 from airflow_provider_lofty.run.ingest import Ingest, mapping_errors
 from airflow_provider_lofty.run.pace import LearnedPace
 from airflow_provider_lofty.run.policy import Policy
@@ -73,6 +75,7 @@ class Run:
     :param workers: makes the threads that make requests, so many at once
     :param pace: what earlier tries learned of a limit that Lofty does not state, and where this one leaves it
     :param cursor: reads only what is new
+    :param approval: the only input that may be sent
     :ivar sources: the names of the sources read
     :ivar summary: what came of the rows; None until the books are closed
     """
@@ -95,6 +98,7 @@ class Run:
         workers: Callable[[int], Workers[Came]] = Workers,
         pace: LearnedPace | None = None,
         cursor: Cursor | None = None,
+        approval: Approval | None = None,
     ) -> None:
         self._policy = policy
         self._client = client
@@ -111,12 +115,15 @@ class Run:
         self._workers = workers
         self._pace = pace or LearnedPace(None, log, clock)
         self._cursor = cursor
+        self._approval = approval
         self._started = clock()
         self._has_gaps = False
         self._has_read = False
         self._has_history = policy.preview or not is_later_try
         self._carried_over = 0
+        self._remarks: list[str] = []
         self._delivery: Delivery | None = None
+        self._digest: str | None = None
         self._gate: str | None = None
         self._stop: Stop | None = None
         self._report_error: str | None = None
@@ -164,9 +171,24 @@ class Run:
     def _begin(self) -> None:
         """Try the connection's settings and open the journal: what cannot work fails before anything is read."""
         self._client.prepare()
+        self._heed_profile()
         with journal_errors():
             self._has_gaps = self._journal.begin(is_later_try=self._is_later_try)
         self._pace.recall(self._client)
+
+    def _heed_profile(self) -> None:
+        """Before the first row: see that the connection's profile is of this account, and say what follows from it."""
+        settings = self._client.settings
+        try:
+            self._client.confirm_account()
+        except BaseException:
+            self._client.close()
+            raise
+        self._remarks = remarks_on(settings.profile, settings.settle_seconds)
+        for remark in self._remarks:
+            self._log.warning("%s", remark)
+        if self._remarks:
+            self._publisher.publish(Status(profile_remarks=self._remarks))
 
     def _read_and_send(self, read: Callable[[Take], None], mapping: RowMapping, stop: threading.Event) -> None:
         ingest = Ingest(mapping, self._spool, self._log, self._publisher, self._clock)
@@ -187,13 +209,15 @@ class Run:
 
     def _send(self, stop: threading.Event, match_by: Sequence[KeyKind]) -> None:
         """Send what was read, unless a gate is closed or this is a preview."""
+        self._digest = self._digest_of_input()
+        refusal = self._refusal()
         loaded = Loaded() if self._policy.preview else self._resume()
         spool, counts = self._spool, self._spool.books.counts()
         waiting = spool.count_pending()
         self._log.info("%d rows read, %d to send; of the others %s", spool.read, waiting, counts_text(counts))
         if counts[Outcome.INVALID]:
             self._log_failures()
-        self._gate = self._policy.closed_gate(spool.read, counts[Outcome.INVALID])
+        self._gate = self._policy.closed_gate(spool.read, counts[Outcome.INVALID]) or refusal
         if self._gate is not None:
             self._close_books(self._gate)
         elif self._policy.preview:
@@ -211,6 +235,21 @@ class Run:
                 with journal_errors():
                     self._journal.start(spool.input_sample())
                 self._deliver(stop, doubts)
+
+    def _digest_of_input(self) -> str | None:
+        """Name what was read, before anything is known of it from elsewhere."""
+        try:
+            digest = self._spool.input_digest.of(self.host)
+        except LoftyConfigurationError:  # no host: there is no connection, which a preview may do without
+            return None
+        self._log.info("digest of the rows that are valid: %s", digest)
+        return digest
+
+    def _refusal(self) -> str | None:
+        """Say why these rows are not those that were approved."""
+        if self._approval is None:
+            return None
+        return self._approval.refusal(self._digest, self._spool.input_digest)
 
     def _resume(self) -> Loaded:
         loaded = load_history(self._journal, self._spool)
@@ -331,10 +370,14 @@ class Run:
             requests=client.requests_made,
             throttled=client.times_throttled,
             read_backs=self._delivery.read_backs if self._delivery else 0,
+            seconds_in_doubt=math.ceil(self._delivery.seconds_in_doubt) if self._delivery else 0,
+            limit=None if self._policy.preview else client.pacer.limit,
             carried_over=self._carried_over,
             report_path=self._report.path if self._report and not self._report_error else None,
             learned_limit=self._learned_limit(),
+            digest=self._digest,
             cursor=None if self._cursor is None else self._cursor.summary,
+            profile_remarks=self._remarks,
         )
         self._log.info("summary: %s", _counts_as_json(self.summary))
         return self.summary

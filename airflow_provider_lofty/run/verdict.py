@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from airflow_provider_lofty.delivery.stop import Stop, StopKind
 from airflow_provider_lofty.exceptions import LoftyDeliveryIncomplete, LoftyError, LoftyRowsFailed, LoftySourceNotReady
 from airflow_provider_lofty.outcomes import Outcome
+from airflow_provider_lofty.report.again import send_again
 from airflow_provider_lofty.report.summary import Summary
 from airflow_provider_lofty.run.policy import Limit
 
@@ -106,6 +107,8 @@ def status_text(summary: Summary) -> str:
         parts.append(_MEND_THE_LEADS)
     if summary.report_path:
         parts.append(f"Report: {summary.report_path}")
+    if again := send_again(summary.report_path):
+        parts.append(f"To send what failed in it, trigger {again.url} with {again.conf}")
     return ". ".join(parts)
 
 

@@ -15,7 +15,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
-from airflow_provider_lofty.sandbox import FAULTS, Sandbox, SandboxSettings
+from airflow_provider_lofty.profile.profile import Profile, profile_in
+from airflow_provider_lofty.sandbox import FAULTS, Sandbox, SandboxSettings, settings_like
 from airflow_provider_lofty.sandbox.settings import FaultName, OperationName
 
 _Arguments = dict[str, Any]  # for argparse
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = make_parser()
     options = parser.parse_args(arguments)
     try:
-        settings = _settings(options)
+        profile = _read_profile(options.profile) if options.profile else None
+        settings = _settings(options, profile)
         leads = _read_leads(options.leads) if options.leads else []
         sandbox = Sandbox(settings, host=options.host, port=options.port)
         for lead in leads:
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sandbox.start()
     except (OSError, OverflowError) as error:
         sys.exit(f"error: cannot listen on {options.host}:{options.port}: {error}")
-    _greet(sandbox)
+    _greet(sandbox, takes_token=profile is not None and profile.header_form == "Bearer")
     _wait_for_signal()
     sandbox.stop()
 
@@ -60,6 +62,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--fault", metavar="NAME=RATE", action="append", default=[], help="see below; may be repeated")
     parser.add_argument(
         "--leads", metavar="FILE", type=Path, help='JSON: [{"leadId": 1, "emails": [], "phones": []}, ...]'
+    )
+    parser.add_argument(
+        "--profile", metavar="FILE", type=Path, help="answer as the account does that first contact wrote this file of"
     )
     switches = parser.add_argument_group("switches")
     helps = setting_docs()
@@ -119,9 +124,17 @@ def _set_of(kind: type[int] | type[str]) -> Callable[[str], frozenset[int | str]
     return read
 
 
-def _settings(options: argparse.Namespace) -> SandboxSettings:
+def _read_profile(path: Path) -> Profile:
+    try:
+        return profile_in(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--profile {path}: {error}") from None
+
+
+def _settings(options: argparse.Namespace, profile: Profile | None) -> SandboxSettings:
     chosen = {name: getattr(options, name) for name in _kinds() if hasattr(options, name)}
-    return SandboxSettings(faults=dict(_read_fault(text) for text in options.fault), **chosen)
+    chosen["faults"] = dict(_read_fault(text) for text in options.fault)
+    return settings_like(profile, **chosen) if profile else SandboxSettings(**chosen)
 
 
 def _read_fault(text: str) -> tuple[FaultName, float]:
@@ -144,23 +157,26 @@ def _read_leads(path: Path) -> list[dict[str, Any]]:
     return leads
 
 
-def _greet(sandbox: Sandbox) -> None:
+def _greet(sandbox: Sandbox, *, takes_token: bool) -> None:
     lines = [
         f"Lofty sandbox: {sandbox.url}  (open it in a browser to see what arrives)",
         f"API key:       {sandbox.settings.api_key}",
         f"Access token:  {sandbox.settings.access_token}",
         "To connect Airflow with it:",
-        f"export AIRFLOW_CONN_LOFTY_DEFAULT={shlex.quote(json.dumps(_connection(sandbox)))}",
+        f"export AIRFLOW_CONN_LOFTY_DEFAULT={shlex.quote(json.dumps(_connection(sandbox, takes_token)))}",
         "Press Ctrl+C to stop.",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 
 
-def _connection(sandbox: Sandbox) -> dict[str, object]:
+def _connection(sandbox: Sandbox, takes_token: bool) -> dict[str, object]:
     # The port by itself: Airflow 3.3's Test button refuses a connection without one.
     host, _, port = sandbox.url.rpartition(":")
-    return {"conn_type": "lofty", "host": host, "port": int(port), "password": sandbox.settings.api_key}
+    place = {"conn_type": "lofty", "host": host, "port": int(port)}
+    if takes_token:
+        return {**place, "password": sandbox.settings.access_token, "extra": {"auth_type": "access_token"}}
+    return {**place, "password": sandbox.settings.api_key}
 
 
 def _wait_for_signal() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Literal
 
-ErrorShape = Literal["code", "embedded", "json_string", "text", "empty"]
+from airflow_provider_lofty.profile.profile import AnswerForm, ErrorShape
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -48,18 +47,28 @@ class Refused(Exception):
     :param code: Lofty's error code, where it has one.
     :param message: What Lofty says.
     :param note: What Lofty does not say: the field, the header, the reason.
+    :param shape: How this one is written; by default as all are.
     """
 
-    def __init__(self, status: int, code: int | None, message: str, note: str = "") -> None:
+    def __init__(
+        self, status: int, code: int | None, message: str, note: str = "", shape: ErrorShape | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.note = note
+        self.shape = shape
 
-    def answer(self, shape: ErrorShape) -> Answer:
-        """Write the refusal in one of the five shapes seen of Lofty."""
-        note = self.note or self.message
+    def in_form(self, form: AnswerForm | None) -> Refused:
+        """Refuse as an account's Lofty does, if that is known."""
+        return self if form is None else Refused(form.status, form.code, self.message, self.note, form.shape)
+
+    def answer(self, usual_shape: ErrorShape) -> Answer:
+        """Write the refusal in one of the shapes seen of Lofty, or as a gateway's page."""
+        shape, note = self.shape or usual_shape, self.note or self.message
+        if shape == "html":
+            return Answer(self.status, b"<html><body>Refused</body></html>", HTML, note)
         if shape == "empty":
             return Answer(self.status, b"", TEXT, note)
         if shape == "text":

@@ -37,7 +37,7 @@ class Api:
             except Refused as refusal:
                 answer = refusal.answer(self.crm.settings.error_shape)
             self.crm.store.record(replace(request, status=answer.status, note=answer.note))
-            return self._completed(answer, reading)
+            return self._completed(answer, reading, _kind_of(request, answer))
 
     def record_incomplete(self, request: ReceivedRequest) -> None:
         """Remember a request whose sender left before its end; Lofty never saw it."""
@@ -70,12 +70,20 @@ class Api:
             check_content_type(request.headers)
         return operation.run(self.crm, request, lead)
 
-    def _completed(self, answer: Answer, reading: Reading) -> Answer:
+    def _completed(self, answer: Answer, reading: Reading, kind: str) -> Answer:
         settings = self.crm.settings
         now = time.time() + settings.clock_offset_seconds
         headers = {"date": formatdate(now, usegmt=True), **answer.headers}
-        if settings.rate_headers:
+        if settings.rate_headers and kind not in settings.without_rate_headers:
             shown = replace(reading, remaining=0) if answer.refuses_rate else reading
             headers |= shown.headers(settings.rate_reset_reading, now)
         delay_seconds = answer.delay_seconds + settings.latency_seconds
         return replace(answer, headers=headers, delay_seconds=delay_seconds)
+
+
+def _kind_of(request: ReceivedRequest, answer: Answer) -> str:
+    """Say by which name settings call an answer: that of its operation, or what it is instead."""
+    if answer.refuses_rate:
+        return "rate_refusal"
+    found = operation_for(request.method, request.path)
+    return "error" if found is None or (answer.status or 0) >= 400 else found[0].name

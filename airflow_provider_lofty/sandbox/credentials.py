@@ -44,7 +44,9 @@ class Credentials:
         if scheme == "Bearer" and value and value == settings.api_key:
             note = "the API key was sent as Bearer; it goes as 'Authorization: token <API key>'"
             raise Refused(400, 200058, "User in token does not exist.", note)
-        raise Refused(401, None, "BAD_CREDENTIALS", self._why(scheme, value))
+        raise Refused(401, None, "BAD_CREDENTIALS", self._why(scheme, value)).in_form(
+            settings.refusals.get("wrong_key")
+        )
 
     def _accepts(self, settings: SandboxSettings, token: str) -> bool:
         if token and token == settings.access_token:

@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl
 
 from pydantic_core import from_json
 
+from airflow_provider_lofty.profile.changes import changed
+from airflow_provider_lofty.profile.profile import ListOrder
 from airflow_provider_lofty.sandbox.answers import Answer, Refused, lead_not_found, ok
 from airflow_provider_lofty.sandbox.checks import (
     INT32,
@@ -25,7 +27,6 @@ from airflow_provider_lofty.sandbox.faults import FAULTS
 from airflow_provider_lofty.sandbox.leads import Lead
 from airflow_provider_lofty.sandbox.settings import CreatedForm, OperationName, SandboxSettings
 
-PAGE_SIZE = 100  # fixed by the OpenAPI specification
 DEFAULT_LEADS_LIMIT = 10
 
 
@@ -70,16 +71,20 @@ def add_activity(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
 
 
 def list_activities(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
-    """List a lead's activities, newest "created" first."""
+    """List a lead's activities, a page of them."""
+    settings = crm.settings
     lead_id = _existing_lead(crm, lead).lead_id
-    if crm.settings.read_back_status is not None:
-        raise _unreadable(crm.settings.read_back_status, lead_id)
+    if settings.read_back_status is not None:
+        raise _unreadable(settings.read_back_status, lead_id)
+    if "reading" in settings.refusals:
+        raise permission_refused("list_activities").in_form(settings.refusals["reading"])
     page = read_int("curPage", request.query.get("curPage") or "0", least=0, most=INT32)
-    newest_first = sorted(crm.visible(lead_id), key=lambda body: -body["created"])
-    shown = newest_first[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
-    if len(shown) == PAGE_SIZE:
-        crm.welcome(lead_id, newest_first[0]["created"] + 1)
-    return ok([_read_back(body, crm.settings) for body in shown])
+    listed = _LIST_ORDERS[settings.list_order](list(crm.visible(lead_id)))
+    start = 0 if settings.ignores_page else page * settings.page_size
+    shown = listed[start : start + settings.page_size]
+    if len(shown) == settings.page_size:
+        crm.welcome(lead_id, max(body["created"] for body in listed) + 1)
+    return ok([_read_back(body, settings) for body in shown])
 
 
 def find_leads(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
@@ -112,9 +117,11 @@ def get_lead(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
 
 def get_me(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
     """Give the profile of the caller."""
+    if "owner" in crm.settings.refusals:
+        raise permission_refused("get_me").in_form(crm.settings.refusals["owner"])
     return ok(
         {
-            "id": 11,
+            "id": crm.settings.account_id,
             "teamId": 12,
             "memberUserId": 13,
             "email": "agent@example.com",
@@ -143,7 +150,7 @@ def _existing_lead(crm: Crm, text: str) -> Lead:
     lead_id = settings.merged_leads.get(asked, asked)
     lead = crm.leads.get(lead_id, any_exists=settings.known_leads == "any")
     if lead is None or {asked, lead_id} & {*settings.missing_leads, *settings.hidden_leads}:
-        raise lead_not_found(asked)
+        raise lead_not_found(asked).in_form(settings.refusals.get("missing_lead"))
     return lead
 
 
@@ -179,12 +186,26 @@ def _read_back(body: Body, settings: SandboxSettings) -> Body:
         shown["type"] = body["type"].lower()
     if settings.escapes_text:
         shown |= {name: escape(shown[name]) for name in ("text", "link")}
+    for field, changes in settings.shown.items():
+        shown[field] = changed(shown[field], changes)
     if "listing" in body:
         unset = dict.fromkeys(LISTING_NUMBERS, -1) if settings.unset_numbers_read_minus_one else {}
         sent = {name: value for name, value in body["listing"].items() if name not in WRITE_ONLY}
         shown["listing"] = unset | {name: _shown(value, settings) for name, value in sent.items()}
     return shown
 
+
+def _newest_created_first(bodies: list[Body]) -> list[Body]:
+    return sorted(bodies, key=lambda body: -body["created"])
+
+
+_LIST_ORDERS: Mapping[ListOrder, Callable[[list[Body]], list[Body]]] = {  # each gets what was posted last first
+    "newest_created": _newest_created_first,
+    "oldest_created": lambda bodies: _newest_created_first(bodies)[::-1],
+    "newest_posted": list,
+    "oldest_posted": lambda bodies: bodies[::-1],
+    "mixed": lambda bodies: _newest_created_first(bodies)[1:] + _newest_created_first(bodies)[:1],
+}
 
 _CREATED_FORMS: Mapping[CreatedForm, Callable[[int], int | str]] = {
     "milliseconds": int,

@@ -6,9 +6,8 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-ResetReading = Literal["milliseconds_left", "seconds_left", "epoch_seconds", "epoch_milliseconds", "nonsense"]
+from airflow_provider_lofty.profile.profile import ResetReading
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from airflow_provider_lofty.sandbox.answers import Answer, ErrorShape
-from airflow_provider_lofty.sandbox.rate import ResetReading
+from airflow_provider_lofty.profile.profile import AnswerForm, AnswerKind, ErrorShape, ListOrder, ResetReading
+from airflow_provider_lofty.sandbox.answers import Answer
 
 OperationName = Literal[
     "add_activity", "list_activities", "find_leads", "get_lead", "get_me", "oauth_token", "user_oauth_token"
@@ -18,6 +18,8 @@ FaultName = Literal[
     "error_beside_lead_id", "lead_id_zero", "interim_102", "interim_103", "answered_twice", "late_504", "late_drop",
 ]  # fmt: skip
 LeadParameter = Literal["email", "phone", "preciseSearchFlag", "scrollId", "offset", "limit"]
+ShownField = Literal["type", "created", "text", "link"]
+Question = Literal["owner", "reading", "missing_lead", "wrong_key"]
 CreatedForm = Literal["milliseconds", "text", "seconds", "an_hour_later"]
 
 
@@ -42,6 +44,7 @@ class SandboxSettings:
     :param window_seconds: How long a rate window lasts; the limit is scaled to it (Lofty: 60).
     :param read_requests_per_minute: A limit of their own for GET requests (default: they share the other).
     :param rate_headers: Send the X-RateLimit headers.
+    :param without_rate_headers: Kinds of answers that do without them: operations, "error", "rate_refusal".
     :param rate_reset_reading: What X-RateLimit-Reset means (Lofty's page contradicts itself).
     :param rate_refusal_status: The status of a rate refusal (the specification has 400 at one operation).
     :param max_concurrent: More requests in flight than this get 429; needs latency to matter (unknown).
@@ -54,7 +57,9 @@ class SandboxSettings:
     :param phone_needs_country_code: A phone is found only as it is stored, with or without the 1 (unknown).
     :param scroll_pages: How many pages a scrollId is good for before it is refused (unknown; default: any number).
     :param lead_newcomers: So many new leads come while the list of leads is paged, one after each page but the last.
-    :param error_shape: How errors are written; all five have been seen.
+    :param error_shape: How errors are written; all have been seen but "html", which is a gateway's.
+    :param refusals: Question → how it is refused: "owner", "reading", "missing_lead", "wrong_key".
+    :param account_id: Whose the credential is.
     :param latency_seconds: How long every answer takes.
     :param faults: Fault name → probability for each POST of an activity.
     :param scripted_faults: The faults of the first activities, in order (None: none), before chance decides.
@@ -66,6 +71,10 @@ class SandboxSettings:
     :param lead_lag_seconds: Lead id → how much longer its activities take to show.
     :param newcomers: So many activities of others come to a lead while it is paged, one after each full page.
     :param read_back_status: The error status of reading activities back, such as 403 (default: it works).
+    :param list_order: The order in which a lead's activities are listed (Lofty: newest_created).
+    :param page_size: How many activities of a lead a page has (Lofty: 100).
+    :param ignores_page: Every page of a lead's activities is the first one (unknown).
+    :param shown: Field → changes, by name, with which reading back gives it.
     :param trims_text: Reading back gives strings without surrounding white space (unknown).
     :param escapes_text: Reading back gives text and link as HTML writes them, "&amp;" for "&" (unknown).
     :param lowers_type: Reading back gives "type" in lower case (unknown).
@@ -97,6 +106,7 @@ class SandboxSettings:
     window_seconds: float = 60.0
     read_requests_per_minute: float | None = None
     rate_headers: bool = True
+    without_rate_headers: AbstractSet[AnswerKind] = frozenset()
     rate_reset_reading: ResetReading = "milliseconds_left"
     rate_refusal_status: Literal[429, 400] = 429
     max_concurrent: int | None = None
@@ -112,6 +122,8 @@ class SandboxSettings:
     lead_newcomers: int = 0
 
     error_shape: ErrorShape = "code"
+    refusals: Mapping[Question, AnswerForm] = field(default_factory=dict)
+    account_id: int | str = 11
     latency_seconds: float = 0.0
     faults: Mapping[FaultName, float] = field(default_factory=dict)
     scripted_faults: Sequence[FaultName | None] = ()
@@ -124,6 +136,10 @@ class SandboxSettings:
     lead_lag_seconds: Mapping[int, float] = field(default_factory=dict)
     newcomers: int = 0
     read_back_status: int | None = None
+    list_order: ListOrder = "newest_created"
+    page_size: int = 100
+    ignores_page: bool = False
+    shown: Mapping[ShownField, Sequence[str]] = field(default_factory=dict)
     trims_text: bool = False
     escapes_text: bool = False
     lowers_type: bool = False
@@ -144,7 +160,7 @@ class SandboxSettings:
         _check_faults(self.faults, self.scripted_faults)
         for name, hint in _HINTS.items():
             _check_choice(name, getattr(self, name), hint)
-        for name in ("requests_per_minute", "window_seconds", "token_lifetime_seconds", "kept_requests"):
+        for name in ("requests_per_minute", "window_seconds", "token_lifetime_seconds", "kept_requests", "page_size"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be greater than 0")
         for name in _NOT_NEGATIVE:

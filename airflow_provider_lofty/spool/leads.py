@@ -2,8 +2,8 @@
 Which leads may show the same activities: those that Lofty has merged.
 
 Where two leads are one, an activity that was sent to the one is shown for the other, too. Lofty names a lead in its
-answers, so most are known to be themselves or a part of another one. Of the others nobody can tell, and an entry that
-may be of the same row of another lead belongs to nobody.
+answers, so most are known to be themselves or a part of another one: until they are merged. So an entry that may be of
+the same row of another lead belongs to nobody before Lofty says anew which lead each of them is.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.spool.history import CONTENT_BYTES, CONTENT_HAS_CHANGED, JournalState
 from airflow_provider_lofty.spool.schema import CONTENT, INDEX_CONTENTS, INDEX_LEADS, MAY_BE_STORED
 
+MOST_ALIKE = 20  # leads with the same row that Lofty is asked about; of more, what was answered last is believed
 _SCHEMA = (
     "CREATE TABLE lead_links (lead_id INTEGER, other INTEGER, is_certain INTEGER, PRIMARY KEY (lead_id, other))",
     "CREATE INDEX lead_links_back ON lead_links (other)",
@@ -24,16 +25,15 @@ _SCHEMA = (
     "CREATE INDEX strays_by_content ON strays (content)",
 )
 _INDEX_PAST_CONTENTS = "CREATE INDEX IF NOT EXISTS past_rows_by_content ON past_rows (content) WHERE content <> x''"
+_SAYS = f"body IS NOT NULL AND {CONTENT} = ?"  # as the index has it, which is not used else
 _STORED = f"outcome IN ('{Outcome.DELIVERED}', '{Outcome.ALREADY_DELIVERED}')"
 _IS_THERE = (
     f"(({_STORED} OR outcome = '{Outcome.UNKNOWN}') AND coalesce(error, '') <> '{CONTENT_HAS_CHANGED}'"
     f" OR {MAY_BE_STORED})"
 )
 _IS_DELIVERED = f"state = '{JournalState.DELIVERED}'"
-_IS_GONE = (  # or stands there with another content
-    "NOT EXISTS (SELECT 1 FROM rows WHERE rows.row_key = p.row_key"
-    f" AND coalesce(rows.error, '') <> '{CONTENT_HAS_CHANGED}')"
-)
+_MAY_BE_DELIVERED = f"state IN ('{JournalState.DELIVERED}', '{JournalState.CLAIMED}')"
+_SAME = f"SELECT 1 FROM rows WHERE rows.row_key = p.row_key AND coalesce(rows.error, '') <> '{CONTENT_HAS_CHANGED}'"
 _WAS_SENT = f"state IN ('{JournalState.DELIVERED}', '{JournalState.INTENDED}', '{JournalState.CLAIMED}')"
 
 
@@ -118,45 +118,72 @@ class Leads:
         """A row proved not to be stored."""
         self._db.execute("DELETE FROM strays WHERE n = ?", (n,))
 
-    def may_share(self, content: bytes, lead_id: int) -> bool:
-        """Whether a row of another lead, which may be the same lead, is at Lofty or may be, and says the same."""
-        family = self.family(lead_id, is_certain=False)
-        if self.is_known(lead_id):
-            strays = self._db.execute("SELECT DISTINCT lead_id FROM strays WHERE content = ?", (content,)).fetchall()
-            return any(other not in family and not self.is_known(other) for (other,) in strays)
-        return self._has_alike(content, family)
+    def alike(self, content: bytes, lead_id: int) -> set[int | None]:
+        """
+        Other leads of which a row is at Lofty, or may be, that says the same; all, or more than :data:`MOST_ALIKE`.
 
-    def _has_alike(self, content: bytes, family: Collection[int]) -> bool:
+        :return: None among them where nobody knows which lead it is
+        """
         self._db.execute(INDEX_CONTENTS)
         self._db.execute(_INDEX_PAST_CONTENTS)
-        but = ",".join(map(str, family))
-        here = f"SELECT 1 FROM rows WHERE {CONTENT} = ? AND lead_id NOT IN ({but}) AND {_IS_THERE} LIMIT 1"
-        past = (
-            "SELECT 1 FROM past_rows p WHERE content = ? AND content <> x''"
-            f" AND {_WAS_SENT} AND (lead_id IS NULL OR lead_id NOT IN ({but})) AND {_IS_GONE} LIMIT 1"
+        is_other = f"(lead_id IS NULL OR lead_id NOT IN ({_listed(self.family(lead_id, is_certain=False))}))"
+        is_past = f"content <> x'' AND {_WAS_SENT} AND (lead_id IS NOT NULL OR NOT EXISTS ({_SAME}))"
+        selects = (
+            ("strays WHERE content = ?", content),
+            (f"rows WHERE {_SAYS} AND {_IS_THERE}", content),
+            (f"past_rows p WHERE content = ? AND {is_past}", content[:CONTENT_BYTES]),
         )
-        return bool(
-            self._db.execute(here, (content,)).fetchone()
-            or self._db.execute(past, (content[:CONTENT_BYTES],)).fetchone()
-        )
+        found: set[int | None] = set()
+        for which, sought in selects:
+            leads = f"SELECT DISTINCT lead_id FROM {which} AND {is_other} LIMIT {MOST_ALIKE + 1}"
+            found.update(lead for (lead,) in self._db.execute(leads, (sought,)))
+        return found
 
-    def delivered_contents(self, leads: Collection[int]) -> Counter[bytes]:
+    def unnamed(self, content: bytes, lead_id: int) -> set[int]:
+        """Other leads that no answer has named, of which a row that says the same may be stored."""
+        strays = self._db.execute("SELECT DISTINCT lead_id FROM strays WHERE content = ?", (content,)).fetchall()
+        others = {other for (other,) in strays} - self.family(lead_id, is_certain=False)
+        return {other for other in others if not self.is_known(other)}
+
+    def delivered_contents(self, leads: Collection[int], *, is_certain: bool) -> Counter[bytes]:
         """
         Count the rows known to be delivered to any of these leads, by content.
 
-        Those that the input has no more are counted by the first bytes of theirs, which is all that journals keep.
+        Those of which only a journal knows are counted by the first bytes of theirs, which is all that journals keep.
+
+        :param is_certain: else with those that other runs are sending, and those that may be of another lead: journals
+            do not always say of which lead a row is
         """
         if not leads:
             return Counter()
         self._db.execute(INDEX_LEADS)
-        which = ",".join(map(str, leads))
+        which = _listed(leads)
         found = Counter(dict(self._db.execute(
             f"SELECT {CONTENT}, COUNT(DISTINCT row_key) FROM rows WHERE lead_id IN ({which}) AND body IS NOT NULL"
             f" AND {_STORED} AND coalesce(error, '') <> ? GROUP BY 1", (CONTENT_HAS_CHANGED,),
         ).fetchall()))  # fmt: skip
-        # Where a journal does not say of which lead a row is that is gone, it may be of these.
+        states = _IS_DELIVERED if is_certain else _MAY_BE_DELIVERED
+        may_be_of_these = "" if is_certain else " OR lead_id IS NULL"
         found.update(dict(self._db.execute(
-            f"SELECT content, COUNT(*) FROM past_rows p WHERE content <> x'' AND {_IS_DELIVERED}"
-            f" AND (lead_id IN ({which}) OR lead_id IS NULL) AND {_IS_GONE} GROUP BY 1"
+            f"SELECT content, COUNT(*) FROM past_rows p WHERE content <> x'' AND {states}"
+            f" AND (lead_id IN ({which}){may_be_of_these}) AND NOT EXISTS ({_SAME} AND rows.{_STORED}) GROUP BY 1"
         ).fetchall()))  # fmt: skip
         return found
+
+    def has_delivered(self, content: bytes, leads: Collection[int], since: str) -> bool:
+        """
+        Whether a row that says this was delivered to one of these leads, by this run or another that uses its journal.
+
+        :param since: no earlier than this, as journals write times
+        """
+        self._db.execute(INDEX_CONTENTS)
+        here = f"rows WHERE {_SAYS} AND {_STORED} AND sent_at >= ?"
+        there = "rows_of_others JOIN past_rows p USING (row_key, lead_id) WHERE p.content = ? AND closed_at >= ?"
+        return any(
+            self._db.execute(f"SELECT 1 FROM {which} AND lead_id IN ({_listed(leads)}) LIMIT 1", sought).fetchone()
+            for which, sought in ((here, (content, since)), (there, (content[:CONTENT_BYTES], since)))
+        )
+
+
+def _listed(leads: Collection[int]) -> str:
+    return ",".join(map(str, leads))

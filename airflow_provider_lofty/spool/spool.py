@@ -25,6 +25,7 @@ from airflow_provider_lofty.spool.codec import encode_cells
 from airflow_provider_lofty.spool.cursor import CursorColumn
 from airflow_provider_lofty.spool.duplicates import mark_duplicates
 from airflow_provider_lofty.spool.history import History
+from airflow_provider_lofty.spool.input_digest import InputDigest
 from airflow_provider_lofty.spool.lead_book import LeadBook
 from airflow_provider_lofty.spool.leads import Leads
 from airflow_provider_lofty.spool.sample import ROW_KEY_BYTES, SAMPLE_ROWS, InputSample
@@ -153,6 +154,7 @@ class Spool:
         self.leads = Leads(self._db)
         self.books = Books(self._db)
         self.lead_book = LeadBook(self._db)
+        self.input_digest = InputDigest(self._db)
 
     @property
     def cursor_column(self) -> CursorColumn:

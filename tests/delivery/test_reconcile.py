@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support.desk import SETTLE, Desk, MakeDesk
 
+from airflow_provider_lofty.delivery.identities import NO_QUESTIONS
 from airflow_provider_lofty.delivery.matching import reach_of
 from airflow_provider_lofty.delivery.stop import Stop, StopKind
 from airflow_provider_lofty.exceptions import (
@@ -115,18 +116,26 @@ class TestReading:
         desk.clock.now += 1
         doubt(desk)
         desk.clock.now += SETTLE
-        assert desk.reconciler.next_read((), is_idle=True) == (7, -SETTLE * 1000)  # it may be shown as sent then
+        assert desk.reconciler.next_read((), is_idle=True) == (
+            7,
+            -SETTLE * 1000,
+            NO_QUESTIONS,
+        )  # it may be shown as sent then
         assert desk.reconciler.next_read((7,), is_idle=True) is None
 
     def test_a_sign_of_life_is_sought_where_a_doubt_is(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7, 8)
-        assert desk.reconciler.probe() == (7, 2**63)  # one page will do
+        assert desk.reconciler.probe() == (7, 2**63, NO_QUESTIONS)  # one page will do
         doubt(desk)
-        assert desk.reconciler.probe() == (7, -SETTLE * 1000)  # when it was sent, which may be shown as its time
+        assert desk.reconciler.probe() == (
+            7,
+            -SETTLE * 1000,
+            NO_QUESTIONS,
+        )  # when it was sent, which may be shown as its time
 
     def test_or_else_where_a_lead_is_to_be_read_anyway(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7, check_existing="always")
-        assert desk.reconciler.probe() == (7, reach_of(desk.trace(1)))
+        assert desk.reconciler.probe() == (7, reach_of(desk.trace(1)), NO_QUESTIONS)
 
 
 class TestEarlierTries:

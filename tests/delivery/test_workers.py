@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from support.desk import Clock, Desk, HeldWorkers, MakeDesk
 
+from airflow_provider_lofty.delivery.identities import Questions
 from airflow_provider_lofty.delivery.workers import InFlight, PageRead, Posted, PostFailed, ReadFailed, Work, Workers
 from airflow_provider_lofty.exceptions import LoftyCredentialRefused, LoftyRequestRejected
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.lofty.answers import Meaning
-from airflow_provider_lofty.sandbox import Sandbox
+from airflow_provider_lofty.sandbox import Answer, Sandbox
 
 
 class TestWorkers:
@@ -122,6 +123,30 @@ class TestResults:
         assert [entry.trace_hash for entry in came.page.entries] == [desk.rows[0].trace_hash]
         assert came.page.started <= came.page.ended
         assert (in_flight.reads, in_flight.has_read) == (set(), True)
+
+    def test_which_leads_they_are_is_asked_when_the_page_has_come(
+        self, real: tuple[InFlight, Desk], lofty: Sandbox
+    ) -> None:
+        in_flight, desk = real
+        self.post(in_flight, desk)
+        lofty.change(merged_leads={5: 8})
+        in_flight.read(7, 0, Questions((), {desk.rows[0].trace_hash: (7, 5), b"not shown": (6,)}))
+        came = in_flight.result(0)
+        assert isinstance(came, PageRead)
+        assert came.page.named == {7: 7, 5: 8}
+        paths = [request.path for request in lofty.requests[1:]]
+        assert paths == ["/v1.0/leads/7/activities", "/v1.0/leads/7", "/v1.0/leads/5", "/v1.0/leads/5"]
+
+    def test_where_lofty_does_not_say_it_of_one_it_is_not_asked_about_others(
+        self, real: tuple[InFlight, Desk], lofty: Sandbox
+    ) -> None:
+        in_flight, _ = real
+        lofty.change(canned_answers={"get_lead": Answer(403, {"code": 200100, "message": "no permission"})})
+        in_flight.read(7, 0, Questions((7, 5)))
+        came = in_flight.result(0)
+        assert isinstance(came, PageRead)
+        assert came.page.named == {}
+        assert [request.path for request in lofty.requests] == ["/v1.0/leads/7/activities", "/v1.0/leads/7"]
 
     def test_a_lead_that_cannot_be_read_comes_back_as_the_error(
         self, real: tuple[InFlight, Desk], lofty: Sandbox

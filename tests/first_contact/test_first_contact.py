@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_lofty.first_contact.__main__ import main
-from airflow_provider_lofty.first_contact.posts import echo_of, posts
+from airflow_provider_lofty.first_contact.command import main
+from airflow_provider_lofty.first_contact.posts import changes_of, posts
 from airflow_provider_lofty.lofty.session import LoftySession
-from airflow_provider_lofty.sandbox import Sandbox
+from airflow_provider_lofty.profile.changes import words_for
+from airflow_provider_lofty.sandbox import Answer, Sandbox
 
 LEAD = 4711
 
@@ -226,22 +227,33 @@ def test_no_secret_and_nothing_of_other_activities_is_shown(
 
 
 @pytest.mark.parametrize(
-    ("name", "sent", "shown", "words"),
+    ("name", "sent", "shown", "changes"),
     [
-        ("text", " a ", " a ", ""),
-        ("text", " a ", "a", "without the blanks around it"),
-        ("text", "<b> & ", "&lt;b&gt; &amp; ", "as HTML writes it"),
-        ("text", "abcdef", "abc", "cut to 3 characters"),
-        ("text", "abc", "xyz", "changed"),
-        ("text", "", None, "null"),
-        ("created", 1714557600123, "1714557600123", "as text"),
-        ("created", 1714557600123, 1714557600124, "moved by 1 ms"),
-        ("created", 1714557600123, 1714557600123.0, "moved by 0 ms"),
-        ("created", 1714557600123, None, "not as a number"),
+        ("text", " a ", " a ", []),
+        ("text", " a ", "a", ["trimmed"]),
+        ("text", "<b> & ", "&lt;b&gt; &amp; ", ["html"]),
+        ("text", ' "a" & ', '"a" &amp;', ["trimmed", "html_but_quotes"]),
+        ("text", "a <b>b</b>", "a b", ["without_tags"]),
+        ("text", "a \N{HOUSE BUILDING} b", "a  b", ["without_emoji"]),
+        ("text", "a \N{HOUSE BUILDING} b", "a ? b", ["emoji_as_question_marks"]),
+        ("text", "abcdef", "abc", ["cut_to_3"]),
+        ("text", "abc", "xyz", ["changed"]),
+        ("text", "abc", None, ["null"]),
+        ("text", "", None, ["empty_as_null"]),
+        ("text", "abc", 5, ["not_text"]),
+        ("created", 1714557600123, "1714557600123", ["text"]),
+        ("created", 1714557600123, "1714557600", ["text", "seconds"]),
+        ("created", 1714557600123, 1714557600000, ["whole_seconds"]),
+        ("created", 1714557600123, 1714557600124, ["moved_by_1"]),
+        ("created", 1714557600123, 1714557600123 - 3_600_000, ["moved_by_-3600000"]),
+        ("created", 1714557600123, 1714557600123.0, ["fraction"]),
+        ("created", 1714557600123, None, ["not_a_number"]),
+        ("created", 1714557600123, 10**30, ["not_a_number"]),
     ],
 )
-def test_what_became_of_a_field(name: str, sent: Any, shown: Any, words: str) -> None:
-    assert echo_of(name, sent, shown) == words
+def test_what_became_of_a_field(name: str, sent: Any, shown: Any, changes: list[str]) -> None:
+    assert changes_of(name, sent, shown) == changes
+    assert words_for(changes) if changes else not words_for(changes)
 
 
 def test_the_posts_are_dated_now_and_differ_in_their_dates() -> None:
@@ -249,7 +261,9 @@ def test_the_posts_are_dated_now_and_differ_in_their_dates() -> None:
     dates = [post.activity["created"] for post in made]
     assert all(0 <= 1714557600000 - date < 6000 and date % 1000 for date in dates)
     assert (dates[0] == dates[1], len(set(dates))) == (True, 4)
-    assert dates[2:] != sorted(dates[2:])
+    for refused in (None, 3, 4):  # without a post that may be refused, too
+        left = [date for turn, date in enumerate(dates) if turn != refused]
+        assert left not in (sorted(left), sorted(left, reverse=True))
     assert len(made[3].activity["text"]) == 2000
 
 
@@ -271,3 +285,40 @@ def test_of_a_lofty_that_cannot_be_asked_nothing_is_learned(
     said = capsys.readouterr().out
     assert "The check ended early" in said
     assert learned_in(said) == {}
+
+
+REFUSALS: dict[str, dict[str, Any]] = {
+    "the key is withdrawn": {"api_key": "another"},
+    "reading is no longer permitted": {"permission_denied": {"list_activities"}},
+    "posting is no longer permitted": {"permission_denied": {"add_activity"}},
+    "the lead is gone": {"missing_leads": {2**63 - 1, LEAD}},
+    "everything fails": {"canned_answers": {name: Answer(500, b"") for name in ("add_activity", "list_activities", "get_me", "get_lead")}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_of_a_server_that_begins_to_refuse_at_any_step_only_what_was_seen_is_told(
+    lofty: Sandbox, connect: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    refusal: str,
+) -> None:  # fmt: skip
+    connect(lofty)
+    send, before = LoftySession.send, lofty.settings
+    for step in (1, 3, 5, 8, 9, 10):  # before, among and after the posts
+        lofty.change(**{**{name: getattr(before, name) for name in REFUSALS[refusal]}, "missing_leads": {2**63 - 1}})
+        lofty.reset()
+        left = iter(range(step))
+
+        def refusing(*args: Any, left: Any = left, **kwargs: Any) -> Any:
+            if next(left, None) is None:
+                lofty.change(**REFUSALS[refusal])
+            return send(*args, **kwargs)
+
+        monkeypatch.setattr(LoftySession, "send", refusing)
+        code = main(["--lead-id", str(LEAD), "--yes"], patience=0)
+        found = {question: answer for question, answer in learned_in(capsys.readouterr().out).items() if answer}
+        told = [answer for question, answer in found.items() if answer != AS_DOCUMENTED.get(question)]
+        assert all("HTTP" in answer or "at most" in answer or "shown" in answer for answer in told), (step, found)
+        assert code in (0, 1)
+        sent = posted(lofty)
+        assert len(sent) <= 5
+        assert len({json.dumps(activity) for activity in sent}) >= len(sent) - 1  # but the twin, none is repeated

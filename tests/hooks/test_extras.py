@@ -75,7 +75,16 @@ def test_others_are_left_in_peace_with_one_warning(connect: Callable[..., None],
 
 def test_ours_are_no_reason_to_warn(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     oauth = {name: "x" for name in EXTRAS if not name.endswith(("seconds", "minute", "flight", "type", "url"))}
-    connect(URL, extra={**oauth, "auth_type": "client_credentials", "token_url": "https://tokens.example.com"})
+    profile = {"format": 1, "base_url": URL, "account_id": 11}
+    connect(
+        URL,
+        extra={
+            **oauth,
+            "auth_type": "client_credentials",
+            "token_url": "https://tokens.example.com",
+            "profile": profile,
+        },
+    )
     with structlog.testing.capture_logs() as lines:
         LoftyHook().client.settings  # noqa: B018
     assert lines == []

@@ -44,7 +44,7 @@ def test_a_connection_with_every_field() -> None:
     found = settings(extra, host="https://lofty.example.com")
     assert astuple(found) == (
         "crm", "https://lofty.example.com", "refresh_token", "https://tokens.example.com/t", "key", "cid", "csecret", "ckey",
-        "rtoken", 100, 4, 10, 20,
+        "rtoken", 100, 4, 10, 20, None, None,
     )  # fmt: skip
 
 
@@ -274,3 +274,63 @@ def test_an_extra_that_is_not_an_object_is_refused(extra: str) -> None:
 )
 def test_one_lofty_has_one_name_however_its_url_is_written(normal: str, spelled: str) -> None:
     assert settings(host=spelled).base_url == normal
+
+
+class TestProfile:
+    PROFILE: dict[str, Any] = {"format": 1, "base_url": "https://api.lofty.com", "account_id": 11}  # noqa: RUF012
+
+    @pytest.mark.parametrize(
+        ("seconds", "extra", "expected"),
+        [
+            (None, {}, 60),
+            (5, {}, 60),
+            (90, {}, 90),
+            (90, {"settle_seconds": 20}, 20),
+            (5, {"settle_seconds": 120}, 120),
+        ],
+    )
+    def test_it_lengthens_the_settle_time_and_never_shortens_it(
+        self, seconds: float | None, extra: dict[str, Any], expected: float
+    ) -> None:
+        assert settings({"profile": {**self.PROFILE, "settle_seconds": seconds}, **extra}).settle_seconds == expected
+
+    @pytest.mark.parametrize(
+        ("host", "of_profile"),
+        [
+            (None, "https://api.lofty.com"),
+            ("https://API.lofty.com:443/v1.0/", "https://api.lofty.com"),
+            ("https://lofty.example.com", "https://LOFTY.example.com:443//v1.0/"),
+        ],
+    )
+    def test_it_is_of_this_host_however_that_is_written(self, host: str | None, of_profile: str) -> None:
+        found = settings({"profile": {**self.PROFILE, "base_url": of_profile}}, host=host)
+        assert found.profile is not None
+        assert found.profile.account_id == 11
+
+    def test_of_another_host_it_is_refused(self) -> None:
+        said = refusal({"profile": self.PROFILE}, host="https://lofty.example.com")
+        assert "profile: base_url is another host than https://lofty.example.com" in said
+
+    @pytest.mark.parametrize(
+        ("profile", "named"),
+        [
+            ("marigold", "profile is not JSON"),
+            (["marigold"], "profile must be"),
+            (7, "profile must be"),
+            (True, "profile must be"),
+            ({**PROFILE, "marigold": 1}, "'marigold'"),
+            ({**PROFILE, "base_url": "https://marigold@api.lofty.com"}, "profile: base_url must not contain a user"),
+            ({**PROFILE, "base_url": "http://lofty.example.com"}, "profile: base_url must begin with https"),
+            ({**PROFILE, "base_url": "nowhere"}, "profile: base_url must be a URL"),
+            ({**PROFILE, "settle_seconds": 1e300}, "profile: settle_seconds"),
+            ({**PROFILE, "format": 2}, "profile has another format"),
+        ],
+    )
+    def test_what_is_none_is_refused_by_the_fields_name(self, profile: Any, named: str) -> None:
+        assert named in refusal({"profile": profile})
+
+    def test_an_empty_one_is_none(self) -> None:
+        assert settings({"profile": ""}) == settings({"profile": None}) == settings()
+
+    def test_a_misspelt_one_is_refused(self) -> None:
+        assert "the closest is 'profile'" in refusal({"profil": {}})

@@ -1,4 +1,4 @@
-"""The example Dag with an approval, under a real scheduler: nothing is sent before somebody says yes."""
+"""The example Dag with an approval, under a real scheduler: nothing is sent before somebody says yes, and only that."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ def airflow(fast_lofty: Sandbox, tmp_path: Path) -> Iterator[Standalone]:
     lines.append("x,Viewed home,https://www.example.com,1763290000000")
     (tmp_path / "rows.csv").write_text("\n".join(["lead_id,text,link,created", *lines]), encoding="utf-8")
     connection = {"conn_type": "lofty", "host": fast_lofty.url, "password": fast_lofty.settings.api_key}
-    environment = {"AIRFLOW_CONN_LOFTY_DEFAULT": json.dumps(connection), "AIRFLOW_VAR_LOFTY_FOLDER": str(tmp_path)}
+    environment = {
+        "AIRFLOW_CONN_LOFTY_DEFAULT": json.dumps(connection),
+        "AIRFLOW_VAR_LOFTY_FOLDER": str(tmp_path),
+        "AIRFLOW__LOFTY__REPORT_FOLDER": str(tmp_path / "reports"),
+    }
     home = tmp_path / "airflow"
     home.mkdir()
     with Standalone(home, environment) as standalone:
@@ -59,12 +63,32 @@ def answer(airflow: Standalone, run_id: str, option: str) -> None:
     airflow.ask("PATCH", place, {"chosen_options": [option], "params_input": {}})
 
 
-def test_nothing_is_sent_before_somebody_says_yes(fast_lofty: Sandbox, airflow: Standalone) -> None:
-    for run_id, option, sent in (("refused", "Reject", "skipped"), ("approved", "Approve", "success")):
+def outcome(airflow: Standalone, run_id: str) -> str:
+    return wait_for(airflow, run_id, "send_to_lofty", "success", "failed", "skipped", "upstream_failed")
+
+
+def test_nothing_is_sent_before_somebody_says_yes_and_nothing_else_after(
+    fast_lofty: Sandbox, airflow: Standalone, tmp_path: Path
+) -> None:
+    run_ids = ("refused", "changed", "approved")
+    for run_id in run_ids:
         airflow.trigger("lofty_with_approval", run_id)
+    for run_id in run_ids:
         assert wait_for(airflow, run_id, "preview", "success", "failed") == "success"
         wait_until_it_is_parked(airflow, run_id)
-        assert fast_lofty.requests == []
-        answer(airflow, run_id, option)
-        assert wait_for(airflow, run_id, "send_to_lofty", "success", "failed", "skipped", "upstream_failed") == sent
+
+    answer(airflow, "refused", "Reject")
+    assert outcome(airflow, "refused") == "skipped"
+
+    file = tmp_path / "rows.csv"
+    before = file.read_text("utf-8")
+    file.write_text(before.replace("Viewed home 7,", "Viewed home 8,"), "utf-8")
+    answer(airflow, "changed", "Approve")
+    assert outcome(airflow, "changed") == "failed"
+    assert airflow.has_logged("rows since the preview: 1 new, 1 gone, 0 changed")
+    file.write_text(before, "utf-8")
+
+    assert fast_lofty.requests == []
+    answer(airflow, "approved", "Approve")
+    assert outcome(airflow, "approved") == "success"
     assert sorted(activity.lead_id for activity in fast_lofty.activities) == list(range(1, 21))

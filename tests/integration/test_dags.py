@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
+import shutil
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
+from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
+from support.documents import Document
+from support.practice import row, run
+from support.smtp import MailServer
 
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
@@ -50,7 +58,9 @@ def run_dag(airflow_database: None, monkeypatch: pytest.MonkeyPatch) -> Callable
     def run(name: str, **options: Any) -> Any:
         monkeypatch.syspath_prepend(str(DAGS))
         sys.modules.pop(name, None)
-        return getattr(importlib.import_module(name), name)().test(**options)
+        made = getattr(importlib.import_module(name), name)()
+        made.fileloc = str(DAGS / f"{name}.py")  # Airflow takes whoever made it for its file, and looks for .sql there
+        return made.test(**options)
 
     return run
 
@@ -228,6 +238,28 @@ def test_dags_of_only_what_is_new_send_each_row_once_and_what_failed_a_week_late
     assert sorted(activity.body["text"] for activity in lofty.activities) == [f"Viewed home {n}" for n in range(5)]
 
 
+def test_dag_of_a_report_sends_what_failed_in_it_once_and_reads_nothing_else(
+    lofty: Sandbox, run_dag: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, elsewhere = tmp_path / "reports", tmp_path / "elsewhere"
+    monkeypatch.setenv("AIRFLOW__LOFTY__REPORT_FOLDER", str(folder))
+    lofty.change(known_leads="any", missing_leads=frozenset((2,)))
+    reports = [f"{where}/r.csv" for where in (folder, elsewhere)]
+    for report in reports:
+        assert run(rows=[row(1), row(2)], check_existing="never", report_path=report).counts["rejected"] == 1
+    lofty.change(missing_leads=frozenset())
+    before = len(lofty.requests)
+    for wrong in (reports[1], f"{folder}/../elsewhere/r.csv", "gone.csv"):
+        assert run_dag("lofty_send_report", run_conf={"report": wrong}).state == "failed"  # and is not tried again
+    assert len(lofty.requests) == before
+    for counts in ({"already_delivered": 1, "delivered": 1}, {"already_delivered": 2, "delivered": 0}):
+        again = run_dag("lofty_send_report", run_conf={"report": reports[0]})
+        assert again.state == "success"
+        assert {name: summary_of(again)[name] for name in counts} == counts
+        assert Path(summary_of(again)["report_path"]).parent == folder
+    assert sorted(activity.lead_id for activity in lofty.activities) == [1, 1, 2]  # lead 1: once for each of the two
+
+
 def fill_table(uri: str, times: list[datetime], first: int = 0) -> None:
     rows = [(100 + n, f"Viewed home {n}", happened_at, f"MLS-{n}") for n, happened_at in enumerate(times, first)]
     with closing(psycopg2.connect(uri)) as database, database, database.cursor() as cursor:
@@ -240,3 +272,140 @@ def fill_table(uri: str, times: list[datetime], first: int = 0) -> None:
 @pytest.mark.parametrize("file", sorted(DAGS.glob("*.py")), ids=lambda file: file.name)
 def test_example_dag_is_short(file: Path) -> None:
     assert len(file.read_text(encoding="utf-8").splitlines()) < 50
+
+
+@pytest.fixture
+def mail(monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer]:
+    with MailServer() as server:
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", server.connection)
+        yield server
+
+
+def html_of(message: EmailMessage) -> str:
+    (part,) = (part for part in message.walk() if part.get_content_type() == "text/html")
+    return str(part.get_content())
+
+
+@pytest.fixture
+def nothing_told(airflow_database: None) -> None:
+    """Whatever an earlier session of these tests has left in Airflow's database."""
+    from airflow.models.variable import Variable as StoredVariable
+
+    StoredVariable.delete("lofty_failing: lofty_with_alerts, send_to_lofty")
+
+
+def test_dag_with_alerts_tells_of_each_change_once(
+    lofty: Sandbox,
+    run_dag: Callable[..., Any],
+    nothing_told: None,
+    mail: MailServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_LOFTY_FOLDER", str(tmp_path))
+    lofty.change(known_leads="any")
+
+    def run_with(leads: list[int | str]) -> str:
+        lines = [f"{lead},Viewed home {n},https://www.example.com,{1763290000000 + n}" for n, lead in enumerate(leads)]
+        (tmp_path / "a.csv").write_text("\n".join(["lead_id,text,link,created", *lines]), encoding="utf-8")
+        return str(run_dag("lofty_with_alerts").state.value)
+
+    some_are_bad = [*range(1, 20), "nobody"]  # five per cent
+    states = [run_with(leads) for leads in (some_are_bad, some_are_bad, [*range(1, 20)], ["nobody"])]
+    assert states == ["success", "success", "success", "failed"]
+    place = "lofty_with_alerts, send_to_lofty"
+    assert [message["subject"] for message in mail.messages] == [
+        f"{place}: 1 of 20 rows failed, 0 found no lead",
+        f"{place} has recovered: 0 of 19 rows failed, 0 found no lead",
+        f"{place} failed",
+    ]
+    texts = [html_of(message) for message in mail.messages]
+    assert "19 delivered, 1 invalid" in texts[0]
+    assert "1 of 1 rows failed" in texts[2]
+
+
+def test_deadline_of_the_dag_with_a_deadline_sends_an_e_mail(
+    airflow_database: None, mail: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the triggerer does when it is missed; Airflow 3.3's own dag.test() cannot end a Dag that has a deadline."""
+    try:
+        from airflow.triggers.callback import CallbackTrigger
+    except ImportError:  # Airflow 3.1 calls it otherwise
+        from airflow.triggers.deadline import DeadlineCallbackTrigger as CallbackTrigger
+    monkeypatch.syspath_prepend(str(DAGS))
+    deadline = importlib.import_module("lofty_with_deadline").lofty_with_deadline().deadline
+    (alert,) = deadline if isinstance(deadline, list) else [deadline]
+    context = {"dag_run": {"dag_run_id": "monday's"}}
+    trigger = CallbackTrigger(alert.callback.path, {**alert.callback.kwargs, "context": context})
+
+    async def events() -> list[Any]:
+        return [event.payload["state"] async for event in trigger.run()]
+
+    assert asyncio.run(events()) == ["running", "success"]
+    (message,) = mail.messages
+    assert (message["to"], message["subject"]) == ("data@example.com", "Lofty deliveries are late")
+    assert "run monday's is not over" in html_of(message)
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def analysts(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """The connection ``warehouse``, without a row log; give a function that asks it."""
+    if request.param == "postgresql":
+        uri = request.getfixturevalue("warehouse")
+        connect: Callable[[], Any] = partial(psycopg2.connect, uri)
+    else:
+        connect = partial(sqlite3.connect, tmp_path / "warehouse.db")
+        connection = {"conn_type": "sqlite", "host": str(tmp_path / "warehouse.db")}
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+
+    def ask(statement: str) -> Any:
+        with closing(connect()) as database, closing(database.cursor()) as cursor:
+            cursor.execute(statement)
+            found = cursor.fetchall() if cursor.description else []
+            database.commit()
+            return found
+
+    ask("DROP TABLE IF EXISTS lofty_row_log")
+    return ask
+
+
+def test_dag_of_the_row_log_loads_each_try_once(
+    lofty: Sandbox,
+    run_dag: Callable[..., Any],
+    analysts: Callable[[str], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_LOFTY_FOLDER", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW_VAR_LOFTY_REPORTS", str(tmp_path / "reports"))
+    lofty.change(known_leads="any", missing_leads=frozenset((13,)))
+    lines = [f"{lead},Viewed it,https://www.example.com,{1763290000000}" for lead in (4711, 13, "=nobody")]
+    (tmp_path / "a.csv").write_text("\n".join(["lead_id,text,link,created", *lines]), encoding="utf-8")
+    run = run_dag("lofty_row_log")
+    assert {ti.task_id: str(ti.state) for ti in run.get_task_instances()} == {
+        "send_to_lofty": "failed", "load_row_log": "success",
+    }  # fmt: skip
+    assert run.state == "failed"
+    columns = "try_number, report_row, dag_id, run_id, lofty_line, lofty_outcome, lofty_lead_id, lofty_error_code"
+    query = f"SELECT {columns} FROM lofty_row_log ORDER BY try_number, report_row"
+    place = ("lofty_row_log", run.run_id)
+    first = [
+        (1, 1, *place, 2, "delivered", 4711),
+        (1, 2, *place, 3, "rejected", 13),
+        (1, 3, *place, 4, "invalid", None),
+    ]
+    assert [row[:7] for row in analysts(query)] == first
+
+    # A second try has left its report, too; the loader is cleared, and its first load had not come to its end.
+    (report,) = (tmp_path / "reports" / run.run_id).glob("*.csv")
+    shutil.copy(report, report.with_name(report.name.replace("__try_1__", "__try_2__")))
+    analysts("DELETE FROM lofty_row_log WHERE report_row = 2")
+    load = sys.modules["lofty_row_log"].lofty_row_log().get_task("load_row_log")
+    load.preoperator = (DAGS / load.preoperator).read_text(encoding="utf-8")
+    load.execute({"dag_run": run})
+    assert [row[:7] for row in analysts(query)] == first + [(2, *row[1:]) for row in first]
+
+    chapter = Document(DAGS.parent / "docs" / "watching.md")
+    found = [analysts(block.text) for block in chapter.blocks if block.language == "sql"]
+    assert [len(rows) for rows in found] == [2, 2, 1, 2]
+    assert {(row[0], row[4]) for row in found[0]} == {("rejected", 1), ("invalid", 1)}  # of the last try

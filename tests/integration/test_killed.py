@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from support.standalone import Standalone
+from support.statsd import StatsdListener
 
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
@@ -57,7 +58,13 @@ def lofty(starts_server: None) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def airflow(lofty: Sandbox, tmp_path: Path) -> Iterator[Standalone]:
+def statsd() -> Iterator[StatsdListener]:
+    with StatsdListener() as listener:
+        yield listener
+
+
+@pytest.fixture
+def airflow(lofty: Sandbox, statsd: StatsdListener, tmp_path: Path) -> Iterator[Standalone]:
     connection = {
         "conn_type": "lofty",
         "host": lofty.url,
@@ -69,7 +76,7 @@ def airflow(lofty: Sandbox, tmp_path: Path) -> Iterator[Standalone]:
     path.write_text("\n".join(["lead,n,text,created", *lines]), encoding="utf-8")
     home = tmp_path / "airflow"
     home.mkdir()
-    with Standalone(home, {"AIRFLOW_CONN_LOFTY_DEFAULT": json.dumps(connection)}) as standalone:
+    with Standalone(home, {"AIRFLOW_CONN_LOFTY_DEFAULT": json.dumps(connection), **statsd.environment}) as standalone:
         (standalone.dags / "killed.py").write_text(DAG.format(folder=str(tmp_path), path=str(path)), encoding="utf-8")
         yield standalone
 
@@ -85,7 +92,7 @@ def kill(pid_file: Path) -> bool:
 
 
 def test_kills_and_a_clear_lose_nothing_and_send_nothing_twice(
-    lofty: Sandbox, airflow: Standalone, tmp_path: Path
+    lofty: Sandbox, airflow: Standalone, statsd: StatsdListener, tmp_path: Path
 ) -> None:
     chance = random.Random(4)  # noqa: S311 - repeatable is what it must be
     airflow.trigger("killed", "first")
@@ -104,6 +111,11 @@ def test_kills_and_a_clear_lose_nothing_and_send_nothing_twice(
     assert set(arrived.values()) == {1}
     summary = airflow.returned("killed", "first", "send")
     assert summary["delivered"] + summary["already_delivered"] == ROWS
+    # A try that was killed has told nothing; what it delivered, the last one met again.
+    tags = {"dag_id": "killed", "task_id": "send", "state": "success"}
+    rows = {outcome: summary[outcome] for outcome in ("read", "delivered", "already_delivered", "invalid")}
+    assert {name: statsd.counted(f"airflow.lofty.rows.{name}", tags) for name in rows} == rows
+    assert statsd.counted("airflow.lofty.requests", tags) == summary["requests"]
 
     posts = len([request for request in lofty.requests if request.method == "POST"])
     tries = airflow.task("killed", "first", "send")["try_number"]
@@ -116,4 +128,5 @@ def test_kills_and_a_clear_lose_nothing_and_send_nothing_twice(
         time.sleep(0.3)
     assert airflow.state("killed", "first") == "success"
     assert airflow.returned("killed", "first", "send")["already_delivered"] == ROWS
+    assert statsd.counted("airflow.lofty.rows.already_delivered", tags) == summary["already_delivered"] + ROWS
     assert len([request for request in lofty.requests if request.method == "POST"]) == posts

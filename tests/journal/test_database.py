@@ -204,6 +204,19 @@ class TestBlindness:
         parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{key}'")
         self.later(parties)
 
+    def test_nor_are_those_that_are_purged_while_a_later_try_reads_its_source(self, parties: Parties) -> None:
+        """It would take them for rows that were never sent."""
+        journal = parties.started("a")
+        journal.start(input_sample(2))
+        journal.commit([ONE, made(2)], ())
+        journal.commit((), closed(JournalState.DELIVERED, ONE, made(2)))
+        later = parties.journal("a")
+        assert not later.begin(is_later_try=True)
+        parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{ONE.row_key.hex()}'")
+        with closing(Memory([ONE.row_key, made(2).row_key])) as memory, pytest.raises(JournalError, match="are gone"):
+            later.load(memory)
+        assert self.has_gaps(parties)
+
     def test_what_its_first_owner_delivered_after_all_is_known_to_whoever_took_it_over(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
         a.commit([ONE], ())
@@ -644,12 +657,12 @@ class TestOtherLeads:
         ])  # fmt: skip
         with closing(Spool(keep_cells=False)) as spool:
             b.load_alike(ONE.trace._replace(lead_id=10), spool)
-            assert spool.leads.may_share(ONE.trace.content, 10)
+            assert spool.leads.alike(ONE.trace.content, 10) == {11, 12, 13}
             assert spool.leads.family(77, is_certain=True) == {77, 13}
-            assert spool.leads.delivered_contents([13]) == {ONE.trace.content[:CONTENT_BYTES]: 1}
+            assert spool.leads.delivered_contents([13], is_certain=True) == {ONE.trace.content[:CONTENT_BYTES]: 1}
         with closing(Spool(keep_cells=False)) as spool:
             b.load_alike(another.trace, spool)
-            assert not spool.leads.may_share(another.trace.content, another.trace.lead_id)
+            assert spool.leads.alike(another.trace.content, another.trace.lead_id) == set()
 
 
 class TestSharedKeys:

@@ -7,7 +7,7 @@ import math
 import random
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -1005,12 +1005,13 @@ def test_no_text_of_a_row_is_kept(task: Task) -> None:
 class TestOtherLeads:
     """Lofty answered with the id of another lead."""
 
-    def learned(self, task: Task) -> tuple[dict[bytes, int | None], Leads]:
-        spool = Spool(keep_cells=False)
-        journal = task.journal()
-        journal.begin(is_later_try=True)
-        loaded = journal.load(spool)
-        return {intent.row_key: intent.answered_lead for intent in loaded.doubtful}, spool.leads
+    @contextmanager
+    def learned(self, task: Task) -> Iterator[tuple[dict[bytes, int | None], Leads]]:
+        with closing(Spool(keep_cells=False)) as spool:
+            journal = task.journal()
+            journal.begin(is_later_try=True)
+            loaded = journal.load(spool)
+            yield {intent.row_key: intent.answered_lead for intent in loaded.doubtful}, spool.leads
 
     def test_that_of_a_doubt_is_known_to_the_next_tries(self, keyed: bool, later: int) -> None:
         task = Task(keyed=keyed)
@@ -1019,9 +1020,9 @@ class TestOtherLeads:
         journal.commit((), [Closing(doubtful, JournalState.DOUBTED, answered_lead=77)])
         deliver(journal, range(100, 100 + later), 3, keyed=keyed)
         for _ in range(2):
-            answered, leads = self.learned(task)
-            assert answered == {doubtful.row_key: 77}
-            assert (leads.is_suspected(77), leads.is_known(doubtful.trace.lead_id)) == (True, False)
+            with self.learned(task) as (answered, leads):
+                assert answered == {doubtful.row_key: 77}
+                assert (leads.is_suspected(77), leads.is_known(doubtful.trace.lead_id)) == (True, False)
             task.started()
 
     def test_that_of_a_delivered_row_is_certain(self, keyed: bool, later: int) -> None:
@@ -1031,6 +1032,6 @@ class TestOtherLeads:
         journal.commit((), [Closing(row, JournalState.DELIVERED, 200, answered_lead=77)])
         deliver(journal, range(100, 100 + later), 3, keyed=keyed)
         for _ in range(2):
-            answered, leads = self.learned(task)
-            assert (answered, leads.family(77, is_certain=True)) == ({}, {77, row.trace.lead_id})
+            with self.learned(task) as (answered, leads):
+                assert (answered, leads.family(77, is_certain=True)) == ({}, {77, row.trace.lead_id})
             task.started()

@@ -40,6 +40,14 @@ class TestTurns:
         clock.now += 600
         assert [pacer.reserve() for _ in range(3)] == [0.0, 1.0, 2.0]
 
+    def test_where_it_begins_is_no_cap_and_a_cap_binds(self, clock: Clock) -> None:
+        slow, capped = Pacer(None, clock, first=30), Pacer(100, clock, first=500)
+        assert (slow.requests_per_minute, capped.requests_per_minute) == (30, 100)
+        for _ in range(40):
+            clock.now += max(slow.reserve(), 0.0)
+            answer(slow)
+        assert slow.requests_per_minute > 60
+
     def test_without_a_cap_it_starts_at_sixty_a_minute(self, clock: Clock) -> None:
         pacer = Pacer(None, clock)
         assert pacer.requests_per_minute == START_REQUESTS_PER_MINUTE == 60

@@ -781,7 +781,7 @@ class TestTelling:
         assert set(ended.returned or ()) == {
             "read", "delivered", "already_delivered", "duplicate", "invalid", "rejected", "unknown", "not_attempted",
             "would_send", "carried_over", "seconds", "requests", "throttled", "read_backs", "learned_limit", "errors",
-            "report_path", "format", "unmatched",
+            "report_path", "digest", "format", "unmatched", "seconds_in_doubt", "quota_share",
         }  # fmt: skip
         assert "return_value" not in ended.xcom
 

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import fsspec
 import pytest
+from airflow.sdk.io import attach
 from support.practice import collected, read_report, row, run
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
@@ -193,6 +195,19 @@ def test_a_report_appears_whole_or_not_at_all(tmp_path: Path, spool: Spool) -> N
         report.write(spool)
     assert (tmp_path / "r.csv").read_text(encoding="utf-8") == "an older report"
     assert [path.name for path in tmp_path.iterdir()] == ["r.csv"]
+
+
+def test_nor_is_one_in_object_storage_half_written(spool: Spool) -> None:
+    storage = fsspec.filesystem("memory")
+    attach("memory", fs=storage)
+    storage.pipe("/lake/r.csv", b"an older report")
+    fill(spool, {"lead_id": 1})
+    report = Report("memory://lake/r.csv")
+    spool.close()
+    with pytest.raises(Exception, match="closed database"):
+        report.write(spool)
+    assert storage.cat("/lake/r.csv") == b"an older report"
+    storage.rm("/lake/r.csv")
 
 
 KILLED_WRITER = """

@@ -13,7 +13,6 @@ from typing import Any
 import psycopg2
 import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
-from airflow.providers.postgres.hooks import postgres as postgres_hook
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.providers.sqlite.hooks.sqlite import SqliteHook
 from support.practice import Collected, collected, run
@@ -271,12 +270,10 @@ def test_a_value_that_a_driver_cannot_read_is_not_quoted(way: str, sqlite: Any, 
     assert lofty.requests == []
 
 
-needs_psycopg_3 = pytest.mark.skipif(
-    not getattr(postgres_hook, "USE_PSYCOPG3", False), reason="psycopg2 reads infinity as the last day of 9999"
-)
 UNREADABLE = (
-    pytest.param("'infinity'::timestamptz", marks=needs_psycopg_3),
-    pytest.param("'-infinity'::date", marks=needs_psycopg_3),
+    "'infinity'::timestamptz",
+    "'-infinity'::timestamp",
+    "'-infinity'::date",
     "'0044-03-15 BC'::date",
     "'10000-01-01'::timestamp",
     "1 / (g - g)",
@@ -298,6 +295,21 @@ def test_a_value_that_python_cannot_hold_is_configuration_even_where_nobody_uses
     assert isinstance(ended.error, LoftyConfigurationError)
     assert "Cast it to text in the statement" in str(ended.error)
     assert lofty.requests == []
+
+
+def test_the_last_and_the_first_day_that_python_knows_are_days_as_any_other(
+    way: str, postgres: str, lofty: Any, connect: Any
+) -> None:
+    connect(lofty)
+    sql = (
+        "SELECT 1 AS lead_id, 'Browse' AS type, d::text AS text, 'l' AS link, '' AS picture, now() AS created,"
+        " d AS scheduled_date, t AS unused, NULL::date AS nothing, now()::timestamptz AS now FROM (VALUES"
+        " ('9999-12-31'::date, '9999-12-31 23:59:59.999999'::timestamp), ('0001-01-01', '0001-01-01')) v (d, t)"
+    )
+    assert run(sql=sql, source_conn_id=postgres).counts == {"delivered": 2}
+    assert {a.body["text"]: a.body["scheduledDate"][:10] for a in lofty.activities} == {
+        "9999-12-31": "9999-12-31", "0001-01-01": "0001-01-01"
+    }  # fmt: skip
 
 
 def test_a_column_of_32_bit_floats_is_no_more_exact_than_it_was(

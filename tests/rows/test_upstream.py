@@ -208,6 +208,49 @@ def test_columns_names_the_cells_of_lists_and_tuples(rows: Any, expected: list[i
     assert not found.problems
 
 
+OF_OBJECTS = np.array(TUPLES, dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (OF_OBJECTS, [1, 2]),
+        (OF_OBJECTS[0], [1]),
+        (list(OF_OBJECTS), [1, 2]),
+        (Outputs(OF_OBJECTS, [], OF_OBJECTS[:1]), [1, 2, 1]),
+        (np.stack([OF_OBJECTS, OF_OBJECTS]), [1, 2, 1, 2]),
+        (OF_OBJECTS[:0], []),
+        (np.array(TUPLES), ["1", "2"]),
+    ],
+    ids=["rows", "one_row", "list_of_rows", "mapped", "three_dimensions", "none", "texts"],
+)
+def test_so_are_those_of_plain_arrays(rows: Any, expected: list[object]) -> None:
+    found = collected(read_rows, rows, columns=COLUMNS)
+    assert [cells["lead_id"] for cells in found.dicts] == expected
+    assert not found.problems
+
+
+def test_an_array_of_rows_with_names_needs_no_columns() -> None:
+    rows = np.empty(2, dtype=object)
+    rows[:] = [row(1), row(2)]
+    assert lead_ids(rows) == lead_ids([rows]) == [1, 2]
+
+
+def test_cells_of_arrays_are_no_more_exact_than_they_were(lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    others = {"type": "Browse", "text": "t", "link": "l", "picture": "", "created": "2026-03-01"}
+    for cells, counts in (
+        (np.array([[EXACT, 0.5]]), {"invalid": 1}),  # as 64-bit floats
+        (np.array([[20_000_001, 0.5]], dtype="float32"), {"invalid": 1}),
+        (np.array([[4711, 0.5], [np.nan, 0.5]]), {"delivered": 1, "invalid": 1}),
+        (np.array([[EXACT, 2]]), {"delivered": 1}),
+        (np.ma.array([[4712, 2]], mask=[[True, False]]), {"invalid": 1}),  # whose mask would be lost
+    ):
+        ended = run(rows=cells, columns=["lead_id", "listing.lotSize"], defaults=others, max_failed_rows="100%")
+        assert ended.counts == counts, cells
+    assert sorted(activity.lead_id for activity in lofty.activities) == [4711, EXACT]
+
+
 def test_a_cell_may_be_an_object() -> None:
     (found,) = collected(read_rows, [(1, HOME)], columns=("lead_id", "listing")).dicts
     assert found == {"lead_id": 1, "listing": HOME}
@@ -220,7 +263,7 @@ def test_a_row_with_another_number_of_cells_is_one_bad_row() -> None:
 
 @pytest.mark.parametrize(
     "rows",
-    [TUPLES, TUPLES[0], list(TUPLES[0]), [TUPLES, TUPLES], Outputs(TUPLES), [(1, HOME)], (1, "Browse", row(1)),
+    [TUPLES, TUPLES[0], list(TUPLES[0]), [TUPLES, TUPLES], Outputs(TUPLES), OF_OBJECTS, OF_OBJECTS[0], [(1, HOME)], (1, "Browse", row(1)),
      [row(1), (1, "Browse")], [[row(1), None]], [[1]]],
 )  # fmt: skip
 def test_cells_without_names_are_one_error_that_says_what_to_do(rows: Any) -> None:

@@ -151,3 +151,26 @@ def test_a_port_in_use_is_explained(capsys):
         written = refused(capsys, "--port", port)
     assert f"cannot listen on 127.0.0.1:{port}" in written
     assert "in use" in written
+
+
+@pytest.mark.server
+def test_under_a_profile_it_answers_as_that_account_does(tmp_path):
+    file = tmp_path / "profile.json"
+    profile = {"format": 1, "base_url": "https://lofty.example.com", "account_id": "a-7", "header_form": "Bearer"}
+    file.write_text(json.dumps({**profile, "requests_per_minute": 50, "reset_unit": "seconds_left"}))
+    with running("--profile", str(file), "--requests-per-minute", "40") as (process, url):
+        said = "".join(iter(process.stdout.readline, "Press Ctrl+C to stop.\n"))
+        answer = requests.get(f"{url}/v1.0/me", headers={"Authorization": "Bearer made-up-access-token"}, timeout=10)
+    assert (answer.json()["id"], answer.headers["x-ratelimit-limit"]) == ("a-7", "40")
+    assert answer.headers["x-ratelimit-reset"] == "60"
+    assert '"extra": {"auth_type": "access_token"}' in said
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"format": 2}', '{"format": 1, "base_url": "x", "account_id": 1, "y": 1}']
+)
+def test_a_bad_profile_is_explained(capsys, tmp_path, content):
+    file = tmp_path / "profile.json"
+    file.write_text(content)
+    assert f"--profile {file}: profile" in refused(capsys, "--profile", str(file))
+    assert "No such file" in refused(capsys, "--profile", str(tmp_path / "none.json"))

@@ -60,7 +60,8 @@ class LoftySettings:
     :param limit: POSTs a minute; None: never named and never reached
     :param rejected: rows that are refused
     :param missing: leads that do not exist
-    :param merged: lead → the one it became a part of
+    :param merged: lead → the one it became a part of, before the world begins
+    :param merges: when, and which lead becomes a part of which
     :param names_leads: Lofty tells which lead a lead is; else this credential may not see that
     :param contradictions: of POSTs, not stored: 200 with a lead's id, and an error beside it
     :param interim: of POSTs: an interim answer comes first
@@ -93,6 +94,7 @@ class LoftySettings:
     rejected: frozenset[str] = frozenset()
     missing: frozenset[int] = frozenset()
     merged: tuple[tuple[int, int], ...] = ()
+    merges: tuple[tuple[float, int, int], ...] = ()
     names_leads: bool = True
     contradictions: float = 0.0
     interim: float = 0.0
@@ -190,6 +192,8 @@ class Lofty:
         self._remember_owners()
         for move in settings.moves:
             scheduler.at(move.at, self._move, move)
+        for at, lead_id, into in settings.merges:
+            scheduler.at(at, self._merge, lead_id, into)
 
     # What is there
 
@@ -228,15 +232,24 @@ class Lofty:
         self._note("%s %s: %s → %d", move.person, move.kind, owners, move.lead_id)
         if move.kind == "merged":
             for lead_id in owners:
-                persons = self._owners.pop(lead_id)
-                self._merged[lead_id] = move.lead_id
-                self._owners.setdefault(move.lead_id, set()).update(persons)
-                self._leads.setdefault(move.lead_id, []).extend(self._leads.pop(lead_id, []))
+                self._merge(lead_id, move.lead_id)
         else:
             for lead_id in owners if move.kind != "shared" else ():
                 self._owners[lead_id].discard(move.person)
             if move.kind != "goes":
                 self._owners.setdefault(move.lead_id, set()).add(move.person)
+        self._remember_owners()
+
+    def _merge(self, lead_id: int, into: int) -> None:
+        """A lead becomes a part of another one, with all that it has."""
+        one, other = self.lead(lead_id), self.lead(into)
+        if one == other:
+            return
+        self._note("lead %d becomes a part of %d", one, other)
+        self._merged[one] = other
+        self._leads.setdefault(other, []).extend(self._leads.pop(one, []))
+        if persons := self._owners.pop(one, set()):
+            self._owners.setdefault(other, set()).update(persons)
         self._remember_owners()
 
     def _find(self, link: Link, request: Request) -> None:

@@ -159,23 +159,64 @@ def test_an_entry_of_one_lead_is_not_taken_for_the_same_of_a_lead_that_was_merge
         assert violations(ending) == [], "\n".join(ending.history.lines())
 
 
+@pytest.mark.parametrize("into", [{100: 101}, {101: 100}, {100: 900, 101: 900}])
+@pytest.mark.parametrize(("tasks", "script"), MERGED.values(), ids=MERGED)
+@pytest.mark.parametrize("journal", JOURNALS.values(), ids=JOURNALS)
+def test_nor_is_one_of_a_lead_that_was_merged_with_it_after_lofty_had_answered(
+    into: dict[int, int], tasks: Task, script: tuple[Fate, ...], journal: dict[str, Any]
+) -> None:
+    tasks = tasks if tasks.journal == "none" else replace(tasks, **journal)
+    merges = tuple((3.0, lead_id, other) for lead_id, other in into.items())
+    for names_leads in (True, False):
+        ending = play(world(tasks, script=script, lofty=LoftySettings(merges=merges, names_leads=names_leads)))
+        assert violations(ending) == [], "\n".join(ending.history.lines())
+
+
 @pytest.mark.parametrize("names_leads", [True, False])
-@pytest.mark.parametrize("merged", [((100, 101),), ((101, 100),)])
-def test_nor_is_one_that_another_run_sent(merged: tuple[tuple[int, int], ...], names_leads: bool) -> None:
+@pytest.mark.parametrize("at", [0.0, 22.0])
+@pytest.mark.parametrize("merged", [(100, 101), (101, 100)])
+def test_nor_is_one_that_another_run_sent(merged: tuple[int, int], at: float, names_leads: bool) -> None:
     other = replace(task(B, row(3, 101), journal="sql"), name="u")
-    lofty = LoftySettings(merged=merged, names_leads=names_leads)
+    lofty = LoftySettings(merges=((at, *merged),), names_leads=names_leads)
     late = replace(task(A, *FILLER, journal="sql"), starts=20.0)
     ending = play(world(other, late, script=(NORMAL, NORMAL, SWALLOWED), lofty=lofty))
     assert violations(ending) == [], "\n".join(ending.history.lines())
 
 
 @pytest.mark.parametrize("fate", [LOST, SWALLOWED])
-@pytest.mark.parametrize("merged", [((100, 101),), ()])
+@pytest.mark.parametrize("merges", [((0.0, 100, 101),), ((3.0, 100, 101),), ((3.0, 101, 100),), ()])
 def test_where_lofty_says_which_lead_it_is_such_a_row_is_settled(
-    merged: tuple[tuple[int, int], ...], fate: Fate
+    merges: tuple[tuple[float, int, int], ...], fate: Fate
 ) -> None:
-    ending = play(world(task(B, A, *FILLER), script=(NORMAL, fate), lofty=LoftySettings(merged=merged)))
+    ending = play(world(task(B, A, *FILLER), script=(NORMAL, fate), lofty=LoftySettings(merges=merges)))
     assert violations(ending) + unsettled(ending) == [], "\n".join(ending.history.lines())
+
+
+@pytest.mark.parametrize(("others", "reads"), [(1, 3), (5, 7), (25, 2)])
+def test_whom_lofty_is_asked_about_is_bounded(others: int, reads: int) -> None:
+    cousins = (cousin(10 + n, A, 200 + n) for n in range(others))
+    ending = play(world(task(*cousins, A, *FILLER), script=(*[NORMAL] * others, LOST)))
+    assert violations(ending) + unsettled(ending) == [], "\n".join(ending.history.lines())
+    assert ending.lofty.reads == reads
+
+
+D = row(5, 101)
+LATE = {
+    "the same of a merged lead": world(
+        task(A, row(3, 100), row(4, 101), B, *FILLER), script=(LOST,),
+        lofty=LoftySettings(merged=((101, 100),), slow_leads=((101, 45.0),)),
+    ),
+    **{f"the control, whose like lead {into} shows": world(
+        task(D, row(3, 100), cousin(1, D, 100), *FILLER), script=(NORMAL, LOST),
+        lofty=LoftySettings(merges=((20.0, lead_id, into),), slow_leads=((100, 45.0),)),
+    ) for lead_id, into in ((101, 100), (100, 101))},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("world", LATE.values(), ids=LATE)
+def test_what_is_shown_of_merged_leads_does_not_hide_what_is_shown_late(world: World) -> None:
+    ending = play(world)
+    assert violations(ending) == [], "\n".join(ending.history.lines())
 
 
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)

@@ -12,8 +12,15 @@ import pytest
 
 from airflow_provider_lofty.lofty.trace import content_of_body, trace_of_body
 from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.spool.history import CONTENT_BYTES, CONTENT_HAS_CHANGED, JournalState, PastRow
-from airflow_provider_lofty.spool.leads import Link
+from airflow_provider_lofty.spool.history import (
+    CONTENT_BYTES,
+    CONTENT_HAS_CHANGED,
+    KEY_OF_ANOTHER,
+    JournalState,
+    OfAnother,
+    PastRow,
+)
+from airflow_provider_lofty.spool.leads import MOST_ALIKE, Link
 from airflow_provider_lofty.spool.spool import FOUND_BY_READING, Result, Spool, SpoolRow
 
 BODY = msgspec.json.encode({"type": "Browse", "text": "home", "link": "l", "picture": "", "created": 1_772_359_200_000})
@@ -77,49 +84,43 @@ class TestFamily:
         assert spool.leads.is_known(1) is is_known
 
 
-class TestSharing:
-    def test_where_nothing_says_the_same_of_another_lead_nothing_is_shared(self, spool: Spool) -> None:
+class TestAlike:
+    """Leads that have the same row as another one."""
+
+    def test_what_says_something_else_is_not_the_same(self, spool: Spool) -> None:
         fill(spool, 1, 1)
         fill(spool, 2, body=OTHER)
         answered(spool, 2)
         answered(spool, 3)
-        assert not spool.leads.may_share(CONTENT, 1)
+        assert spool.leads.alike(CONTENT, 1) == set()
 
     @pytest.mark.parametrize(
-        ("outcome", "is_shared"),
+        ("outcome", "found"),
         [
-            (Outcome.DELIVERED, True), (Outcome.ALREADY_DELIVERED, True), (Outcome.UNKNOWN, True),
-            (Outcome.REJECTED, False), (Outcome.NOT_ATTEMPTED, False), (None, False),
+            (Outcome.DELIVERED, {2}), (Outcome.ALREADY_DELIVERED, {2}), (Outcome.UNKNOWN, {2}),
+            (Outcome.REJECTED, set()), (Outcome.NOT_ATTEMPTED, set()), (None, set()),
         ],
     )  # fmt: skip
-    def test_what_may_be_at_lofty_may_be_what_is_shown(
-        self, spool: Spool, outcome: str | None, is_shared: bool
-    ) -> None:
+    def test_what_may_be_at_lofty_counts(self, spool: Spool, outcome: str | None, found: set[int | None]) -> None:
         fill(spool, 1, 2)
         if outcome is not None:
             spool.record(Result(2, outcome))
-        assert spool.leads.may_share(CONTENT, 1) is is_shared
+        assert spool.leads.alike(CONTENT, 1) == found
 
-    def test_two_leads_that_answer_for_themselves_share_nothing(self, spool: Spool) -> None:
-        fill(spool, 1, 2, 2)
-        answered(spool, 2)
-        assert spool.leads.may_share(CONTENT, 1)
-        spool.leads.link([Link(1, 1, True)])
-        assert not spool.leads.may_share(CONTENT, 1)
-
-    def test_one_that_no_answer_named_may_be_a_part_of_any(self, spool: Spool) -> None:
+    def test_whatever_answers_have_said_of_these_leads(self, spool: Spool) -> None:
         fill(spool, 1, 2)
-        spool.leads.link([Link(1, 1, True)])
-        spool.leads.add_stray(2, CONTENT, 2)
-        assert spool.leads.may_share(CONTENT, 1)
-        spool.leads.link([Link(2, 2, True)])
-        assert not spool.leads.may_share(CONTENT, 1)
+        answered(spool, 1)
+        answered(spool, 2)
+        spool.leads.link([Link(1, 1, True), Link(2, 2, True)])
+        assert spool.leads.alike(CONTENT, 1) == {2}
 
-    def test_nor_one_that_proved_not_to_be_stored(self, spool: Spool) -> None:
-        spool.leads.link([Link(1, 1, True)])
+    def test_of_what_is_not_in_the_input_each_that_may_be_stored(self, spool: Spool) -> None:
         spool.leads.add_stray(2, CONTENT, 2)
+        spool.leads.add_stray(None, CONTENT, 3)
+        assert (spool.leads.alike(CONTENT, 1), spool.leads.unnamed(CONTENT, 1)) == ({2, 3}, {2, 3})
         spool.leads.drop_stray(2)
-        assert not spool.leads.may_share(CONTENT, 1)
+        spool.leads.link([Link(3, 3, True)])
+        assert (spool.leads.alike(CONTENT, 1), spool.leads.unnamed(CONTENT, 1)) == ({3}, set())
 
     @pytest.mark.parametrize("lead_id", [2, None])
     def test_a_row_of_the_journal_that_the_input_has_no_more_counts_too(
@@ -127,16 +128,70 @@ class TestSharing:
     ) -> None:
         past = PastRow(b"gone", JournalState.DELIVERED, lead_id=lead_id, content=CONTENT[:CONTENT_BYTES])
         spool.history.add([past])
-        assert spool.leads.may_share(CONTENT, 1)
-        fill(spool, 2, row_key=b"gone")
-        assert not spool.leads.may_share(CONTENT, 1)  # it is in the input, and waits
+        assert spool.leads.alike(CONTENT, 1) == {lead_id}
+
+    def test_so_does_one_that_waits_here_and_that_another_run_has_delivered_meanwhile(self, spool: Spool) -> None:
+        fill(spool, 2, row_key=b"same")
+        spool.history.add([PastRow(b"same", JournalState.DELIVERED, lead_id=2, content=CONTENT[:CONTENT_BYTES])])
+        assert spool.leads.alike(CONTENT, 1) == {2}
+        assert spool.leads.delivered_contents([2], is_certain=True) == Counter({CONTENT[:CONTENT_BYTES]: 1})
+        spool.record(Result(1, Outcome.ALREADY_DELIVERED))
+        assert spool.leads.delivered_contents([2], is_certain=True) == Counter({CONTENT: 1})
+
+    @pytest.mark.parametrize("error", [CONTENT_HAS_CHANGED, KEY_OF_ANOTHER])
+    def test_so_does_one_that_the_input_has_otherwise_now(self, spool: Spool, error: str) -> None:
+        fill(spool, 3, row_key=b"same", outcome=Outcome.INVALID, error=error)
+        spool.history.add([PastRow(b"same", JournalState.DELIVERED, lead_id=2, content=CONTENT[:CONTENT_BYTES])])
+        assert spool.leads.alike(CONTENT, 1) == {2}
+        assert spool.leads.delivered_contents([2], is_certain=True) == Counter({CONTENT[:CONTENT_BYTES]: 1})
 
     def test_what_members_of_a_family_were_sent_is_counted_instead(self, spool: Spool) -> None:
         fill(spool, 1, 2)
         answered(spool, 2, "merged")
         spool.leads.link([Link(1, 2, True)])
-        assert not spool.leads.may_share(CONTENT, 1)
-        assert spool.leads.delivered_contents([2]) == Counter({CONTENT: 1})
+        assert spool.leads.alike(CONTENT, 1) == set()
+        assert spool.leads.delivered_contents([2], is_certain=True) == Counter({CONTENT: 1})
+
+    def test_no_more_are_looked_for_than_lofty_is_asked_about(self, spool: Spool) -> None:
+        fill(spool, *range(1, 3 * MOST_ALIKE))
+        for n in range(1, 3 * MOST_ALIKE):
+            answered(spool, n)
+        assert len(spool.leads.alike(CONTENT, 1)) == MOST_ALIKE + 1
+
+
+def test_rows_that_say_the_same_are_found_without_looking_at_all(spool: Spool) -> None:
+    spool.find_duplicates("lead id")  # as when a source was read
+    asked: list[str] = []
+    for _ in range(2):  # the first time makes the indexes
+        spool._db.set_trace_callback(asked.append)
+        spool.leads.alike(CONTENT, 1)
+        spool.leads.has_delivered(CONTENT, [2], "2026")
+        spool._db.set_trace_callback(None)
+    plans = [
+        step for statement in asked if statement.startswith("SELECT") and "content" in statement
+        for *_, step in spool._db.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+    ]  # fmt: skip
+    assert {"strays_by_content", "rows_by_content", "past_rows_by_content"} <= {
+        word for step in plans for word in step.split()
+    }
+    assert [step for step in plans if step.startswith("SCAN")] == []
+
+
+@pytest.mark.parametrize(("since", "expected"), [("2026-03-01T10", True), ("2026-03-01T12", False)])
+class TestDeliveredSince:
+    def test_this_run_says_when_it_sent(self, spool: Spool, since: str, expected: bool) -> None:
+        fill(spool, 1, 2, 2)
+        spool.record(Result(2, Outcome.DELIVERED, sent_at="2026-03-01T11:00:00"))
+        spool.record(Result(3, Outcome.UNKNOWN, sent_at="2026-03-01T13:00:00"))
+        assert spool.leads.has_delivered(CONTENT, [2, 3], since) is expected
+        assert not spool.leads.has_delivered(CONTENT, [1, 3], since)
+
+    def test_other_runs_say_when_they_had_the_answer(self, spool: Spool, since: str, expected: bool) -> None:
+        past = PastRow(b"theirs", JournalState.DELIVERED, lead_id=2, content=CONTENT[:CONTENT_BYTES])
+        spool.history.add([past])
+        spool.history.add_of_others([OfAnother(b"theirs", 2, b"", 0, "2026-03-01T11:00:00")])
+        assert spool.leads.has_delivered(CONTENT, [2, 3], since) is expected
+        assert not spool.leads.has_delivered(CONTENT, [1, 3], since)
 
 
 def test_what_was_delivered_is_counted_once_by_spool_or_by_journal(spool: Spool) -> None:
@@ -149,5 +204,7 @@ def test_what_was_delivered_is_counted_once_by_spool_or_by_journal(spool: Spool)
         PastRow(row_key, JournalState.DELIVERED, lead_id=lead_id, content=short)
         for row_key, lead_id in ((b"i1", 1), (b"i5", 2), (b"gone", 2), (b"far", 9), (b"somewhere", None))
     )
-    assert spool.leads.delivered_contents([1, 2]) == Counter({CONTENT: 2, short: 3})
-    assert spool.leads.delivered_contents(()) == Counter()
+    spool.history.add([PastRow(b"on its way", JournalState.CLAIMED, lead_id=2, content=short)])
+    assert spool.leads.delivered_contents([1, 2], is_certain=False) == Counter({CONTENT: 2, short: 4})
+    assert spool.leads.delivered_contents([1, 2], is_certain=True) == Counter({CONTENT: 2, short: 2})
+    assert spool.leads.delivered_contents((), is_certain=True) == Counter()

@@ -29,6 +29,16 @@ def stop_postgres(folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def stop_mariadb(folder: str) -> None:
+    """Stop the MariaDB server that was started in a folder, and remove the folder."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int(Path(folder, "pid").read_text(encoding="utf-8"))
+        os.kill(pid, signal.SIGKILL)
+        while Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z":
+            time.sleep(0.05)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def kill_session(leader: str) -> None:
     """Kill a process that leads a session and all that it has started; Airflow's tasks are groups of their own."""
     for _ in range(2):  # once more, for what was started meanwhile
@@ -38,7 +48,7 @@ def kill_session(leader: str) -> None:
                     os.kill(pid, signal.SIGKILL)
 
 
-_ENDS = {"postgres": stop_postgres, "session": kill_session}
+_ENDS = {"mariadb": stop_mariadb, "postgres": stop_postgres, "session": kill_session}
 
 
 @contextlib.contextmanager
@@ -46,7 +56,7 @@ def guarded(kind: str, target: object) -> Iterator[None]:
     """
     Have something ended if this process dies in here; whoever leaves alive does it without help.
 
-    :param kind: "postgres" (target: its folder) or "session" (target: the pid of its leader)
+    :param kind: "postgres" or "mariadb" (target: its folder) or "session" (target: the pid of its leader)
     """
     command = [sys.executable, "-I", __file__, kind, str(target)]
     with subprocess.Popen(

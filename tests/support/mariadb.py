@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -10,57 +11,113 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pymysql
 import pytest
 
+from support.guard import guarded
+from support.shared_journal import Database
+
+# What is committed outlives the server's process, as far as tests go: not the machine.
+_QUICK = ["--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--innodb-doublewrite=OFF"]
 # Of the machine that the server believes to be on: a zone that it knows by an abbreviation only.
 MACHINE_ZONE = "America/Phoenix"
 
 
-@pytest.fixture(scope="session")
-def mariadb_url(starts_server: None, starts_program: None) -> Iterator[str]:
+class MariaDb:
     """
-    Give the URL of a database that may be written to.
+    A server whose data lie in a folder of its own.
 
-    ``LOFTY_TEST_MYSQL=mysql+pymysql://root@/db?unix_socket=/path`` names one to use. Without it a MariaDB that is
-    installed here is started for the while; where there is none, the test is skipped.
+    :param folder: an empty one, which the server's user may enter
     """
-    named = os.environ.get("LOFTY_TEST_MYSQL")
-    if named:
-        yield named
-        return
-    program, install = shutil.which("mariadbd"), shutil.which("mariadb-install-db")
-    if not program:
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "socket"
+        self._as_user = ["--user=mysql"] if os.geteuid() == 0 else []
+        self._where = [f"--datadir={folder}/data", f"--socket={self.socket}", f"--pid-file={folder}/pid"]
+        self._server: subprocess.Popen[bytes] | None = None
+        subprocess.run(
+            [str(shutil.which("mariadb-install-db")), "--no-defaults", *self._as_user, self._where[0], "--skip-test-db",
+             "--auth-root-authentication-method=normal"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        if self._as_user:
+            shutil.chown(folder, "mysql")
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self._server = subprocess.Popen(
+            [str(shutil.which("mariadbd")), "--no-defaults", *self._as_user, *self._where, *_QUICK, "--skip-networking"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "TZ": MACHINE_ZONE},
+        )  # fmt: skip
+        for _ in range(600):
+            assert self._server.poll() is None, "MariaDB has ended"
+            if self.socket.exists():
+                break
+            time.sleep(0.1)
+        with closing(pymysql.connect(unix_socket=str(self.socket), user="root")):
+            pass
+
+    def stop(self, *, crash: bool = False) -> None:
+        """Stop it in order, or as a crash of the machine would."""
+        assert self._server is not None
+        self._server.kill() if crash else self._server.terminate()
+        self._server.wait(60)
+        self.socket.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def mariadb(starts_server: None, starts_program: None) -> Iterator[MariaDb]:
+    """Start a MariaDB that is installed here; where there is none, the test is skipped."""
+    if not shutil.which("mariadbd"):
         pytest.skip("NOTHING WAS TESTED on MySQL or MariaDB: set LOFTY_TEST_MYSQL, or install MariaDB")
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
-    user = ["--user=mysql"] if os.geteuid() == 0 else []
-    data, address = f"--datadir={folder}/data", folder / "socket"
-    subprocess.run(
-        [str(install), "--no-defaults", *user, data, "--auth-root-authentication-method=normal"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    if user:
-        shutil.chown(folder, "mysql")
-    server = subprocess.Popen(
-        [program, "--no-defaults", *user, data, f"--socket={address}", "--skip-networking"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "TZ": MACHINE_ZONE},
-    )  # fmt: skip
-    try:
-        _wait_for(str(address), server)
-        yield f"mysql+pymysql://root@/lofty?unix_socket={address}"
-    finally:
-        server.terminate()
-        server.wait(60)
-        shutil.rmtree(folder, ignore_errors=True)
+    with guarded("mariadb", folder):
+        server = MariaDb(folder)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        assert server.poll() is None, "MariaDB has ended"
-        if Path(address).exists():
-            break
-        time.sleep(0.1)
-    with closing(pymysql.connect(unix_socket=address, user="root")) as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE DATABASE lofty CHARACTER SET utf8mb4")
+@pytest.fixture(scope="session")
+def mariadb_url(request: pytest.FixtureRequest, starts_server: None, starts_program: None) -> str:
+    """
+    Give the URL of a database that may be written to.
+
+    ``LOFTY_TEST_MYSQL=mysql+pymysql://root@/db?unix_socket=/path`` names one to use, in place of a MariaDB that is
+    started for the while.
+    """
+    if named := os.environ.get("LOFTY_TEST_MYSQL"):
+        return named
+    address = request.getfixturevalue("mariadb").socket
+    with closing(pymysql.connect(unix_socket=str(address), user="root")) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE DATABASE IF NOT EXISTS lofty CHARACTER SET utf8mb4")
+    return f"mysql+pymysql://root@/lofty?unix_socket={address}"
+
+
+def maria(server: MariaDb, driver: str = "pymysql", *, character_set: str = "utf8mb4", first: str = "") -> Database:
+    """
+    Give a database of its own on a MariaDB.
+
+    :param character_set: of the database, perhaps with its collation
+    :param first: what each of its connections executes first
+    """
+    module, name = importlib.import_module(driver), f"d{uuid4().hex}"
+    dialect = {"MySQLdb": "mysqldb"}.get(driver, driver)
+    address: dict[str, Any] = {"unix_socket": str(server.socket), "user": "root"}
+    Database("", lambda: module.connect(**address)).do(f"CREATE DATABASE {name} CHARACTER SET {character_set}")
+
+    def connect() -> Any:
+        connection = module.connect(**address, database=name)
+        if first:
+            with closing(connection.cursor()) as cursor:
+                cursor.execute(first)
+        return connection
+
+    return Database(f"mysql+{dialect}://", connect)

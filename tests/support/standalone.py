@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import random
 import signal
@@ -12,16 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
+from support.airflow_api import WAIT_SECONDS, AirflowApi
 from support.guard import guarded
 
-WAIT_SECONDS = 300.0  # for Airflow to start, or to do what it was asked to
 # Below the system's ephemeral ports: one of those could go to another test before Airflow binds it.
 PORTS = range(20_000, 32_000)
 
@@ -43,7 +39,7 @@ def one_at_a_time(file: Path) -> Iterator[None]:
         yield
 
 
-class Standalone:
+class Standalone(AirflowApi):
     """
     ``airflow standalone`` with a home and a Dag folder of its own; no login is asked for.
 
@@ -55,7 +51,7 @@ class Standalone:
         self.dags = home / "dags"
         self.dags.mkdir()
         port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        super().__init__(f"http://127.0.0.1:{port}")
         self._environment = {
             **os.environ,
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),  # it calls "airflow"
@@ -78,7 +74,6 @@ class Standalone:
         self._log = (home / "standalone.log").open("wb")
         self._process: subprocess.Popen[bytes] | None = None
         self._guard = ExitStack()
-        self._token = ""
 
     def __enter__(self) -> Standalone:
         # Several starts at once would slow each other past the limit.
@@ -111,13 +106,8 @@ class Standalone:
         while time.monotonic() < deadline:
             assert self._process is not None
             assert self._process.poll() is None, f"airflow standalone has exited: {self._last_said()}"
-            try:
-                health = self._ask("GET", "/api/v2/monitor/health")
-                if all((health[part] or {}).get("status") == "healthy" for part in ("scheduler", "dag_processor")):
-                    self._token = self._ask("GET", "/auth/token", None)["access_token"]
-                    return
-            except (OSError, KeyError):
-                pass
+            if self.is_healthy():
+                return
             time.sleep(0.5)
         raise AssertionError(f"airflow standalone did not become healthy: {self._last_said()}")
 
@@ -127,50 +117,6 @@ class Standalone:
     def _last_said(self) -> str:
         return self._said()[-5000:]
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)  # noqa: S310
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return json.loads(answer.read() or b"null")
-
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Make a request to the public API; wait while it answers 404."""
-        deadline = time.monotonic() + WAIT_SECONDS
-        while True:
-            try:
-                return self._ask(method, path, body)
-            except urllib.error.HTTPError as error:
-                if error.code != 404 or time.monotonic() > deadline:
-                    raise AssertionError(f"{method} {path}: {error.code} {error.read()[:500]!r}") from None
-                time.sleep(0.5)
-
-    def trigger(self, dag_id: str, run_id: str) -> None:
-        """Start a Dag run."""
-        self.ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None})
-
-    def clear(self, dag_id: str, run_id: str) -> None:
-        """Clear all tasks of a Dag run, so that they run again."""
-        self.ask(
-            "POST", f"/api/v2/dags/{dag_id}/clearTaskInstances",
-            {"dry_run": False, "dag_run_id": run_id, "only_failed": False, "reset_dag_runs": True},
-        )  # fmt: skip
-
-    def state(self, dag_id: str, run_id: str) -> str:
-        """The state of a Dag run."""
-        return str(self.ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
-
-    def task(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
-        """A task instance."""
-        found: dict[str, Any] = self.ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}")
-        return found
-
     def has_logged(self, *words: str) -> bool:
         """Whether the scheduler or the API server has logged a line with all of these."""
         return any(all(word in line for word in words) for line in self._said().splitlines())
-
-    def returned(self, dag_id: str, run_id: str, task_id: str) -> Any:
-        """What a task returned."""
-        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
-        value = self.ask("GET", path)["value"]
-        return json.loads(value) if isinstance(value, str) else value

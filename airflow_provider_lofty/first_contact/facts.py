@@ -1,0 +1,169 @@
+"""What a check has shown, as facts: None, or nothing, where it was not seen."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from airflow_provider_lofty.first_contact.contact import Contact
+from airflow_provider_lofty.first_contact.posts import Fate, Posted, changes_of
+from airflow_provider_lofty.lofty.answers import Answer, Meaning
+from airflow_provider_lofty.lofty.window import number_in
+from airflow_provider_lofty.profile.profile import AnswerForm, AnswerKind, ErrorShape, ListOrder, ResetReading
+
+_PAUSED_SECONDS = 1.5  # between two values, to see whether they count seconds
+
+
+def named(contact: Contact, name: str) -> Posted | None:
+    """The post of that name, if posting has begun."""
+    return next((each for each in contact.posted if each.post.name == name), None)
+
+
+def is_accepted(contact: Contact, name: str) -> bool | None:
+    """Whether Lofty took a post or refused it."""
+    posted = named(contact, name)
+    return {Fate.ACCEPTED: True, Fate.REFUSED: False}.get(posted.fate) if posted else None
+
+
+# The rate limit
+
+
+def rate_headers(contact: Contact) -> dict[AnswerKind, bool]:
+    """Which kinds of answers have the rate headers, all of them."""
+    found: dict[AnswerKind, bool] = {}
+    for kind, answer, _ in contact.heard:
+        found[kind] = limit_in(answer) is not None and found.get(kind, True)
+    return found
+
+
+def limits(contact: Contact) -> dict[AnswerKind, float]:
+    """The limit that each kind of answer states, the last time."""
+    return {kind: limit for kind, answer, _ in contact.heard if (limit := limit_in(answer))}
+
+
+def limit_in(answer: Answer) -> float | None:
+    """The limit that an answer states."""
+    limit = number_in(answer.headers.get("x-ratelimit-limit"))
+    return limit if limit and limit >= 1 else None
+
+
+def resets(contact: Contact) -> list[tuple[float, float]]:
+    """When the Reset header came with which number."""
+    found = [(at, number_in(answer.headers.get("x-ratelimit-reset"))) for _, answer, at in contact.heard]
+    return [(at, number) for at, number in found if number is not None]
+
+
+def reset_unit(contact: Contact) -> ResetReading | None:
+    """What the Reset header means."""
+    values = resets(contact)
+    if not values:
+        is_there = any("x-ratelimit-reset" in answer.headers for _, answer, _ in contact.heard)
+        return "nonsense" if is_there else None
+    largest = max(number for _, number in values)
+    if largest >= 1e9:
+        return "epoch_milliseconds" if largest >= 1e12 else "epoch_seconds"
+    if largest > 120:
+        return "milliseconds_left"
+    for (before, first), (after, second) in pairwise(values):
+        if after - before >= _PAUSED_SECONDS and second < first:
+            return "seconds_left" if (first - second) / (after - before) < 30 else "milliseconds_left"
+    return None
+
+
+# What is shown
+
+
+def shown(contact: Contact) -> list[Posted]:
+    """The posts that were seen in the lead's list, each once."""
+    return [each for each in _single(contact) if each.entry is not None]
+
+
+def changes(contact: Contact, name: str) -> list[str] | None:
+    """By which changes a field is shown."""
+    if not shown(contact):
+        return None
+    each_time: list[str] = []
+    for each in shown(contact):
+        each_time += changes_of(name, each.post.activity[name], (each.entry or {}).get(name))
+    moves = {change for change in each_time if change.startswith("moved_by")}
+    if len(moves) > 1:
+        each_time = ["another_time", *(change for change in each_time if change not in moves)]
+    return list(dict.fromkeys(each_time))
+
+
+def lag(contact: Contact) -> tuple[float, float | None] | None:
+    """For how long something was not shown that had been accepted; and after how long all of it was."""
+    accepted = [each for each in contact.posted if each.fate is Fate.ACCEPTED]
+    if not accepted or contact.reading_failure or not any(any(each.looked) for each in accepted):
+        return None
+    lags = [each.lag for each in accepted if each.lag is not None]
+    least = max(each.looked[0] - each.answered if each.looked[0] else 0.0 for each in accepted)
+    return max(least, 0.0), max(most for _, most in lags) if len(lags) == len(accepted) else None
+
+
+def equal_posts(contact: Contact) -> int | None:
+    """How often an activity is shown that was posted twice."""
+    twin = named(contact, "twin")
+    if twin is None or twin.fate is not Fate.ACCEPTED or twin.entry is None:
+        return None
+    accepted = [each for each in contact.posted if each.fate is Fate.ACCEPTED]
+    return None if twin.shown == 1 and not all(each.entry for each in accepted) else twin.shown
+
+
+def order(contact: Contact) -> ListOrder | None:
+    """In which order the list is; None where the posts cannot tell."""
+    entries = [f"{entry.get('text')} {entry.get('link')}" for entry in contact.listed if isinstance(entry, dict)]
+    turns = [turn for entry in entries for turn, each in enumerate(_single(contact)) if each.post.token in entry]
+    dates = [_single(contact)[turn].post.activity["created"] for turn in turns]
+    by_date = _direction(dates, "oldest_created", "newest_created")
+    by_turn = _direction(turns, "oldest_posted", "newest_posted")
+    if len({*turns}) < 2 or (by_date and by_turn):
+        return None
+    return by_date or by_turn or "mixed"
+
+
+def _single(contact: Contact) -> list[Posted]:
+    return [each for each in contact.posted if each.post.name != "twin"]
+
+
+def _direction(values: list[int], rising: ListOrder, falling: ListOrder) -> ListOrder | None:
+    if all(first <= second for first, second in pairwise(values)):
+        return rising
+    return falling if all(first >= second for first, second in pairwise(values)) else None
+
+
+def page_size(contact: Contact) -> int | None:
+    """How many entries a page has."""
+    if len(contact.pages) < 2 or not contact.pages[1] or ignores_page(contact):
+        return None
+    return len(contact.pages[0])
+
+
+def ignores_page(contact: Contact) -> bool | None:
+    """Whether each page is the first one."""
+    if len(contact.pages) < 2 or not contact.pages[0]:
+        return None
+    return contact.pages[0] == contact.pages[1]
+
+
+# How questions are answered
+
+
+def form_of(answer: Answer | None) -> AnswerForm | None:
+    """How a question is answered, without its words."""
+    if answer is None or answer.status is None or answer.verdict.meaning is Meaning.RATE_LIMITED:
+        return None
+    shape = _shape_of(answer)
+    return AnswerForm(answer.status, answer.error[0] if shape else None, shape)
+
+
+def _shape_of(answer: Answer) -> ErrorShape | None:
+    found = answer.json
+    if answer.is_html:
+        return "html"
+    if not answer.body.strip():
+        return "empty"
+    if isinstance(found, str):
+        return "json_string"
+    if isinstance(found, dict) and (answer.names_error or (answer.status or 0) >= 400):
+        return "embedded" if "errorCode=" in str(found.get("message")) else "code"
+    return None if isinstance(found, dict | list) else "text"
