@@ -16,6 +16,7 @@ from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 from sqlalchemy import and_, select, tuple_
 from sqlalchemy.sql import Select
+from sqlalchemy.sql.elements import ColumnElement
 
 from airflow_provider_lofty.report.status import XCOM_KEY
 from airflow_provider_lofty.task_key import TaskKey
@@ -129,12 +130,20 @@ def _instances(tasks: Collection[TaskId], states: Collection[str], before: UUID 
     """Say which instances, in the order of the primary key: each new try, also of an old run, gets a greater one."""
     one = TaskInstance
     columns = (one.id, *(getattr(one, name) for name in TaskKey._fields), one.state, one.start_date, one.end_date)
-    wanted = [tuple_(one.dag_id, one.task_id).in_(sorted(tasks)), one.start_date.is_not(None)]
+    wanted: list[ColumnElement[bool]] = [
+        tuple_(one.dag_id, one.task_id).in_(sorted(tasks)),
+        one.start_date.is_not(None),
+    ]
     if states:
         wanted.append(one.state.in_(states))
     if before is not None:
-        wanted.append(one.id < one.id.type.python_type(str(before)))  # Airflow 3.1 takes its ids for texts
+        wanted.append(one.id < as_key(before))
     return select(*columns).where(*wanted).order_by(one.id.desc())
+
+
+def as_key(id_: UUID) -> UUID | str:
+    """The id of a task instance as Airflow's model has it: before Airflow 3.3 a text."""
+    return id_ if getattr(TaskInstance.id.type, "as_uuid", False) else str(id_)
 
 
 def _with_pushed(instances: Select[Any]) -> Select[Any]:

@@ -268,8 +268,19 @@ def everything_is_reached_by_keyboard(walk: Walk) -> None:
     page.get_by_text("Sample Agent").first.wait_for()
 
 
-def tries_stand_side_by_side(walk: Walk) -> None:
+def running_delivery_is_listed_live(walk: Walk) -> None:
     walk.airflow.trigger("visits_in_tries", "twice")
+    page = walk.open_page()
+    page.goto(f"{walk.airflow.url}/lofty/rows/visits_in_tries/twice/send_to_lofty/-1")
+    page.locator("#progress").wait_for()
+    page.goto(f"{walk.airflow.url}/lofty/deliveries")
+    line = page.locator("#list tr", has_text="visits_in_tries")
+    line.wait_for()
+    line.get_by_text("failed", exact=True).wait_for(timeout=DAG_RUN_MILLISECONDS)
+    assert "try 2" in line.inner_text()
+
+
+def tries_stand_side_by_side(walk: Walk) -> None:
     page = walk.open_page()
     page.goto(f"{walk.airflow.url}/lofty/rows/visits_in_tries/twice/send_to_lofty/-1")
     page.locator("#tries").get_by_text("Try 2: failed").wait_for(timeout=DAG_RUN_MILLISECONDS)
@@ -296,6 +307,33 @@ def mapped_tasks_are_listed_and_opened(walk: Walk) -> None:
     rows_of(page).get_by_text("shards_to_lofty / mapped / shard [0]").wait_for()
 
 
+def deliveries_are_listed_across_runs(walk: Walk) -> None:
+    page = walk.open_page(height=640)
+    page.goto(walk.airflow.url)
+    page.get_by_role("button", name="Browse").click()
+    page.get_by_role("menuitem", name="Lofty deliveries").click()
+    frame = page.frame_locator('iframe[title="Lofty deliveries"]')
+    mapped = frame.locator("#list tr", has_text="shard [1]")
+    mapped.wait_for()
+    walk.keep(page, "deliveries", readme=True)
+    frame.locator("#outcome").focus()
+    page.keyboard.type("rejected")
+    mapped.wait_for(state="detached")
+    line = frame.locator("#list tr", has_text="149 delivered, 8 invalid, 3 rejected")
+    line.get_by_role("link").focus()
+    page.keyboard.press("Enter")
+    rows_of(page).get_by_text("LoftyRowsFailed").wait_for()
+    assert page.url.endswith(f"/dags/visits_to_lofty/runs/{walk.run_id}/tasks/send_to_lofty/plugin/lofty-rows")
+
+    page = walk.open_page(400, 800, color_scheme="dark")
+    page.goto(f"{walk.airflow.url}/lofty/deliveries")
+    page.locator("#dag").select_option("shards_to_lofty")
+    page.locator("#list tr", has_text="visits_to_lofty").first.wait_for(state="detached")
+    page.locator("#list").get_by_text("shard [1]").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400, "the page is wider than the screen"
+    walk.keep(page, "deliveries-dark-400", full_page=True)
+
+
 def asset_event_carries_the_counts(walk: Walk) -> None:
     events = walk.airflow.ask("GET", "/api/v2/assets/events?source_dag_id=shards_to_lofty")["asset_events"]
     assert [event["extra"]["delivered"] for event in events if event["source_map_index"] == 0] == [10]
@@ -311,8 +349,10 @@ STEPS = (
     extra_link_leads_to_the_rows,
     page_fits_screen_and_theme,
     everything_is_reached_by_keyboard,
+    running_delivery_is_listed_live,
     tries_stand_side_by_side,
     mapped_tasks_are_listed_and_opened,
+    deliveries_are_listed_across_runs,
     asset_event_carries_the_counts,
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +17,9 @@ from airflow.sdk import ObjectStoragePath
 from sqlalchemy import event, insert, text
 
 from airflow_provider_lofty.task_key import TaskKey
-from airflow_provider_lofty.ui import deliveries, deliveries_queries
+from airflow_provider_lofty.ui import deliveries_queries
 from airflow_provider_lofty.ui.deliveries_list import PAGE, Wanted, page_of
-from airflow_provider_lofty.ui.deliveries_queries import Delivery, LoftyTasks
+from airflow_provider_lofty.ui.deliveries_queries import Delivery, LoftyTasks, as_key
 
 from .conftest import Ran, token
 
@@ -84,7 +85,7 @@ class MadeUp:
         ]
         instances = [
             {
-                "id": TaskInstance.id.type.python_type(str(id_of(one["n"]))),
+                "id": as_key(id_of(one["n"])),
                 "dag_id": dag_id,
                 "run_id": one["run_id"],
                 "task_id": "send",
@@ -119,7 +120,7 @@ class MadeUp:
 def keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was made up a moment ago is listed at once."""
     monkeypatch.setattr(deliveries_queries, "_MOST_SECONDS", -1.0)
-    monkeypatch.setattr(deliveries, "_MOST_KEPT_SECONDS", -1.0)
+    monkeypatch.setattr("airflow_provider_lofty.ui.deliveries._MOST_KEPT_SECONDS", -1.0)
 
 
 @pytest.fixture
@@ -312,6 +313,41 @@ class TestBounds:
         second = listed(viewer, dag=MADE[0], outcome="rejected", before=first["next"])
         assert [one["outcomes"] for one in second["deliveries"]] == [{"rejected": 1}]
         assert second["next"] is None
+
+    def test_whoever_asks_for_the_same_again_is_given_the_same_for_a_while(
+        self, web_server: Any, made: MadeUp, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+        from airflow_provider_lofty.ui import deliveries  # with Airflow's web server, whose import may warn
+
+        now, looks = 0.0, []
+
+        def look(*arguments: Any, **options: Any) -> list[Delivery]:
+            nonlocal now
+            now += 0.01
+            looks.append(options)
+            return []
+
+        made.add(ended())
+        monkeypatch.setattr(deliveries, "_MOST_KEPT_SECONDS", 2.0)
+        monkeypatch.setattr(deliveries, "deliveries_of", look)
+        clerk = deliveries.Clerk(lambda: now)
+
+        def ask(**wanted: Any) -> None:
+            user = SimpleAuthManagerUser(username="somebody", role="VIEWER")
+            assert json.loads(asyncio.run(clerk.ask(user, Wanted(**wanted))))["deliveries"] == []
+
+        ask()
+        ask()
+        assert len(looks) == 1
+        ask(outcome="running")
+        monkeypatch.setattr(deliveries, "readable", lambda tasks, user: set())
+        ask()  # to somebody who may see less
+        assert len(looks) == 3
+        now += 1.0
+        ask()
+        assert len(looks) == 4
 
     def test_tasks_are_looked_for_the_more_rarely_the_longer_it_takes(
         self, made: MadeUp, monkeypatch: pytest.MonkeyPatch

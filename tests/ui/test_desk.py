@@ -118,6 +118,25 @@ class TestGuest:
 
         with_client(web_server, work)
 
+    def test_nor_do_fifty_who_wait_for_the_list_of_deliveries(
+        self, web_server: Any, ran: Ran, taken: set[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        is_open = threading.Event()
+        monkeypatch.setattr("airflow_provider_lofty.ui.deliveries.page_of", lambda *_, **__: is_open.wait(60))
+
+        async def work(client: httpx.AsyncClient) -> None:
+            viewers = [
+                asyncio.ensure_future(client.get("/lofty/deliveries/list", headers={"X-Lofty-Page": str(n)}))
+                for n in range(READERS)
+            ]
+            await until(lambda: waiting() == READERS and not taken)
+            assert anyio.to_thread.current_default_thread_limiter().borrowed_tokens == 0
+            assert (await client.get("/api/v2/version")).status_code == 200
+            is_open.set()
+            assert {answer.status_code for answer in await asyncio.gather(*viewers)} == {200}
+
+        with_client(web_server, work)
+
     def test_a_newer_request_of_a_page_takes_the_place_of_the_older(
         self, web_server: Any, ran: Ran, gate: Gate
     ) -> None:
