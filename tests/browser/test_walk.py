@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote as unquoted
+from urllib.parse import unquote
 
 import pytest
 from support.standalone import Standalone
@@ -196,7 +196,7 @@ def link_to_some_rows_is_sent_to_a_colleague(walk: Walk) -> None:
     tab.get_by_text("Copied").wait_for()
     link = page.evaluate("navigator.clipboard.readText()")
     assert re.fullmatch(
-        re.escape(unquoted(walk.page_url)) + r"\?try=1#outcome=rejected&group=[0-9a-f]{16}&sort=-lead", unquoted(link)
+        re.escape(unquote(walk.page_url)) + r"\?try=1#outcome=rejected&group=[0-9a-f]{16}&sort=-lead", unquote(link)
     )
     other = walk.open_page()
     other.goto(link)
@@ -323,7 +323,7 @@ def deliveries_are_listed_across_runs(walk: Walk) -> None:
     line.get_by_role("link").focus()
     page.keyboard.press("Enter")
     rows_of(page).get_by_text("LoftyRowsFailed").wait_for()
-    assert page.url.endswith(f"/dags/visits_to_lofty/runs/{walk.run_id}/tasks/send_to_lofty/plugin/lofty-rows")
+    assert unquote(page.url).endswith(f"/runs/{unquote(walk.run_id)}/tasks/send_to_lofty/plugin/lofty-rows")
 
     page = walk.open_page(400, 800, color_scheme="dark")
     page.goto(f"{walk.airflow.url}/lofty/deliveries")
