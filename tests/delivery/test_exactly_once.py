@@ -31,6 +31,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import QueuePool
 from support.practice import Log, Store, no_publisher, row
+from support.worlds import WORLDS
 
 from airflow_provider_lofty.delivery.precheck import MODES
 from airflow_provider_lofty.delivery.workers import Came, Workers
@@ -132,7 +133,7 @@ class ModelLofty:
         self.reads_fail = 0
         self.pacer = Pacer(10**9, time.monotonic)
         self.cap = None
-        self.settings = SimpleNamespace(
+        self.settings = SimpleNamespace(lead_url=None,
             max_in_flight=4, settle_seconds=SETTLE_SECONDS, resumed_settle_seconds=SETTLE_SECONDS,
             patience_seconds=PATIENCE * SETTLE_SECONDS, absence_seconds=ABSENCE * SETTLE_SECONDS, resumed_absence_seconds=ABSENCE * SETTLE_SECONDS,
             intent_ttl_seconds=10.0, profile=None,
@@ -406,7 +407,7 @@ class Tries(RuleBasedStateMachine):
 
 
 TestTries = pytest.mark.no_cover(Tries.TestCase)  # counting lines that other tests reach, too, takes as long again
-TestTries.settings = settings(max_examples=300, stateful_step_count=8, suppress_health_check=list(HealthCheck))
+TestTries.settings = settings(max_examples=WORLDS, stateful_step_count=8, suppress_health_check=list(HealthCheck))
 
 
 CALM: dict[str, Any] = {"faults": [], "crash": None, "lag": 0.0, "reads_fail": 0, "check_existing": "never"}

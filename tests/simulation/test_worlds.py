@@ -9,13 +9,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from support.worlds import WORLDS
 
 from simulation.invariants import violations
 from simulation.known import KNOWN
 from simulation.seeds import world_of
 from simulation.worlds import play
 
-SEEDS = 300
+SEEDS = WORLDS
 CHUNKS = 15
 TESTS = Path(__file__).parents[1]
 # They run each line thousands of times, at twice the time when each is counted; other tests reach these lines, too.
