@@ -136,7 +136,7 @@ class ModelLofty:
         self.settings = SimpleNamespace(lead_url=None,
             max_in_flight=4, settle_seconds=SETTLE_SECONDS, resumed_settle_seconds=SETTLE_SECONDS,
             patience_seconds=PATIENCE * SETTLE_SECONDS, absence_seconds=ABSENCE * SETTLE_SECONDS, resumed_absence_seconds=ABSENCE * SETTLE_SECONDS,
-            intent_ttl_seconds=10.0, profile=None,
+            intent_ttl_seconds=10.0, profile=None, lead_url="",
         )  # fmt: skip
         self.host = "https://api.example.com"
         self.requests_made = self.times_throttled = 0

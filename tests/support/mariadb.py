@@ -38,11 +38,12 @@ class MariaDb:
         self._as_user = ["--user=mysql"] if os.geteuid() == 0 else []
         self._where = [f"--datadir={folder}/data", f"--socket={self.socket}", f"--pid-file={folder}/pid"]
         self._server: subprocess.Popen[bytes] | None = None
-        subprocess.run(
+        made = subprocess.run(
             [str(shutil.which("mariadb-install-db")), "--no-defaults", *self._as_user, self._where[0], "--skip-test-db",
              "--auth-root-authentication-method=normal"],
-            check=True, capture_output=True,
+            check=False, capture_output=True, text=True,
         )  # fmt: skip
+        assert made.returncode == 0, made.stdout + made.stderr
         if self._as_user:
             shutil.chown(folder, "mysql")
 
