@@ -133,7 +133,7 @@ class ModelLofty:
         self.reads_fail = 0
         self.pacer = Pacer(10**9, time.monotonic)
         self.cap = None
-        self.settings = SimpleNamespace(lead_url=None,
+        self.settings = SimpleNamespace(
             max_in_flight=4, settle_seconds=SETTLE_SECONDS, resumed_settle_seconds=SETTLE_SECONDS,
             patience_seconds=PATIENCE * SETTLE_SECONDS, absence_seconds=ABSENCE * SETTLE_SECONDS, resumed_absence_seconds=ABSENCE * SETTLE_SECONDS,
             intent_ttl_seconds=10.0, profile=None, lead_url="",
