@@ -20,7 +20,7 @@ from airflow_provider_lofty.sandbox import Sandbox
 EXAMPLE = Path(__file__).resolve().parents[2] / "dags" / "lofty_in_shards.py"
 DAG, TASK, SHARDS = "lofty_in_shards", "send_to_lofty", 4
 RUNS = ("one", "two")
-ROWS = 1800
+ROWS = 2600
 
 
 def fill_warehouse(uri: str) -> None:
