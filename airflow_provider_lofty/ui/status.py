@@ -13,6 +13,7 @@ from airflow.utils.session import create_session
 from airflow_provider_lofty import config
 from airflow_provider_lofty.outcomes import FAILED_OUTCOMES
 from airflow_provider_lofty.report.advice import advice_on
+from airflow_provider_lofty.report.again import send_again
 from airflow_provider_lofty.report.reach import ADVICE
 from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.report.summary import ErrorGroup, Summary
@@ -164,7 +165,8 @@ def _report(file: ReportFile, chosen: Try, status: Status) -> dict[str, object]:
     """
     Say whether the report can be opened from here.
 
-    :return: ``is_here``; ``path`` where it lies, as text; ``why`` not; ``is_configured``, whether there is a folder
+    :return: ``is_here``; ``path`` where it lies, as text; ``why`` not; ``is_configured``, whether there is a folder;
+        ``send_again``, the Dag that sends what failed in it, where there is one
     """
     has_ended = status.phase == "ended"
     summary = status.summary or None
@@ -172,7 +174,12 @@ def _report(file: ReportFile, chosen: Try, status: Status) -> dict[str, object]:
         path = summary and summary.report_path
     else:
         path = status.report_path or file.path
-    found: dict[str, object] = {"is_here": False, "path": path, "is_configured": config.report_folder() is not None}
+    found: dict[str, object] = {
+        "is_here": False,
+        "path": path,
+        "is_configured": config.report_folder() is not None,
+        "send_again": None,
+    }
     if chosen.state == RUNNING and not has_ended:  # what lies there is of a run that had the same ids and is deleted
         return {**found, "why": "it is written when the run ends"}
     if path is None:
@@ -183,7 +190,8 @@ def _report(file: ReportFile, chosen: Try, status: Status) -> dict[str, object]:
         return {**found, "why": "it is written where the task's author wanted it, and not opened from here"}
     try:
         with file.open():
-            return {**found, "is_here": True, "path": file.path, "why": None}
+            again = send_again(file.path)
+            return {**found, "is_here": True, "path": file.path, "why": None, "send_again": again and again._asdict()}
     except OutOfReachError as error:
         if status.try_number and not has_ended:
             return {**found, "path": None, "why": "the task ended before it could write one"}

@@ -107,6 +107,7 @@ def airflow(
     environment = {
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW__LOFTY__REPORT_FOLDER": str(reports),
+        "AIRFLOW__LOFTY__SEND_REPORT_DAG_ID": "lofty_send_report",
         "AIRFLOW_CONN_LOFTY_SLOW": json.dumps(slow),
     }
     with Standalone(home, environment) as standalone:

@@ -7,6 +7,7 @@ It is one test, for its steps go on from each other in one Airflow; which of the
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 from collections.abc import Callable
@@ -140,6 +141,10 @@ def failed_rows_are_found_from_the_red_task(walk: Walk) -> None:
     assert tab.locator("#list tr").count() == 11
     assert tab.locator("#list tr").nth(1).locator(".failing").inner_text().split() == ["lead_id", "unknown"]
     walk.keep(page, "tab-after-it-failed", readme=True)
+    tab.get_by_text("Send the failed rows again").click()
+    assert (tab.locator("#again-dag").get_attribute("href") or "").endswith("/dags/lofty_send_report")
+    assert list(json.loads(tab.locator("#again .mono").inner_text())) == ["report"]
+    tab.get_by_text("Send the failed rows again").click()
 
     group.get_by_role("button", name="Show rows").click()
     tab.locator("#found").get_by_text("3 rows").wait_for()

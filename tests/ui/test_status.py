@@ -37,11 +37,21 @@ class TestStanding:
         assert told["outcomes"] == {"delivered": 2, "unmatched": 1}
         assert told["summary"]["read"] == 3
         assert told["progress"]["phase"] == "ended"
-        assert told["report"] == {"is_here": True, "path": str(ran.report), "why": None, "is_configured": True}
+        assert told["report"] == {
+            "is_here": True, "path": str(ran.report), "why": None, "is_configured": True, "send_again": None
+        }  # fmt: skip
         (group,) = told["groups"]
         assert (group["count"], group["outcome"], group["error_field"]) == (1, "unmatched", "email")
         assert group["meaning"]
         assert group["action"]
+
+    def test_it_names_the_dag_that_sends_what_failed(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AIRFLOW__LOFTY__SEND_REPORT_DAG_ID", "lofty_send_report")
+        again = viewer.get(ran.url("/standing")).json()["report"]["send_again"]
+        assert again["url"].endswith("/dags/lofty_send_report")
+        assert json.loads(again["conf"]) == {"report": str(ran.report)}
 
     def test_without_a_summary_the_report_tells(
         self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch

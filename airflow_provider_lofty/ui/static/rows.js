@@ -91,6 +91,16 @@ function drawDownloads(standing) {
   byId("download-failed").hidden = !isHere || !groups.haveFailed(standing);
   byId("download").href = `${base}/report?try=${standing.try}`;
   byId("download-failed").href = `${base}/report?try=${standing.try}&rows=failed`;
+  drawAgain(isHere && groups.haveFailed(standing) ? standing.report.send_again : null);
+}
+
+// The Dag that sends what failed in a report, where one is set up; Airflow has no link to a form that is filled in.
+function drawAgain(again) {
+  byId("again").hidden = !again;
+  if (!again) return;
+  byId("again-dag").href = again.url;
+  byId("again-dag").textContent = again.dag_id;
+  byId("again").querySelector(".mono").textContent = again.conf;
 }
 
 // Outcome, group and order are what a link holds; each choice is written there.
