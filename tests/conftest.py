@@ -52,6 +52,14 @@ CONNECTION = "AIRFLOW_CONN_LOFTY_DEFAULT"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
+LONGEST = ("test_killed.py", "test_approval.py")  # minutes each, most of them waiting for an Airflow
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest: begun last, they have one process busy and leave the others idle."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(autouse=True)
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep proxies, certificates and connections of whoever runs the tests out of them."""
