@@ -1,16 +1,16 @@
 // The page "Lofty deliveries". Whatever comes from elsewhere is set as text, never as markup.
-"use strict";
+
+import { byId, cell, element } from "./dom.js";
+import { count, duration, moment } from "./format.js";
+import { ask, base, isBusy } from "./requests.js";
+import { followTheme, outerPage } from "./theme.js";
 
 const LIVE_MS = 5000;
 const QUIET_MS = 30000;
 const MOST_MS = 60000;
-const BUSY = [409, 503]; // another request took its place, or too many wait: asked again, it is answered
 const OUTCOMES = ["delivered", "already_delivered", "would_send", "duplicate", "invalid", "rejected", "unknown",
   "not_attempted", "unmatched"];
-const base = location.pathname.replace(/\/$/, "");
 const airflow = base.replace(/\/lofty\/deliveries$/, "");
-const pageId = Math.random().toString(36).slice(2); // a newer request takes the place of an older one of this page
-const byId = (id) => document.getElementById(id);
 
 let timer = 0;
 let looks = 0; // count requests, so that an answer that is late changes nothing
@@ -20,61 +20,17 @@ let failures = 0;
 let dags = "";
 const lines = new Map(); // by id: a line that stays keeps the focus
 
-// Small helpers
-
-function element(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
-}
-
-const count = (number) => Number(number).toLocaleString("en");
-
-function duration(seconds) {
-  if (seconds < 100) return `${Math.round(seconds)} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 100 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
-}
-
 function setText(id, text) {
   if (byId(id).textContent !== text) byId(id).textContent = text; // said again only where it has changed
 }
 
-// Light or dark, as the Airflow page around this one
-
-function outerPage() {
-  try {
-    return parent === window ? null : parent.document.documentElement;
-  } catch {
-    return null;
-  }
-}
-
-function followTheme() {
-  const outer = outerPage();
-  const system = matchMedia("(prefers-color-scheme: dark)");
-  const apply = () => {
-    const saved = outer ? null : localStorage.getItem("theme");
-    const isDark = outer ? outer.classList.contains("dark") : saved === "dark" || (saved !== "light" && system.matches);
-    document.documentElement.dataset.theme = isDark ? "dark" : "light";
-  };
-  apply();
-  system.addEventListener("change", apply);
-  if (outer) new MutationObserver(apply).observe(outer, { attributes: true, attributeFilter: ["class"] });
-}
-
 // Asking
 
-async function ask() {
+function listed() {
   const wanted = new URLSearchParams({ dag: byId("dag").value, outcome: byId("outcome").value });
   const before = pages[pages.length - 1];
   if (before) wanted.set("before", before);
-  const answer = await fetch(`${base}/list?${wanted}`, { credentials: "same-origin", headers: { "X-Lofty-Page": pageId } });
-  const body = await answer.json().catch(() => ({}));
-  if (answer.ok) return body;
-  const why = { 401: "You are no longer logged in. Reload Airflow's page.",
-    403: "You may not read XComs, of which this page is made." }[answer.status];
-  throw Object.assign(new Error(why || `HTTP ${answer.status}`), { status: answer.status });
+  return ask(`list?${wanted}`);
 }
 
 async function look() {
@@ -82,7 +38,7 @@ async function look() {
   const number = ++looks;
   let wait = 0;
   try {
-    const found = await ask();
+    const found = await listed();
     if (number !== looks) return;
     failures = 0;
     draw(found);
@@ -90,7 +46,7 @@ async function look() {
     say(`as of ${new Date().toLocaleTimeString()}`);
   } catch (error) {
     if (number !== looks) return;
-    const isFinal = error.status >= 400 && error.status < 500 && !BUSY.includes(error.status);
+    const isFinal = error.status >= 400 && error.status < 500 && !isBusy(error);
     notice(isFinal ? error.message : "");
     say(isFinal ? "" : "no answer; trying again", true);
     if (!isFinal) wait = Math.min(LIVE_MS * 2 ** failures++, MOST_MS) * (0.5 + Math.random());
@@ -145,7 +101,7 @@ function heading(found) {
   const isFiltered = byId("dag").value || byId("outcome").value;
   const none = isFiltered || pages.length > 1 ? "No such delivery" : "No delivery yet: a task is listed here from its first one on";
   let text = number ? `${count(number)} ${number === 1 ? "delivery" : "deliveries"}` : none;
-  if (found.examined > number) text += ` among the ${count(found.examined)} back to ${moment(found.back_to)}`;
+  if (found.examined > number) text += ` among the ${count(found.examined)} back to ${moment(found.back_to).textContent}`;
   if (found.next) text += ", and there are older ones";
   if (found.undecided) {
     text += `; ${count(found.undecided)} more left out, for the outcomes of their rows are not known here`;
@@ -181,16 +137,6 @@ function drawLine(line, one) {
     cell("Rows/min", rate === null ? "" : count(Math.round(rate)), "number"),
     cell("Duration", one.seconds === null ? "" : duration(one.seconds), "number"),
     cell("Began", moment(one.started), "number"));
-}
-
-function cell(label, text, className = "") {
-  const made = element("td", { textContent: text, className });
-  made.dataset.label = label;
-  return made;
-}
-
-function moment(at) {
-  return new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 }
 
 function deliveryCell(one) {

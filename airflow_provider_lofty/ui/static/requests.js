@@ -5,7 +5,7 @@ const MOST_BUSY_MS = 15000;
 const BUSY = [409, 503]; // another request took its place, or too many wait: asked again, it is answered
 const WHY = {
   401: "You are no longer logged in. Reload Airflow's page.",
-  403: "You may not read this Dag's XComs, of which this page is made.",
+  403: "You may not read the XComs of which this page is made.",
 };
 
 export const base = location.pathname.replace(/\/$/, "");

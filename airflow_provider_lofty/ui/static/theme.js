@@ -1,6 +1,6 @@
 // Light or dark, as the Airflow page around this one; and what that page has to do for it.
 
-function outerPage() {
+export function outerPage() {
   try {
     return parent === window ? null : parent.document.documentElement;
   } catch {
