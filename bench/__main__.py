@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import chart, machine, report
-from bench.measures import faults, memory, quota, speed, waste
+from bench.measures import faults, incremental, matching, memory, quota, speed, waste
 from bench.places import BENCH, WORK
 from bench.plan import FULL, PLANS, QUICK, Plan
 from bench.processes import Runner
@@ -29,6 +29,8 @@ MEASURES: dict[str, Callable[[Plan, Runner], dict[str, Any]]] = {
     "faults": faults.measure,
     "speed": speed.measure,
     "memory": memory.measure,
+    "matching": matching.measure,
+    "incremental": incremental.measure,
 }
 
 

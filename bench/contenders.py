@@ -19,6 +19,10 @@ SINGER = Client("singer-sdk", "singer_target", "singer-sdk")
 DLT = Client("dlt", "dlt_pipeline", "dlt")
 DLT_8 = Client("dlt with 8 workers", "dlt_pipeline", "dlt", ("--workers", "8"))
 DRT = Client("drt-core", "drt_sync", "drt-core")
+LOOP_BY_EMAIL = Client("requests loop", "requests_by_email", "requests")
+DRT_BY_EMAIL = Client("drt-core", "drt_by_email", "drt-core")
+DRT_NEW = Client("drt-core", "drt_incremental", "drt-core")
+DRT_NEW_LAG = Client("drt-core with a lag", "drt_incremental", "drt-core", ("--lag-minutes", "15"))
 HTTP_OPERATOR = Client("HttpOperator.expand", "airflow_http", "airflow-http")
 
 UNLIMITED = 1e6  # requests a minute; far more than any client here makes

@@ -10,6 +10,7 @@ from bench.contenders import (
     DLT,
     DLT_8,
     DRT,
+    DRT_NEW_LAG,
     HTTP_OPERATOR,
     LOOP,
     POOL_8,
@@ -76,7 +77,10 @@ def _others(group: Mapping[str, Any]) -> dict[str, Any]:
 
 _CLIENTS = [
     PROVIDER,
-    *(client.name for client in (LOOP, RETRYING_LOOP, POOL_8, POOL_16, SINGER, DLT, DLT_8, DRT, HTTP_OPERATOR)),
+    *(
+        client.name
+        for client in (LOOP, RETRYING_LOOP, POOL_8, POOL_16, SINGER, DLT, DLT_8, DRT, DRT_NEW_LAG, HTTP_OPERATOR)
+    ),
 ]
 _SUMMARY_NOTE = "A dash: not measured, as the client has no part in that question, or could not run (see below)."
 
@@ -131,12 +135,26 @@ def _memory(values: Values) -> Iterator[tuple[str, dict[str, str]]]:
     yield f"memory, {more:g} × the rows", {client: f"{ratio:.2f} ×" for client, ratio in grown.items()}
 
 
+def _matching(values: Values) -> Iterator[tuple[str, dict[str, str]]]:
+    for group in values.values():
+        yield "look-ups for each e-mail address", _known(group, lambda v: f"{v['lookups'] / v['addresses']:.3g}")
+        yield "rows to a wrong lead there", _known(group, lambda v: f"{v['wrong']} of {v['rows']}")
+
+
+def _incremental(values: Values) -> Iterator[tuple[str, dict[str, str]]]:
+    for group in values.values():
+        for title, key in (("only what is new: rows sent again", "twice"), ("rows lost there", "lost")):
+            yield title, {client: f"{found[key]} of {found['rows']}" for client, found in _ran(group).items()}
+
+
 _COLUMNS: dict[str, Callable[[Values], Iterator[tuple[str, dict[str, str]]]]] = {
     "quota": _quota,
     "waste": _waste,
     "faults": _faults,
     "speed": _speed,
     "memory": _memory,
+    "matching": _matching,
+    "incremental": _incremental,
 }
 
 
@@ -216,10 +234,41 @@ def _smaller(values: Values) -> Iterator[str]:
             yield f"Peak memory at {grouped(int(rows))} rows: {better}."
 
 
+def _better_matched(values: Values) -> Iterator[str]:
+    for group in values.values():
+        asked = _better(group, lambda found, own: _asked(found) < _asked(own), lambda v: str(_asked(v)))
+        if asked:
+            yield f"Requests beyond the rows' own, by e-mail: {asked}."
+        more = _better(group, lambda found, own: found["right"] > own["right"], _right)
+        if more:
+            yield f"Rows to the right lead, by e-mail: {more}."
+
+
+def _asked(found: Any) -> int:
+    return int(found["lookups"] + found["others"])
+
+
+def _right(found: Any) -> str:
+    return f"{found['right']} of {found['rows']} ({found['wrong']} to a wrong one)"
+
+
+def _less_read(values: Values) -> Iterator[str]:
+    for group in values.values():
+        less = _better(group, lambda found, own: found["read"] < own["read"], _read)
+        if less:
+            yield f"Rows read on the second day, only what is new: {less}."
+
+
+def _read(found: Any) -> str:
+    return f"{found['read']} ({found['twice']} sent again, {found['lost']} lost)"
+
+
 _COMPARISONS: dict[str, Callable[[Values], Iterator[str]]] = {
     "quota": _more_quota,
     "waste": _less_waste,
     "faults": _fewer_wrong,
     "speed": _faster,
     "memory": _smaller,
+    "matching": _better_matched,
+    "incremental": _less_read,
 }

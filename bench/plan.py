@@ -22,6 +22,8 @@ class Plan:
     :param speed_few_rows: so many rows are delivered, too, to see what the others cost
     :param speed_repeats: how often each client runs
     :param memory_rows: sizes of the input
+    :param matching_people: people whom rows know by e-mail
+    :param incremental_rows: rows of the first day, and new ones of the second
     """
 
     name: str
@@ -36,6 +38,8 @@ class Plan:
     speed_few_rows: int
     speed_repeats: int
     memory_rows: tuple[int, ...]
+    matching_people: int
+    incremental_rows: tuple[int, int]
 
     def requests_in(self, window_seconds: float) -> int:
         """How many requests such a window holds."""
@@ -55,6 +59,8 @@ FULL = Plan(
     speed_few_rows=500,
     speed_repeats=3,
     memory_rows=(10_000, 30_000),
+    matching_people=400,
+    incremental_rows=(600, 60),
 )
 QUICK = Plan(
     name="quick",
@@ -69,5 +75,7 @@ QUICK = Plan(
     speed_few_rows=100,
     speed_repeats=1,
     memory_rows=(500, 1000),
+    matching_people=20,
+    incremental_rows=(60, 20),
 )
 PLANS = {plan.name: plan for plan in (FULL, QUICK)}

@@ -61,6 +61,7 @@ class Ended:
     :param peak_mb: the most memory that it had at once, in MB (10**6 bytes)
     :param delivered: rows that it calls delivered; None when it does not say
     :param failed: rows that it names or counts as not delivered; None when it does not say
+    :param read: rows that it has read; None when it does not say
     """
 
     status: int | None
@@ -69,6 +70,7 @@ class Ended:
     peak_mb: float
     delivered: int | None = None
     failed: int | None = None
+    read: int | None = None
 
     @property
     def is_green(self) -> bool:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.findings import better_elsewhere, grouped, percent, summary
+from bench.measures import incremental
 from bench.measures.faults import CASES, SETTLE_SECONDS, TIMEOUT_SECONDS
 from bench.measures.waste import LATENCY_SECONDS, cases
+from bench.people import ROWS_EACH, everybody
 from bench.plan import Plan
 
 Values = Mapping[str, Any]
@@ -57,6 +59,8 @@ TITLES = {
     "faults": "3. When something goes wrong",
     "speed": "4. Speed without a limit, and processor time",
     "memory": "5. Memory",
+    "matching": "6. Rows that know people by e-mail",
+    "incremental": "7. Only what is new",
 }
 FAULTS = {
     "dropped": "Accepted and stored, then the connection drops: every 50th row",
@@ -270,12 +274,74 @@ def _growth(first: Values, last: Values, client: str) -> str:
     return f"{peaks[1] / peaks[0]:.2f} ×" if all(peaks) else "–"
 
 
+def _matching(values: Mapping[str, Values], plan: Plan) -> str:
+    people = everybody(plan.matching_people)
+    shared, strangers = sum(each.is_shared for each in people), sum(each.lead_id is None for each in people)
+    text = (
+        f"{grouped(len(people) * ROWS_EACH)} rows of {len(people)} people, by e-mail address, and "
+        f"{len(people) * 3 // 2} leads. Of the addresses, {shared} belong to two leads each, and {strangers} to none. "
+        "**Requests that look for leads**, and how many that is for each address; **other requests** are those that "
+        "neither look for leads nor send a row: the provider reads some leads back before it sends to them. Of two "
+        "leads with one address, the rows are now the first's, now the second's: whoever takes the first is right "
+        "half of the time.\n\n"
+    )
+    heads = ["client", "requests that look for leads", "for each address", "other requests"]
+    heads += ["rows to the right lead", "to a wrong one", "to none, and told", "lost silently"]
+    drt = (
+        "\ndrt-core's `lookups` read a table of the destination's own database (PostgreSQL, MySQL, ClickHouse, "
+        "Snowflake); below `rest_api` they are ignored without a word. So the addresses are looked up in a step before "
+        "it, each once, as its users would have to write, and the sync is run once for each lead. The loop, too, looks "
+        "each address up once. Both ask for exact matches, and both take the first lead.\n"
+    )
+    return text + _table(heads, _lines(values, _matched, len(heads))) + _not_run(values) + drt
+
+
+def _matched(found: Values) -> list[str]:
+    ratio = f"{found['lookups'] / found['addresses']:.3g}"
+    return [str(found["lookups"]), ratio, *(str(found[key]) for key in ("others", "right", "wrong", "told", "silent"))]
+
+
+def _incremental(values: Mapping[str, Values], plan: Plan) -> str:
+    first, later = plan.incremental_rows
+    text = (
+        f"On the first day a table has {first} rows; on the second {later} more, {incremental.TIES} of them with the "
+        f"last cursor of the day before, and one {incremental.LATE.seconds // 60} minutes below it, as it was "
+        "committed late. The run of the second day is killed half-way (`kill -9`), and repeated on the same disk. "
+        "**Rows read** are those of the repeated run; beside them, how many that is for each row of the second day. "
+        f"The provider's `cursor_lag` is {incremental.LAG_MINUTES} minutes, as is drt-core's `watermark.lag` where it "
+        "has one; its watermark is kept in a local file, and it compares with `>`. The provider's `settle_seconds` is "
+        f"{incremental.SETTLE_SECONDS:g} here.\n\n"
+    )
+    heads = ["client", "rows", "rows read", "for each new row", "sent again", "lost"]
+    drt = (
+        "\ndrt-core can note what it has delivered (`state.idempotency`), but only where its state lies in a cloud "
+        "warehouse.\n"
+    )
+    return text + _table(heads, _lines(values, _renewed, len(heads))) + _not_run(values) + drt
+
+
+def _renewed(found: Values) -> list[str]:
+    return [
+        *(str(found[key]) for key in ("rows", "read")),
+        f"{found['read'] / found['new']:.3g}",
+        *(str(found[key]) for key in ("twice", "lost")),
+    ]
+
+
+def _lines(values: Mapping[str, Values], show: Callable[[Values], list[str]], width: int) -> Iterator[list[str]]:
+    for group in values.values():
+        for client, found in group.items():
+            yield [client, *(["not run", *[""] * (width - 2)] if "not_run" in found else show(found))]
+
+
 _WRITERS: dict[str, Callable[[Mapping[str, Values], Plan], str]] = {
     "quota": _quota,
     "waste": _waste,
     "faults": _faults,
     "speed": _speed,
     "memory": _memory,
+    "matching": _matching,
+    "incremental": _incremental,
 }
 
 

@@ -3,8 +3,9 @@ A practice Lofty in a process of its own, which tells what arrived.
 
     python -m bench.server '{"requests_per_minute": 500, "window_seconds": 6}'
 
-The argument are settings of the sandbox. The first line printed says where it is. Then each line that is read is a
-question, answered by one line of JSON: ``count``, ``record``, ``times`` or ``age``. It ends when its input ends.
+The argument are settings of the sandbox; ``leads`` beside them is a JSON file with the leads that are there. The first
+line printed says where it is. Then each line that is read is a question, answered by one line of JSON: ``count``,
+``record``, ``posted``, ``times`` or ``age``. It ends when its input ends.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from airflow_provider_lofty.sandbox import ReceivedRequest, Sandbox, SandboxSettings
+
+LEADS_PATH = "/v1.0/leads"
 
 
 def count(lofty: Sandbox) -> dict[str, Any]:
@@ -38,6 +42,17 @@ def record(lofty: Sandbox) -> dict[str, Any]:
         "stored": len(activities),
         "distinct": len(activities) - sum(activity.duplicate for activity in activities),
         "seconds": posts[-1] - posts[0] if posts else 0.0,
+    }
+
+
+def posted(lofty: Sandbox) -> dict[str, Any]:
+    """Which lead got which text, each time; and how many requests looked for leads, or for something else."""
+    asked = [request.path for request in lofty.requests if request.method != "POST"]
+    lookups = asked.count(LEADS_PATH)
+    return {
+        "posted": [[activity.body["text"], activity.lead_id] for activity in lofty.activities],
+        "lookups": lookups,
+        "others": len(asked) - lookups,
     }
 
 
@@ -66,13 +81,17 @@ def _refused(request: ReceivedRequest) -> bool:
 
 
 QUESTIONS: dict[str, Callable[[Sandbox], dict[str, Any]]] = {
-    each.__name__: each for each in (count, record, times, age)
+    each.__name__: each for each in (count, record, posted, times, age)
 }
 
 
 def main() -> None:
     """Serve until the input ends."""
-    with Sandbox(SandboxSettings(**json.loads(sys.argv[1]))) as lofty:
+    settings = json.loads(sys.argv[1])
+    leads = json.loads(Path(settings.pop("leads")).read_text(encoding="utf-8")) if "leads" in settings else {}
+    with Sandbox(SandboxSettings(**settings)) as lofty:
+        for lead_id, emails in leads.items():
+            lofty.add_lead(int(lead_id), emails=emails)
         _say({"url": lofty.url, "key": lofty.settings.api_key})
         for question in sys.stdin:
             _say(QUESTIONS[question.strip()](lofty))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 FIELDS = ("type", "text", "link", "picture")
 
@@ -51,14 +52,25 @@ def read(path: Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(stream)
 
 
-def tell(path: Path, *, delivered: int | None, failed: int | None) -> None:
+def find_path(email: str) -> str:
+    """Give the path that finds the leads with an e-mail address."""
+    return f"/v1.0/leads?{urlencode({'email': email, 'preciseSearchFlag': 'true'})}"
+
+
+def first_lead(found: dict[str, Any]) -> int | None:
+    """Give the first lead that Lofty names, which is what most people take; None when there is none."""
+    return next((lead["leadId"] for lead in found["leads"]), None)
+
+
+def tell(path: Path, *, delivered: int | None, failed: int | None, read: int | None = None) -> None:
     """
     Write down what the client says of its rows; a client that dies before says nothing.
 
     :param delivered: rows that it calls delivered; None when it does not count them
     :param failed: rows that it names or counts as not delivered; None when it does not
+    :param read: rows that it has read; None when it does not say
     """
-    path.write_text(json.dumps({"delivered": delivered, "failed": failed}), encoding="utf-8")
+    path.write_text(json.dumps({"delivered": delivered, "failed": failed, "read": read}), encoding="utf-8")
 
 
 def end(path: Path, outcomes: Iterable[bool]) -> None:

@@ -3,7 +3,7 @@ This provider: its operator's ``execute``, in a process of its own with a home o
 
 Airflow's task state store, which is a table behind Airflow's API server, is played by a SQLite file, and each call to
 it takes as long as the real one's round trip does: some milliseconds. The file lies where Airflow's database would:
-not on the worker's disk.
+not on the worker's disk. With ``--cursor`` the rows' table is read instead, and the journal is a real one, in SQLite.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from common import options, tell
 
-NOT_DELIVERED = ("invalid", "rejected", "unknown", "not_attempted")
+NOT_DELIVERED = ("invalid", "rejected", "unknown", "not_attempted", "unmatched")
 
 
 class FileStore:
@@ -56,7 +56,7 @@ def main() -> None:
     """Run the operator; the exit status is 1 when it raises, which makes an Airflow task red."""
     given = options(
         state="", state_delay_ms=5.0, try_number=1, requests_per_minute=0.0, in_flight=16, timeout=30.0, settle=60.0,
-        report=0,
+        report=0, match_by="", cursor="", lag_minutes=0, journal="", run="run",
     )  # fmt: skip
     extra = {"max_in_flight": given.in_flight, "timeout_seconds": given.timeout, "settle_seconds": given.settle}
     if given.requests_per_minute:
@@ -66,8 +66,24 @@ def main() -> None:
         AIRFLOW_HOME=str(given.home / "airflow"),
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
         AIRFLOW_CONN_LOFTY_DEFAULT=json.dumps(connection),
+        AIRFLOW_CONN_WAREHOUSE=json.dumps({"conn_type": "sqlite", "host": str(given.rows.with_suffix(".sqlite"))}),
+        AIRFLOW_CONN_JOURNAL=json.dumps({"conn_type": "sqlite", "host": given.journal}),
     )
     sys.exit(_execute(given))
+
+
+def _arguments(given: Any) -> dict[str, Any]:
+    if given.cursor:
+        return {
+            "table": "activities",
+            "source_conn_id": "warehouse",
+            "cursor": given.cursor,
+            "cursor_lag": f"{given.lag_minutes} minutes",
+            "journal_conn_id": "journal",
+            "report_path": f"{given.home / 'reports'}/",
+        }
+    report = str(given.home / "report.csv") if given.report else None
+    return {"path": str(given.rows), "report_path": report, "match_by": given.match_by or None}
 
 
 def _execute(given: Any) -> int:
@@ -76,12 +92,11 @@ def _execute(given: Any) -> int:
 
     pushed: dict[str, Any] = {}
     ti = SimpleNamespace(
-        dag_id="bench", run_id="run", task_id="send", map_index=-1, try_number=given.try_number, max_tries=3,
+        dag_id="bench", run_id=given.run, task_id="send", map_index=-1, try_number=given.try_number, max_tries=3,
         xcom_push=lambda key, value: pushed.__setitem__(key, value),
     )  # fmt: skip
     store = FileStore(Path(given.state), given.state_delay_ms / 1000) if given.state else None
-    report = str(given.home / "report.csv") if given.report else None
-    operator = LoftyAddActivityOperator(task_id="send", path=str(given.rows), report_path=report)
+    operator = LoftyAddActivityOperator(task_id="send", **_arguments(given))
     status = 0
     try:
         summary = operator.execute({"ti": ti, "task_state_store": store})
@@ -91,7 +106,8 @@ def _execute(given: Any) -> int:
     if summary is not None:
         print(json.dumps(summary), file=sys.stderr)
         delivered = summary["delivered"] + summary["already_delivered"]
-        tell(given.told, delivered=delivered, failed=sum(summary[name] for name in NOT_DELIVERED))
+        failed = sum(summary[name] for name in NOT_DELIVERED)
+        tell(given.told, delivered=delivered, failed=failed, read=summary["read"])
     return status
 
 
