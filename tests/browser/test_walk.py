@@ -327,7 +327,7 @@ def deliveries_are_listed_across_runs(walk: Walk) -> None:
     line = frame.locator("#list tr", has_text="149 delivered, 8 invalid, 3 rejected")
     line.get_by_role("link").focus()
     page.keyboard.press("Enter")
-    rows_of(page).get_by_text("LoftyRowsFailed").wait_for()
+    rows_of(page).get_by_role("heading", name="11 of 160 rows failed").wait_for()
     assert unquote(page.url).endswith(f"/runs/{unquote(walk.run_id)}/tasks/send_to_lofty/plugin/lofty-rows")
 
     page = walk.open_page(400, 800, color_scheme="dark")

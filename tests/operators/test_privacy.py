@@ -28,13 +28,13 @@ MARKS = {
     "page_name": "Snapdragon form",
     "scheduled_date": "Friday, foxglove o'clock",
     "listing.street_address": "12 Larkspur Lane",
-    "listing.note": "Ask Zinnia\nabout the “gate”, code 4711",
-    "listing.price": 654_321,
+    "listing.note": "Ask Zinnia\nabout the “gate”, code 47110815",
+    "listing.price": 654_321_987,
     "agent": "ignored-columbine",
 }
 PRIVATE = (
     "Marigold", "Quillfeather", "Tumbledown", "hollyhock", "periwinkle", "Snapdragon", "foxglove", "Larkspur",
-    "Zinnia", "4711", "654321", "columbine", "topSecret", "eyJ0b3B", "Q2h1cnJv", "Q2h1cn",
+    "Zinnia", "47110815", "654321987", "columbine", "topSecret", "eyJ0b3B", "Q2h1cnJv", "Q2h1cn",
 )  # fmt: skip
 
 Reply = Callable[["_Echo", str], tuple[int, str, str]]
@@ -177,7 +177,7 @@ def test_no_value_of_an_invalid_row_is_told(
 ) -> None:
     connect(lofty)
     bad = {**row(1), **MARKS, "lead_id": MARKS["text"], "type": MARKS["page_name"], "created": MARKS["link"]}
-    bad |= {"listing.price": "Larkspur 654321", "listing.mail_address": "Zinnia"}
+    bad |= {"listing.price": "Larkspur 654321987", "listing.mail_address": "Zinnia"}
     source: dict[str, Any] = {"rows": [bad]}
     if kind == "csv":
         source = {"path": write_csv(tmp_path / "a.csv", [bad])}
