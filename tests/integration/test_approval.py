@@ -85,7 +85,8 @@ def test_nothing_is_sent_before_somebody_says_yes_and_nothing_else_after(
     file.write_text(before.replace("Viewed home 7,", "Viewed home 8,"), "utf-8")
     answer(airflow, "changed", "Approve")
     assert outcome(airflow, "changed") == "failed"
-    assert airflow.has_logged("rows since the preview: 1 new, 1 gone, 0 changed")
+    (log,) = (tmp_path / "airflow" / "logs").glob("**/run_id=changed/task_id=send_to_lofty/*.log")
+    assert "rows since the preview: 1 new, 1 gone, 0 changed" in log.read_text("utf-8")
     file.write_text(before, "utf-8")
 
     assert fast_lofty.requests == []

@@ -380,10 +380,11 @@ class TestFindLeads:
     def test_nor_what_a_server_quotes_of_the_request(
         self, serve: Any, connect: Connect, client: LoftyClient, asked: Any, quoted: str, status: str
     ) -> None:
-        connect(serve(http(json.dumps({"code": 20012, "message": f"cannot GET {quoted} today"}).encode(), status)).url)
+        server = serve(http(json.dumps({"code": 20012, "message": f"cannot GET {quoted} today"}).encode(), status))
+        connect(server.url)
         with pytest.raises(LoftyError) as caught:
             client.find_leads(*asked)
-        told = str(caught.value)
+        told = str(caught.value).replace(server.url.partition("//")[2], "")  # a port may have any digits
         assert "cannot GET" in told
         assert not any(
             part in told for part in ("ada", "ad\u00e4", "ad%C3", "intranet", "mple", "555", "01-99", "2099")

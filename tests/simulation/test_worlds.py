@@ -17,7 +17,7 @@ from simulation.seeds import world_of
 from simulation.worlds import play
 
 SEEDS = WORLDS
-CHUNKS = 15
+CHUNKS = WORLDS // 20
 TESTS = Path(__file__).parents[1]
 # They run each line thousands of times, at twice the time when each is counted; other tests reach these lines, too.
 pytestmark = pytest.mark.no_cover
