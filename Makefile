@@ -86,7 +86,7 @@ test-databases: ## run the tests on MariaDB, Snowflake's stand-in, DuckDB and S3
 		tools/environment.sh .venv-databases 3.11 3.14 constraints-databases.txt "$(PYTHON)" -e '.[test,databases]' || exit 1; \
 		echo "==> testing with $$(.venv-databases/bin/python -c '$(VERSIONS)')"; \
 		AIRFLOW_HOME="$(WORK)/test-databases" .venv-databases/bin/python -m pytest \
-			-n $(if $(ARGS),0,2) --dist loadfile tests/databases $(ARGS); \
+			-n 0 tests/databases $(ARGS); \
 	fi
 
 screenshots: export LOFTY_PICTURES = $(CURDIR)/docs
