@@ -393,11 +393,8 @@ class SqlJournal:
             # A certain delivery counts even when the claim was taken over by somebody who thought this run dead.
             conditions = {} if alike.state == JournalState.DELIVERED else self._claimed
             values = self._closing_values(alike)
-            if alike.state == JournalState.DELIVERED:
-                values = {
-                    **values,
-                    "owner": self._owner,
-                }  # so that whoever took it over sees that it did not deliver it
+            if alike.state == JournalState.DELIVERED:  # whoever took it over sees that it did not deliver it
+                values = {**values, "owner": self._owner}
             for keys in batches(member.intent.row_key for member in members):
                 changed = self._tables.update(connection, values, keys, **conditions)
                 is_missing |= alike.state in _FINAL and changed != len(keys)

@@ -190,20 +190,15 @@ class TestNothingIsPosted:
 
 
 def test_an_interrupt_at_any_step_leaves_a_table_of_what_was_seen(
-    lofty: Sandbox, connect: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    lofty: Sandbox,
+    connect: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    interrupt_at: Callable[[int], None],
 ) -> None:
     connect(lofty)
-    send = LoftySession.send
     lofty.change(missing_leads={2**63 - 1})
     for step in range(11):
-        left = iter(range(step))
-
-        def interrupted(*args: Any, left: Any = left, **kwargs: Any) -> Any:
-            if next(left, None) is None:
-                raise KeyboardInterrupt
-            return send(*args, **kwargs)
-
-        monkeypatch.setattr(LoftySession, "send", interrupted)
+        interrupt_at(step)
         code = main(["--lead-id", str(LEAD), "--yes"], patience=0)
         found = learned_in(capsys.readouterr().out)
         assert code == (130 if step < 11 else 0)

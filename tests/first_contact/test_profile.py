@@ -134,21 +134,13 @@ def test_there_is_nothing_personal_in_it(learn: Learn) -> None:
 
 
 def test_an_interrupt_leaves_a_profile_of_what_was_seen(
-    lofty: Sandbox, connect: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lofty: Sandbox, connect: Callable[..., None], tmp_path: Path, interrupt_at: Callable[[int], None]
 ) -> None:
     connect(lofty)
     lofty.change(missing_leads={2**63 - 1})
-    send = LoftySession.send
     seen: list[set[str]] = []
     for step in range(12):
-        left = iter(range(step))
-
-        def interrupted(*args: Any, left: Any = left, **kwargs: Any) -> Any:
-            if next(left, None) is None:
-                raise KeyboardInterrupt
-            return send(*args, **kwargs)
-
-        monkeypatch.setattr(LoftySession, "send", interrupted)
+        interrupt_at(step)
         file = tmp_path / f"{step}.json"
         code = main(["--lead-id", str(LEAD), "--yes", "--profile", str(file)], patience=0)
         assert code == (130 if step < 12 else 0)
