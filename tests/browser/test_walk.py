@@ -60,6 +60,11 @@ class Walk:
         assert found.response["violations"] == [], found.generate_report()
 
 
+# What reaches beyond the right edge of the screen, to say it where the page is too wide.
+STICKING_OUT = """[...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right > innerWidth)
+    .map((one) => `${one.tagName} #${one.id} .${one.className} ${one.textContent.slice(0, 60)}`)"""
+
+
 def rows_of(page: Any) -> Any:
     """The tab, inside Airflow's page."""
     return page.frame_locator('iframe[title="Lofty rows"]')
@@ -241,7 +246,8 @@ def page_fits_screen_and_theme(walk: Walk) -> None:
         page = walk.open_page(width, 800, color_scheme=scheme, timezone_id="America/Sao_Paulo")
         page.goto(walk.page_url)
         page.locator("#list tr").nth(9).wait_for()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
+        wide = page.evaluate(STICKING_OUT)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"wider than the screen: {wide}"
         colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
         brightness = sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
         assert (brightness > 200) is (scheme == "light")

@@ -1,15 +1,14 @@
 // The page "Lofty deliveries". Whatever comes from elsewhere is set as text, never as markup.
 
-import { byId, cell, element } from "./dom.js";
+import { byId, cell, element, live } from "./dom.js";
 import { count, duration, moment } from "./format.js";
+import { OUTCOMES, all, colour } from "./outcomes.js";
 import { ask, base, isBusy } from "./requests.js";
-import { followTheme, outerPage } from "./theme.js";
+import { clickIn, followTheme, outerPage } from "./theme.js";
 
 const LIVE_MS = 5000;
 const QUIET_MS = 30000;
 const MOST_MS = 60000;
-const OUTCOMES = ["delivered", "already_delivered", "would_send", "duplicate", "invalid", "rejected", "unknown",
-  "not_attempted", "unmatched"];
 const airflow = base.replace(/\/lofty\/deliveries$/, "");
 
 let timer = 0;
@@ -43,12 +42,12 @@ async function look() {
     failures = 0;
     draw(found);
     wait = pause(found);
-    say(`as of ${new Date().toLocaleTimeString()}`);
+    live(`as of ${new Date().toLocaleTimeString()}`);
   } catch (error) {
     if (number !== looks) return;
     const isFinal = error.status >= 400 && error.status < 500 && !isBusy(error);
     notice(isFinal ? error.message : "");
-    say(isFinal ? "" : "no answer; trying again", true);
+    live(isFinal ? "" : "no answer; trying again", true);
     if (!isFinal) wait = Math.min(LIVE_MS * 2 ** failures++, MOST_MS) * (0.5 + Math.random());
   }
   if (wait && !document.hidden) timer = setTimeout(look, wait);
@@ -58,12 +57,6 @@ async function look() {
 function pause(found) {
   if (found.deliveries.some((one) => !one.is_over || one.counts === "not_read")) return LIVE_MS;
   return pages.length === 1 ? QUIET_MS : 0;
-}
-
-function say(text, isLost = false) {
-  byId("live").hidden = false;
-  byId("live").className = isLost ? "small lost" : "soft small";
-  byId("live").textContent = text;
 }
 
 function notice(text) {
@@ -162,11 +155,7 @@ function open(event) {
   if (!outer) return;
   event.preventDefault();
   const isAside = event.ctrlKey || event.metaKey || event.shiftKey;
-  const link = Object.assign(outer.ownerDocument.createElement("a"), { href: event.currentTarget.href, rel: "noopener" });
-  if (isAside) link.target = "_blank";
-  outer.ownerDocument.body.append(link);
-  link.click();
-  link.remove();
+  clickIn(outer, { href: event.currentTarget.href, rel: "noopener", target: isAside ? "_blank" : "" });
 }
 
 function stateCell(one) {
@@ -189,7 +178,7 @@ function rowsCell(one) {
   const made = cell("Rows", "", "rows");
   const known = OUTCOMES.filter((outcome) => one.outcomes[outcome]);
   const left = one.phase === "sending" && one.left ? one.left : 0;
-  const total = known.reduce((sum, outcome) => sum + one.outcomes[outcome], left);
+  const total = all(one.outcomes) + left;
   const words = known.map((outcome) => `${count(one.outcomes[outcome])} ${outcome}`);
   if (left) words.push(`${count(left)} to come`);
   const preview = one.preview ? "preview: " : "";
@@ -211,7 +200,7 @@ function without(one) {
 
 function part(outcome, share) {
   const made = element("span", { title: outcome });
-  made.style.background = `var(--${outcome})`;
+  made.style.background = colour(outcome);
   made.style.width = `${share * 100}%`;
   return made;
 }

@@ -22,6 +22,11 @@ export function cell(label, value, className = "") {
   return made;
 }
 
+// How things stand, beside the page's title.
+export function live(textContent, isLost = false) {
+  Object.assign(byId("live"), { textContent, className: isLost ? "small lost" : "soft small", hidden: false });
+}
+
 // Drawing a part anew takes the focus from it, so it is done only where something has changed.
 const drawn = {};
 

@@ -1,6 +1,6 @@
 // The page "Lofty rows": one task instance, its tries, and what became of its rows.
 
-import { byId, element, hasChanged } from "./dom.js";
+import { byId, element, hasChanged, live } from "./dom.js";
 import { clockTime } from "./format.js";
 import * as groups from "./groups.js";
 import { setPattern } from "./leads.js";
@@ -39,10 +39,6 @@ async function look() {
     if (isFinal) wait = 0;
   }
   if (wait && !document.hidden) timer = setTimeout(look, wait);
-}
-
-function live(textContent, isLost = false) {
-  Object.assign(byId("live"), { textContent, className: isLost ? "small lost" : "soft small", hidden: false });
 }
 
 function draw(standing) {

@@ -29,11 +29,15 @@ export function letOuterPageOpenLinks() {
     const link = event.target.closest("a[download], a[target=_blank]");
     if (!link) return;
     event.preventDefault();
-    const twin = outer.ownerDocument.createElement("a");
-    Object.assign(twin, { href: link.href, target: link.target, rel: link.rel });
-    if (link.hasAttribute("download")) twin.download = "";
-    outer.ownerDocument.body.append(twin);
-    twin.click();
-    twin.remove();
+    const { href, target, rel } = link;
+    clickIn(outer, link.hasAttribute("download") ? { href, target, rel, download: "" } : { href, target, rel });
   });
+}
+
+// Follow a link as if it stood in the page around this one.
+export function clickIn(outer, properties) {
+  const twin = Object.assign(outer.ownerDocument.createElement("a"), properties);
+  outer.ownerDocument.body.append(twin);
+  twin.click();
+  twin.remove();
 }
