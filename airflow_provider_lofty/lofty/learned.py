@@ -5,7 +5,7 @@ Until the first refusal the pace rises with what is accepted, and doubles in les
 is congestion control as TCP's CUBIC does it: remember the ceiling at which a request was refused, return close below
 it quickly, stay there for long, and only then probe beyond it, slowly at first. Growth is counted in accepted requests,
 not in time: a probe costs a refusal, and with many requests between two of them little is wasted. Workers that share a
-limit and know nothing of each other come to similar shares: who sends more is refused more often.
+limit and know nothing of each other come to roughly similar shares: who sends more is refused more often.
 
 No sixty seconds ever get more requests than the pace allows. So it does not matter whether the server counts by the
 clock's minute, by the last sixty seconds or with a bucket of tokens.

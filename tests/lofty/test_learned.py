@@ -99,6 +99,14 @@ class TestSix:
         fair = 27 * 300 / 6
         assert fair / 2 <= min(outcome.of_workers.values()) <= max(outcome.of_workers.values()) <= fair * 2
 
+    @pytest.mark.parametrize(("limit", "wasted"), [(10, 0.12), (60, 0.03), (300, 0.01)])
+    def test_over_hours_small_bursts_leave_nobody_out(self, limit: int, wasted: float) -> None:
+        outcome = silent(limit, windows=120, workers=6, counts="bucket", burst=5)
+        assert outcome.share_from(3) >= 0.95
+        assert outcome.wasted <= wasted
+        fair = 117 * limit / 6
+        assert fair / 4 <= min(outcome.of_workers.values()) <= max(outcome.of_workers.values()) <= fair * 2.5
+
     @pytest.mark.parametrize("limit", [60, 600])
     def test_they_use_all_of_any_limit(self, limit: int) -> None:
         outcome = silent(limit, workers=6)
