@@ -90,7 +90,7 @@ class Verdicts:
         other = _other_lead(work, verdict)
         remark = None if other is None else f"Lofty answered with lead {other}: the lead was merged"
         result = _result(work, Outcome.DELIVERED, verdict, remark)
-        self._recorder.record(work.intent, JournalState.DELIVERED, result, other)
+        self._recorder.record(work.intent, JournalState.DELIVERED, result, other, is_answered=True)
         if other is None:
             self._reconciler.take_delivered(work)
         else:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 _CLAIMABLE = (JournalState.REJECTED, JournalState.REOPENED)
 _FINAL = (JournalState.DELIVERED, JournalState.REJECTED)
 _LIFE_SECONDS = 10.0
+_SAID = ("http_status", "error_code", "error")
 
 
 class TaskPlace(NamedTuple):
@@ -330,7 +331,8 @@ class SqlJournal:
     ) -> bool:
         """Make another owner's row this one's, unless it has changed meanwhile."""
         (values,) = self._values([intent], state, said)
-        values = _without(values, "scope", "row_key")
+        kept = _SAID if state == row.state else ()  # what its owner wrote of its request: no answer to that will come
+        values = _without(values, "scope", "row_key", *kept)
         unchanged = {"owner": row.owner, "sign_of_life": row.sign_of_life, "state": row.state}
         moves = {row.task_key: -1, self._place.key: 1} if row.task_key != self._place.key else {}
         with self._tables.transaction() as connection:
@@ -390,8 +392,9 @@ class SqlJournal:
                 groups.setdefault(closing[1:], []).append(closing)
         for members in groups.values():
             alike = members[0]
-            # A certain delivery counts even when the claim was taken over by somebody who thought this run dead.
-            conditions = {} if alike.state == JournalState.DELIVERED else self._claimed
+            # An answer counts even when the claim was taken over by somebody who thought this run dead. What was read
+            # does not: whoever took it over may have given the same entry to another row that looks the same.
+            conditions = {} if alike.is_answered else self._claimed
             values = self._closing_values(alike)
             if alike.state == JournalState.DELIVERED:  # whoever took it over sees that it did not deliver it
                 values = {**values, "owner": self._owner}
@@ -456,7 +459,7 @@ class SqlJournal:
                 "attempts": said.attempts if said else attempts,
                 "answered_lead": said.answered_lead if said else answered_lead,
             }
-            for row_key, fingerprint, trace, attempts, answered_lead, _ in intents
+            for row_key, fingerprint, trace, attempts, answered_lead, *_ in intents
         ]
 
     def _sign(self) -> dict[str, str | int]:

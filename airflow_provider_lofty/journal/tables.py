@@ -142,7 +142,10 @@ class JournalRow(NamedTuple):
     def intent(self) -> Intent:
         """What its owner intended."""
         row_key, fingerprint = bytes.fromhex(self.row_key), bytes.fromhex(self.fingerprint)
-        return Intent(row_key, fingerprint, self.wanted, self.attempts, self.answered_lead)
+        may_be_answered = self.state == JournalState.INTENDED and self.error is None
+        return Intent(
+            row_key, fingerprint, self.wanted, self.attempts, self.answered_lead, may_be_answered=may_be_answered
+        )
 
     @property
     def wanted(self) -> Trace:
