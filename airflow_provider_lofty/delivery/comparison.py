@@ -203,7 +203,7 @@ class Rest:
 
 
 def _among(entries: Iterable[Trace], counts: Counter[bytes]) -> list[Trace]:
-    """Of each trace no more entries than this."""
+    """Keep no more entries of each trace than its count says."""
     kept = []
     for entry in entries:
         if counts[entry.trace_hash] > 0:

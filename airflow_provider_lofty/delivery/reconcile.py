@@ -72,7 +72,7 @@ class Reconciler:
     :param precheck: decides about rows that wait for a lead's page
     :param on_unknown: what to do about a row in doubt: ``verify``, ``report``, ``resend`` or ``assume_delivered``
     :param settings: of the connection: how long Lofty may take to show what it stored
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     :param now: seconds since 1970
     :ivar may_settle_later: whether another try may prove what this one could not
     """

@@ -142,7 +142,7 @@ class Verdicts:
         """
         Leave a row in doubt whose request has no answer, for the next try to settle.
 
-        :param why: there is none
+        :param why: why there is no answer
         """
         error = f"sent, but {why}: it may be stored; look at the lead"
         self._recorder.doubt(work.intent, _result(work, Outcome.UNKNOWN, Verdict(Meaning.DOUBT), error))

@@ -91,7 +91,7 @@ class SqlJournal:
     :param place: which task instance this is
     :param max_tries: the task instance's; it changes when the task is cleared
     :param stale_seconds: a claim whose owner shows no sign of life for so long is taken over
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     :param now: seconds since 1970
     """
 
@@ -180,9 +180,8 @@ class SqlJournal:
                 self._tables.update(connection, reopened, task_key=key, state=JournalState.REJECTED)
 
     def _is_known(self, row: JournalRow) -> bool:
-        if (
-            row.state == JournalState.REJECTED
-        ):  # by this task, which was not cleared since; others may have mended their rows
+        # Only this task's own count, since it was last cleared: others may have corrected their rows.
+        if row.state == JournalState.REJECTED:
             return row.task_key == self._place.key and self._is_resumed
         return row.state == JournalState.DELIVERED or row.owner == self._owner
 
@@ -226,7 +225,7 @@ class SqlJournal:
         withdrawn = [closing for closing in closings if closing.state == JournalState.WITHDRAWN]
         others = [closing for closing in closings if closing.state != JournalState.WITHDRAWN]
         refused = self._claim_and_close(intents, others) if intents or others else ()
-        if withdrawn:  # last: a doubt may have been claimed anew, under another identity
+        if withdrawn:  # last: a doubt may have been claimed anew, under another row key
             self._withdraw([closing.intent.row_key for closing in withdrawn])
         return refused
 
@@ -350,7 +349,7 @@ class SqlJournal:
         return Released(intent.row_key, JournalState.DOUBTED, intent) if self._claim_one(intent) else None
 
     def _is_purged(self, task_key: str) -> bool:
-        """Whether a task has fewer rows than it wrote, be others written or withdrawn between these questions."""
+        """Whether a task has fewer rows than it wrote; rows may be written or withdrawn between these queries."""
         before = self._tables.find_run(task_key)
         rows = self._tables.count(task_key=task_key)
         after = self._tables.find_run(task_key)

@@ -179,7 +179,7 @@ class Journal(Protocol):
         """
         Make these durable, together.
 
-        :return: the identities that another run holds; they must not be sent
+        :return: the keys of rows that another run holds; they must not be sent
         :raises JournalError: when it is unknown whether they are durable
         """
         ...

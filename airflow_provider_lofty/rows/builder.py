@@ -36,9 +36,10 @@ KEY_RULES = 2
 
 _LISTING_DOT = "listing."
 _LISTING_KEYS = tuple(path.removeprefix(_LISTING_DOT) for path in FIELDS_BY_PATH if path.startswith(_LISTING_DOT))
+# A field outside the listing that is in neither of these two would be read, and never sent.
 _BEFORE_LISTING = ("type", "text", "link", "picture", "created")
-_MAY_BE_EMPTY = ("text", "link", "picture")  # required, but Lofty takes an empty text
 _AFTER_LISTING = ("scheduledDate", "pageName")
+_MAY_BE_EMPTY = ("text", "link", "picture")  # required, but Lofty takes an empty text
 _SIMPLE_TYPES = frozenset((str, int, bool))
 _MOST_NESTED_NAMES = 50
 _NULL_KEY = "is NULL, but it is part of unique_key"
