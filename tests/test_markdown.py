@@ -138,7 +138,8 @@ def test_every_query_fits_the_tables(block: Block) -> None:
         database.execute(f"INSERT INTO {CURSORS} (watermark) VALUES ('7')")
         database.execute((ROOT / "dags" / "lofty_row_log.sql").read_text(encoding="utf-8"))
         logged = (
-            "('one', 1, ?, 'a_dag', 'a_run', '2026-11-24', 'a.csv', 1, 2, ?, 4711, ?, NULL, NULL, NULL, 1, NULL, NULL)"
+            "('one', 1, ?, 'a_dag', 'a_run', '2026-11-24', 'a.csv', 1, 2, ?, 4711, ?, NULL, NULL, NULL, 1, NULL, NULL,"
+            " NULL)"
         )
         rows = [(1, "delivered", 200), (2, "rejected", 400)]
         database.executemany(f"INSERT INTO lofty_row_log VALUES {logged}", rows)
