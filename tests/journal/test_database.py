@@ -217,6 +217,30 @@ class TestBlindness:
             later.load(memory)
         assert self.has_gaps(parties)
 
+    @pytest.mark.parametrize("asks", ["to send it", "to read its lead"])
+    def test_nor_are_those_of_another_try_that_runs_beside_it(self, parties: Parties, asks: str) -> None:
+        """It would take them for rows that were never sent, and their entries at Lofty for those of its own."""
+        old, retry = parties.journal("a"), parties.journal("a")
+        with closing(Memory([ONE.row_key, made(2).row_key])) as memory:
+            for journal in (old, retry):
+                journal.begin(is_later_try=False)
+                journal.load(memory)
+            old.commit([made(2)], ())
+            retry.commit([ONE], ())
+            retry.commit((), closed(JournalState.DELIVERED, ONE))
+            old.commit([made(3)], ())
+            parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{ONE.row_key.hex()}'")
+            with pytest.raises(JournalError, match="are gone"):
+                old.commit([ONE], ()) if asks == "to send it" else old.load_lead(ONE.trace.lead_id, memory)
+        assert self.has_gaps(parties)
+
+    def test_a_try_knows_its_own_that_somebody_deletes(self, parties: Parties) -> None:
+        journal = parties.started("a")
+        journal.commit([ONE, made(2)], ())
+        journal.commit((), [*closed(JournalState.DELIVERED, ONE), Closing(made(2), JournalState.WITHDRAWN)])
+        parties.database.do(f"DELETE FROM {JOURNAL}")
+        assert journal.commit([made(3)], ()) == set()
+
     def test_what_its_first_owner_delivered_after_all_is_known_to_whoever_took_it_over(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
         a.commit([ONE], ())
