@@ -162,7 +162,8 @@ class SqlJournal:
                 for row in found
                 if row.state == JournalState.INTENDED and row.owner != self._owner
             )
-        if not self._has_gaps and has_deletions(self._tables, key):  # since it began; a source may take long to read
+        spool.history.has_deletions = has_deletions(self._tables, key)
+        if spool.history.has_deletions and not self._has_gaps:  # since it began; a source may take long to read
             raise JournalError(_GONE)
         if self._before is None:
             return Loaded(doubtful)

@@ -204,6 +204,18 @@ class TestBlindness:
         parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{key}'")
         self.later(parties)
 
+    def test_a_later_try_knows_whether_rows_are_gone_or_were_never_written_down(self, parties: Parties) -> None:
+        self.later(parties)
+        journal = parties.started("a")
+        with closing(Memory([ONE.row_key])) as memory:
+            assert journal.begin(is_later_try=True)
+            journal.load(memory)
+            assert not memory.history.has_deletions
+            journal.commit([ONE], ())
+            parties.database.do(f"DELETE FROM {JOURNAL}")
+            journal.load(memory)
+            assert memory.history.has_deletions
+
     def test_nor_are_those_that_are_purged_while_a_later_try_reads_its_source(self, parties: Parties) -> None:
         """It would take them for rows that were never sent."""
         journal = parties.started("a")

@@ -90,6 +90,21 @@ def test_rows_of_people_are_delivered_whatever_becomes_of_their_leads(world: Wor
     assert violations(ending) + unsettled(ending) == [], "\n".join(ending.history.lines())
 
 
+@pytest.mark.parametrize(
+    ("on_unknown", "moved"), [("verify", "unknown"), ("report", "unknown"), ("resend", "delivered")]
+)
+def test_a_person_whose_lead_was_deleted_from_the_journal_is_sent_nothing_unless_the_author_says_so(
+    on_unknown: str, moved: str
+) -> None:
+    task_of_people = task(*PEOPLE, *FILLER, journal="sql", after=("clear",), retry_delay=30.0, on_unknown=on_unknown)
+    moves = people(Move(20.0, "moves", "p0@example.com", 700))
+    ending = play(world(task_of_people, purges_at=15.0, lofty=moves))
+    assert violations(ending) == [], "\n".join(ending.history.lines())
+    assert ending.lives[0].last_word is not None
+    said = {row["key"]: row["lofty_outcome"] for row in ending.lives[0].last_word.outcomes}
+    assert said == {"k0": moved, **dict.fromkeys(("k1", "k2", "k6", "k7", "k8"), "already_delivered")}
+
+
 ALTERED = ("created in seconds", "created an hour off", "text escaped")
 
 
