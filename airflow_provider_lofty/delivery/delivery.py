@@ -59,7 +59,7 @@ class Delivery:
     :param began: by the clock; when the run began, so that earlier tries had ended
     :param deadline: by the clock; when to stop
     :param show: given the progress, often
-    :param clock: seconds, those included in which the machine was suspended; the same as the client's
+    :param clock: seconds, which also pass while the machine is suspended; the same as the client's
     :param now: seconds since 1970
     :param workers: makes the threads that make requests, so many at once
     """

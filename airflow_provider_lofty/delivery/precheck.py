@@ -70,7 +70,7 @@ class Precheck:
     :param canary: knows whether Lofty has shown that it would show a row
     :param has_gaps: the journal has gaps: earlier tries may have sent rows that are not in it
     :param not_before: by the clock; what an earlier try sent last has had time to show
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Precheck:
 
     @property
     def comes_first(self) -> bool:
-        """Whether leads are read before anything is sent to them, be it those of the sample."""
+        """Whether leads are read before anything is sent to them: all leads, or those of the sample."""
         return self.is_sampling or self.reads_every_lead
 
     def hold_on(self, row: PendingRow) -> Hold | None:

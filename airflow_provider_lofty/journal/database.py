@@ -46,6 +46,7 @@ _CLAIMABLE = (JournalState.REJECTED, JournalState.REOPENED)
 _FINAL = (JournalState.DELIVERED, JournalState.REJECTED)
 _LIFE_SECONDS = 10.0
 _GONE = "rows that this task wrote into it are gone: somebody has just deleted them"
+_SAID = ("http_status", "error_code", "error")
 
 
 class TaskPlace(NamedTuple):
@@ -92,7 +93,7 @@ class SqlJournal:
     :param place: which task instance this is
     :param max_tries: the task instance's; it changes when the task is cleared
     :param stale_seconds: a claim whose owner shows no sign of life for so long is taken over
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     :param now: seconds since 1970
     """
 
@@ -184,9 +185,8 @@ class SqlJournal:
                 self._tables.update(connection, reopened, task_key=key, state=JournalState.REJECTED)
 
     def _is_known(self, row: JournalRow) -> bool:
-        if (
-            row.state == JournalState.REJECTED
-        ):  # by this task, which was not cleared since; others may have mended their rows
+        # Only this task's own count, since it was last cleared: others may have corrected their rows.
+        if row.state == JournalState.REJECTED:
             return row.task_key == self._place.key and self._is_resumed
         return row.state == JournalState.DELIVERED or row.owner == self._owner
 
@@ -233,7 +233,7 @@ class SqlJournal:
         refused = self._claim_and_close(intents, others) if intents or others else ()
         if intents:
             self._refuse_deletions()  # what is claimed as new may be a row that another try has delivered
-        if withdrawn:  # last: a doubt may have been claimed anew, under another identity
+        if withdrawn:  # last: a doubt may have been claimed anew, under another row key
             self._withdraw([closing.intent.row_key for closing in withdrawn])
         return refused
 
@@ -340,7 +340,8 @@ class SqlJournal:
     ) -> bool:
         """Make another owner's row this one's, unless it has changed meanwhile."""
         (values,) = self._values([intent], state, said)
-        values = _without(values, "scope", "row_key")
+        kept = _SAID if state == row.state else ()  # what its owner wrote of its request: no answer to that will come
+        values = _without(values, "scope", "row_key", *kept)
         unchanged = {"owner": row.owner, "sign_of_life": row.sign_of_life, "state": row.state}
         moves = {row.task_key: -1, self._place.key: 1} if row.task_key != self._place.key else {}
         with self._tables.transaction() as connection:
@@ -398,8 +399,9 @@ class SqlJournal:
                 groups.setdefault(closing[1:], []).append(closing)
         for members in groups.values():
             alike = members[0]
-            # A certain delivery counts even when the claim was taken over by somebody who thought this run dead.
-            conditions = {} if alike.state == JournalState.DELIVERED else self._claimed
+            # An answer counts even when the claim was taken over by somebody who thought this run dead. What was read
+            # does not: whoever took it over may have given the same entry to another row that looks the same.
+            conditions = {} if alike.is_answered else self._claimed
             values = self._closing_values(alike)
             if alike.state == JournalState.DELIVERED:  # whoever took it over sees that it did not deliver it
                 values = {**values, "owner": self._owner}
@@ -465,7 +467,7 @@ class SqlJournal:
                 "attempts": said.attempts if said else attempts,
                 "answered_lead": said.answered_lead if said else answered_lead,
             }
-            for row_key, fingerprint, trace, attempts, answered_lead, _ in intents
+            for row_key, fingerprint, trace, attempts, answered_lead, *_ in intents
         ]
 
     def _sign(self) -> dict[str, str | int]:

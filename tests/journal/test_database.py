@@ -30,6 +30,7 @@ from support.shared_journal import (
     lite,
     made,
     postgres,
+    sent,
 )
 
 from airflow_provider_lofty.delivery.progress import Progress
@@ -410,7 +411,7 @@ class TestDeadOwners:
         parties.now += STALE_SECONDS - 1
         assert list(b.heartbeat()) == []
         parties.now += 1
-        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DOUBTED, made(1, 3))]
+        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DOUBTED, sent(1, 3))]
         assert list(b.heartbeat()) == []
         assert parties.database.rows("run_id, state, attempts") == [("b", JournalState.INTENDED, 3)]
         b.commit((), closed(JournalState.DELIVERED, made(1, 3)))
@@ -467,6 +468,25 @@ class TestDeadOwners:
             ONE.row_key: JournalState.DELIVERED,
             made(3).row_key: JournalState.DELIVERED,
         }
+
+    def test_it_is_expected_until_its_owner_wrote_of_it(self, parties: Parties) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE, made(2)], ())
+        a.commit((), [Closing(made(2), JournalState.DOUBTED, error="time-out")])
+        b.commit([ONE, made(2)], ())
+        parties.now += STALE_SECONDS
+        taken = {released.row_key: released.intent for released in b.heartbeat()}
+        again = {intent.row_key: intent for intent in parties.learn(parties.journal("b")).loaded.doubtful}
+        for found in (taken, again):
+            assert [found[one.row_key].may_be_answered for one in (ONE, made(2))] == [True, False]
+
+    def test_what_was_read_back_does_not(self, parties: Parties) -> None:
+        a, b = self.robbed(parties, ONE)
+        found = closed(JournalState.DELIVERED, ONE)[0]._replace(is_answered=False)
+        a.commit((), [found])
+        assert parties.database.rows("run_id, state") == [("b", JournalState.INTENDED)]
+        b.commit((), [found])
+        assert parties.database.rows("run_id, state") == [("b", JournalState.DELIVERED)]
 
     @pytest.mark.parametrize("state", [JournalState.WITHDRAWN, JournalState.REJECTED, JournalState.DELIVERED])
     def test_it_counts_too_when_the_other_one_has_ended_it_before(self, parties: Parties, state: str) -> None:
@@ -562,10 +582,10 @@ class TestDeadOwners:
         parties.started("b").commit([made(4)], ())
         again = parties.journal("a")
         learned = parties.learn(again, [2])
-        assert set(learned.loaded.doubtful) == {made(1, 1), made(2)}
+        assert set(learned.loaded.doubtful) == {made(1, 1), sent(2)}
         assert learned.states == {made(2).row_key: JournalState.INTENDED}
         again.commit((), closed(JournalState.DELIVERED, made(1, 1)))
-        assert parties.learn(parties.journal("a")).loaded.doubtful == [made(2)]
+        assert parties.learn(parties.journal("a")).loaded.doubtful == [sent(2)]
 
 
 class TestRecalling:
@@ -603,7 +623,7 @@ class TestRecalling:
         a.commit([made(n) for n in range(3)], ())
         a.commit((), [*closed(JournalState.DELIVERED, made(0)), *closed(JournalState.REJECTED, made(1))])
         learned = parties.learn(parties.journal("a", source="another"), range(3))
-        assert (learned.has_gaps, learned.loaded) == (True, Loaded([made(2)]))
+        assert (learned.has_gaps, learned.loaded) == (True, Loaded([sent(2)]))
         assert learned.states == {made(0).row_key: JournalState.DELIVERED, made(2).row_key: JournalState.INTENDED}
 
     def test_refused_rows_are_known_to_the_same_task_only(self, parties: Parties) -> None:
