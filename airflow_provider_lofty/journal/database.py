@@ -231,10 +231,10 @@ class SqlJournal:
         withdrawn = [closing for closing in closings if closing.state == JournalState.WITHDRAWN]
         others = [closing for closing in closings if closing.state != JournalState.WITHDRAWN]
         refused = self._claim_and_close(intents, others) if intents or others else ()
-        if intents:
-            self._refuse_deletions()  # what is claimed as new may be a row that another try has delivered
         if withdrawn:  # last: a doubt may have been claimed anew, under another row key
             self._withdraw([closing.intent.row_key for closing in withdrawn])
+        if intents:
+            self._refuse_deletions()  # what is claimed as new may be a row that another try has delivered
         return refused
 
     def heartbeat(self) -> Sequence[Released]:

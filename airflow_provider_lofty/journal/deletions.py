@@ -14,7 +14,7 @@ _MOST_COUNTS = 3
 
 
 def has_deletions(tables: Tables, task_key: str) -> bool:
-    """Whether a task has fewer rows than it wrote, be others written or withdrawn between these questions."""
+    """Whether a task has fewer rows than it wrote; rows may be written or withdrawn between these queries."""
     rows, expected = 0, 0
     for _ in range(_MOST_COUNTS):
         before = tables.find_run(task_key)

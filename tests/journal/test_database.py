@@ -247,6 +247,15 @@ class TestBlindness:
                 old.commit([ONE], ()) if asks == "to send it" else old.load_lead(ONE.trace.lead_id, memory)
         assert self.has_gaps(parties)
 
+    def test_a_try_that_stops_for_it_has_withdrawn_what_it_did_not_send(self, parties: Parties) -> None:
+        old, retry = parties.started("a"), parties.started("a")
+        old.commit([made(2)], ())
+        retry.commit([ONE, made(3)], ())
+        parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{ONE.row_key.hex()}'")
+        with pytest.raises(JournalError, match="are gone"):
+            old.commit([ONE], [Closing(made(2), JournalState.WITHDRAWN)])
+        assert parties.database.rows("row_key") == [(one.row_key.hex(),) for one in (ONE, made(3))]
+
     def test_a_try_knows_its_own_that_somebody_deletes(self, parties: Parties) -> None:
         journal = parties.started("a")
         journal.commit([ONE, made(2)], ())
