@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from airflow_provider_lofty.clock import boot_seconds
-from airflow_provider_lofty.journal.deletions import Company, has_deletions
+from airflow_provider_lofty.journal.deletions import Company, count_deletions
 from airflow_provider_lofty.journal.journal import Closing, Intent, JournalError, Loaded, Released, utc_now
 from airflow_provider_lofty.journal.others import link, of_another, of_another_lead
 from airflow_provider_lofty.journal.schema import prepare
@@ -142,7 +142,8 @@ class SqlJournal:
         self._is_cleared = found.max_tries != self._max_tries
         if self._is_resumed and found.row_count:
             self._before = InputSample(found.row_count, bytes.fromhex(found.lowest))
-        self._has_gaps = bool(found.is_blind) or not self._is_resumed or has_deletions(self._tables, self._place.key)
+        is_known = self._is_resumed and not found.is_blind
+        self._has_gaps = not is_known or count_deletions(self._tables, self._place.key) > 0
         return self._has_gaps
 
     def load(self, spool: Spool) -> Loaded:
@@ -163,7 +164,7 @@ class SqlJournal:
                 for row in found
                 if row.state == JournalState.INTENDED and row.owner != self._owner
             )
-        spool.history.has_deletions = has_deletions(self._tables, key)
+        spool.history.has_deletions = count_deletions(self._tables, key) > 0
         if spool.history.has_deletions and not self._has_gaps:  # since it began; a source may take long to read
             raise JournalError(_GONE)
         if self._before is None:
@@ -355,12 +356,12 @@ class SqlJournal:
     def _freed_by_absence(self, held: _Held) -> Released | None:
         """Its owner withdrew it, not sent; or somebody deleted it, and it may have been delivered before that."""
         intent = held.intent
-        if not has_deletions(self._tables, held.task_key):
+        if not count_deletions(self._tables, held.task_key):
             return Released(intent.row_key, JournalState.WITHDRAWN)
         return Released(intent.row_key, JournalState.DOUBTED, intent) if self._claim_one(intent) else None
 
     def _refuse_deletions(self) -> None:
-        if not self._has_gaps and self._company.has_deletions():
+        if self._company.has_deletions():
             raise JournalError(_GONE)
 
     def _life_of(self, row: JournalRow) -> tuple[str, str, float, str]:

@@ -8,24 +8,26 @@ not alone counts, each time that it relies on a row's absence.
 
 from __future__ import annotations
 
+import math
+
 from airflow_provider_lofty.journal.tables import Tables
 
 _MOST_COUNTS = 3
 
 
-def has_deletions(tables: Tables, task_key: str) -> bool:
-    """Whether a task has fewer rows than it wrote; rows may be written or withdrawn between these queries."""
+def count_deletions(tables: Tables, task_key: str) -> float:
+    """Count the rows that a task wrote and that are gone; rows may be written or withdrawn between these queries."""
     rows, expected = 0, 0
     for _ in range(_MOST_COUNTS):
         before = tables.find_run(task_key)
         rows = tables.count(task_key=task_key)
         after = tables.find_run(task_key)
         if before is None or after is None:
-            return True
+            return math.inf
         expected = min(before.journal_rows, after.journal_rows)
         if before.journal_rows == after.journal_rows:
             break
-    return rows < expected
+    return max(expected - rows, 0)
 
 
 class Company:
@@ -41,20 +43,22 @@ class Company:
         self._task_key = task_key
         self._rows = 0  # as many as the task has, if it has no other try
         self._is_alone = True
+        self._deletions = 0.0  # those that this try knows of: it reads leads before it sends to them
 
     def begin(self) -> None:
         """Take note of what the task has. What it has is read after this."""
         found = self._tables.find_run(self._task_key)
         self._rows = 0 if found is None else found.journal_rows
+        self._deletions = count_deletions(self._tables, self._task_key)
 
     def wrote(self, rows: int) -> None:
         """Count rows that this try has written; those that it has withdrawn are negative."""
         self._rows += rows
 
     def has_deletions(self) -> bool:
-        """Whether rows are gone that this try may not know of."""
+        """Whether rows were deleted since this try began that it may not know of."""
         if self._is_alone:
             found = self._tables.find_run(self._task_key)
             # Once it differs it is never believed again: what the other try wrote may be deleted at any time.
             self._is_alone = found is not None and found.journal_rows == self._rows
-        return not self._is_alone and has_deletions(self._tables, self._task_key)
+        return not self._is_alone and count_deletions(self._tables, self._task_key) > self._deletions

@@ -231,12 +231,18 @@ class TestBlindness:
         assert self.has_gaps(parties)
 
     @pytest.mark.parametrize("asks", ["to send it", "to read its lead"])
-    def test_nor_are_those_of_another_try_that_runs_beside_it(self, parties: Parties, asks: str) -> None:
+    @pytest.mark.parametrize("has_gaps", [False, True])
+    def test_nor_are_those_of_another_try_that_runs_beside_it(
+        self, parties: Parties, has_gaps: bool, asks: str
+    ) -> None:
         """It would take them for rows that were never sent, and their entries at Lofty for those of its own."""
+        if has_gaps:
+            parties.started("a").commit([made(4)], ())
+            parties.database.do(f"DELETE FROM {JOURNAL}")
         old, retry = parties.journal("a"), parties.journal("a")
         with closing(Memory([ONE.row_key, made(2).row_key])) as memory:
             for journal in (old, retry):
-                journal.begin(is_later_try=False)
+                assert journal.begin(is_later_try=has_gaps) == has_gaps
                 journal.load(memory)
             old.commit([made(2)], ())
             retry.commit([ONE], ())

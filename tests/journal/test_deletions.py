@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from airflow_provider_lofty.journal.deletions import has_deletions
+from airflow_provider_lofty.journal.deletions import count_deletions
 
 
 class Moving:
@@ -32,17 +33,17 @@ class Moving:
 @pytest.mark.parametrize(
     ("looks", "expected"),
     [
-        ([(10, 10, 10)], False),
-        ([(10, 9, 10)], True),
-        ([(10, 11, 11), (11, 11, 11)], False),
-        ([(10, 9, 9), (9, 9, 9)], False),
-        ([(10, 10, 11), (11, 10, 11)], True),
-        ([(10, 11, 11), (11, 12, 12), (12, 13, 13)], False),
-        ([(10, 9, 11)] * 3, True),
-        ([(None, 0, None)], True),
-        ([(10, 10, None)], True),
+        ([(10, 10, 10)], 0),
+        ([(10, 8, 10)], 2),
+        ([(10, 11, 11), (11, 11, 11)], 0),
+        ([(10, 9, 9), (9, 9, 9)], 0),
+        ([(10, 10, 11), (11, 10, 11)], 1),
+        ([(10, 11, 11), (11, 12, 12), (12, 13, 13)], 0),
+        ([(10, 9, 11)] * 3, 1),
+        ([(None, 0, None)], math.inf),
+        ([(10, 10, None)], math.inf),
     ],
 )
-def test_what_is_gone(looks: Sequence[tuple[int | None, int, int | None]], expected: bool) -> None:
+def test_what_is_gone(looks: Sequence[tuple[int | None, int, int | None]], expected: float) -> None:
     tables: Any = Moving(looks)
-    assert has_deletions(tables, "t") is expected
+    assert count_deletions(tables, "t") == expected
