@@ -255,6 +255,8 @@ class SqlJournal:
         for row_keys in batches(list(self._held)):
             found = {bytes.fromhex(row.row_key): row for row in self._tables.find(row_keys)}
             released += [end for key in row_keys if (end := self._freed(key, found.get(key))) is not None]
+        if released:
+            self._refuse_deletions()  # whoever settled them may have taken what is deleted for what was never sent
         for end in released:
             del self._held[end.row_key]
         return released

@@ -253,6 +253,17 @@ class TestBlindness:
                 old.commit([ONE], ()) if asks == "to send it" else old.load_lead(ONE.trace.lead_id, memory)
         assert self.has_gaps(parties)
 
+    def test_what_another_try_says_is_not_believed_once_rows_are_gone(self, parties: Parties) -> None:
+        """It may have given a row the entry of another, which this one had found before it was deleted."""
+        old, retry = parties.started("a"), parties.started("a")
+        retry.commit([ONE, made(2)], ())
+        assert set(old.commit([ONE], ())) == {ONE.row_key}
+        parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{made(2).row_key.hex()}'")
+        assert list(old.heartbeat()) == []
+        retry.commit((), closed(JournalState.DELIVERED, ONE))
+        with pytest.raises(JournalError, match="are gone"):
+            old.heartbeat()
+
     def test_a_try_that_stops_for_it_has_withdrawn_what_it_did_not_send(self, parties: Parties) -> None:
         old, retry = parties.started("a"), parties.started("a")
         old.commit([made(2)], ())
