@@ -185,6 +185,7 @@ MERGED = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("merged", [((100, 101),), ((101, 100),), ((100, 101), (101, 102))])
 @pytest.mark.parametrize(("tasks", "script"), MERGED.values(), ids=MERGED)
 @pytest.mark.parametrize("journal", JOURNALS.values(), ids=JOURNALS)
@@ -198,6 +199,7 @@ def test_an_entry_of_one_lead_is_not_taken_for_the_same_of_a_lead_that_was_merge
         assert violations(ending) == [], "\n".join(ending.history.lines())
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("into", [{100: 101}, {101: 100}, {100: 900, 101: 900}])
 @pytest.mark.parametrize(("tasks", "script"), MERGED.values(), ids=MERGED)
 @pytest.mark.parametrize("journal", JOURNALS.values(), ids=JOURNALS)
