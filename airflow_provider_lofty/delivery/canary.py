@@ -89,6 +89,11 @@ class Canary:
         """Since when pages count for a type, by the clock; infinity as long as they do not."""
         return self._proved.get(kind, math.inf) if self._is_needed else -math.inf
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether a row is sent only where proof says that it was not sent before."""
+        return self._is_needed
+
     def is_one(self, n: int) -> bool:
         """Whether this row is a canary, which may go without proof."""
         return any(sent.row.n == n for sent in self._sent)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from airflow_provider_lofty.clock import boot_seconds
+from airflow_provider_lofty.journal.deletions import Company, count_deletions
 from airflow_provider_lofty.journal.journal import Closing, Intent, JournalError, Loaded, Released, utc_now
 from airflow_provider_lofty.journal.others import link, of_another, of_another_lead
 from airflow_provider_lofty.journal.schema import prepare
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 _CLAIMABLE = (JournalState.REJECTED, JournalState.REOPENED)
 _FINAL = (JournalState.DELIVERED, JournalState.REJECTED)
 _LIFE_SECONDS = 10.0
+_GONE = "rows that this task wrote into it are gone: somebody has just deleted them"
 _SAID = ("http_status", "error_code", "error")
 
 
@@ -108,6 +110,7 @@ class SqlJournal:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._tables = Tables(engine, scope, clock)
+        self._company = Company(self._tables, place.key)
         self._source = source
         self._place = place
         self._task = {**place._asdict(), "task_key": place.key}
@@ -139,11 +142,13 @@ class SqlJournal:
         self._is_cleared = found.max_tries != self._max_tries
         if self._is_resumed and found.row_count:
             self._before = InputSample(found.row_count, bytes.fromhex(found.lowest))
-        self._has_gaps = bool(found.is_blind) or not self._is_resumed or self._is_purged(self._place.key)
+        is_known = self._is_resumed and not found.is_blind
+        self._has_gaps = not is_known or count_deletions(self._tables, self._place.key) > 0
         return self._has_gaps
 
     def load(self, spool: Spool) -> Loaded:
         """Take over what earlier tries of this task left open; look up every row of the input."""
+        self._company.begin()
         self._take_back()
         doubtful = [row.intent for row in self._tables.find(owner=self._owner)]
         link(self._tables.find_answered(self._place.key), spool)
@@ -159,8 +164,9 @@ class SqlJournal:
                 for row in found
                 if row.state == JournalState.INTENDED and row.owner != self._owner
             )
-        if not self._has_gaps and self._is_purged(key):  # since the try began, and its source may take long to read
-            raise JournalError("rows that this task wrote into it are gone: somebody has just deleted them")
+        spool.history.has_deletions = count_deletions(self._tables, key) > 0
+        if spool.history.has_deletions and not self._has_gaps:  # since it began; a source may take long to read
+            raise JournalError(_GONE)
         if self._before is None:
             return Loaded(doubtful)
         return Loaded(doubtful, self._before, delivered, delivered - there, partial(self._has_gone, spool))
@@ -211,6 +217,7 @@ class SqlJournal:
             if row.state == JournalState.DELIVERED
         )
         link(found, spool)
+        self._refuse_deletions()
         is_merged = len(spool.leads.family(lead_id, is_certain=False)) > 1
         spool.history.add(map(of_another_lead if is_merged else of_another, found))
 
@@ -227,6 +234,8 @@ class SqlJournal:
         refused = self._claim_and_close(intents, others) if intents or others else ()
         if withdrawn:  # last: a doubt may have been claimed anew, under another row key
             self._withdraw([closing.intent.row_key for closing in withdrawn])
+        if intents:
+            self._refuse_deletions()  # what is claimed as new may be a row that another try has delivered
         return refused
 
     def heartbeat(self) -> Sequence[Released]:
@@ -246,6 +255,8 @@ class SqlJournal:
         for row_keys in batches(list(self._held)):
             found = {bytes.fromhex(row.row_key): row for row in self._tables.find(row_keys)}
             released += [end for key in row_keys if (end := self._freed(key, found.get(key))) is not None]
+        if released:
+            self._refuse_deletions()  # whoever settled them may have taken what is deleted for what was never sent
         for end in released:
             del self._held[end.row_key]
         return released
@@ -271,6 +282,7 @@ class SqlJournal:
                 is_missing, lost = self._close_rows(connection, closings), self._renew(connection, known)
                 self._tables.insert(connection, self._values(new, JournalState.INTENDED))
                 self._tables.add_to_run(connection, self._place.key, len(new))
+            self._company.wrote(len(new))
             self._mine.update(intent.row_key for intent in new)
         except ConnectionLost:  # it may have been the commit's answer that was lost
             raise
@@ -317,6 +329,7 @@ class SqlJournal:
                 with self._tables.transaction() as connection:
                     self._tables.insert(connection, self._values([intent], state, said))
                     self._tables.add_to_run(connection, self._place.key, 1)
+                self._company.wrote(1)
             except ConnectionLost:
                 raise
             except JournalError:  # another run was faster, or the database is gone
@@ -339,21 +352,19 @@ class SqlJournal:
                 return False
             for task_key, rows in sorted(moves.items()):  # in one order, so that two runs do not wait for each other
                 self._tables.add_to_run(connection, task_key, rows)
-            return True
+        self._company.wrote(moves.get(self._place.key, 0))
+        return True
 
     def _freed_by_absence(self, held: _Held) -> Released | None:
         """Its owner withdrew it, not sent; or somebody deleted it, and it may have been delivered before that."""
         intent = held.intent
-        if not self._is_purged(held.task_key):
+        if not count_deletions(self._tables, held.task_key):
             return Released(intent.row_key, JournalState.WITHDRAWN)
         return Released(intent.row_key, JournalState.DOUBTED, intent) if self._claim_one(intent) else None
 
-    def _is_purged(self, task_key: str) -> bool:
-        """Whether a task has fewer rows than it wrote; rows may be written or withdrawn between these queries."""
-        before = self._tables.find_run(task_key)
-        rows = self._tables.count(task_key=task_key)
-        after = self._tables.find_run(task_key)
-        return before is None or after is None or rows < min(before.journal_rows, after.journal_rows)
+    def _refuse_deletions(self) -> None:
+        if self._company.has_deletions():
+            raise JournalError(_GONE)
 
     def _life_of(self, row: JournalRow) -> tuple[str, str, float, str]:
         return row.owner, row.sign_of_life, self._clock(), row.task_key
@@ -429,6 +440,7 @@ class SqlJournal:
         with self._tables.transaction() as connection:
             gone = sum(self._tables.delete(connection, keys, **self._claimed) for keys in batches(row_keys))
             self._tables.add_to_run(connection, self._place.key, -gone)
+        self._company.wrote(-gone)
         self._mine.difference_update(row_keys)
 
     def _values(self, intents: Iterable[Intent], state: JournalState, said: Closing | None = None) -> list[Values]:

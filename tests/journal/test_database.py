@@ -205,6 +205,18 @@ class TestBlindness:
         parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{key}'")
         self.later(parties)
 
+    def test_a_later_try_knows_whether_rows_are_gone_or_were_never_written_down(self, parties: Parties) -> None:
+        self.later(parties)
+        journal = parties.started("a")
+        with closing(Memory([ONE.row_key])) as memory:
+            assert journal.begin(is_later_try=True)
+            journal.load(memory)
+            assert not memory.history.has_deletions
+            journal.commit([ONE], ())
+            parties.database.do(f"DELETE FROM {JOURNAL}")
+            journal.load(memory)
+            assert memory.history.has_deletions
+
     def test_nor_are_those_that_are_purged_while_a_later_try_reads_its_source(self, parties: Parties) -> None:
         """It would take them for rows that were never sent."""
         journal = parties.started("a")
@@ -217,6 +229,56 @@ class TestBlindness:
         with closing(Memory([ONE.row_key, made(2).row_key])) as memory, pytest.raises(JournalError, match="are gone"):
             later.load(memory)
         assert self.has_gaps(parties)
+
+    @pytest.mark.parametrize("asks", ["to send it", "to read its lead"])
+    @pytest.mark.parametrize("has_gaps", [False, True])
+    def test_nor_are_those_of_another_try_that_runs_beside_it(
+        self, parties: Parties, has_gaps: bool, asks: str
+    ) -> None:
+        """It would take them for rows that were never sent, and their entries at Lofty for those of its own."""
+        if has_gaps:
+            parties.started("a").commit([made(4)], ())
+            parties.database.do(f"DELETE FROM {JOURNAL}")
+        old, retry = parties.journal("a"), parties.journal("a")
+        with closing(Memory([ONE.row_key, made(2).row_key])) as memory:
+            for journal in (old, retry):
+                assert journal.begin(is_later_try=has_gaps) == has_gaps
+                journal.load(memory)
+            old.commit([made(2)], ())
+            retry.commit([ONE], ())
+            retry.commit((), closed(JournalState.DELIVERED, ONE))
+            old.commit([made(3)], ())
+            parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{ONE.row_key.hex()}'")
+            with pytest.raises(JournalError, match="are gone"):
+                old.commit([ONE], ()) if asks == "to send it" else old.load_lead(ONE.trace.lead_id, memory)
+        assert self.has_gaps(parties)
+
+    def test_what_another_try_says_is_not_believed_once_rows_are_gone(self, parties: Parties) -> None:
+        """It may have given a row the entry of another, which this one had found before it was deleted."""
+        old, retry = parties.started("a"), parties.started("a")
+        retry.commit([ONE, made(2)], ())
+        assert set(old.commit([ONE], ())) == {ONE.row_key}
+        parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{made(2).row_key.hex()}'")
+        assert list(old.heartbeat()) == []
+        retry.commit((), closed(JournalState.DELIVERED, ONE))
+        with pytest.raises(JournalError, match="are gone"):
+            old.heartbeat()
+
+    def test_a_try_that_stops_for_it_has_withdrawn_what_it_did_not_send(self, parties: Parties) -> None:
+        old, retry = parties.started("a"), parties.started("a")
+        old.commit([made(2)], ())
+        retry.commit([ONE, made(3)], ())
+        parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{ONE.row_key.hex()}'")
+        with pytest.raises(JournalError, match="are gone"):
+            old.commit([ONE], [Closing(made(2), JournalState.WITHDRAWN)])
+        assert parties.database.rows("row_key") == [(one.row_key.hex(),) for one in (ONE, made(3))]
+
+    def test_a_try_knows_its_own_that_somebody_deletes(self, parties: Parties) -> None:
+        journal = parties.started("a")
+        journal.commit([ONE, made(2)], ())
+        journal.commit((), [*closed(JournalState.DELIVERED, ONE), Closing(made(2), JournalState.WITHDRAWN)])
+        parties.database.do(f"DELETE FROM {JOURNAL}")
+        assert journal.commit([made(3)], ()) == set()
 
     def test_what_its_first_owner_delivered_after_all_is_known_to_whoever_took_it_over(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
