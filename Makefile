@@ -44,20 +44,22 @@ first-contact: environment ## make the first contact with the practice Lofty, un
 
 test: environment ## run all tests on the current Airflow, warnings as errors, with branch coverage
 	@echo "==> testing with $$(.venv/bin/python -c '$(VERSIONS)')"
-	@AIRFLOW_HOME="$(WORK)/test" .venv/bin/python -m $(PYTEST) --cov $(if $(ARGS),--cov-fail-under=0)
+	@AIRFLOW_HOME="$(WORK)/test" .venv/bin/python -m pytest $(PYTEST_ARGS) --cov $(if $(ARGS),--cov-fail-under=0)
 
 # Airflow 3.1 does not know Python 3.14: without an older one there is nothing to run it with.
-test-floor: ## run the same tests on the oldest supported Airflow, 3.1
+test-floor: ## run the same tests on the oldest supported Airflow, 3.1, but for those that are marked "once"
 	@tools/environment.sh .venv-floor 3.10 3.13 constraints-floor.txt "$(PYTHON)"; \
 	case $$? in \
 	0) echo "==> testing with $$(.venv-floor/bin/python -c '$(VERSIONS)')"; \
-	   LOFTY_TEST_WORLDS=$(FEWER_WORLDS) AIRFLOW_HOME="$(WORK)/test-floor" .venv-floor/bin/python -m $(PYTEST);; \
+	   LOFTY_TEST_WORLDS=$(FEWER_WORLDS) AIRFLOW_HOME="$(WORK)/test-floor" .venv-floor/bin/python -m pytest -m "not once" $(PYTEST_ARGS);; \
 	3) echo "==> SKIPPED: Airflow 3.1 needs Python 3.10 to 3.13, and none was found. NOTHING WAS TESTED on Airflow 3.1.";; \
 	*) exit 1;; \
 	esac
 
+# None of these waits for a server, so that two processes are enough.
+test-pythons: WORKERS = $(if $(ARGS),0,2)
 test-pythons: ## run the tests that start no server on every other Python 3.10 to 3.14 that is found
-	@LOFTY_TEST_WORLDS=$(FEWER_WORLDS) tools/test_pythons.sh "$(WORK)" "$(PYTHON)" -- -m "not server" $(PYTEST_ARGS)
+	@LOFTY_TEST_WORLDS=$(FEWER_WORLDS) tools/test_pythons.sh "$(WORK)" "$(PYTHON)" -- -m "not server and not once" $(PYTEST_ARGS)
 
 # From an environment in which the provider is a wheel, and from a folder in which the checkout is not found.
 test-browser: build ## walk through Airflow's pages in a real browser, the provider installed from its wheel
@@ -159,7 +161,6 @@ clean: ## remove everything these targets made
 
 # worksteal: the few long tests are not all left to one process.
 PYTEST_ARGS = -n $(WORKERS) --dist worksteal $(ARGS)
-PYTEST = pytest $(PYTEST_ARGS)
 
 VERSIONS = import sys; from importlib.metadata import version; \
 	print("Python %d.%d.%d," % sys.version_info[:3], "Airflow", version("apache-airflow"))

@@ -1,4 +1,4 @@
-"""Time: the clock that a run goes by, and when what was allowed is allowed no longer."""
+"""The clock that a run goes by, and permissions that lapse."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 def boot_seconds() -> float:
     """
-    Seconds since the machine was started, those included in which it was suspended.
+    Seconds since the machine was started, including those for which it was suspended.
 
-    Python's monotonic clock stands still meanwhile on Linux, which would make a wait too short and what was allowed
-    for ten seconds be allowed the next morning. Where there is no such clock, the monotonic one has to do.
+    On Linux, Python's monotonic clock stands still during a suspension: what was allowed for ten seconds would still
+    be allowed the next morning. Where there is no other clock, the monotonic one has to do.
     """
     return time.monotonic() if _BOOT is None else time.clock_gettime(_BOOT)
 
@@ -21,12 +21,12 @@ _BOOT = getattr(time, "CLOCK_BOOTTIME", None)
 
 class Lapse:
     """
-    A moment from which on something is allowed no longer, by whichever of two clocks has moved more.
+    A moment after which something is no longer allowed, by whichever of two clocks has moved further.
 
     A machine that is stopped from outside and restored, as virtual ones are, wakes with one of them behind.
 
     :param seconds: from now
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     :param now: seconds since 1970
     """
 

@@ -1,4 +1,4 @@
-"""What this provider needs of a logger: Airflow's task log is none of the standard library's."""
+"""What this provider needs of a logger: Airflow's task log is not a logger of the standard library."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 
 KEY = ("task_instance", "try_number", "report_row")
 COPIED = ("source", "row_number", "line", "outcome", "lead_id", "http_status", "error_code", "error_field", "error",
-          "attempts", "sent_at", "fingerprint")  # fmt: skip
+          "attempts", "sent_at", "fingerprint", "matched_by")  # fmt: skip
 
 
 def rows_of_reports(_: Any, *, dag_run: Any, **context: Any) -> Iterator[tuple[Any, ...]]:

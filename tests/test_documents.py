@@ -25,7 +25,7 @@ from airflow_provider_lofty.hooks.form import FORM_FIELDS
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.journal.tables import JOURNAL
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES, FIELDS
-from airflow_provider_lofty.lofty.settings import AUTH_TYPES
+from airflow_provider_lofty.lofty.settings import ABSENCE, AUTH_TYPES, PATIENCE
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.outcomes import OUTCOMES
 from airflow_provider_lofty.profile.changes import OF_CREATED, OF_TEXTS, words_for
@@ -151,6 +151,12 @@ def test_table_of_codes_is_that_of_the_page() -> None:
 def test_table_of_options_is_complete() -> None:
     shown = [row[0].strip("`") for row in table_below("Options in `airflow.cfg`")]
     assert shown == list(get_provider_info()["config"]["lofty"]["options"])
+
+
+def test_waits_for_a_proof_are_those_of_the_code() -> None:
+    numbers = {"five": 5, "ten": 10}
+    said = re.findall(r"(\w+) times\s+`settle_seconds`", section("Exactly-once delivery"))
+    assert {numbers[word.lower()] for word in said} == {ABSENCE, PATIENCE}
 
 
 def test_columns_of_the_journal_are_named() -> None:

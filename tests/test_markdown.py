@@ -53,6 +53,19 @@ def test_map_of_the_package_has_one_line_for_each_room() -> None:
     assert sorted(row[0].strip("`") for row in table_below("Finding your way")) == sorted(modules + rooms)
 
 
+def test_map_of_changes_names_what_is_there() -> None:
+    package = ROOT / "airflow_provider_lofty"
+    rows = table_below("Where a change goes")
+    assert len(rows) > 10
+    for row in rows:
+        marked = {name: "." in name or "/" in name for name in re.findall("`([^`]+)`", " ".join(row))}
+        paths = [package / name if (package / name).exists() else ROOT / name for name in marked if marked[name]]
+        assert [path for path in paths if not path.exists()] == [], row[0]
+        files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*.py"))]
+        words = {word for file in files for word in re.findall(r"\w+", file.read_text(encoding="utf-8"))}
+        assert {name for name in marked if not marked[name]} - words == set(), row[0]
+
+
 def test_every_make_target_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = {name for document in DOCUMENTS for name in re.findall(r"`make ([a-z-]+)", document.prose)}
@@ -125,7 +138,8 @@ def test_every_query_fits_the_tables(block: Block) -> None:
         database.execute(f"INSERT INTO {CURSORS} (watermark) VALUES ('7')")
         database.execute((ROOT / "dags" / "lofty_row_log.sql").read_text(encoding="utf-8"))
         logged = (
-            "('one', 1, ?, 'a_dag', 'a_run', '2026-11-24', 'a.csv', 1, 2, ?, 4711, ?, NULL, NULL, NULL, 1, NULL, NULL)"
+            "('one', 1, ?, 'a_dag', 'a_run', '2026-11-24', 'a.csv', 1, 2, ?, 4711, ?, NULL, NULL, NULL, 1, NULL, NULL,"
+            " NULL)"
         )
         rows = [(1, "delivered", 200), (2, "rejected", 400)]
         database.executemany(f"INSERT INTO lofty_row_log VALUES {logged}", rows)

@@ -66,7 +66,11 @@ class Backlog:
     @property
     def is_drained(self) -> bool:
         """Whether nothing is left to send now; rows may still be claimed by another run, or be behind a doubt."""
-        return not self._ready and not self.refill() and not self._count_behind_leads()
+        return not self.has_next() and not self._count_behind_leads()
+
+    def has_next(self) -> bool:
+        """Whether there is a row whose turn it may be."""
+        return bool(self._ready) or self.refill()
 
     @property
     def holds_rows(self) -> bool:

@@ -6,8 +6,9 @@ or otherwise than they were sent. So each type of activity needs one row of ours
 and only pages that were asked for after that count. A row that an earlier try sent is such a proof and costs nothing.
 Where none is found, and nothing near, one row goes ahead, the *canary*: the last of the input, since earlier tries
 began with the first. When it is shown as it was sent, the others may follow. When not, they stay ``unknown``, and so
-does it. One that gets no answer, and is not shown, may not be stored: then the one before it goes ahead, too, and is
-the control of the first as well. Nothing nearly the same may be shown, so that it is as unlikely to have been sent.
+does it. A canary that gets no answer and is not shown may not have been stored: then the row before it goes ahead as
+well, and is also the control that decides about the first. None goes ahead once Lofty shows an activity of the type
+that may be a row of ours, altered: an earlier try may have sent this one, too.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Canary:
     :param is_needed: whether proof is needed at all: not when what is in doubt is to be sent again
     :param settle_seconds: how long Lofty may take to show what it stored
     :param lacks_control: whether a row is in doubt that proves not to be stored when another one of its type is shown
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     :ivar failure: what keeps rows from being sent, for people; empty when nothing does
     """
 
@@ -87,6 +88,11 @@ class Canary:
     def proved_at(self, kind: str) -> float:
         """Since when pages count for a type, by the clock; infinity as long as they do not."""
         return self._proved.get(kind, math.inf) if self._is_needed else -math.inf
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether a row is sent only where proof says that it was not sent before."""
+        return self._is_needed
 
     def is_one(self, n: int) -> bool:
         """Whether this row is a canary, which may go without proof."""

@@ -35,12 +35,14 @@ class Wanted(NamedTuple):
     :param first_sent: by the clock; when a request with it first began, ``-inf`` where that may be any time ago
     :param received: when Lofty may have received it, where that is known
     :param since: as journals write times; what Lofty was sent later need not be shown, even where this is
+    :param may_be_answered: an answer to another process may still prove it
     """
 
     trace: Trace
     first_sent: float = -math.inf
     received: Times | None = None
     since: str = ""
+    may_be_answered: bool = False
 
 
 class Compared(NamedTuple):
@@ -119,10 +121,11 @@ class Comparer:
         claimed = delivered + perhaps + history.claimed_traces() + self._claimed_by_family(page, others)
         found, surplus = match([one.trace for one in wanted], page.entries, claimed, before)
         matches = list(zip(wanted, found, strict=True))
-        altered = self._perhaps_altered(page, [one.trace for one, said in matches if said is Match.FOUND])
+        unsure = self._perhaps_altered(page, [one.trace for one, said in matches if said is Match.FOUND])
+        unsure |= {one.trace for one, said in matches if one.may_be_answered and said is Match.UNCLEAR}
         rest = Rest(page, surplus, history.first_page(page.lead_id))
         said_of_each = [
-            Match.UNCLEAR if one.trace in altered
+            Match.UNCLEAR if one.trace in unsure
             else Match.UNCLEAR if said is Match.ABSENT and one.trace.trace_hash in of_family and self._is_late(one)
             else rest.match(one) if said is Match.ABSENT
             else Match.SHARED if said is Match.FOUND and self._identities.may_be_shared(one.trace, others, page)
@@ -200,7 +203,7 @@ class Rest:
 
 
 def _among(entries: Iterable[Trace], counts: Counter[bytes]) -> list[Trace]:
-    """Of each trace no more entries than this."""
+    """Keep no more entries of each trace than its count says."""
     kept = []
     for entry in entries:
         if counts[entry.trace_hash] > 0:

@@ -59,7 +59,7 @@ class Delivery:
     :param began: by the clock; when the run began, so that earlier tries had ended
     :param deadline: by the clock; when to stop
     :param show: given the progress, often
-    :param clock: seconds, those included in which the machine was suspended; the same as the client's
+    :param clock: seconds, which also pass while the machine is suspended; the same as the client's
     :param now: seconds since 1970
     :param workers: makes the threads that make requests, so many at once
     """
@@ -119,6 +119,7 @@ class Delivery:
             on_unknown=on_unknown, stop_after_rejections=stop_after_rejections,
         )  # fmt: skip
         self._has_planned = self._is_held = False  # held: what is ready goes to leads that are being read
+        self._has_just_read = False  # a reading was the last that began
         self._stop: Stop | None = None
 
     @property
@@ -282,6 +283,7 @@ class Delivery:
             if work is None:
                 return
             pacer.reserve()
+            self._has_just_read = False
             self._in_flight.post(work, self._backlog.take_back)
 
     def _plan(self) -> None:
@@ -305,10 +307,18 @@ class Delivery:
         flight, is_idle, most = self._in_flight, self._is_idle(), self._in_flight.most
         share = 1 if not flight.has_read else most if is_idle else max(most // 2, 1)  # reading must not hold sending up
         while len(flight.reads) < share and flight.has_room and self._client.reading_delay() <= 0:
+            if self._is_turn_of_a_row():
+                return
             found = self._reconciler.next_read({*flight.reads, *self._backlog.leads_in_turn()}, is_idle)
             if found is None:
                 return
+            self._has_just_read = True
             flight.read(*found)
+
+    def _is_turn_of_a_row(self) -> bool:
+        """Whether a row comes before the next reading: at a slow pace the pages of readings would take every turn."""
+        may_send = self._has_just_read and self._has_room() and not self._precheck.is_sampling
+        return may_send and self._backlog.has_next()
 
     def _has_room(self) -> bool:
         """Whether another row may be sent now."""

@@ -143,7 +143,7 @@ class Doubt:
 
     @property
     def expires_at(self) -> float:
-        """When to give up: a while after the last that was sent for its sake."""
+        """When to give up: :data:`PATIENCE` settle times after the last control, else after the row itself."""
         sent = (control.sent for control in (self.own, self.control) if control is not None)
         return max(self.settles_at, max(sent, default=self.since) + PATIENCE * self.settle_seconds)
 

@@ -50,6 +50,8 @@ _WORDS = {
     Match.SHARED: "Lofty shows it, or the same activity of another lead: nothing tells whether the two were merged",
     Match.UNREADABLE: "Lofty shows an activity of its lead that cannot be read",
 }
+_INCOMPLETE = "its lead has too many activities, or too many that change"
+_PERHAPS_ELSEWHERE = "the journal, from which rows were deleted, no longer says which lead it was matched with then"
 
 
 class Reason(Enum):
@@ -68,7 +70,7 @@ class Precheck:
     :param canary: knows whether Lofty has shown that it would show a row
     :param has_gaps: the journal has gaps: earlier tries may have sent rows that are not in it
     :param not_before: by the clock; what an earlier try sent last has had time to show
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     """
 
     def __init__(
@@ -120,7 +122,7 @@ class Precheck:
 
     @property
     def comes_first(self) -> bool:
-        """Whether leads are read before anything is sent to them, be it those of the sample."""
+        """Whether leads are read before anything is sent to them: all leads, or those of the sample."""
         return self.is_sampling or self.reads_every_lead
 
     def hold_on(self, row: PendingRow) -> Hold | None:
@@ -230,20 +232,25 @@ class Precheck:
     def _refuse_doubtful(self, page: Page, found: dict[PendingRow, Match], rest: Rest) -> set[int]:
         """Refuse the rows of which a page does not say that they are not there."""
         refused: set[int] = set()
-        if page.is_complete and rest.is_empty and all(said is Match.FOUND for said in found.values()):
+        is_clear = page.is_complete and rest.is_empty and all(said is Match.FOUND for said in found.values())
+        if is_clear and not self._spool.history.has_deletions:
             return refused
         after = 0
         while rows := list(islice(self._spool.waiting_of_lead(page.lead_id, after), _BATCH)):
             after = rows[-1].n
             for row in rows:
                 said = found.get(row) or rest.match(Wanted(trace_of_body(row.lead_id, row.body)))
-                if page.is_complete and said is Match.ABSENT:
+                if page.is_complete and said is Match.ABSENT and not self._may_be_elsewhere(row):
                     continue
                 if said is Match.NEAR:
                     self._canary.doubt(row.kind)
-                self._refuse([row], _WORDS.get(said, "its lead has too many activities, or too many that change"))
+                self._refuse([row], _WORDS.get(said, _PERHAPS_ELSEWHERE if page.is_complete else _INCOMPLETE))
                 refused.add(row.n)
         return refused
+
+    def _may_be_elsewhere(self, row: PendingRow) -> bool:
+        """Whether a row that is to be sent may stand at another lead, which had its address or number before."""
+        return row.may_move and self._spool.history.has_deletions and self._canary.is_needed
 
     def _refuse(self, rows: Iterable[PendingRow], reason: str) -> None:
         for row in rows:

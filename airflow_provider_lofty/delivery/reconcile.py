@@ -72,7 +72,7 @@ class Reconciler:
     :param precheck: decides about rows that wait for a lead's page
     :param on_unknown: what to do about a row in doubt: ``verify``, ``report``, ``resend`` or ``assume_delivered``
     :param settings: of the connection: how long Lofty may take to show what it stored
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     :param now: seconds since 1970
     :ivar may_settle_later: whether another try may prove what this one could not
     """
@@ -251,7 +251,10 @@ class Reconciler:
         self._has_read, self._failures_in_a_row, self._odd_answers = True, 0, 0
         self._identities.take(page)
         of_lead = self._settling.of_lead(page.lead_id)
-        doubts = [doubt for doubt in of_lead if doubt.since <= page.started]
+        # Of rows that look the same, those come first whose sender may have an answer yet: it must prove no other.
+        doubts = sorted(
+            (doubt for doubt in of_lead if doubt.since <= page.started), key=lambda one: not one.intent.may_be_answered
+        )
         rows = self._precheck.rows_on(page)
         wanted = [self._wanted(doubt, page.lead_id) for doubt in doubts]
         wanted += (Wanted(trace_of_body(row.lead_id, row.body), since=self._lately()) for row in rows)
@@ -297,7 +300,7 @@ class Reconciler:
     def _wanted(self, doubt: Doubt, lead_id: int) -> Wanted:
         first_sent = -math.inf if doubt.row is None else self._first_sent.get(doubt.row.n, doubt.sent)
         since = max(doubt.began_at, self._lately())
-        return Wanted(doubt.views[lead_id].wanted, first_sent, doubt.received, since)
+        return Wanted(doubt.views[lead_id].wanted, first_sent, doubt.received, since, doubt.intent.may_be_answered)
 
     def _lately(self) -> str:
         """Since when what was sent need not be shown by now, as journals write times."""

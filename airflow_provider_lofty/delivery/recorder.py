@@ -41,15 +41,22 @@ class Recorder:
         return refused
 
     def record(
-        self, intent: Intent, state: JournalState, result: Result | None = None, answered_lead: int | None = None
+        self,
+        intent: Intent,
+        state: JournalState,
+        result: Result | None = None,
+        answered_lead: int | None = None,
+        *,
+        is_answered: bool = False,
     ) -> None:
         """
         Write down what came of a row.
 
         :param result: for the spool; None when the input no longer has the row
         :param answered_lead: another lead, with whose id Lofty answered
+        :param is_answered: Lofty's answer to this very row says that it is delivered
         """
-        self._closings.append(_closing(intent, state, result, answered_lead))
+        self._closings.append(_closing(intent, state, result, answered_lead)._replace(is_answered=is_answered))
         if result is not None:
             self.record_local(result)
 

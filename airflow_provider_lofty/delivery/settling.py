@@ -2,11 +2,11 @@
 Doubt becomes an outcome: when to read a lead back, and what its page proves.
 
 That an activity is shown proves that it was stored. That it is not shown proves nothing by itself: Lofty may store it
-later, show it later, or otherwise than it was sent. So "not stored" needs all of these: five settle times have passed;
-the lead was read as a whole, and shows all that is known to have been delivered there before; an activity of the same
-type that was delivered *after* the doubtful request, the *control*, is shown exactly as it was sent; and nothing that
-is shown is nearly what is sought. A control of the same lead proves it on the very page. Where the lead has no row left
-to be one, a control of another lead has to do, and two readings five settle times apart.
+later, show it later, or not as it was sent. So "not stored" needs all of these: :data:`ABSENCE` settle times have
+passed; the lead was read as a whole, and shows all that is known to have been delivered there before; an activity of
+the same type that was delivered *after* the doubtful request, the *control*, is shown exactly as it was sent; and
+nothing that is shown is nearly what is sought. A control of the same lead proves it on the very page. Where the lead
+has no row left to be one, a control of another lead has to do, and two readings as many settle times apart.
 
 All times are in seconds of the clock that is given; nothing here sleeps or makes a request.
 """
@@ -70,7 +70,7 @@ class Settling:
     :param controls: what may prove that Lofty shows what it stored
     :param is_proving: whether absence is to be proved; else only what is shown counts
     :param send_soon: sees to it that a row of a doubt's lead and type is sent next; tells whether there is one
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     """
 
     def __init__(

@@ -90,7 +90,7 @@ class Verdicts:
         other = _other_lead(work, verdict)
         remark = None if other is None else f"Lofty answered with lead {other}: the lead was merged"
         result = _result(work, Outcome.DELIVERED, verdict, remark)
-        self._recorder.record(work.intent, JournalState.DELIVERED, result, other)
+        self._recorder.record(work.intent, JournalState.DELIVERED, result, other, is_answered=True)
         if other is None:
             self._reconciler.take_delivered(work)
         else:
@@ -142,7 +142,7 @@ class Verdicts:
         """
         Leave a row in doubt whose request has no answer, for the next try to settle.
 
-        :param why: there is none
+        :param why: why there is no answer
         """
         error = f"sent, but {why}: it may be stored; look at the lead"
         self._recorder.doubt(work.intent, _result(work, Outcome.UNKNOWN, Verdict(Meaning.DOUBT), error))

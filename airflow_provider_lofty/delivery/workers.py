@@ -109,7 +109,7 @@ class InFlight:
 
     :param client: makes the requests
     :param workers: the threads that they are made in
-    :param clock: seconds, those included in which the machine was suspended; the same as the client's
+    :param clock: seconds, which also pass while the machine is suspended; the same as the client's
     :param now: seconds since 1970
     :ivar posts: rows that are being sent, by their number
     :ivar reads: leads that are being read

@@ -15,7 +15,7 @@ def lead_id(text: str) -> int:
     """
     Read a lead's id.
 
-    :raises argparse.ArgumentTypeError: it is none
+    :raises argparse.ArgumentTypeError: it is not an id
     """
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**63):
         raise argparse.ArgumentTypeError(f"{text!r} is not a lead id")

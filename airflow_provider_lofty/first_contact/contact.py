@@ -151,7 +151,7 @@ class Contact:
             if each.post.name == "twin" and self.posted[0].fate is not Fate.ACCEPTED:
                 each.said = "the one that it repeats was refused"
                 continue
-            each.fate = Fate.UNKNOWN  # until an answer says otherwise, be it never
+            each.fate = Fate.UNKNOWN  # until an answer says otherwise; if none comes, it stays so
             self._send(each)
             if each.fate not in (Fate.ACCEPTED, Fate.REFUSED):
                 return

@@ -43,7 +43,7 @@ class LoftyHook(BaseHook):
     :param lofty_conn_id: the connection; it is read when it is first needed
     :param requests_per_minute: a cap on the pace, on top of the connection's own
     :param sleep: waits for a number of seconds
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     :param now: seconds since 1970
     :param chance: gives a number from 0 to 1
 

@@ -47,8 +47,8 @@ def _settings(connection: Connection, defaults: Mapping[str, str]) -> LoftySetti
         raise ValueError(f"auth_type must be one of {', '.join(AUTH_TYPES)}")
     secrets = _secrets(connection, extra, auth_type)
     base_url = _base_url(connection)
-    requests_per_minute, max_in_flight, timeout, settle = (_number(field, extra, defaults) for field in _NUMBERS)
-    profile = _profile(extra, base_url)
+    numbers = {field.name: _number(field, extra, defaults) for field in _NUMBERS}
+    settle, profile = numbers["settle_seconds"], _profile(extra, base_url)
     if profile is not None and "settle_seconds" not in extra:
         settle = max(settle or 0, profile.settle_seconds or 0)  # it makes a run more careful, never less
     return LoftySettings(
@@ -56,13 +56,13 @@ def _settings(connection: Connection, defaults: Mapping[str, str]) -> LoftySetti
         base_url=base_url,
         auth_type=auth_type,
         token_url=_token_url(extra, auth_type, base_url),
-        requests_per_minute=requests_per_minute,
-        max_in_flight=int(max_in_flight or 1),
-        timeout_seconds=timeout or 0,
+        requests_per_minute=numbers["requests_per_minute"],
+        max_in_flight=int(numbers["max_in_flight"] or 1),
+        timeout_seconds=numbers["timeout_seconds"] or 0,
         settle_seconds=settle or 0,
         lead_url=checked_lead_url(extra.get("lead_url", "")),
         profile=profile,
-        first_requests_per_minute=_first_pace(profile, extra, requests_per_minute),
+        first_requests_per_minute=_first_pace(profile, extra, numbers["requests_per_minute"]),
         **secrets,
     )
 

@@ -36,15 +36,15 @@ class Records:
     """
     Rows as bytes of a fixed length.
 
-    :param keyed: whether an identity is a hash of a ``unique_key``; otherwise it is the trace
+    :param keyed: whether a row key is a hash of a ``unique_key``; otherwise it is the trace
     """
 
     def __init__(self, keyed: bool) -> None:
         trace_hash = f"{TRACE_BYTES}s" if keyed else "0s"
         self._keyed = keyed
-        # identity, fingerprint, trace, lead, created (in two parts), type and attempts, marks of text and link
+        # row key, fingerprint, trace, lead, created (in two parts), type and attempts, marks of text and link
         self._intent = struct.Struct(f">{TRACE_BYTES}s{FINGERPRINT_BYTES}s{trace_hash}QHIB{MARK_BYTES}s{MARK_BYTES}s")
-        # Without a key, the identity is that of a row of one lead.
+        # Without a unique_key, the row key stands for one lead only.
         lead = "Q" if keyed else ""
         self._delivered = struct.Struct(f">{TRACE_BYTES}s{FINGERPRINT_BYTES}s{trace_hash}{lead}{CONTENT_BYTES}s")
 

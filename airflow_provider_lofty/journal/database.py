@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from airflow_provider_lofty.clock import boot_seconds
+from airflow_provider_lofty.journal.deletions import Company, count_deletions
 from airflow_provider_lofty.journal.journal import Closing, Intent, JournalError, Loaded, Released, utc_now
 from airflow_provider_lofty.journal.others import link, of_another, of_another_lead
 from airflow_provider_lofty.journal.schema import prepare
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 _CLAIMABLE = (JournalState.REJECTED, JournalState.REOPENED)
 _FINAL = (JournalState.DELIVERED, JournalState.REJECTED)
 _LIFE_SECONDS = 10.0
+_GONE = "rows that this task wrote into it are gone: somebody has just deleted them"
+_SAID = ("http_status", "error_code", "error")
 
 
 class TaskPlace(NamedTuple):
@@ -90,7 +93,7 @@ class SqlJournal:
     :param place: which task instance this is
     :param max_tries: the task instance's; it changes when the task is cleared
     :param stale_seconds: a claim whose owner shows no sign of life for so long is taken over
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     :param now: seconds since 1970
     """
 
@@ -107,6 +110,7 @@ class SqlJournal:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._tables = Tables(engine, scope, clock)
+        self._company = Company(self._tables, place.key)
         self._source = source
         self._place = place
         self._task = {**place._asdict(), "task_key": place.key}
@@ -138,11 +142,13 @@ class SqlJournal:
         self._is_cleared = found.max_tries != self._max_tries
         if self._is_resumed and found.row_count:
             self._before = InputSample(found.row_count, bytes.fromhex(found.lowest))
-        self._has_gaps = bool(found.is_blind) or not self._is_resumed or self._is_purged(self._place.key)
+        is_known = self._is_resumed and not found.is_blind
+        self._has_gaps = not is_known or count_deletions(self._tables, self._place.key) > 0
         return self._has_gaps
 
     def load(self, spool: Spool) -> Loaded:
         """Take over what earlier tries of this task left open; look up every row of the input."""
+        self._company.begin()
         self._take_back()
         doubtful = [row.intent for row in self._tables.find(owner=self._owner)]
         link(self._tables.find_answered(self._place.key), spool)
@@ -158,8 +164,9 @@ class SqlJournal:
                 for row in found
                 if row.state == JournalState.INTENDED and row.owner != self._owner
             )
-        if not self._has_gaps and self._is_purged(key):  # since the try began, and its source may take long to read
-            raise JournalError("rows that this task wrote into it are gone: somebody has just deleted them")
+        spool.history.has_deletions = count_deletions(self._tables, key) > 0
+        if spool.history.has_deletions and not self._has_gaps:  # since it began; a source may take long to read
+            raise JournalError(_GONE)
         if self._before is None:
             return Loaded(doubtful)
         return Loaded(doubtful, self._before, delivered, delivered - there, partial(self._has_gone, spool))
@@ -179,9 +186,8 @@ class SqlJournal:
                 self._tables.update(connection, reopened, task_key=key, state=JournalState.REJECTED)
 
     def _is_known(self, row: JournalRow) -> bool:
-        if (
-            row.state == JournalState.REJECTED
-        ):  # by this task, which was not cleared since; others may have mended their rows
+        # Only this task's own count, since it was last cleared: others may have corrected their rows.
+        if row.state == JournalState.REJECTED:
             return row.task_key == self._place.key and self._is_resumed
         return row.state == JournalState.DELIVERED or row.owner == self._owner
 
@@ -211,6 +217,7 @@ class SqlJournal:
             if row.state == JournalState.DELIVERED
         )
         link(found, spool)
+        self._refuse_deletions()
         is_merged = len(spool.leads.family(lead_id, is_certain=False)) > 1
         spool.history.add(map(of_another_lead if is_merged else of_another, found))
 
@@ -225,8 +232,10 @@ class SqlJournal:
         withdrawn = [closing for closing in closings if closing.state == JournalState.WITHDRAWN]
         others = [closing for closing in closings if closing.state != JournalState.WITHDRAWN]
         refused = self._claim_and_close(intents, others) if intents or others else ()
-        if withdrawn:  # last: a doubt may have been claimed anew, under another identity
+        if withdrawn:  # last: a doubt may have been claimed anew, under another row key
             self._withdraw([closing.intent.row_key for closing in withdrawn])
+        if intents:
+            self._refuse_deletions()  # what is claimed as new may be a row that another try has delivered
         return refused
 
     def heartbeat(self) -> Sequence[Released]:
@@ -246,6 +255,8 @@ class SqlJournal:
         for row_keys in batches(list(self._held)):
             found = {bytes.fromhex(row.row_key): row for row in self._tables.find(row_keys)}
             released += [end for key in row_keys if (end := self._freed(key, found.get(key))) is not None]
+        if released:
+            self._refuse_deletions()  # whoever settled them may have taken what is deleted for what was never sent
         for end in released:
             del self._held[end.row_key]
         return released
@@ -271,6 +282,7 @@ class SqlJournal:
                 is_missing, lost = self._close_rows(connection, closings), self._renew(connection, known)
                 self._tables.insert(connection, self._values(new, JournalState.INTENDED))
                 self._tables.add_to_run(connection, self._place.key, len(new))
+            self._company.wrote(len(new))
             self._mine.update(intent.row_key for intent in new)
         except ConnectionLost:  # it may have been the commit's answer that was lost
             raise
@@ -317,6 +329,7 @@ class SqlJournal:
                 with self._tables.transaction() as connection:
                     self._tables.insert(connection, self._values([intent], state, said))
                     self._tables.add_to_run(connection, self._place.key, 1)
+                self._company.wrote(1)
             except ConnectionLost:
                 raise
             except JournalError:  # another run was faster, or the database is gone
@@ -330,7 +343,8 @@ class SqlJournal:
     ) -> bool:
         """Make another owner's row this one's, unless it has changed meanwhile."""
         (values,) = self._values([intent], state, said)
-        values = _without(values, "scope", "row_key")
+        kept = _SAID if state == row.state else ()  # what its owner wrote of its request: no answer to that will come
+        values = _without(values, "scope", "row_key", *kept)
         unchanged = {"owner": row.owner, "sign_of_life": row.sign_of_life, "state": row.state}
         moves = {row.task_key: -1, self._place.key: 1} if row.task_key != self._place.key else {}
         with self._tables.transaction() as connection:
@@ -338,21 +352,19 @@ class SqlJournal:
                 return False
             for task_key, rows in sorted(moves.items()):  # in one order, so that two runs do not wait for each other
                 self._tables.add_to_run(connection, task_key, rows)
-            return True
+        self._company.wrote(moves.get(self._place.key, 0))
+        return True
 
     def _freed_by_absence(self, held: _Held) -> Released | None:
         """Its owner withdrew it, not sent; or somebody deleted it, and it may have been delivered before that."""
         intent = held.intent
-        if not self._is_purged(held.task_key):
+        if not count_deletions(self._tables, held.task_key):
             return Released(intent.row_key, JournalState.WITHDRAWN)
         return Released(intent.row_key, JournalState.DOUBTED, intent) if self._claim_one(intent) else None
 
-    def _is_purged(self, task_key: str) -> bool:
-        """Whether a task has fewer rows than it wrote, be others written or withdrawn between these questions."""
-        before = self._tables.find_run(task_key)
-        rows = self._tables.count(task_key=task_key)
-        after = self._tables.find_run(task_key)
-        return before is None or after is None or rows < min(before.journal_rows, after.journal_rows)
+    def _refuse_deletions(self) -> None:
+        if self._company.has_deletions():
+            raise JournalError(_GONE)
 
     def _life_of(self, row: JournalRow) -> tuple[str, str, float, str]:
         return row.owner, row.sign_of_life, self._clock(), row.task_key
@@ -390,8 +402,9 @@ class SqlJournal:
                 groups.setdefault(closing[1:], []).append(closing)
         for members in groups.values():
             alike = members[0]
-            # A certain delivery counts even when the claim was taken over by somebody who thought this run dead.
-            conditions = {} if alike.state == JournalState.DELIVERED else self._claimed
+            # An answer counts even when the claim was taken over by somebody who thought this run dead. What was read
+            # does not: whoever took it over may have given the same entry to another row that looks the same.
+            conditions = {} if alike.is_answered else self._claimed
             values = self._closing_values(alike)
             if alike.state == JournalState.DELIVERED:  # whoever took it over sees that it did not deliver it
                 values = {**values, "owner": self._owner}
@@ -427,6 +440,7 @@ class SqlJournal:
         with self._tables.transaction() as connection:
             gone = sum(self._tables.delete(connection, keys, **self._claimed) for keys in batches(row_keys))
             self._tables.add_to_run(connection, self._place.key, -gone)
+        self._company.wrote(-gone)
         self._mine.difference_update(row_keys)
 
     def _values(self, intents: Iterable[Intent], state: JournalState, said: Closing | None = None) -> list[Values]:
@@ -456,7 +470,7 @@ class SqlJournal:
                 "attempts": said.attempts if said else attempts,
                 "answered_lead": said.answered_lead if said else answered_lead,
             }
-            for row_key, fingerprint, trace, attempts, answered_lead, _ in intents
+            for row_key, fingerprint, trace, attempts, answered_lead, *_ in intents
         ]
 
     def _sign(self) -> dict[str, str | int]:

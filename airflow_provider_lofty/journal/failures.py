@@ -1,4 +1,4 @@
-"""Which failures of a database may pass by themselves, so that asking again is worth while."""
+"""Which failures of a database may pass by themselves, so that asking again is worthwhile."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LASTING_SQLITE = (
 )  # SQLITE_ERROR, PERM, READONLY, CORRUPT, AUTH, NOTADB: https://sqlite.org/rescode.html
 
 # Drivers of PostgreSQL give no code for a connection that was refused, and before Python 3.11 SQLite's gives none at
-# all. A server that speaks another language is asked again for a while, in vain.
+# all, so their words decide. Where a server writes them in another language, a lasting failure is retried for a while.
 _LASTING_WORDS = re.compile(
     r"authentication failed|no password supplied|no pg_hba\.conf entry|(role|database) \".*\" does not exist"
     r"|no such (table|column)|has no column named|syntax error|readonly database|not authorized"

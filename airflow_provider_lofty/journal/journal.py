@@ -41,6 +41,7 @@ class Intent(NamedTuple):
     :param attempts: how often it was sent before, as far as is known
     :param answered_lead: another lead, with whose id Lofty answered before
     :param may_move: its lead was looked for: under this key another try may send it to another lead. Not kept
+    :param may_be_answered: whoever sent it wrote nothing of it since, so an answer to them may still prove it. Not kept
     """
 
     row_key: bytes
@@ -49,6 +50,7 @@ class Intent(NamedTuple):
     attempts: int = 0
     answered_lead: int | None = None
     may_move: bool = False
+    may_be_answered: bool = False
 
 
 def utc_now(now: Callable[[], float]) -> str:
@@ -69,6 +71,8 @@ class Closing(NamedTuple):
     :param state: delivered, rejected, doubted, abandoned or withdrawn
     :param attempts: how often it was sent by now
     :param answered_lead: another lead, with whose id Lofty answered
+    :param is_answered: Lofty's answer to this very row says that it is delivered; what a reading or an assumption says
+        counts only while the row is still this run's
     """
 
     intent: Intent
@@ -78,6 +82,7 @@ class Closing(NamedTuple):
     error: str | None = None
     attempts: int = 0
     answered_lead: int | None = None
+    is_answered: bool = False
 
     @property
     def link(self) -> Link | None:
@@ -174,7 +179,7 @@ class Journal(Protocol):
         """
         Make these durable, together.
 
-        :return: the identities that another run holds; they must not be sent
+        :return: the keys of rows that another run holds; they must not be sent
         :raises JournalError: when it is unknown whether they are durable
         """
         ...

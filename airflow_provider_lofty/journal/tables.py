@@ -142,7 +142,10 @@ class JournalRow(NamedTuple):
     def intent(self) -> Intent:
         """What its owner intended."""
         row_key, fingerprint = bytes.fromhex(self.row_key), bytes.fromhex(self.fingerprint)
-        return Intent(row_key, fingerprint, self.wanted, self.attempts, self.answered_lead)
+        may_be_answered = self.state == JournalState.INTENDED and self.error is None
+        return Intent(
+            row_key, fingerprint, self.wanted, self.attempts, self.answered_lead, may_be_answered=may_be_answered
+        )
 
     @property
     def wanted(self) -> Trace:
@@ -197,9 +200,9 @@ class Tables:
         """
         Do several things at once, or none of them.
 
-        :raises ConnectionLost: when the connection broke, so that it is unknown which
+        :raises ConnectionLost: when the connection broke: it is unknown whether they were done
         :raises KeyTaken: when a row was to be inserted that is there already
-        :raises JournalUnavailable: when the database did not answer or was too busy; it is none of them
+        :raises JournalUnavailable: when the database did not answer or was too busy; nothing was done
         :raises JournalError: when it refused
         """
         try:

@@ -81,7 +81,7 @@ class _Header(msgspec.Struct):
     :param id: of this journal: a new one takes no key of an old one for its own
     :param is_blind: earlier tries may have sent rows that are not in here
     :param rows: how many different rows the input had, and
-    :param lowest: the lowest of their identities, as base64; see :class:`InputSample`
+    :param lowest: the lowest of their row keys, as base64; see :class:`InputSample`
     :param expires: seconds since 1970, common to all keys
     :param forgotten: what segments before this one say of rejected rows is void: the task was cleared
     :param tail: the first commit that counts
@@ -111,8 +111,8 @@ class TaskStateJournal:
     A journal of one task instance: its tries and clears.
 
     :param store: ``context["task_state_store"]``
-    :param source: names where rows and identities come from; a journal of another source is not trusted
-    :param keyed: whether identities are hashes of a ``unique_key``
+    :param source: names where rows and their keys come from; a journal of another source is not trusted
+    :param keyed: whether row keys are hashes of a ``unique_key``
     :param max_tries: the task instance's; it changes when the task is cleared
     :param now: seconds since 1970
     """
@@ -430,7 +430,7 @@ def _as_past(intent: Intent) -> PastRow:
 
 
 def _as_keyed(intent: Intent, keyed: bool) -> Intent:
-    """An open row under other identities: without a key its trace is its identity."""
+    """An open row under the other kind of row key: without a ``unique_key`` it is the trace."""
     return intent if keyed else intent._replace(row_key=intent.trace.trace_hash)
 
 

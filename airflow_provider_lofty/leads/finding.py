@@ -29,7 +29,7 @@ class LeadFinder:
     :param client: makes the requests
     :param log: which way is taken, and how far it is
     :param before_request: called before each; may raise to end the search
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     """
 
     def __init__(

@@ -28,7 +28,8 @@ KEY_AS_BEARER = 200058
 _SUCCESS_CODES = frozenset((None, 0, 200))
 _LARGEST_ID = 2**63 - 1
 _LONGEST_INT = 40  # digits; Python itself refuses to read a few thousand of them, and with them the whole body
-_ROW_CODES = frozenset((20001, 20012, 20017, 20042, 20043, 200057))  # about this request, whatever it echoes
+# Refusals of this very request, also where their text echoes a row that says "too many requests".
+_ROW_CODES = frozenset((20001, 20012, 20017, 20042, 20043, 200057))
 _GATEWAY_STATUSES = frozenset((408, 499, 502, 503, 504))
 _MAYBE_STORED_STATUSES = frozenset((408, 409, 425, 499))
 _RATE_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
@@ -130,13 +131,13 @@ class Answer:
 
     @property
     def lead_id(self) -> int | None:
-        """The lead's id of a success body; None where there is none, or something that cannot be one."""
+        """The lead's id of a success body; None where it is missing or cannot be an id."""
         found = self._object.get("leadId")
         return found if type(found) is int and 0 < found <= _LARGEST_ID else None
 
     @property
     def has_lead_id(self) -> bool:
-        """Whether the body has anything as a lead's id, be it in JSON that cannot be read."""
+        """Whether the body has anything as a lead's id, even in JSON that cannot be read."""
         return self._object.get("leadId") is not None or (self.json is None and b"leadId" in self.body)
 
     @property

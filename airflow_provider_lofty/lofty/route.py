@@ -67,7 +67,7 @@ def route_to(url: str, environment: Mapping[str, str] = os.environ) -> Route:
 
 
 def _variable(name: str, environment: Mapping[str, str]) -> tuple[str, str]:
-    """Look up a variable in lower case, or else in upper case: one that is set, be it to nothing, hides the other."""
+    """Look up a variable in lower case, or else in upper case; one that is set, even to nothing, hides the other."""
     spelled = name if name in environment else name.upper()
     return spelled, environment.get(spelled, "").strip()
 

@@ -63,7 +63,7 @@ class LoftySession:
     :param requests_per_minute: a cap on the pace, on top of the connection's own
     :param mask: keeps a secret out of logs from then on
     :param sleep: waits for a number of seconds
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     :param now: seconds since 1970
     :param chance: gives a number from 0 to 1
     """
@@ -119,7 +119,7 @@ class LoftySession:
 
     @property
     def pacer(self) -> Pacer:
-        """Says when the next activity may be posted; every other request waits for a turn of it, too."""
+        """Says when the next activity may be posted; every other request waits for its turn here as well."""
         return self.pacer_of(Endpoint.ADD_ACTIVITY)
 
     def pacer_of(self, endpoint: Endpoint) -> Pacer:
@@ -172,7 +172,7 @@ class LoftySession:
         """
         Find the way to each host that requests will go to.
 
-        :raises LoftyConfigurationError: when there is none, as the environment is
+        :raises LoftyConfigurationError: when the proxy or certificate settings of the environment allow none
         """
         for url in self.settings.urls:
             self.route_to(url)

@@ -176,9 +176,9 @@ class _DeadlineResponse(HTTPResponse):
 
 def _is_silent(sock: socket.socket) -> bool:
     """
-    Whether nothing lies on a connection to be read, and it is open. If not it is of no more use.
+    Whether a connection is open and has nothing left to read; otherwise it cannot be used again.
 
-    Reading is the only question that plain sockets, TLS and TLS within TLS all answer.
+    Only by reading can this be asked of plain sockets, TLS and TLS within TLS alike.
     """
     sock.settimeout(0)
     try:
@@ -338,7 +338,7 @@ def exchange(
     :param route: by which way it leaves
     :param timeout_seconds: for everything from connecting to the last byte
     :param start_before: when the first byte must have left; after that nothing is sent
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     :param posted: the activity that the request adds, if it does
     """
     needs_fresh = posted is not None and posted.needs_fresh

@@ -91,7 +91,7 @@ def normal_host(host: str) -> str:
 
 
 def address_of(host: str) -> IPv4Address | IPv6Address | None:
-    """Read a host as an IP address; None when it is none, or one that only this machine can place."""
+    """Read a host as an IP address; None for a name, and for an address that means something on this machine only."""
     try:
         address = ip_address(host)
     except ValueError:

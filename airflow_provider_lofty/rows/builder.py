@@ -38,7 +38,6 @@ _LISTING_DOT = "listing."
 _LISTING_KEYS = tuple(path.removeprefix(_LISTING_DOT) for path in FIELDS_BY_PATH if path.startswith(_LISTING_DOT))
 _BEFORE_LISTING = ("type", "text", "link", "picture", "created")
 _MAY_BE_EMPTY = ("text", "link", "picture")  # required, but Lofty takes an empty text
-_AFTER_LISTING = ("scheduledDate", "pageName")
 _SIMPLE_TYPES = frozenset((str, int, bool))
 _MOST_NESTED_NAMES = 50
 _NULL_KEY = "is NULL, but it is part of unique_key"
@@ -151,7 +150,7 @@ class RowBuilder:
         self._lead = [step for step in steps if step.name == "leadId"]
         self._head = [step for step in steps if step.name in _BEFORE_LISTING]
         self._listing = [step for step in steps if step.name.startswith(_LISTING_DOT)]
-        self._tail = [step for step in steps if step.name in _AFTER_LISTING]
+        self._tail = [step for step in steps if step not in (*self._lead, *self._head, *self._listing)]
         self._key = [(column, match.index_of(column, "unique_key")) for column in rules.unique_key]
         taken = {*self.used, *(columns[index] for _, index in self._key if index is not None)}
         self.ignored = [c for c in columns if c not in taken and not c.casefold().startswith(REPORT_PREFIX)]

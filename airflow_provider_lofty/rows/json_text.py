@@ -113,7 +113,7 @@ def _row(number: int, value: object, repeated: str | None, line: int) -> SourceR
 
 
 def _refuse_wrapper(value: object) -> None:
-    """Refuse an object that is none of the rows, but holds them."""
+    """Refuse an object that is not a row itself, but holds the rows."""
     if not isinstance(value, dict) or any(normalise(key) in FIELDS_BY_NAME for key in value):
         return
     for key, held in value.items():

@@ -1,8 +1,8 @@
 """
 Where rows come from: an upstream task, files, a database.
 
-Each module has one function that opens what it is given to read and hands it over as :class:`Source` objects, one at
-a time, to the function ``take``. When ``take`` returns, the file or cursor behind the source is closed.
+Each kind of source has a module with one function, which opens what it is given and hands it over as :class:`Source`
+objects, one at a time, to the function ``take``. When ``take`` returns, the file or cursor behind the source is closed.
 """
 
 from __future__ import annotations

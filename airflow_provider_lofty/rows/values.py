@@ -182,7 +182,8 @@ def text(value: object) -> str:
     Text as it is; a number as its plain digits; dates as ISO 8601.
 
     :raises NoValue: for the mark that databases write for NULL
-    :raises InvalidValue: for what is no text, a number that may have lost digits, and a program's word for no value
+    :raises InvalidValue: for anything that is not text, a number that may have lost digits, and a word that programs
+        write for no value
     """
     if (
         type(value) is str and value.isascii() and "\0" not in value
@@ -249,7 +250,7 @@ def _too_long() -> str:
 
 
 def boolean(value: object) -> bool:
-    """True or false; also 1 and 0, as a bit, too, and the usual words."""
+    """True or false; also 1 and 0, as numbers or as a bit, and the usual words."""
     if isinstance(value, bool):
         return value
     if isinstance(value, bytes) and value in _BITS:

@@ -39,7 +39,7 @@ class Written(NamedTuple):
 
 def written(text: str, decimals: Decimals, *, is_money: bool = False) -> Written | None:
     """
-    Take a number apart; None when it is none.
+    Take a number apart; None when the text is not a number.
 
     :param text: without outer blanks
     :param is_money: whether it may be in dollars

@@ -71,7 +71,7 @@ def _text_of(differences: Differences) -> str:
 
 def _valid_rows(source: Source, mapping: RowMapping) -> Iterator[tuple[bytes, bytes]]:
     """
-    Give the identity and fingerprint of the valid rows of a preview's report.
+    Give the key and fingerprint of the valid rows of a preview's report.
 
     :raises NoPreviewError: where a row is not read as it was then; callables may need what a report cannot hold
     """

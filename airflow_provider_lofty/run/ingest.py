@@ -81,7 +81,7 @@ class Ingest:
     :param spool: where they go
     :param log: gets the columns that are used and those that are ignored
     :param publisher: shows how many rows were read so far
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     :ivar renamed: field → the column that fills it, of those that do not have the same name
     """
 
@@ -255,7 +255,7 @@ def _delivered_before(row: SpoolRow, said: Fates) -> SpoolRow:
 
 def _repeated_before(row: SpoolRow, said: Fates) -> SpoolRow:
     if row.outcome is not None:
-        return row  # invalid by now: it has no identity to find the row that it repeats by
+        return row  # invalid by now: it has no key by which to find the row that it repeats
     error = "its report says duplicate, and not what became of the row that it repeats: it may be stored"
     return row._replace(state=RowState.REPEATED.value, attempts=_attempts_before(said), error=error)
 

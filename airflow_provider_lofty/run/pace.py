@@ -17,7 +17,7 @@ from airflow_provider_lofty.log import Log
 
 KEY = "lofty_learned_limit"
 _FORMAT = 1
-_KEPT = timedelta(days=7)  # what refuses may change; a limit that is no longer so is learned anew
+_KEPT = timedelta(days=7)  # limits change: after this long, a new one is learned from new refusals
 _CHANGED = 0.1  # of the limit; less is not written
 _LEAST_SECONDS = 60.0
 

@@ -28,7 +28,7 @@ class StatusPublisher:
     :param facts: what is known from the start
     :param is_live: whether to show something while rows are sent, too
     :param on_lost: called when the process that takes what is pushed is gone: the task is an orphan then
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     :param now: seconds since 1970
     """
 

@@ -79,7 +79,7 @@ def _share(are_so: Iterable[bool]) -> float:
     """
     How many of the leads of new rows are leads of rows that are gone.
 
-    An input that gives each row another identity has the same leads; a list that moved has those of others.
+    An input that gives each row another key has the same leads; a list that moved has those of others.
     """
     counted = list(are_so)
     return sum(counted) / len(counted) if counted else 0

@@ -70,7 +70,7 @@ class Run:
     :param is_mapped: whether the task is one of those that a mapped task was expanded to
     :param may_retry: whether another try will follow, should this one fail
     :param deadline: when to stop, by the clock
-    :param clock: seconds, those included in which the machine was suspended
+    :param clock: seconds, which also pass while the machine is suspended
     :param now: seconds since 1970
     :param workers: makes the threads that make requests, so many at once
     :param pace: what earlier tries learned of a limit that Lofty does not state, and where this one leaves it

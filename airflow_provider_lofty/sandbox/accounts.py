@@ -20,7 +20,7 @@ def settings_like(profile: Profile | Mapping[str, Any] | str, **settings: Any) -
 
     :param profile: The JSON object that first contact writes, or its text.
     :param settings: Fields of :class:`SandboxSettings` that are to be otherwise.
-    :raises ValueError: The profile is none, naming the field; or a setting is not possible.
+    :raises ValueError: It is not a profile, naming the field; or a setting is not possible.
     """
     account = profile if isinstance(profile, Profile) else profile_in(profile)
     return SandboxSettings(**{**_settings_of(account), **settings})

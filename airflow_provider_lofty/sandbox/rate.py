@@ -41,7 +41,7 @@ class Reading:
 
 
 def _reset(reading: ResetReading, left_seconds: float, epoch_seconds: float) -> str:
-    # Rounded up, so that who waits that long comes after the window's end.
+    # Rounded up, so that whoever waits that long comes after the end of the window.
     if reading == "milliseconds_left":
         return str(math.ceil(left_seconds * 1000))
     if reading == "seconds_left":

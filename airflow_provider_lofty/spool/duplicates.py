@@ -1,5 +1,5 @@
 """
-Rows with the same identity: one of them stands for all, and what the others are follows from it.
+Rows with the same key: one of them stands for all, and what the others are follows from it.
 
 That is found when all rows are read, wherever they stand, and in a few statements whatever their number.
 """
@@ -84,11 +84,11 @@ _DOUBT_REPEATS = (
 
 def mark_duplicates(db: sqlite3.Connection, place: Callable[[int, int, int | None], str], identity_name: str) -> None:
     """
-    Give rows whose identity another row stands for their outcome.
+    Give their outcome to rows for whose key another row stands.
 
     :param db: the spool's database
     :param place: names a row, by its source, its number and its line there
-    :param identity_name: what to call the identity where it is at fault
+    :param identity_name: what to call the key where it is at fault
     """
     db.create_function("place", 3, place)
     db.execute(INDEX_ROW_KEYS)

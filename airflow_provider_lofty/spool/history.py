@@ -112,10 +112,12 @@ class History:
     What a journal knows, and which leads were read.
 
     :param db: the spool's database
+    :ivar has_deletions: earlier tries of this task have written rows that somebody has deleted from the journal
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self.has_deletions = False
         for statement in _SCHEMA:
             db.execute(statement)
 

@@ -2,7 +2,7 @@
 Whether two readings of a source gave the same input, whatever the order of its rows.
 
 Somebody approves what one task has read, and another task reads it again: the digest says whether it is the same. It is
-a hash over the host and over all valid rows, sorted, each with its identity, its fingerprint, and what the source
+a hash over the host and over all valid rows, sorted, each with its key, its fingerprint, and what the source
 itself makes of it: a row that a report calls delivered is not the same as one to be sent. Of what was asked of Lofty or
 of a journal it knows nothing, so that it stays as it is when leads are found and rows are sent.
 
@@ -32,7 +32,7 @@ _LINES = (
 )
 _SEEN_ROWS = "CREATE TABLE IF NOT EXISTS seen_rows (row_key BLOB NOT NULL, fingerprint BLOB NOT NULL)"
 # Of each content: how many more rows have it now than had it then. A row that is new and one that is gone, both with
-# the same identity, are one that has changed.
+# the same key, are one that has changed.
 _DIFFERENCES = f"""
     WITH balance AS (
         SELECT row_key, SUM(count) AS count FROM (
@@ -79,7 +79,7 @@ class InputDigest:
         """
         Keep rows that were seen before.
 
-        :param rows: the identity and fingerprint of each valid one
+        :param rows: the key and fingerprint of each valid one
         """
         self._db.execute(_SEEN_ROWS)
         self._db.executemany("INSERT INTO seen_rows VALUES (?, ?)", rows)

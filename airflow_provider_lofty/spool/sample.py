@@ -1,7 +1,7 @@
 """
 How many rows of an input were not in an earlier one, estimated from a few hundred rows of each.
 
-Identities are hashes, so the lowest of them are a fair sample: what lies below a bound in one input and was not among
+Row keys are hashes, so the lowest of them are a fair sample: what lies below a bound in one input and was not among
 those below it in the other is new.
 """
 
@@ -18,7 +18,7 @@ class InputSample(NamedTuple):
     An input.
 
     :param rows: how many different rows it has
-    :param lowest: the first :data:`ROW_KEY_BYTES` of its :data:`SAMPLE_ROWS` lowest identities, joined, ascending
+    :param lowest: the first :data:`ROW_KEY_BYTES` of its :data:`SAMPLE_ROWS` lowest row keys, joined, ascending
     """
 
     rows: int

@@ -19,7 +19,7 @@ class RowState(IntEnum):
     RESENDING = 2  # proved not to be stored, and in the sender's hands again
     ASIDE = 3  # not shown by Lofty, which has not shown yet that it would show such a row
     REPEATED = 4  # its report calls it a duplicate; of which row is found when all are read
-    UNTRACEABLE = 5  # sent with another content than it has now, or nobody knows to which lead: it cannot be looked for
+    UNTRACEABLE = 5  # sent with other content than it has now, or to an unknown lead: it cannot be looked for
 
 
 IS_WAITING = f"outcome IS NULL AND state = {RowState.WAITING:d}"

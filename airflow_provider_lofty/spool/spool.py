@@ -206,13 +206,13 @@ class Spool:
 
     def find_duplicates(self, identity_name: str) -> None:
         """
-        Of rows with the same identity keep one; give the others what follows from it.
+        Of rows with the same key keep one; give the others what follows from it.
 
         Same content: ``duplicate``, naming that row. Other content: ``invalid``. One whose outcome is already known
         stands for the others, before one in doubt, and that before one that waits. What its report calls a duplicate
         is one again, whatever its place; where it repeats nothing, it is in doubt.
 
-        :param identity_name: what to call the identity where it is at fault
+        :param identity_name: what to call the key where it is at fault
         """
         mark_duplicates(self._db, self.place, identity_name)
 

@@ -97,7 +97,7 @@ class Index:
         """
         first = (wanted.page - 1) * PAGE_ROWS
         with self._opened(is_given_up) as index:
-            # Found once, and then counted and turned over: looking through the texts is what takes time.
+            # Searching the texts is what takes time: matches go into a table, which is then counted and paged through.
             index.execute(*_query(wanted))
             (total,) = index.execute("SELECT count(*) FROM found").fetchone()
             shown = index.execute(

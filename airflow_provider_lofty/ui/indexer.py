@@ -2,7 +2,7 @@
 The program that reads a report once and writes an index of it, from which its rows are then found and shown.
 
 It runs in a process of its own: the work and the memory it takes are not the web server's, whatever the report holds.
-It needs the standard library only, and so starts at once. :mod:`airflow_provider_lofty.ui.index` starts it.
+It needs the standard library only, and so starts at once. :mod:`airflow_provider_lofty.ui.indexes` starts it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from hashlib import blake2b
 from itertools import islice
 from typing import IO, NamedTuple, TypedDict
 
-CELL_MARK = "\udcff"  # between cells: as a byte, one that no text in UTF-8 holds, and so nobody can look for
+CELL_MARK = "\udcff"  # between cells: encoded, a byte that never occurs in UTF-8, so that no search can match it
 PACKED = {"encoding": "utf-8", "errors": "surrogateescape"}
 FORMAT = 2  # raised when the tables change
 REFUSED, NO_ROOM = 3, 4  # how the program ends: it is the report's fault, or that of the disk or the memory
 _HEADER_BYTES = 2**20
-_ROW_BYTES = 2**23  # from here on a row is taken for one that does not end
+_ROW_BYTES = 2**23  # a longer row counts as one that never ends
 _MEMORY_BYTES = 2**30
 _LONGEST_SHOWN = 2000
 _SHORTENED = 100  # the cells of a row that is too long even so

@@ -26,7 +26,7 @@ _fields_of = cache(msgspec.structs.fields)  # each call evaluates the annotation
 
 
 def status_from(pushed: object) -> Status | None:
-    """Read a status; None where it is none at all, such as the reference that some stores of XComs leave."""
+    """Read a status; None for anything else, such as the reference that some stores of XComs leave."""
     # A lone surrogate in a text could not be sent to a browser.
     return _fitting(Status, json.loads(json.dumps(pushed, ensure_ascii=False).encode("utf-8", "replace")))
 

@@ -60,9 +60,20 @@ class Walk:
         assert found.response["violations"] == [], found.generate_report()
 
 
-# What reaches beyond the right edge of the screen, to say it where the page is too wide.
-STICKING_OUT = """[...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right > innerWidth)
-    .map((one) => `${one.tagName} #${one.id} .${one.className} ${one.textContent.slice(0, 60)}`)"""
+# How wide the page is, and what reaches beyond the right edge of the screen: text may leave the box of its element.
+WIDTH = """() => {
+  const out = [];
+  const nodes = document.createTreeWalker(document.body, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
+  while (nodes.nextNode()) {
+    const range = document.createRange();
+    range.selectNode(nodes.currentNode);
+    const { right } = range.getBoundingClientRect();
+    if (right > document.documentElement.clientWidth) {
+      out.push(`${nodes.currentNode.id || nodes.currentNode.nodeName} ${nodes.currentNode.textContent.slice(0, 60)}`);
+    }
+  }
+  return [document.documentElement.scrollWidth, out];
+}"""
 
 
 def rows_of(page: Any) -> Any:
@@ -246,8 +257,8 @@ def page_fits_screen_and_theme(walk: Walk) -> None:
         page = walk.open_page(width, 800, color_scheme=scheme, timezone_id="America/Sao_Paulo")
         page.goto(walk.page_url)
         page.locator("#list tr").nth(9).wait_for()
-        wide = page.evaluate(STICKING_OUT)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"wider than the screen: {wide}"
+        reached, out = page.evaluate(WIDTH)
+        assert reached <= width, f"the page is wider than the screen: {out}"
         colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
         brightness = sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
         assert (brightness > 200) is (scheme == "light")

@@ -19,7 +19,7 @@ from journal.test_lost_connections import CALLS
 from sqlalchemy import event
 from support.mariadb import MariaDb, maria
 from support.practice import row, run
-from support.shared_journal import ONE, STALE_SECONDS, Database, Memory, Parties, closed, committing, made
+from support.shared_journal import ONE, STALE_SECONDS, Database, Memory, Parties, closed, committing, made, sent
 
 from airflow_provider_lofty.journal.journal import JournalUnavailable, JournalUnusable
 from airflow_provider_lofty.journal.tables import JOURNAL, RUNS, ConnectionLost
@@ -80,7 +80,7 @@ def own_a_row(parties: Parties) -> None:
     assert [released.state for released in b.heartbeat()] == [JournalState.DELIVERED, JournalState.WITHDRAWN]
     assert set(b.commit([made(2), made(3)], ())) == {made(3).row_key}
     parties.now += STALE_SECONDS
-    assert [(end.state, end.intent) for end in b.heartbeat()] == [(JournalState.DOUBTED, made(3))]
+    assert [(end.state, end.intent) for end in b.heartbeat()] == [(JournalState.DOUBTED, sent(3))]
     b.commit((), closed(JournalState.DELIVERED, made(2), made(3), made(4)))
     learned = parties.learn(parties.journal("c"), range(6))
     assert learned.states == {made(n).row_key: JournalState.DELIVERED for n in range(1, 5)}

@@ -120,18 +120,17 @@ def test_a_bucket_that_refuses_says_so(bucket: Bucket) -> None:
 
 MEGABYTES = int(os.environ.get("LOFTY_S3_MEGABYTES", "60"))
 READER = """
-import resource, sys
+import sys
 from airflow_provider_lofty.rows.files import read_files
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+from support.memory import peak_kilobytes
 rows = 0
 def take(source):
     global rows
     rows += sum(1 for _ in source.rows)
 read_files(sys.argv[1] + "/small.csv", take)
-before = peak()
+before = peak_kilobytes()
 read_files(sys.argv[1] + "/large.csv", take)
-print("READ", rows, (peak() - before) // 1024)
+print("READ", rows, (peak_kilobytes() - before) // 1024)
 """
 
 
@@ -139,7 +138,7 @@ def test_memory_does_not_grow_with_a_file(bucket: Bucket) -> None:
     line = LINE.encode() + b"x" * 940 + b"\n"
     bucket.put("small.csv", FILE)
     bucket.put("large.csv", f"{HEADER}\n".encode() + line * (MEGABYTES * 1000))
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[1:3]))}
     said = subprocess.run(
         [sys.executable, "-c", READER, bucket.url], env=environment, capture_output=True, text=True, check=True
     ).stdout

@@ -191,19 +191,17 @@ def test_neither_keeps_a_journal(warehouse: str, lofty: Sandbox) -> None:
 
 
 READER = """
-import resource, sys
 from support.duck import DuckHook
+from support.memory import peak_kilobytes
 from airflow_provider_lofty.rows import database
 database.database_hook = lambda conn_id, hook_params=None: DuckHook()
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 def take(source):
     print("READ", sum(1 for _ in source.rows))
 SQL = "SELECT range AS lead_id, repeat('x', 1000) AS text FROM range({})"
 database.read_sql("warehouse", sql=SQL.format(1000), take=take)
-before = peak()
+before = peak_kilobytes()
 database.read_sql("warehouse", sql=SQL.format(100_000), take=take)
-print("READ", (peak() - before) // 1024)
+print("READ", (peak_kilobytes() - before) // 1024)
 """
 
 

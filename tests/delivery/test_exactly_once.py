@@ -18,7 +18,6 @@ from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import closing, suppress
 from functools import partial
-from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -56,10 +55,7 @@ from airflow_provider_lofty.run.policy import Limit, Policy
 from airflow_provider_lofty.run.run import Run
 from airflow_provider_lofty.spool.spool import Spool
 
-pytestmark = pytest.mark.skipif(
-    not find_spec("airflow.sdk.definitions.retry_policy"),
-    reason="a minute of what knows nothing of Airflow's version: run on the current release only",
-)
+pytestmark = pytest.mark.once
 
 SETTLE_SECONDS = 60.0
 LEADS = 3

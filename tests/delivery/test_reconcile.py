@@ -109,6 +109,35 @@ class TestPages:
         assert desk.make_ready() == [99]
 
 
+class TestDoubtsThatLookTheSame:
+    """An old try may still be alive, and get its answer after the entry of its row was given to another one."""
+
+    def resumed(self, make_desk: MakeDesk, *are_open: bool) -> Desk:
+        desk = make_desk(7)
+        for n, is_open in enumerate(are_open):
+            intent = intent_of(desk.rows[0], 1)._replace(row_key=b"twin %d" % n, may_be_answered=is_open)
+            desk.reconciler.take_earlier(intent, None)
+        return desk
+
+    def delivered(self, desk: Desk) -> list[bytes]:
+        desk.recorder.finish()
+        return [row_key for row_key, state in desk.journal.closed if state == JournalState.DELIVERED]
+
+    def test_an_entry_is_of_the_one_that_may_be_answered_yet(self, make_desk: MakeDesk) -> None:
+        desk = self.resumed(make_desk, False, True, False)
+        desk.show(7, 1)
+        assert self.delivered(desk) == [b"twin 1"]
+        desk.show(7, 1, 1)
+        assert self.delivered(desk) == [b"twin 1", b"twin 0"]
+
+    def test_of_several_such_ones_it_proves_none_unless_all_are_shown(self, make_desk: MakeDesk) -> None:
+        desk = self.resumed(make_desk, False, True, True)
+        desk.show(7, 1)
+        assert self.delivered(desk) == []
+        desk.show(7, 1, 1)
+        assert self.delivered(desk) == [b"twin 1", b"twin 2"]
+
+
 class TestReading:
     def test_a_lead_is_read_down_to_the_oldest_that_is_sought(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7, 7)

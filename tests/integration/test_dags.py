@@ -22,6 +22,7 @@ from support.documents import Document
 from support.practice import row, run
 from support.smtp import MailServer
 
+from airflow_provider_lofty.rows.report_format import REPORT_COLUMNS
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
@@ -404,6 +405,8 @@ def test_dag_of_the_row_log_loads_each_try_once(
     load.preoperator = (DAGS / load.preoperator).read_text(encoding="utf-8")
     load.execute({"dag_run": run})
     assert [row[:7] for row in analysts(query)] == first + [(2, *row[1:]) for row in first]
+
+    assert tuple(f"lofty_{name}" for name in sys.modules["lofty_row_log"].COPIED) == REPORT_COLUMNS
 
     chapter = Document(DAGS.parent / "docs" / "watching.md")
     found = [analysts(block.text) for block in chapter.blocks if block.language == "sql"]

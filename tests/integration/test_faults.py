@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -12,10 +11,7 @@ from support.practice import Run, Store, row, run, task_instance
 from airflow_provider_lofty.exceptions import LoftyRowsFailed
 from airflow_provider_lofty.sandbox import FAULTS, Sandbox
 
-pytestmark = pytest.mark.skipif(
-    not find_spec("airflow.sdk.definitions.retry_policy"),
-    reason="minutes of waiting for what knows nothing of Airflow's version: run on the current release only",
-)
+pytestmark = pytest.mark.once
 
 ROWS = 80
 ROW_LIST = [row(1 + n % 30, text=f"event {n}", created=1763290000123 + n) for n in range(ROWS)]

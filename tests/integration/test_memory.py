@@ -13,12 +13,12 @@ import pytest
 FEW, MANY = 10_000, 300_000
 
 RUN = """
-import json, resource, sys
+import json, sys
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
+from support.memory import peak_kilobytes
 arguments = json.loads(sys.argv[1])
 summary = LoftyAddActivityOperator(task_id="send", preview=True, **arguments).execute({})
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-sys.stderr.write("\\n" + json.dumps([summary["would_send"], peak]))
+sys.stderr.write("\\n" + json.dumps([summary["would_send"], peak_kilobytes()]))
 """
 
 QUERY = """
@@ -32,7 +32,7 @@ def peak_kilobytes(rows: int, **arguments: str | None) -> int:
     finished = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", RUN, json.dumps(arguments)],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=600, check=False,
-        cwd=Path(__file__).parents[2], env=dict(os.environ),
+        cwd=Path(__file__).parents[2], env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr[-2000:]
     would_send, peak = json.loads(finished.stderr.splitlines()[-1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -12,10 +11,7 @@ from support.practice import Run, row, run, task_instance
 
 from airflow_provider_lofty.sandbox import Sandbox
 
-pytestmark = pytest.mark.skipif(
-    not find_spec("airflow.sdk.definitions.retry_policy"),
-    reason="a minute of waiting for what knows nothing of Airflow's version: run on the current release only",
-)
+pytestmark = pytest.mark.once
 
 ROWS = [row(1 + n % 30, text=f"event {n}", created=1763290000000 + n) for n in range(110)]
 WINDOW = {"requests_per_minute": 1500, "window_seconds": 2.0}  # 50 in 2 s

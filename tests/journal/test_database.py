@@ -30,6 +30,7 @@ from support.shared_journal import (
     lite,
     made,
     postgres,
+    sent,
 )
 
 from airflow_provider_lofty.delivery.progress import Progress
@@ -204,6 +205,18 @@ class TestBlindness:
         parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{key}'")
         self.later(parties)
 
+    def test_a_later_try_knows_whether_rows_are_gone_or_were_never_written_down(self, parties: Parties) -> None:
+        self.later(parties)
+        journal = parties.started("a")
+        with closing(Memory([ONE.row_key])) as memory:
+            assert journal.begin(is_later_try=True)
+            journal.load(memory)
+            assert not memory.history.has_deletions
+            journal.commit([ONE], ())
+            parties.database.do(f"DELETE FROM {JOURNAL}")
+            journal.load(memory)
+            assert memory.history.has_deletions
+
     def test_nor_are_those_that_are_purged_while_a_later_try_reads_its_source(self, parties: Parties) -> None:
         """It would take them for rows that were never sent."""
         journal = parties.started("a")
@@ -216,6 +229,56 @@ class TestBlindness:
         with closing(Memory([ONE.row_key, made(2).row_key])) as memory, pytest.raises(JournalError, match="are gone"):
             later.load(memory)
         assert self.has_gaps(parties)
+
+    @pytest.mark.parametrize("asks", ["to send it", "to read its lead"])
+    @pytest.mark.parametrize("has_gaps", [False, True])
+    def test_nor_are_those_of_another_try_that_runs_beside_it(
+        self, parties: Parties, has_gaps: bool, asks: str
+    ) -> None:
+        """It would take them for rows that were never sent, and their entries at Lofty for those of its own."""
+        if has_gaps:
+            parties.started("a").commit([made(4)], ())
+            parties.database.do(f"DELETE FROM {JOURNAL}")
+        old, retry = parties.journal("a"), parties.journal("a")
+        with closing(Memory([ONE.row_key, made(2).row_key])) as memory:
+            for journal in (old, retry):
+                assert journal.begin(is_later_try=has_gaps) == has_gaps
+                journal.load(memory)
+            old.commit([made(2)], ())
+            retry.commit([ONE], ())
+            retry.commit((), closed(JournalState.DELIVERED, ONE))
+            old.commit([made(3)], ())
+            parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{ONE.row_key.hex()}'")
+            with pytest.raises(JournalError, match="are gone"):
+                old.commit([ONE], ()) if asks == "to send it" else old.load_lead(ONE.trace.lead_id, memory)
+        assert self.has_gaps(parties)
+
+    def test_what_another_try_says_is_not_believed_once_rows_are_gone(self, parties: Parties) -> None:
+        """It may have given a row the entry of another, which this one had found before it was deleted."""
+        old, retry = parties.started("a"), parties.started("a")
+        retry.commit([ONE, made(2)], ())
+        assert set(old.commit([ONE], ())) == {ONE.row_key}
+        parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{made(2).row_key.hex()}'")
+        assert list(old.heartbeat()) == []
+        retry.commit((), closed(JournalState.DELIVERED, ONE))
+        with pytest.raises(JournalError, match="are gone"):
+            old.heartbeat()
+
+    def test_a_try_that_stops_for_it_has_withdrawn_what_it_did_not_send(self, parties: Parties) -> None:
+        old, retry = parties.started("a"), parties.started("a")
+        old.commit([made(2)], ())
+        retry.commit([ONE, made(3)], ())
+        parties.database.do(f"DELETE FROM {JOURNAL} WHERE row_key = '{ONE.row_key.hex()}'")
+        with pytest.raises(JournalError, match="are gone"):
+            old.commit([ONE], [Closing(made(2), JournalState.WITHDRAWN)])
+        assert parties.database.rows("row_key") == [(one.row_key.hex(),) for one in (ONE, made(3))]
+
+    def test_a_try_knows_its_own_that_somebody_deletes(self, parties: Parties) -> None:
+        journal = parties.started("a")
+        journal.commit([ONE, made(2)], ())
+        journal.commit((), [*closed(JournalState.DELIVERED, ONE), Closing(made(2), JournalState.WITHDRAWN)])
+        parties.database.do(f"DELETE FROM {JOURNAL}")
+        assert journal.commit([made(3)], ()) == set()
 
     def test_what_its_first_owner_delivered_after_all_is_known_to_whoever_took_it_over(self, parties: Parties) -> None:
         a, b = parties.started("a"), parties.started("b")
@@ -374,7 +437,7 @@ class TestDeadOwners:
         parties.now += STALE_SECONDS - 1
         assert list(b.heartbeat()) == []
         parties.now += 1
-        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DOUBTED, made(1, 3))]
+        assert list(b.heartbeat()) == [Released(ONE.row_key, JournalState.DOUBTED, sent(1, 3))]
         assert list(b.heartbeat()) == []
         assert parties.database.rows("run_id, state, attempts") == [("b", JournalState.INTENDED, 3)]
         b.commit((), closed(JournalState.DELIVERED, made(1, 3)))
@@ -431,6 +494,25 @@ class TestDeadOwners:
             ONE.row_key: JournalState.DELIVERED,
             made(3).row_key: JournalState.DELIVERED,
         }
+
+    def test_it_is_expected_until_its_owner_wrote_of_it(self, parties: Parties) -> None:
+        a, b = parties.started("a"), parties.started("b")
+        a.commit([ONE, made(2)], ())
+        a.commit((), [Closing(made(2), JournalState.DOUBTED, error="time-out")])
+        b.commit([ONE, made(2)], ())
+        parties.now += STALE_SECONDS
+        taken = {released.row_key: released.intent for released in b.heartbeat()}
+        again = {intent.row_key: intent for intent in parties.learn(parties.journal("b")).loaded.doubtful}
+        for found in (taken, again):
+            assert [found[one.row_key].may_be_answered for one in (ONE, made(2))] == [True, False]
+
+    def test_what_was_read_back_does_not(self, parties: Parties) -> None:
+        a, b = self.robbed(parties, ONE)
+        found = closed(JournalState.DELIVERED, ONE)[0]._replace(is_answered=False)
+        a.commit((), [found])
+        assert parties.database.rows("run_id, state") == [("b", JournalState.INTENDED)]
+        b.commit((), [found])
+        assert parties.database.rows("run_id, state") == [("b", JournalState.DELIVERED)]
 
     @pytest.mark.parametrize("state", [JournalState.WITHDRAWN, JournalState.REJECTED, JournalState.DELIVERED])
     def test_it_counts_too_when_the_other_one_has_ended_it_before(self, parties: Parties, state: str) -> None:
@@ -526,10 +608,10 @@ class TestDeadOwners:
         parties.started("b").commit([made(4)], ())
         again = parties.journal("a")
         learned = parties.learn(again, [2])
-        assert set(learned.loaded.doubtful) == {made(1, 1), made(2)}
+        assert set(learned.loaded.doubtful) == {made(1, 1), sent(2)}
         assert learned.states == {made(2).row_key: JournalState.INTENDED}
         again.commit((), closed(JournalState.DELIVERED, made(1, 1)))
-        assert parties.learn(parties.journal("a")).loaded.doubtful == [made(2)]
+        assert parties.learn(parties.journal("a")).loaded.doubtful == [sent(2)]
 
 
 class TestRecalling:
@@ -567,7 +649,7 @@ class TestRecalling:
         a.commit([made(n) for n in range(3)], ())
         a.commit((), [*closed(JournalState.DELIVERED, made(0)), *closed(JournalState.REJECTED, made(1))])
         learned = parties.learn(parties.journal("a", source="another"), range(3))
-        assert (learned.has_gaps, learned.loaded) == (True, Loaded([made(2)]))
+        assert (learned.has_gaps, learned.loaded) == (True, Loaded([sent(2)]))
         assert learned.states == {made(0).row_key: JournalState.DELIVERED, made(2).row_key: JournalState.INTENDED}
 
     def test_refused_rows_are_known_to_the_same_task_only(self, parties: Parties) -> None:

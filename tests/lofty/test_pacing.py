@@ -167,6 +167,7 @@ class TestLimits:
 class TestQuota:
     """The whole quota and nothing but the quota, on servers that count and report in every way there is."""
 
+    @pytest.mark.once
     @pytest.mark.parametrize("reading", TOLD)
     @pytest.mark.parametrize("latency", [0.05, 0.3, 1.0])
     @pytest.mark.parametrize("limit", [100, 500])
@@ -179,6 +180,7 @@ class TestQuota:
         # Where Reset is rounded down, the first turn is expected too early.
         assert [time for time in outcome.refused if time > 60] == []
 
+    @pytest.mark.once
     @pytest.mark.parametrize("reading", TOLD)
     @pytest.mark.parametrize("limit", [100, 500])
     def test_a_window_of_another_length_is_learned(self, reading: str, limit: int) -> None:
@@ -186,6 +188,7 @@ class TestQuota:
         assert sum(outcome.accepted[4:]) / len(outcome.accepted[4:]) >= 0.98 * limit
         assert [time for time in outcome.refused if time > 40] == []
 
+    @pytest.mark.once
     @pytest.mark.parametrize("reading", TOLD)
     @pytest.mark.parametrize("limit", [100, 500])
     @pytest.mark.parametrize("workers", [2, 6])

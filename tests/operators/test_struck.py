@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,7 @@ from support.practice import Store, read_report, row, run, task_instance
 from airflow_provider_lofty.delivery import delivery
 from airflow_provider_lofty.sandbox import Sandbox
 
-pytestmark = pytest.mark.skipif(
-    not find_spec("airflow.sdk.definitions.retry_policy"),
-    reason="a minute of what knows nothing of Airflow's version: run on the current release only",
-)
+pytestmark = pytest.mark.once
 
 ROWS = [row(1 + n % 4, text=f"event {n}", created=1763290000000 + n) for n in range(10)]
 FAULTS = [None, None, "drop_after_storing", None, "refused", None, "drop_before_storing"]

@@ -8,7 +8,7 @@ import pytest
 
 from simulation.days import Days
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.no_cover, pytest.mark.once]
 
 
 @pytest.mark.parametrize("seed", [8])

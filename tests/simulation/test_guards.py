@@ -10,7 +10,7 @@ import pytest
 from simulation.directed import FILLER, LOST, NORMAL, SWALLOWED, cousin, row, task, twin, unsettled, world
 from simulation.invariants import violations
 from simulation.lofty import Fate, LoftySettings, Move
-from simulation.worlds import Strike, Task, World, play
+from simulation.worlds import Row, Strike, Task, World, play
 
 WORLDS = {
     "a twin waits for a row in doubt, whose entry it would claim": world(
@@ -90,6 +90,21 @@ def test_rows_of_people_are_delivered_whatever_becomes_of_their_leads(world: Wor
     assert violations(ending) + unsettled(ending) == [], "\n".join(ending.history.lines())
 
 
+@pytest.mark.parametrize(
+    ("on_unknown", "moved"), [("verify", "unknown"), ("report", "unknown"), ("resend", "delivered")]
+)
+def test_a_person_whose_lead_was_deleted_from_the_journal_is_sent_nothing_unless_the_author_says_so(
+    on_unknown: str, moved: str
+) -> None:
+    task_of_people = task(*PEOPLE, *FILLER, journal="sql", after=("clear",), retry_delay=30.0, on_unknown=on_unknown)
+    moves = people(Move(20.0, "moves", "p0@example.com", 700))
+    ending = play(world(task_of_people, purges_at=15.0, lofty=moves))
+    assert violations(ending) == [], "\n".join(ending.history.lines())
+    assert ending.lives[0].last_word is not None
+    said = {row["key"]: row["lofty_outcome"] for row in ending.lives[0].last_word.outcomes}
+    assert said == {"k0": moved, **dict.fromkeys(("k1", "k2", "k6", "k7", "k8"), "already_delivered")}
+
+
 ALTERED = ("created in seconds", "created an hour off", "text escaped")
 
 
@@ -126,6 +141,30 @@ def test_a_doubt_that_nothing_can_settle_yet_costs_no_readings() -> None:
     assert ending.lofty.reads <= 4
 
 
+MANY = range(100, 104)
+
+
+@pytest.mark.parametrize(
+    ("rows", "script", "limit", "entries", "reads"),
+    [
+        ((row(0, 100), row(1, 100), *FILLER), (SWALLOWED,), 6, 150, 9),
+        (
+            (*FILLER, *(row(10 + n, lead_id) for n, lead_id in enumerate((*MANY, *MANY)))), (*[NORMAL] * 3, *[SWALLOWED] * 4),
+            12, 250, 40,
+        ),
+    ],
+    ids=["one lead", "several leads"],
+)  # fmt: skip
+def test_a_row_has_its_turn_between_two_readings_of_many_pages(
+    rows: tuple[Row, ...], script: tuple[Fate, ...], limit: int, entries: int, reads: int
+) -> None:
+    """At so slow a pace one reading takes longer than the pause before the next."""
+    lofty = LoftySettings(limit=limit, newer=tuple((lead_id, entries) for lead_id in MANY))
+    ending = play(world(task(*rows), script=script, max_in_flight=8, lofty=lofty))
+    assert violations(ending) + unsettled(ending) == [], "\n".join(ending.history.lines())
+    assert ending.lofty.reads <= reads
+
+
 A = row(0, 100)
 B = cousin(1, A, 101)
 C = cousin(2, A, 102)
@@ -146,6 +185,7 @@ MERGED = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("merged", [((100, 101),), ((101, 100),), ((100, 101), (101, 102))])
 @pytest.mark.parametrize(("tasks", "script"), MERGED.values(), ids=MERGED)
 @pytest.mark.parametrize("journal", JOURNALS.values(), ids=JOURNALS)
@@ -159,6 +199,7 @@ def test_an_entry_of_one_lead_is_not_taken_for_the_same_of_a_lead_that_was_merge
         assert violations(ending) == [], "\n".join(ending.history.lines())
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("into", [{100: 101}, {101: 100}, {100: 900, 101: 900}])
 @pytest.mark.parametrize(("tasks", "script"), MERGED.values(), ids=MERGED)
 @pytest.mark.parametrize("journal", JOURNALS.values(), ids=JOURNALS)

@@ -35,6 +35,7 @@ def test_worlds_of_seeds(chunk: int) -> None:
     assert len(faults) > 5, "these worlds are all the same"
 
 
+@pytest.mark.once
 @pytest.mark.program
 def test_the_same_seed_gives_the_same_history_whatever_python_hashes() -> None:
     digests = [play(world_of(seed)).history.digest for seed in range(12)]

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +67,20 @@ def guarded(kind: str, target: object) -> Iterator[None]:
             yield
         finally:
             guard.kill()
+
+
+@contextlib.contextmanager
+def guarded_folder(kind: str) -> Iterator[Path]:
+    """
+    Give a folder for a database server's data. It is guarded, and removed in the end.
+
+    It lies in memory, where there is room: what a commit or a table costs on a disk is not what tests are about. And
+    pytest's own folders may be too deep for a socket's path.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - what lies there has a name that nobody can foresee
+    where = memory if memory.is_dir() and shutil.disk_usage(memory).free > 2**30 else None
+    with tempfile.TemporaryDirectory(dir=where, ignore_cleanup_errors=True) as folder, guarded(kind, folder):
+        yield Path(folder)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import importlib
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,11 +16,13 @@ from uuid import uuid4
 import pymysql
 import pytest
 
-from support.guard import guarded
+from support.guard import guarded_folder
 from support.shared_journal import Database
 
 # What is committed outlives the server's process, as far as tests go: not the machine.
 _QUICK = ["--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--innodb-doublewrite=OFF"]
+# Kernels differ in io_uring, and containers in how much of it they allow; no test is about that.
+_PORTABLE = ["--skip-innodb-use-native-aio"]
 # Of the machine that the server believes to be on: a zone that it knows by an abbreviation only.
 MACHINE_ZONE = "America/Phoenix"
 
@@ -35,6 +36,7 @@ class MariaDb:
 
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "socket"
+        self._log = folder / "log"
         self._as_user = ["--user=mysql"] if os.geteuid() == 0 else []
         self._where = [f"--datadir={folder}/data", f"--socket={self.socket}", f"--pid-file={folder}/pid"]
         self._server: subprocess.Popen[bytes] | None = None
@@ -49,12 +51,14 @@ class MariaDb:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        self._server = subprocess.Popen(
-            [str(shutil.which("mariadbd")), "--no-defaults", *self._as_user, *self._where, *_QUICK, "--skip-networking"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "TZ": MACHINE_ZONE},
-        )  # fmt: skip
+        how = [*self._as_user, *self._where, *_QUICK, *_PORTABLE, "--skip-networking"]
+        with self._log.open("ab") as log:
+            self._server = subprocess.Popen(
+                [str(shutil.which("mariadbd")), "--no-defaults", *how],
+                stdout=log, stderr=log, env={**os.environ, "TZ": MACHINE_ZONE},
+            )  # fmt: skip
         for _ in range(600):
-            assert self._server.poll() is None, "MariaDB has ended"
+            self._assert_it_runs()
             if self.socket.exists():
                 break
             time.sleep(0.1)
@@ -63,10 +67,17 @@ class MariaDb:
 
     def stop(self, *, crash: bool = False) -> None:
         """Stop it in order, or as a crash of the machine would."""
+        self._assert_it_runs()
         assert self._server is not None
         self._server.kill() if crash else self._server.terminate()
         self._server.wait(60)
         self.socket.unlink(missing_ok=True)
+
+    def _assert_it_runs(self) -> None:
+        """Where it has ended by itself, its own log alone can say why."""
+        assert self._server is not None
+        code = self._server.poll()
+        assert code is None, f"MariaDB has ended with {code}: {self._log.read_text(errors='replace')[-5000:]}"
 
 
 @pytest.fixture(scope="session")
@@ -74,16 +85,14 @@ def mariadb(starts_server: None, starts_program: None) -> Iterator[MariaDb]:
     """Start a MariaDB that is installed here; where there is none, the test is skipped."""
     if not shutil.which("mariadbd"):
         pytest.skip("NOTHING WAS TESTED on MySQL or MariaDB: set LOFTY_TEST_MYSQL, or install MariaDB")
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    with guarded("mariadb", folder):
+    with guarded_folder("mariadb") as folder:
+        folder.chmod(0o755)
         server = MariaDb(folder)
         server.start()
         try:
             yield server
         finally:
             server.stop()
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

