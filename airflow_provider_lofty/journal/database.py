@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from airflow_provider_lofty.clock import boot_seconds
 from airflow_provider_lofty.journal.deletions import Company, count_deletions
-from airflow_provider_lofty.journal.journal import Closing, Intent, JournalError, Loaded, Released, utc_now
+from airflow_provider_lofty.journal.journal import Closing, Intent, JournalError, Loaded, Released
 from airflow_provider_lofty.journal.others import link, of_another, of_another_lead
+from airflow_provider_lofty.journal.owner import FINAL, Owner, TaskPlace
 from airflow_provider_lofty.journal.schema import prepare
 from airflow_provider_lofty.journal.tables import (
     ConnectionLost,
@@ -32,7 +32,6 @@ from airflow_provider_lofty.journal.tables import (
     Value,
     Values,
     batches,
-    storable,
 )
 from airflow_provider_lofty.lofty.trace import Trace
 from airflow_provider_lofty.spool.history import JournalState, OfAnother
@@ -43,24 +42,9 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
 _CLAIMABLE = (JournalState.REJECTED, JournalState.REOPENED)
-_FINAL = (JournalState.DELIVERED, JournalState.REJECTED)
 _LIFE_SECONDS = 10.0
 _GONE = "rows that this task wrote into it are gone: somebody has just deleted them"
 _SAID = ("http_status", "error_code", "error")
-
-
-class TaskPlace(NamedTuple):
-    """Which task instance this is."""
-
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int
-
-    @property
-    def key(self) -> str:
-        """A short name of it."""
-        return blake2b("\n".join(map(str, self)).encode(), digest_size=8).hexdigest()
 
 
 class _Held(NamedTuple):
@@ -111,14 +95,8 @@ class SqlJournal:
     ) -> None:
         self._tables = Tables(engine, scope, clock)
         self._company = Company(self._tables, place.key)
-        self._source = source
-        self._place = place
-        self._task = {**place._asdict(), "task_key": place.key}
-        self._max_tries = max_tries
-        self._stale_seconds = math.ceil(stale_seconds)
+        self._owner = Owner(scope, source, place, max_tries, math.ceil(stale_seconds), now)
         self._clock = clock
-        self._now = now
-        self._owner = uuid4().hex
         self._before: InputSample | None = None
         self._is_resumed = self._is_cleared = self._has_gaps = False
         self._mine: set[bytes] = set()
@@ -132,28 +110,28 @@ class SqlJournal:
 
     def begin(self, *, is_later_try: bool) -> bool:
         """Make the tables where they are missing; look for earlier tries."""
-        prepare(self._tables, self._run_values())
-        found = self._tables.find_run(self._place.key)
+        prepare(self._tables, self._owner.begins(is_blind=self._has_gaps))
+        found = self._tables.find_run(self._owner.task_key)
         if found is None:
             self._has_gaps = is_later_try
-            self._tables.insert_run(self._run_values())
+            self._tables.insert_run(self._owner.begins(is_blind=self._has_gaps))
             return self._has_gaps
-        self._is_resumed = found.source == self._source
-        self._is_cleared = found.max_tries != self._max_tries
+        self._is_resumed = found.source == self._owner.source
+        self._is_cleared = found.max_tries != self._owner.max_tries
         if self._is_resumed and found.row_count:
             self._before = InputSample(found.row_count, bytes.fromhex(found.lowest))
         is_known = self._is_resumed and not found.is_blind
-        self._has_gaps = not is_known or count_deletions(self._tables, self._place.key) > 0
+        self._has_gaps = not is_known or count_deletions(self._tables, self._owner.task_key) > 0
         return self._has_gaps
 
     def load(self, spool: Spool) -> Loaded:
         """Take over what earlier tries of this task left open; look up every row of the input."""
         self._company.begin()
         self._take_back()
-        doubtful = [row.intent for row in self._tables.find(owner=self._owner)]
-        link(self._tables.find_answered(self._place.key), spool)
+        doubtful = [row.intent for row in self._tables.find(owner=self._owner.name)]
+        link(self._tables.find_answered(self._owner.task_key), spool)
         self._mine.update(intent.row_key for intent in doubtful)
-        key, there = self._place.key, 0
+        key, there = self._owner.task_key, 0
         delivered = self._tables.count(task_key=key, state=JournalState.DELIVERED)
         for row_keys in batches(spool.row_keys()):
             found = self._tables.find(row_keys)
@@ -162,7 +140,7 @@ class SqlJournal:
             spool.history.add_held(
                 bytes.fromhex(row.row_key)
                 for row in found
-                if row.state == JournalState.INTENDED and row.owner != self._owner
+                if row.state == JournalState.INTENDED and row.owner != self._owner.name
             )
         spool.history.has_deletions = count_deletions(self._tables, key) > 0
         if spool.history.has_deletions and not self._has_gaps:  # since it began; a source may take long to read
@@ -173,14 +151,14 @@ class SqlJournal:
 
     def _has_gone(self, spool: Spool, lead_id: int) -> bool:
         """Whether this task delivered a row to this lead that is not in the input any more."""
-        found = self._tables.find(task_key=self._place.key, state=JournalState.DELIVERED, lead_id=lead_id)
+        found = self._tables.find(task_key=self._owner.task_key, state=JournalState.DELIVERED, lead_id=lead_id)
         return any(not spool.history.has_row(bytes.fromhex(row.row_key), lead_id) for row in found)
 
     def _take_back(self) -> None:
         """Claim what earlier tries of this task left open; after a clear, let go of what was rejected."""
-        key = self._place.key
+        key = self._owner.task_key
         with self._tables.transaction() as connection:
-            self._tables.update(connection, self._sign(), task_key=key, state=JournalState.INTENDED)
+            self._tables.update(connection, self._owner.sign(), task_key=key, state=JournalState.INTENDED)
             if self._is_cleared:
                 reopened = {"state": JournalState.REOPENED}
                 self._tables.update(connection, reopened, task_key=key, state=JournalState.REJECTED)
@@ -188,26 +166,16 @@ class SqlJournal:
     def _is_known(self, row: JournalRow) -> bool:
         # Only this task's own count, since it was last cleared: others may have corrected their rows.
         if row.state == JournalState.REJECTED:
-            return row.task_key == self._place.key and self._is_resumed
-        return row.state == JournalState.DELIVERED or row.owner == self._owner
+            return row.task_key == self._owner.task_key and self._is_resumed
+        return row.state == JournalState.DELIVERED or row.owner == self._owner.name
 
     def start(self, rows: InputSample) -> None:
         """Write down that sending begins."""
-        self._tables.update_run(
-            self._place.key,
-            {
-                "source": self._source,
-                "max_tries": self._max_tries,
-                "row_count": rows.rows,
-                "lowest": rows.lowest.hex(),
-                "is_blind": int(self._has_gaps),
-                "started_at": utc_now(self._now),
-            },
-        )
+        self._tables.update_run(self._owner.task_key, self._owner.starts(rows, is_blind=self._has_gaps))
 
     def load_lead(self, lead_id: int, spool: Spool) -> None:
         """Look up what was ever delivered to a lead, and what other runs are sending to it now."""
-        found = self._tables.find_others(lead_id, self._owner)
+        found = self._tables.find_others(lead_id, self._owner.name)
         spool.history.forget_held(lead_id)
         spool.history.add_of_others(
             OfAnother(
@@ -223,7 +191,7 @@ class SqlJournal:
 
     def load_alike(self, trace: Trace, spool: Spool) -> None:
         """Look up what other runs sent to other leads that says the same."""
-        found = self._tables.find_alike(trace, self._owner, spool.leads.family(trace.lead_id, is_certain=False))
+        found = self._tables.find_alike(trace, self._owner.name, spool.leads.family(trace.lead_id, is_certain=False))
         link(found, spool)
         spool.history.add(map(of_another_lead, found))
 
@@ -248,7 +216,7 @@ class SqlJournal:
             with self._tables.transaction() as connection:
                 for row_keys in batches(self._mine):
                     self._tables.update(connection, {"sign_of_life": uuid4().hex}, row_keys, **self._claimed)
-            self._next_life = self._clock() + min(_LIFE_SECONDS, self._stale_seconds / 4)
+            self._next_life = self._clock() + min(_LIFE_SECONDS, self._owner.stale_seconds / 4)
 
     def _look_at_held(self) -> list[Released]:
         released = []
@@ -268,7 +236,7 @@ class SqlJournal:
     @property
     def _claimed(self) -> dict[str, Value]:
         """What holds for a row as long as nobody else has taken it over."""
-        return {"owner": self._owner, "state": JournalState.INTENDED}
+        return {"owner": self._owner.name, "state": JournalState.INTENDED}
 
     # Claims
 
@@ -280,8 +248,8 @@ class SqlJournal:
         try:
             with self._tables.transaction() as connection:
                 is_missing, lost = self._close_rows(connection, closings), self._renew(connection, known)
-                self._tables.insert(connection, self._values(new, JournalState.INTENDED))
-                self._tables.add_to_run(connection, self._place.key, len(new))
+                self._tables.insert(connection, self._owner.claims(new, JournalState.INTENDED))
+                self._tables.add_to_run(connection, self._owner.task_key, len(new))
             self._company.wrote(len(new))
             self._mine.update(intent.row_key for intent in new)
         except ConnectionLost:  # it may have been the commit's answer that was lost
@@ -297,7 +265,7 @@ class SqlJournal:
     def _renew(self, connection: Connection, intents: Sequence[Intent]) -> list[Intent]:
         """Intend anew what is claimed already, perhaps with another content; tell what somebody has taken over."""
         lost = []
-        for intent, values in zip(intents, self._values(intents, JournalState.INTENDED), strict=True):
+        for intent, values in zip(intents, self._owner.claims(intents, JournalState.INTENDED), strict=True):
             values = _without(values, "scope", "row_key", "intended_at")
             if not self._tables.update(connection, values, [intent.row_key], **self._claimed):
                 lost.append(intent)
@@ -306,13 +274,13 @@ class SqlJournal:
     def _give_up_lost(self, intents: Sequence[Intent]) -> None:
         for intent in intents:
             self._mine.discard(intent.row_key)
-            self._held[intent.row_key] = _Held(intent, "", "", self._clock(), self._place.key)
+            self._held[intent.row_key] = _Held(intent, "", "", self._clock(), self._owner.task_key)
 
     def _claim_one(self, intent: Intent) -> bool:
         """Claim one row that may be there already."""
         found = self._insert_unless_there(intent, JournalState.INTENDED)
         # The answer to an earlier insert may have been lost.
-        is_mine = found is None or (found.owner == self._owner and found.state == JournalState.INTENDED)
+        is_mine = found is None or (found.owner == self._owner.name and found.state == JournalState.INTENDED)
         if is_mine or found is None or (found.state in _CLAIMABLE and self._take_over(found, intent)):
             self._mine.add(intent.row_key)
             return True
@@ -327,8 +295,8 @@ class SqlJournal:
         if not found:
             try:
                 with self._tables.transaction() as connection:
-                    self._tables.insert(connection, self._values([intent], state, said))
-                    self._tables.add_to_run(connection, self._place.key, 1)
+                    self._tables.insert(connection, self._owner.claims([intent], state, said))
+                    self._tables.add_to_run(connection, self._owner.task_key, 1)
                 self._company.wrote(1)
             except ConnectionLost:
                 raise
@@ -342,17 +310,17 @@ class SqlJournal:
         self, row: JournalRow, intent: Intent, state: JournalState = JournalState.INTENDED, said: Closing | None = None
     ) -> bool:
         """Make another owner's row this one's, unless it has changed meanwhile."""
-        (values,) = self._values([intent], state, said)
+        (values,) = self._owner.claims([intent], state, said)
         kept = _SAID if state == row.state else ()  # what its owner wrote of its request: no answer to that will come
         values = _without(values, "scope", "row_key", *kept)
         unchanged = {"owner": row.owner, "sign_of_life": row.sign_of_life, "state": row.state}
-        moves = {row.task_key: -1, self._place.key: 1} if row.task_key != self._place.key else {}
+        moves = {row.task_key: -1, self._owner.task_key: 1} if row.task_key != self._owner.task_key else {}
         with self._tables.transaction() as connection:
             if self._tables.update(connection, values, [bytes.fromhex(row.row_key)], **unchanged) != 1:
                 return False
             for task_key, rows in sorted(moves.items()):  # in one order, so that two runs do not wait for each other
                 self._tables.add_to_run(connection, task_key, rows)
-        self._company.wrote(moves.get(self._place.key, 0))
+        self._company.wrote(moves.get(self._owner.task_key, 0))
         return True
 
     def _freed_by_absence(self, held: _Held) -> Released | None:
@@ -379,12 +347,12 @@ class SqlJournal:
             return Released(key, JournalState.KEY_CONFLICT)
         if row.state == JournalState.DELIVERED:
             return Released(key, JournalState.DELIVERED, row.intent)
-        if row.owner == self._owner:  # it was taken over, and the answer to that was lost
+        if row.owner == self._owner.name:  # it was taken over, and the answer to that was lost
             self._mine.add(key)
             return Released(key, JournalState.DOUBTED, row.intent)
         if (row.owner, row.sign_of_life) != (held.owner, held.sign_of_life):
             self._held[key] = _Held(held.intent, *self._life_of(row))
-        elif self._clock() - held.since >= max(self._stale_seconds, row.stale_seconds) and self._take_over(
+        elif self._clock() - held.since >= max(self._owner.stale_seconds, row.stale_seconds) and self._take_over(
             row, row.intent
         ):
             self._mine.add(key)
@@ -398,37 +366,25 @@ class SqlJournal:
         is_missing = False
         groups: dict[tuple[object, ...], list[Closing]] = {}
         for closing in closings:  # most are alike in all but their row
-            if closing.state not in _FINAL or closing.intent.row_key in self._mine:
+            if closing.state not in FINAL or closing.intent.row_key in self._mine:
                 groups.setdefault(closing[1:], []).append(closing)
         for members in groups.values():
             alike = members[0]
             # An answer counts even when the claim was taken over by somebody who thought this run dead. What was read
             # does not: whoever took it over may have given the same entry to another row that looks the same.
             conditions = {} if alike.is_answered else self._claimed
-            values = self._closing_values(alike)
+            values = self._owner.closes(alike)
             if alike.state == JournalState.DELIVERED:  # whoever took it over sees that it did not deliver it
-                values = {**values, "owner": self._owner}
+                values = {**values, "owner": self._owner.name}
             for keys in batches(member.intent.row_key for member in members):
                 changed = self._tables.update(connection, values, keys, **conditions)
-                is_missing |= alike.state in _FINAL and changed != len(keys)
+                is_missing |= alike.state in FINAL and changed != len(keys)
         return is_missing
-
-    def _closing_values(self, closing: Closing) -> Values:
-        is_final = closing.state in _FINAL
-        return {
-            "state": closing.state if is_final else JournalState.INTENDED,
-            "attempts": closing.attempts,
-            "closed_at": utc_now(self._now) if is_final else None,
-            "http_status": closing.http_status,
-            "error_code": closing.error_code,
-            "error": storable(closing.error),
-            "answered_lead": closing.answered_lead,
-        }
 
     def _keep_found(self, closings: Sequence[Closing], *, is_missing: bool) -> None:
         """Write down what Lofty said of rows that are not claimed here; no claim is left of what was closed."""
         for closing in closings:
-            if closing.state in _FINAL and (
+            if closing.state in FINAL and (
                 closing.intent.row_key not in self._mine or (closing.state == JournalState.DELIVERED and is_missing)
             ):
                 found = self._insert_unless_there(closing.intent, closing.state, closing)
@@ -439,55 +395,9 @@ class SqlJournal:
     def _withdraw(self, row_keys: Sequence[bytes]) -> None:
         with self._tables.transaction() as connection:
             gone = sum(self._tables.delete(connection, keys, **self._claimed) for keys in batches(row_keys))
-            self._tables.add_to_run(connection, self._place.key, -gone)
+            self._tables.add_to_run(connection, self._owner.task_key, -gone)
         self._company.wrote(-gone)
         self._mine.difference_update(row_keys)
-
-    def _values(self, intents: Iterable[Intent], state: JournalState, said: Closing | None = None) -> list[Values]:
-        """What a row says when it is claimed here, or closed without a claim; made for hundreds of rows at once."""
-        shared = {
-            "scope": self._tables.scope,
-            **self._task,
-            **self._sign(),
-            "state": state.value,
-            "intended_at": utc_now(self._now),
-            "closed_at": utc_now(self._now) if said else None,
-            "http_status": said.http_status if said else None,
-            "error_code": said.error_code if said else None,
-            "error": storable(said.error) if said else None,
-        }
-        return [
-            {
-                **shared,
-                "row_key": row_key.hex(),
-                "fingerprint": fingerprint.hex(),
-                "trace": trace.trace_hash.hex(),
-                "lead_id": trace.lead_id,
-                "activity_type": trace.type,
-                "created_ms": trace.created,
-                "text_mark": trace.text_mark.hex(),
-                "link_mark": trace.link_mark.hex(),
-                "attempts": said.attempts if said else attempts,
-                "answered_lead": said.answered_lead if said else answered_lead,
-            }
-            for row_key, fingerprint, trace, attempts, answered_lead, *_ in intents
-        ]
-
-    def _sign(self) -> dict[str, str | int]:
-        """What says whose a row is, and that its owner is alive."""
-        return {"owner": self._owner, "sign_of_life": uuid4().hex, "stale_seconds": self._stale_seconds}
-
-    def _run_values(self) -> Values:
-        return {
-            **self._task,
-            "source": self._source,
-            "max_tries": self._max_tries,
-            "row_count": 0,
-            "lowest": "",
-            "is_blind": int(self._has_gaps),
-            "journal_rows": 0,
-            "started_at": utc_now(self._now),
-        }
 
 
 def _without(values: Values, *names: str) -> Values:

@@ -44,8 +44,9 @@ def task_journal(
     """
     max_tries = getattr(context.get("ti"), "max_tries", None)
     if conn_id:
-        from airflow_provider_lofty.journal.database import SqlJournal, TaskPlace
+        from airflow_provider_lofty.journal.database import SqlJournal
         from airflow_provider_lofty.journal.engine import journal_engine
+        from airflow_provider_lofty.journal.owner import TaskPlace
         from airflow_provider_lofty.rows.providers import database_hook
 
         scope = _scope(hook, unique_key)

@@ -41,8 +41,9 @@ from airflow_provider_lofty.exceptions import (
     LoftyRowsFailed,
     LoftyUnreachable,
 )
-from airflow_provider_lofty.journal.database import SqlJournal, TaskPlace
+from airflow_provider_lofty.journal.database import SqlJournal
 from airflow_provider_lofty.journal.journal import Journal, NoJournal
+from airflow_provider_lofty.journal.owner import TaskPlace
 from airflow_provider_lofty.journal.tables import JOURNAL, RUNS
 from airflow_provider_lofty.journal.task_state import KEY, TaskStateJournal
 from airflow_provider_lofty.lofty.answers import Meaning, Verdict

@@ -13,9 +13,10 @@ from uuid import uuid4
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Engine
 
-from airflow_provider_lofty.journal.database import SqlJournal, TaskPlace
+from airflow_provider_lofty.journal.database import SqlJournal
 from airflow_provider_lofty.journal.engine import journal_engine
 from airflow_provider_lofty.journal.journal import Closing, Intent, Loaded
+from airflow_provider_lofty.journal.owner import TaskPlace
 from airflow_provider_lofty.journal.tables import JOURNAL
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 from airflow_provider_lofty.lofty.trace import Trace
