@@ -8,16 +8,14 @@ page they got.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable
-from functools import cache
 from itertools import chain
 from typing import NamedTuple
 
 from airflow_provider_lofty.delivery.backlog import Backlog
-from airflow_provider_lofty.delivery.comparison import Comparer, Wanted
-from airflow_provider_lofty.delivery.completeness import Completeness
+from airflow_provider_lofty.delivery.comparison import Comparer
 from airflow_provider_lofty.delivery.doubt import ASSUMED, MOST_SENDS, Doubt, Page, Proof, Settled
+from airflow_provider_lofty.delivery.expectations import Expectations
 from airflow_provider_lofty.delivery.identities import Identities, Questions
 from airflow_provider_lofty.delivery.matching import Match
 from airflow_provider_lofty.delivery.precheck import Precheck
@@ -100,7 +98,9 @@ class Reconciler:
         self._settling = settling
         self._precheck = precheck
         self._backlog = backlog
-        self._in_flight = in_flight
+        self._expectations = Expectations(
+            spool, settling, in_flight, patience_seconds=settings.patience_seconds, clock=clock, now=now
+        )
         self._log = log
         self._on_unknown = on_unknown
         self._settings = settings
@@ -108,9 +108,6 @@ class Reconciler:
         self._now = now
         self._failures_in_a_row = self._odd_answers = 0
         self._has_read = False
-        self._given_up: Counter[Trace] = Counter()
-        self._first_sent: dict[int, float] = {}  # of rows that are sent again
-        self._recent: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)  # lead → rows delivered since
         self._denied = ""
         self.may_settle_later = False
 
@@ -127,7 +124,7 @@ class Reconciler:
         received = ((ended - (now - work.began) - settle) * 1000, (ended + settle) * 1000)
         wait = settle if verdict.was_handled or not self._settling.is_proving else self._settings.absence_seconds
         other = None if verdict.lead_id == row.lead_id else verdict.lead_id
-        self._first_sent.setdefault(row.n, work.began if result.attempts == 1 else -math.inf)
+        self._expectations.sent(row.n, work.began if result.attempts == 1 else -math.inf)
         intent = work.intent._replace(attempts=result.attempts, answered_lead=other)
         elsewhere = _elsewhere(intent, row)
         self._add(Doubt(intent, row, work.began, now, settle, wait, work.sent_at, result, received, elsewhere))
@@ -160,10 +157,8 @@ class Reconciler:
 
     def take_delivered(self, work: Work) -> None:
         """Learn of a row that Lofty answered with its lead's id: its page has to show it from now on."""
-        lead_id = work.row.lead_id
         self._settling.delivered(work.intent.trace, work.began)
-        if self._settling.of_lead(lead_id):
-            self._recent[lead_id].append((work.row.n, work.began))
+        self._expectations.delivered(work.row, work.began)
 
     def take_earlier(self, intent: Intent, row: PendingRow | None) -> None:
         """
@@ -234,7 +229,7 @@ class Reconciler:
 
     def _ask(self, lead_id: int) -> ToRead:
         """Get ready to read a lead, down to the oldest of all that its page will be asked about."""
-        self._comparer.ask(lead_id, self._in_flight.trace_hashes())
+        self._comparer.ask(lead_id, self._expectations.on_their_way())
         doubts = (doubt.views[lead_id].wanted for doubt in self._settling.of_lead(lead_id))
         wanted = chain(doubts, self._settling.controls_at(lead_id))
         since = math.floor(min(self._settling.reach(lead_id), self._precheck.reach(lead_id), _AGES))
@@ -256,9 +251,9 @@ class Reconciler:
             (doubt for doubt in of_lead if doubt.since <= page.started), key=lambda one: not one.intent.may_be_answered
         )
         rows = self._precheck.rows_on(page)
-        wanted = [self._wanted(doubt, page.lead_id) for doubt in doubts]
-        wanted += (Wanted(trace_of_body(row.lead_id, row.body), since=self._lately()) for row in rows)
-        found = self._comparer.compare(page, wanted, self._perhaps(page), self._others(page))
+        expected = self._expectations
+        wanted = [expected.wanted(doubt, page.lead_id) for doubt in doubts] + [*map(expected.wanted_first, rows)]
+        found = self._comparer.compare(page, wanted, expected.may_be_on(page), expected.of_other_leads(page))
         known = self._settling.take_known(page.lead_id, self._spool.history.is_delivered)
         if known:
             self._end(known)
@@ -266,60 +261,20 @@ class Reconciler:
             return  # it was compared with doubts that are none; the lead is read again for the others
         told = zip(wanted, found.matches, strict=True)
         self._identities.remember(page.lead_id, (one.trace for one, said in told if said is Match.SHARED))
-        reading = Reading(page, found.surplus, found.delivered, self._shows_all(page))
+        reading = Reading(page, found.surplus, found.delivered, expected.shows_all(page))
         self._settling.look_at_controls(reading)
         self._end(self._settling.take(reading, dict(zip(doubts, found.matches, strict=False)), is_idle=is_idle))
         self._precheck.take(reading, list(zip(rows, found.matches[len(doubts) :], strict=True)), found.rest)
         self._keep_first(page)
         if not self._settling.of_lead(page.lead_id):
-            self._recent.pop(page.lead_id, None)
+            expected.settled(page.lead_id)
         self._backlog.release_twins()
-
-    def _perhaps(self, page: Page) -> Counter[bytes]:
-        """Rows that may be on a page, by their trace: those on their way, and those given up."""
-        of_lead = self._settling.of_lead(page.lead_id)
-        late = (doubt.views[page.lead_id].wanted.trace_hash for doubt in of_lead if doubt.since > page.started)
-        given_up = {one.trace_hash: count for one, count in self._given_up.items() if one.lead_id == page.lead_id}
-        return Counter((*self._in_flight.trace_hashes(), *late)) + Counter(given_up)
-
-    def _others(self, page: Page) -> list[Trace]:
-        """Rows of other leads that may be stored: where two leads were merged, they may be on the page of either."""
-        on_their_way = (work.intent.trace for work in self._in_flight.posts.values())
-        family = self._spool.leads.family(page.lead_id, is_certain=False)
-        doubts = (doubt for lead_id in family for doubt in self._settling.of_lead(lead_id))
-        in_doubt = (doubt.wanted for doubt in doubts if page.lead_id not in doubt.views)
-        traces = (*on_their_way, *in_doubt, *self._given_up.elements())
-        return [trace for trace in traces if trace.lead_id != page.lead_id]
 
     def _keep_first(self, page: Page) -> None:
         """What a lead showed before a row was first sent to it is not that row."""
         if self._spool.has_waiting(page.lead_id):
             marks = (*(entry.trace_hash for entry in page.entries), *page.unreadable)
             self._spool.history.keep_first_page(page.lead_id, page.started, marks)
-
-    def _wanted(self, doubt: Doubt, lead_id: int) -> Wanted:
-        first_sent = -math.inf if doubt.row is None else self._first_sent.get(doubt.row.n, doubt.sent)
-        since = max(doubt.began_at, self._lately())
-        return Wanted(doubt.views[lead_id].wanted, first_sent, doubt.received, since, doubt.intent.may_be_answered)
-
-    def _lately(self) -> str:
-        """Since when what was sent need not be shown by now, as journals write times."""
-        return utc_now(lambda: self._now() - self._settings.patience_seconds)
-
-    def _shows_all(self, page: Page) -> Callable[[Doubt, float], bool]:
-        """Whether a page shows all that Lofty has of this run at the lead, and what others delivered since a doubt."""
-        lead_id = page.lead_id
-
-        @cache
-        def completeness() -> Completeness:
-            began, others = dict(self._recent.get(lead_id, ())), self._spool.history.delivered_by_others(lead_id)
-            return Completeness(page, self._spool.shown_of_lead(lead_id), began, others)
-
-        def shows_all(doubt: Doubt, before: float) -> bool:
-            ended = utc_now(lambda: self._now() - (self._clock() - before))
-            return completeness().shows_all(before, doubt.began_at, ended)
-
-        return shows_all
 
     # What cannot be read
 
@@ -403,7 +358,7 @@ class Reconciler:
     def _end_unknown(self, end: Settled) -> None:
         self.may_settle_later |= end.may_settle_later
         doubt = end.doubt
-        self._given_up[doubt.wanted] += 1
+        self._expectations.gave_up(doubt.wanted)
         error = f"sent, but no trustworthy answer came, and {end.reason}: it may be stored; look at the lead"
         if doubt.row is None:
             self._abandon(doubt.intent)
