@@ -33,6 +33,7 @@ _ROW_CODES = frozenset((20001, 20012, 20017, 20042, 20043, 200057))
 _GATEWAY_STATUSES = frozenset((408, 499, 502, 503, 504))
 _MAYBE_STORED_STATUSES = frozenset((408, 409, 425, 499))
 _RATE_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
+_ERROR_NAMES = frozenset(("code", "errorCode", "success", "error", "errors", "errorMsg", "message"))
 _NAMES_CODE = re.compile(r"errorCode\s*=", re.IGNORECASE)
 _EMBEDDED = re.compile(r"errorCode\s*=\s*([0-9]+)(?:\s*,\s*errorMsg\s*=\s*(.*))?", re.DOTALL)
 _TOO_MANY = "too many requests"
@@ -94,7 +95,7 @@ class Answer:
     def json(self) -> object:
         """The body as JSON; None when it is not JSON. A name that is there more than once has a list of its values."""
         try:
-            return json.loads(self.body, object_pairs_hook=_object_of, parse_int=_int_of)
+            return _DECODER.decode(self.body.decode(json.detect_encoding(self.body), "surrogatepass"))
         except (ValueError, RecursionError):
             return None
 
@@ -144,7 +145,7 @@ class Answer:
     def names_error(self) -> bool:
         """Whether the body, an object, says that something went wrong: beside a lead's id that contradicts it."""
         said = self._object
-        return (
+        return not _ERROR_NAMES.isdisjoint(said) and (
             not all(_is_no_error_code(said.get(name)) for name in ("code", "errorCode"))
             or not (said.get("success") is None or said["success"] is True)
             or any(said.get(name) for name in ("error", "errors", "errorMsg"))
@@ -174,6 +175,9 @@ def _object_of(pairs: list[tuple[str, Any]]) -> JsonObject:
 
 def _int_of(digits: str) -> int | float:
     return int(digits) if len(digits) <= _LONGEST_INT else float(digits)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object_of, parse_int=_int_of)  # json.loads would make one each time
 
 
 def _is_no_error_code(value: object) -> bool:

@@ -34,6 +34,7 @@ from urllib3.exceptions import HTTPError, LocationParseError
 from airflow_provider_lofty.clock import Lapse, boot_seconds
 from airflow_provider_lofty.lofty.answers import Answer, Meaning, Posted
 from airflow_provider_lofty.lofty.bodies import LONGEST_BODY, decoded
+from airflow_provider_lofty.lofty.errors import origin_of
 from airflow_provider_lofty.lofty.route import Route
 
 _IDLE_SECONDS = 2.0  # a server may be closing an older connection at this very moment
@@ -298,6 +299,19 @@ def _socks_pool() -> type[_FreshPool]:
 
 class _Adapter(HTTPAdapter):
     """Uses the connections above, through a proxy too, and never retries by itself."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._pools: dict[tuple[str, object], Any] = {}
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        """Say which pool a request belongs to; requests would look at the file of certificates each time."""
+        key = origin_of(request.url or ""), verify
+        if key not in self._pools:
+            self._pools[key] = super().build_connection_pool_key_attributes(request, verify, cert)
+        return self._pools[key]
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

@@ -51,6 +51,9 @@ _INSERT = (
     " outcome, error_field, error, attempts, state, sent_fingerprint, line, email, phone)"
     " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
+_RECORD = (
+    "UPDATE rows SET outcome = ?, http_status = ?, error_code = ?, error = ?, attempts = ?, sent_at = ? WHERE n = ?"
+)
 _IS_CONTROL = (
     f"body IS NOT NULL AND outcome IN ('{Outcome.DELIVERED}', '{Outcome.ALREADY_DELIVERED}') AND error IS NULL"
 )
@@ -388,12 +391,11 @@ class Spool:
 
         :return: the outcome that it had before
         """
+        values = (*result[1:], result.n)
+        if self._db.execute(f"{_RECORD} AND outcome IS NULL", values).rowcount:
+            return None
         (before,) = next(self._db.execute("SELECT outcome FROM rows WHERE n = ?", (result.n,)), (None,))
-        self._db.execute(
-            "UPDATE rows SET outcome = ?, http_status = ?, error_code = ?, error = ?, attempts = ?, sent_at = ?"
-            " WHERE n = ?",
-            (*result[1:], result.n),
-        )
+        self._db.execute(_RECORD, values)
         return None if before is None else str(before)
 
     def delivered_to_lead(self, lead_id: int) -> Iterator[PendingRow]:
