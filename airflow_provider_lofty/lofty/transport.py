@@ -302,13 +302,13 @@ class _Adapter(HTTPAdapter):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._pools: dict[tuple[str, object], Any] = {}
+        self._pools: dict[tuple[object, ...], Any] = {}
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
     ) -> Any:
         """Say which pool a request belongs to; requests would look at the file of certificates each time."""
-        key = origin_of(request.url or ""), verify
+        key = origin_of(request.url or ""), verify, cert
         if key not in self._pools:
             self._pools[key] = super().build_connection_pool_key_attributes(request, verify, cert)
         return self._pools[key]

@@ -353,3 +353,15 @@ class TestProxy:
         monkeypatch.setattr(transport, "_IDLE_SECONDS", 0.0)
         assert [post(f"https://{TARGET}").status for _ in range(2)] == [200, 200]
         assert [request[:4] for request in proxy.received] == [b"CONN", b"POST", b"CONN", b"POST"]
+
+
+def test_a_connection_serves_only_requests_with_its_own_certificates() -> None:
+    adapter = new_session(1).get_adapter("https://api.example.com")
+    request = requests.Request("GET", "https://api.example.com/v1.0/me").prepare()
+
+    def pool(verify: str, cert: str | None = None) -> Any:
+        return adapter.get_connection_with_tls_context(request, verify, cert=cert)
+
+    assert pool("/trusted.pem") is pool("/trusted.pem")
+    pools = [pool("/trusted.pem"), pool("/trusted.pem", "/client.pem"), pool("/others.pem")]
+    assert len(set(map(id, pools))) == 3
