@@ -56,6 +56,7 @@ class Canary:
     :param settle_seconds: how long Lofty may take to show what it stored
     :param lacks_control: whether a row is in doubt that proves not to be stored when another one of its type is shown
     :param clock: seconds, which also pass while the machine is suspended
+    :ivar is_needed: whether a row is sent only where proof says that it was not sent before
     :ivar failure: what keeps rows from being sent, for people; empty when nothing does
     """
 
@@ -75,7 +76,7 @@ class Canary:
         self._recorder = recorder
         self._backlog = backlog
         self._log = log
-        self._is_needed = is_needed
+        self.is_needed = is_needed
         self._settle_seconds = settle_seconds
         self._lacks_control = lacks_control
         self._clock = clock
@@ -87,12 +88,7 @@ class Canary:
 
     def proved_at(self, kind: str) -> float:
         """Since when pages count for a type, by the clock; infinity as long as they do not."""
-        return self._proved.get(kind, math.inf) if self._is_needed else -math.inf
-
-    @property
-    def is_needed(self) -> bool:
-        """Whether a row is sent only where proof says that it was not sent before."""
-        return self._is_needed
+        return self._proved.get(kind, math.inf) if self.is_needed else -math.inf
 
     def is_one(self, n: int) -> bool:
         """Whether this row is a canary, which may go without proof."""
@@ -113,7 +109,7 @@ class Canary:
 
     def give_up(self) -> None:
         """Reading is not permitted, and not needed: all rows may be sent."""
-        self._is_needed = False
+        self.is_needed = False
         self._sent.clear()
 
     # Sending one

@@ -56,7 +56,7 @@ class Recorder:
         :param answered_lead: another lead, with whose id Lofty answered
         :param is_answered: Lofty's answer to this very row says that it is delivered
         """
-        self._closings.append(_closing(intent, state, result, answered_lead)._replace(is_answered=is_answered))
+        self._closings.append(_closing(intent, state, result, answered_lead, is_answered=is_answered))
         if result is not None:
             self.record_local(result)
 
@@ -115,8 +115,10 @@ class Recorder:
         return self._journal.heartbeat()
 
 
-def _closing(intent: Intent, state: JournalState, result: Result | None, answered_lead: int | None) -> Closing:
+def _closing(
+    intent: Intent, state: JournalState, result: Result | None, answered_lead: int | None, *, is_answered: bool = False
+) -> Closing:
     if result is None:
-        return Closing(intent, state, attempts=intent.attempts, answered_lead=answered_lead)
+        return Closing(intent, state, attempts=intent.attempts, answered_lead=answered_lead, is_answered=is_answered)
     said = result.http_status, result.error_code, result.error, result.attempts
-    return Closing(intent, state, *said, answered_lead)
+    return Closing(intent, state, *said, answered_lead, is_answered)

@@ -33,7 +33,6 @@ _ROW_CODES = frozenset((20001, 20012, 20017, 20042, 20043, 200057))
 _GATEWAY_STATUSES = frozenset((408, 499, 502, 503, 504))
 _MAYBE_STORED_STATUSES = frozenset((408, 409, 425, 499))
 _RATE_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
-_ERROR_NAMES = frozenset(("code", "errorCode", "success", "error", "errors", "errorMsg", "message"))
 _NAMES_CODE = re.compile(r"errorCode\s*=", re.IGNORECASE)
 _EMBEDDED = re.compile(r"errorCode\s*=\s*([0-9]+)(?:\s*,\s*errorMsg\s*=\s*(.*))?", re.DOTALL)
 _TOO_MANY = "too many requests"
@@ -144,13 +143,7 @@ class Answer:
     @property
     def names_error(self) -> bool:
         """Whether the body, an object, says that something went wrong: beside a lead's id that contradicts it."""
-        said = self._object
-        return not _ERROR_NAMES.isdisjoint(said) and (
-            not all(_is_no_error_code(said.get(name)) for name in ("code", "errorCode"))
-            or not (said.get("success") is None or said["success"] is True)
-            or any(said.get(name) for name in ("error", "errors", "errorMsg"))
-            or (isinstance(said.get("message"), str) and _NAMES_CODE.search(said["message"]) is not None)
-        )
+        return any(_ERROR_IN[name](value) for name, value in self._object.items() if name in _ERROR_IN)
 
     @property
     def is_of_another(self) -> bool:
@@ -185,6 +178,23 @@ def _is_no_error_code(value: object) -> bool:
     if isinstance(value, str):
         return not value or (_is_digits(value) and value.lstrip("0") in ("", "200"))
     return value is None or value in ([], {}) or (type(value) in (int, float) and value in (0, 200))
+
+
+def _is_failure(success: object) -> bool:
+    return success is not None and success is not True
+
+
+def _names_code(message: object) -> bool:
+    return isinstance(message, str) and _NAMES_CODE.search(message) is not None
+
+
+# What of an object may say that something went wrong, and when its value does.
+_ERROR_IN: dict[str, Callable[[object], bool]] = {
+    **dict.fromkeys(("code", "errorCode"), lambda value: not _is_no_error_code(value)),
+    **dict.fromkeys(("error", "errors", "errorMsg"), bool),
+    "success": _is_failure,
+    "message": _names_code,
+}
 
 
 def _is_digits(text: str) -> bool:
