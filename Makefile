@@ -14,7 +14,7 @@ WORKERS = $(if $(ARGS),0,4)
 
 WORK = $(CURDIR)/.work
 # "make test" plays 300: what they find does not hang on the version of Python or Airflow.
-FEWER_WORLDS = 60
+FEWER_WORLDS = 30
 PACKAGE = airflow_provider_lofty
 # Read by hypothesis: what it remembers lies with the rest.
 export HYPOTHESIS_STORAGE_DIRECTORY = $(WORK)/hypothesis

@@ -52,11 +52,16 @@ CONNECTION = "AIRFLOW_CONN_LOFTY_DEFAULT"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
-LONGEST = ("test_killed.py", "test_approval.py")  # minutes each, most of them waiting for an Airflow
+# Minutes each, most of them waiting for an Airflow that a module's tests share.
+LONGEST = ("test_killed.py", "test_approval.py", "test_decorated.py", "test_mapped.py", "test_lineage.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest: begun last, they have one process busy and leave the others idle."""
+    """
+    Begin with the longest: begun last, they have one process busy and leave the others idle.
+
+    Nor does a process that has run out of tests take over a part of them, and start the Airflow they share once more.
+    """
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 

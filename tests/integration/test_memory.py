@@ -48,6 +48,7 @@ def write(path: Path, rows: int) -> str:
     return str(path)
 
 
+@pytest.mark.once
 @pytest.mark.program
 def test_thirty_times_the_rows_of_a_file_take_no_more_memory(tmp_path: Path) -> None:
     few, many = (peak_kilobytes(rows, path=write(tmp_path / f"{rows}.csv", rows)) for rows in (FEW, MANY))
