@@ -2,10 +2,16 @@
 The limit of a server that does not state it, learned from its refusals.
 
 Until the first refusal the pace rises with what is accepted, and doubles in less than half a minute. From then on this
-is congestion control as TCP's CUBIC does it: remember the ceiling at which a request was refused, return close below
+is congestion control as TCP's.
+
+Of many requests a minute, as its CUBIC does it: remember the ceiling at which a request was refused, return close below
 it quickly, stay there for long, and only then probe beyond it, slowly at first. Growth is counted in accepted requests,
-not in time: a probe costs a refusal, and with many requests between two of them little is wasted. Workers that share a
-limit and know nothing of each other come to roughly similar shares: who sends more is refused more often.
+not in time: a probe costs a refusal, and with many requests between two of them little is wasted.
+
+Of few requests a minute the last minute's number says little, and each refusal is a large part. So there each request
+that is accepted adds a little to the pace, and each refusal takes a part of it. What is added falls behind what is
+taken as the pace grows: whoever sends more than others at the same limit gives way to them, and of workers that know
+nothing of each other each comes to roughly its share.
 
 No sixty seconds ever get more requests than the pace allows. So it does not matter whether the server counts by the
 clock's minute, by the last sixty seconds or with a bucket of tokens.
@@ -21,13 +27,22 @@ MINUTE = 60.0
 MOST_WITHOUT_HEADERS = 1200.0  # requests a minute; the largest limit that Lofty's page names is 500
 _LEAST_PACE = 1.0
 _SPREAD = 0.1  # of an interval: who keeps in step with others, or with the clock's minute, is refused every time
-_LEAST_AT_FIRST = 10.0  # a run that has just begun has sent too little to conclude on less
+_LEAST_AT_FIRST = 4.0  # a run that has just begun has sent too little to conclude on less
 _RISE = 2.0  # requests a minute, for each that was accepted in the last one
 
 _FIRST_STEP = 0.8  # of the pace at the first refusal: it went on rising until the answer came
 _STEP = 0.9  # of the ceiling, after a refusal
 _STEP_WHEN_CONFIRMED = 0.95
 _CONFIRMED = 0.8, 1.3  # of the ceiling: a refusal between these shows that it is one
+
+_SMALL = 60.0  # requests a minute, below which a pace is not counted
+_SHARE_REFUSED = 0.014  # of the requests, at a pace of one a minute; it falls with the root of the pace
+_OVERDUE = 3.0  # without a refusal for long, a pace grows faster: the limit may have been raised
+_SMALL_STEP = 0.15  # of a small pace, after a refusal
+_SMALL_STEP_UNTIL = 5.0  # requests a minute, from which on the step falls with the root of the pace
+_GUESS_STEP = 0.2  # of a pace that was guessed, after the first refusals; and
+_FULL_STEP, _FULL_ROW = 0.5, 3  # when so many in a row show that the server is full
+_SURE = 10  # accepted requests, and the pace is no guess
 
 # Accepted requests on the way from below the ceiling back to it; then as many again until it is passed noticeably.
 _LEAST_WAY = 3.0
@@ -40,6 +55,8 @@ _HOLD_SECONDS = 0.8
 _HOLD_GROWTH = 5.0  # with each refusal in a row
 _MOST_HOLD_GROWTHS = 3
 _HOLD_JITTER = 0.5
+_SMALL_HOLD_GROWTH = 2.0  # of the time between two requests
+_LONGEST_HOLD = 4 * MINUTE
 _FALLEN = 0.95  # of what was counted at the refusal before: less than that, and the server does not count
 _ENOUGH = 30  # accepted requests, to tell a rate
 _FEW = 20.0  # requests a minute; of so few no more than two may be refused
@@ -61,7 +78,8 @@ class LearnedLimit:
         self._clock = clock
         self._chance = chance
         self._turns: deque[float] = deque()  # of the last minute, and those to come
-        self._ceiling: float | None = None
+        self._ceiling: float | None = None  # a small one is itself the pace
+        self._refused_pace: float | None = None
         self._spread = 1.0
         self._step = _STEP
         self._accepted = 0  # since the last refusal
@@ -75,7 +93,7 @@ class LearnedLimit:
     @property
     def limit(self) -> float | None:
         """Requests a minute that were accepted before one was refused; None until that was measured."""
-        return self._ceiling if self._has_measured else None
+        return self._refused_pace if self._has_measured else None
 
     @property
     def is_refused(self) -> bool:
@@ -89,7 +107,10 @@ class LearnedLimit:
 
     def recall(self, limit: float) -> None:
         """Begin close below a limit that was learned before."""
-        self._ceiling, self._has_measured = max(limit, _LEAST_PACE), True
+        self._ceiling = self._refused_pace = max(limit, _LEAST_PACE)
+        self._has_measured = True
+        if self._is_small:
+            self._ceiling = max(limit * (1 - _small_step(limit)), _LEAST_PACE)
 
     # Turns
 
@@ -100,9 +121,15 @@ class LearnedLimit:
         risen = self._start + _RISE * min(len(self._turns), self._accepted)
         if self._ceiling is None:
             return min(risen, self._most)
+        if self._is_small:
+            return min(self._ceiling, self._most)
         way: float = self._accepted / self._way_back - 1
         grown = self._ceiling * (1 + (1 - self._step) * way * way * way)
         return max(min(grown, max(risen, self._ceiling), self._most), _LEAST_PACE)
+
+    @property
+    def _is_small(self) -> bool:
+        return self._ceiling is not None and self._ceiling < _SMALL
 
     def _forget_old(self) -> None:
         oldest = self._clock() - MINUTE
@@ -151,8 +178,17 @@ class LearnedLimit:
         :param sent: when it left
         """
         self._accepted += 1
-        if sent > self._refused_at[-1]:
-            self._refused_in_a_row = 0
+        if sent <= self._refused_at[-1]:
+            return
+        self._refused_in_a_row = 0
+        if self._ceiling is not None and self._is_small and len(self._turns) >= self._ceiling / 2:
+            self._ceiling += self._growth(self._ceiling)  # whoever sends less has not tried this pace
+
+    def _growth(self, pace: float) -> float:
+        """What each accepted request adds to a small pace: together as much as a refusal takes, when one is due."""
+        share = _SHARE_REFUSED / math.sqrt(pace)
+        overdue = _OVERDUE * self._accepted * share
+        return share * pace * _small_step(pace) * (1 + overdue * overdue)
 
     def refused(self, sent: float, in_flight: int) -> None:
         """
@@ -165,11 +201,51 @@ class LearnedLimit:
         if sent <= self._refused_at[-1]:
             return  # one of several that were refused together
         self._refused_in_a_row += 1
-        is_confirmed = self._learn(self.pace, in_flight)
+        now = self._clock()
+        self._held_until = now + (
+            self._learn_of_few(in_flight) if self._is_small else self._learn_of_many(self.pace, in_flight)
+        )
+        self._accepted = 0
+        self._refused_at.append(now)
+        if (self._ceiling or 0.0) < _FEW:
+            self._held_until = max(self._held_until, self._refused_at[0] + MINUTE * (1 + _HOLD_JITTER / 10))
+
+    def _learn_of_few(self, in_flight: int) -> float:
+        """
+        Take a part of a small pace.
+
+        :return: seconds to send nothing
+        """
+        pace = self.pace
+        self._ceiling, self._refused_pace = max(self._lowered(pace, in_flight), _LEAST_PACE), pace
+        if not self._has_measured:
+            return self._pause()
+        growths = min(self._refused_in_a_row - 1, _MOST_HOLD_GROWTHS)
+        pause = MINUTE / self._ceiling * _SMALL_HOLD_GROWTH**growths
+        return min(pause * (1 + _HOLD_JITTER * self._chance()), _LONGEST_HOLD)
+
+    def _lowered(self, pace: float, in_flight: int) -> float:
+        row = self._refused_in_a_row
+        if self._has_measured:
+            return pace if row > 1 else pace * (1 - _small_step(pace))  # later ones say only that it is still full
+        if row < _FULL_ROW:
+            self._has_measured = self._accepted >= _SURE
+            return pace * (1 - _GUESS_STEP)
+        counted = max(self._counted_now(in_flight), _LEAST_AT_FIRST)
+        found = max(min(pace, counted), pace * _FULL_STEP)
+        self._has_measured = found <= counted
+        return found
+
+    def _learn_of_many(self, pace: float, in_flight: int) -> float:
+        """
+        Learn the ceiling, and how far below it to go on.
+
+        :return: seconds to send nothing
+        """
+        is_confirmed = self._learn(pace, in_flight)
         self._step = _STEP_WHEN_CONFIRMED if is_confirmed else _STEP
         self._accepted = 0
-        self._refused_at.append(self._clock())
-        self._hold(is_confirmed)
+        return self._hold(is_confirmed)
 
     def _learn(self, pace: float, in_flight: int) -> bool:
         """Take the ceiling from this refusal; tell whether it is about where it was."""
@@ -178,7 +254,7 @@ class LearnedLimit:
             self._ceiling = max(pace * _FIRST_STEP, _LEAST_PACE)
             return False
         least = max(before / 2, _LEAST_PACE) if self._has_measured else _LEAST_AT_FIRST
-        self._ceiling = found = max(self._measured(pace, in_flight), least)
+        self._ceiling = self._refused_pace = found = max(self._measured(pace, in_flight), least)
         self._has_measured = True
         if self._refused_in_a_row > 1:
             return False
@@ -194,8 +270,7 @@ class LearnedLimit:
         bursts may have taken fewer, but at the right pace since it refused one. A bucket of tokens that was full takes
         more in its first minutes than it ever will again: each refusal counts fewer, and the pace since is right.
         """
-        now = self._clock()
-        counted = float(max(sum(turn <= now for turn in self._turns) - in_flight, 0))
+        now, counted = self._clock(), self._counted_now(in_flight)
         has_fallen, self._counted = counted < _FALLEN * self._counted, counted
         since = now - self._refused_at[-1]
         if self._refused_in_a_row > 1 or since >= MINUTE:
@@ -203,19 +278,27 @@ class LearnedLimit:
         at_rate = min(self._accepted * MINUTE / since, pace)
         return min(counted, at_rate) if has_fallen and self._accepted >= _ENOUGH else max(counted, at_rate)
 
-    def _hold(self, is_confirmed: bool) -> None:
+    def _counted_now(self, in_flight: int) -> float:
+        """How many were accepted in the last minute."""
+        now = self._clock()
+        return float(max(sum(turn <= now for turn in self._turns) - in_flight, 0))
+
+    def _hold(self, is_confirmed: bool) -> float:
         """
-        Send nothing until the server should accept again.
+        Say for how many seconds to send nothing, until the server should accept again.
 
         That is certain when the last sixty seconds hold few enough. While the ceiling is a guess, it is tried earlier.
         """
-        growths = min(self._refused_in_a_row - 1, _MOST_HOLD_GROWTHS)
-        now, pause = self._clock(), _HOLD_SECONDS * _HOLD_GROWTH**growths * (1 + _HOLD_JITTER * self._chance())
-        room = self._room_at(self.pace) - now
+        pause, room = self._pause(), self._room_at(self.pace) - self._clock()
         if is_confirmed:
-            pause = max(pause, room)
-        elif growths:
-            pause = min(pause, max(room, _HOLD_SECONDS))
-        self._held_until = now + pause
-        if (self._ceiling or 0.0) < _FEW:
-            self._held_until = max(self._held_until, self._refused_at[0] + MINUTE * (1 + _HOLD_JITTER / 10))
+            return max(pause, room)
+        return min(pause, max(room, _HOLD_SECONDS)) if self._refused_in_a_row > 1 else pause
+
+    def _pause(self) -> float:
+        growths = min(self._refused_in_a_row - 1, _MOST_HOLD_GROWTHS)
+        return _HOLD_SECONDS * _HOLD_GROWTH**growths * (1 + _HOLD_JITTER * self._chance())
+
+
+def _small_step(pace: float) -> float:
+    """What part of a small pace a refusal takes."""
+    return _SMALL_STEP * min(math.sqrt(_SMALL_STEP_UNTIL / pace), 1.0)

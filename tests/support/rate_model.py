@@ -91,7 +91,12 @@ class Outcome:
     @property
     def wasted(self) -> float:
         """The share of all requests that was refused."""
-        return len(self.refused) / (sum(self.accepted) + len(self.refused))
+        return self.wasted_from(0)
+
+    def wasted_from(self, window: int) -> float:
+        """The share of the requests that was refused from a window on."""
+        refused = sum(time >= window * self.server.window for time in self.refused)
+        return refused / (sum(self.accepted[window:]) + refused)
 
 
 class Counting:
