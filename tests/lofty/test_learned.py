@@ -25,6 +25,7 @@ def words(server: dict[str, object]) -> str:
 
 
 @pytest.mark.once
+@pytest.mark.no_cover
 class TestAlone:
     @pytest.mark.parametrize(
         ("limit", "server"),
@@ -92,6 +93,7 @@ class TestAlone:
 
 
 @pytest.mark.once
+@pytest.mark.no_cover
 class TestSix:
     @pytest.mark.parametrize("server", [FIXED[0], FIXED[1], SLIDING, *BUCKETS], ids=words)
     def test_they_share_it(self, server: dict[str, object]) -> None:
@@ -102,7 +104,7 @@ class TestSix:
         assert fair / 2 <= min(outcome.of_workers.values()) <= max(outcome.of_workers.values()) <= fair * 2
 
     @pytest.mark.parametrize("server", [FIXED[1], SLIDING, BUCKETS[0], {"counts": "bucket", "burst": 5}], ids=words)
-    @pytest.mark.parametrize(("limit", "share"), [(10, 0.8), (20, 0.85), (60, 0.9), (100, 0.95), (300, 0.95)])
+    @pytest.mark.parametrize(("limit", "share"), [(10, 0.8), (20, 0.85), (60, 0.9), (100, 0.95)])
     def test_over_hours_nobody_is_left_out(self, limit: int, share: float, server: dict[str, object]) -> None:
         outcome = silent(limit, windows=120, workers=6, **server)
         assert outcome.share_from(3) >= share

@@ -168,6 +168,7 @@ class TestQuota:
     """The whole quota and nothing but the quota, on servers that count and report in every way there is."""
 
     @pytest.mark.once
+    @pytest.mark.no_cover
     @pytest.mark.parametrize("reading", TOLD)
     @pytest.mark.parametrize("latency", [0.05, 0.3, 1.0])
     @pytest.mark.parametrize("limit", [100, 500])
@@ -181,6 +182,7 @@ class TestQuota:
         assert [time for time in outcome.refused if time > 60] == []
 
     @pytest.mark.once
+    @pytest.mark.no_cover
     @pytest.mark.parametrize("reading", TOLD)
     @pytest.mark.parametrize("limit", [100, 500])
     def test_a_window_of_another_length_is_learned(self, reading: str, limit: int) -> None:
@@ -189,6 +191,7 @@ class TestQuota:
         assert [time for time in outcome.refused if time > 40] == []
 
     @pytest.mark.once
+    @pytest.mark.no_cover
     @pytest.mark.parametrize("reading", TOLD)
     @pytest.mark.parametrize("limit", [100, 500])
     @pytest.mark.parametrize("workers", [2, 6])
