@@ -187,7 +187,7 @@ class Simulation:
         pacer = self.pacers[worker]
         delay = pacer.delay()
         if delay > 0:
-            self.try_at(self.clock.now + max(min(delay, 0.2), 1e-4), worker)
+            self.try_at(self.clock.now + max(min(delay, 2.0), 1e-4), worker)
         elif self.in_flight[worker] < min(pacer.most_in_flight, self.most_in_flight):
             pacer.reserve()
             self.in_flight[worker] += 1
