@@ -112,6 +112,14 @@ class TestSix:
         fair = sum(outcome.of_workers.values()) / 6
         assert fair / 2.5 <= min(outcome.of_workers.values()) <= max(outcome.of_workers.values()) <= fair * 2.5
 
+    @pytest.mark.parametrize(("limit", "wasted"), [(10, 0.12), (60, 0.03), (300, 0.01)])
+    def test_over_hours_small_bursts_leave_nobody_out(self, limit: int, wasted: float) -> None:
+        outcome = silent(limit, windows=120, workers=6, counts="bucket", burst=5)
+        assert outcome.share_from(3) >= 0.95
+        assert outcome.wasted <= wasted
+        fair = 117 * limit / 6
+        assert fair / 4 <= min(outcome.of_workers.values()) <= max(outcome.of_workers.values()) <= fair * 2.5
+
     def test_small_limits_are_found_soon(self) -> None:
         outcome = silent(20, windows=120, workers=6)
         assert outcome.wasted <= 0.045
