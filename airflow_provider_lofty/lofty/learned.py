@@ -205,7 +205,6 @@ class LearnedLimit:
         self._held_until = now + (
             self._learn_of_few(in_flight) if self._is_small else self._learn_of_many(self.pace, in_flight)
         )
-        self._accepted = 0
         self._refused_at.append(now)
         if (self._ceiling or 0.0) < _FEW:
             self._held_until = max(self._held_until, self._refused_at[0] + MINUTE * (1 + _HOLD_JITTER / 10))
@@ -218,6 +217,7 @@ class LearnedLimit:
         """
         pace = self.pace
         self._ceiling, self._refused_pace = max(self._lowered(pace, in_flight), _LEAST_PACE), pace
+        self._accepted = 0
         if not self._has_measured:
             return self._pause()
         growths = min(self._refused_in_a_row - 1, _MOST_HOLD_GROWTHS)
@@ -244,7 +244,7 @@ class LearnedLimit:
         """
         is_confirmed = self._learn(pace, in_flight)
         self._step = _STEP_WHEN_CONFIRMED if is_confirmed else _STEP
-        self._accepted = 0
+        self._accepted = 0  # the pace falls to this step
         return self._hold(is_confirmed)
 
     def _learn(self, pace: float, in_flight: int) -> bool:
