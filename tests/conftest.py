@@ -58,11 +58,17 @@ LONGEST = ("test_killed.py", "test_approval.py", "test_decorated.py", "test_mapp
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
-    Begin with the longest: begun last, they have one process busy and leave the others idle.
+    Begin with the longest, in each process with another: begun last, they have one process busy and leave others idle.
 
     Nor does a process that has run out of tests take over a part of them, and start the Airflow they share once more.
+    pytest-xdist gives each process an equal part of the list to begin with.
     """
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ordered = [item for item in items if item.path.name not in LONGEST]
+    for number, name in enumerate(LONGEST):
+        begins = number % processes * (len(items) // processes)
+        ordered[begins:begins] = [item for item in items if item.path.name == name]
+    items[:] = ordered
 
 
 @pytest.fixture(autouse=True)
