@@ -58,7 +58,7 @@ LONGEST = ("test_killed.py", "test_approval.py", "test_decorated.py", "test_mapp
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
-    Begin with the longest, in each process with another: begun last, they have one process busy and leave others idle.
+    Begin with the longest, spread over the processes: begun last, they have one busy and leave the others idle.
 
     Nor does a process that has run out of tests take over a part of them, and start the Airflow they share once more.
     pytest-xdist gives each process an equal part of the list to begin with.

