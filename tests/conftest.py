@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import warnings
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["support.watch"]
@@ -56,6 +58,17 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 LONGEST = ("test_killed.py", "test_approval.py", "test_decorated.py", "test_mapped.py", "test_lineage.py")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """
+    Let the mark "no_cover" stop the counting of lines in the processes of pytest-xdist, too.
+
+    There pytest-cov starts two counters, and stops one: the other, whose lines nobody reads, goes on in its place.
+    """
+    counting = Coverage.current()
+    if counting and hasattr(config, "workerinput"):
+        counting.stop()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     Begin with the longest, spread over the processes: begun last, they have one busy and leave the others idle.
@@ -69,6 +82,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         begins = number % processes * (len(items) // processes)
         ordered[begins:begins] = [item for item in items if item.path.name == name]
     items[:] = ordered
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays until the end: no collecting of garbage looks at it again."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -209,7 +209,6 @@ class Mortal:
     world: World
 
     def __init__(self) -> None:
-        gc.freeze()  # what is there now is never looked at again: collecting is quick
         self._opened: list[sqlite3.Connection] = []
         self.engine = create_engine("sqlite://", creator=self._connect, poolclass=QueuePool)
         for name in ("do_execute", "do_executemany", "do_commit"):
