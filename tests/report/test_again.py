@@ -119,6 +119,7 @@ class TestInStorage:
             "memory://box/secret.csv", "memory://box/reports/../secret.csv", "memory://box/reports/gone.csv",
             "memory://box/reports/*.csv", "memory://other@box/reports/r.csv", "/box/reports/r.csv", "../secret.csv",
             "memory://box/reports//r.csv", "file:///etc/passwd.csv", "memory://box/reports/%2e%2e/secret.csv",
+            "r.csv::x.csv",
         ],
     )  # fmt: skip
     def test_anything_else_is_refused(self, typed: str) -> None:

@@ -49,6 +49,12 @@ class TestMatchingByName:
     def test_mapping_says_what_listing_id_means(self, meaning: str, sent: dict[str, Any]) -> None:
         assert body_of({**ROW, "listing_id": 77}, mapping={meaning: "listing_id"})["listing"] == sent
 
+    def test_a_third_column_named_listing_id_is_ignored_where_both_ids_are_mapped(self) -> None:
+        row = {**ROW, "listing_id": 5, "ours": 77, "mls": "M77"}
+        ids = {"listing.id": "ours", "listing.listingId": "mls"}
+        assert body_of(row, mapping=ids)["listing"] == {"id": 77, "listingId": "M77"}
+        assert mapping(mapping=ids).builder(tuple(row), table=True).ignored == ["listing_id"]
+
     def test_the_full_names_need_no_mapping(self) -> None:
         listing = body_of({**ROW, "listing.id": 77, "listing.listingId": "M77"})["listing"]
         assert listing == {"id": 77, "listingId": "M77"}

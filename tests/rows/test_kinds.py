@@ -31,6 +31,12 @@ def zipped(files: dict[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
+def locked(archive: bytes) -> bytes:
+    """Mark the first file of a zip as one with a password, which the standard library cannot write."""
+    flags = archive.index(b"PK\1\2") + 8
+    return archive[:flags] + b"\1" + archive[flags + 1 :]
+
+
 def table() -> bytes:
     stream = io.BytesIO()
     parquet.write_table(pa.Table.from_pylist([row(1)]), stream)
@@ -106,6 +112,10 @@ def test_a_format_that_is_said_stands_before_the_name(tmp_path: Path) -> None:
         ("a.zip", zipped({"a": CSV, "b": CSV}), "holds 2 files"),
         ("a.csv", zipped({"[Content_Types].xml": b"", "xl/workbook.xml": b""}), "it is an Excel file"),
         ("a.zip", b"PK\3\4 and no more", "is damaged"),
+        ("a.csv.zip", b"no zip at all", "a.csv.zip is damaged: File is not a zip file"),
+        ("a.csv.zip", zipped({"a": CSV})[:-9], "a.csv.zip is damaged: File is not a zip file"),
+        ("a.csv.zip", locked(zipped({"a": CSV})), "it is a zip with a password; unzip it"),
+        ("a.zip", locked(zipped({"a": CSV})), "it is a zip with a password; unzip it"),
         ("a.csv.bz2", bz2.compress(CSV * 99)[:-9], "is damaged"),
         ("a.csv.bz2", b"no bz2 at all", "is damaged"),
         ("a.csv.xz", lzma.compress(CSV * 99)[:-9], "is damaged"),

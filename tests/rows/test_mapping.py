@@ -71,6 +71,12 @@ class TestMapping:
         with pytest.raises(InvalidRow, match="'NOTE', which the source has twice"):
             builder.build([*ROW.values(), "one", "two", "7"])
 
+    def test_a_column_that_such_a_source_lacks_is_named_with_the_closest(self) -> None:
+        columns = (*ROW, "NOTE", "NOTE", "HOME")
+        builder = mapping(mapping={"text": lambda row: row["HOMES"]}).builder(columns, table=True)
+        with pytest.raises(InvalidRow, match="'HOMES', which the source lacks; the closest name is 'HOME'"):
+            builder.build([*ROW.values(), "one", "two", "7"])
+
     def test_the_other_columns_of_such_a_source_are_read(self) -> None:
         columns = (*ROW, "NOTE", "NOTE", "HOME")
         builder = mapping(mapping={"text": lambda row: f"{row['HOME']} {row.get('x')}"}).builder(columns, table=True)
@@ -117,6 +123,21 @@ class TestMapping:
     def test_a_mapped_column_that_the_source_lacks_fails_before_any_row(self) -> None:
         with pytest.raises(MappingError, match=r"mapping\['text'\] names the column 'NOTES'.*closest name is 'NOTE'"):
             mapping(mapping={"text": "NOTES"}).builder((*ROW, "NOTE"), table=True)
+
+    @pytest.mark.parametrize("columns", [("NOTE", "NOTE"), ("Note", "n_o_t_e")])
+    @pytest.mark.parametrize(
+        ("wishes", "asked_by"),
+        [({"mapping": {"text": "NOTE"}}, r"mapping\['text'\]"), ({"unique_key": ["NOTE"]}, "unique_key")],
+    )
+    def test_a_named_column_that_the_source_has_twice_fails_before_any_row(
+        self, columns: tuple[str, ...], wishes: dict[str, Any], asked_by: str
+    ) -> None:
+        with pytest.raises(MappingError, match=f"{asked_by} names the column 'NOTE', which the source has 2 times"):
+            mapping(**wishes).builder((*ROW, *columns), table=True)
+
+    def test_of_two_columns_that_are_alike_the_one_as_it_is_written_is_meant(self) -> None:
+        row = {**ROW, "Note": "one", "NOTE": "two"}
+        assert body_of(row, mapping={"text": "NOTE"})["text"] == "two"
 
 
 class TestDefaults:

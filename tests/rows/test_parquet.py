@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 from support.files import read
-from support.practice import run
+from support.practice import read_report, row, run
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.rows.parquet import parquet_rows
@@ -51,9 +51,12 @@ def test_a_parquet_date_beyond_what_python_holds_makes_only_its_row_invalid(
     table = table.append_column("lead_id", pa.array([1, 2]))
     table = table.append_column("created", pa.array([1_772_359_200_000_000, 2**60], pa.timestamp("us")))
     parquet.write_table(table, tmp_path / "a.parquet")
-    ended = run(path=str(tmp_path / "a.parquet"))
+    report = str(tmp_path / "r.csv")
+    ended = run(path=str(tmp_path / "a.parquet"), report_path=report)
     assert ended.counts == {"delivered": 1, "invalid": 1}
     assert ended.summary["errors"][0]["error_field"] == "created"
+    assert "unreadable" in read_report(report)[1]["created"]
+    assert run(path=report).counts == {"already_delivered": 1, "invalid": 1}
     assert [activity.lead_id for activity in lofty.activities] == [1]
 
 
@@ -63,6 +66,26 @@ def test_a_damaged_parquet_file_sends_nothing(tmp_path: Path, cut: int) -> None:
     (tmp_path / "a.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:cut])
     with pytest.raises(LoftyConfigurationError, match=r"a\.parquet is damaged"):
         read(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_a_parquet_file_with_a_damaged_middle_sends_nothing(
+    tmp_path: Path, lofty: Any, connect: Any, compression: str
+) -> None:
+    connect(lofty)
+    path = tmp_path / "a.parquet"
+    rows = [row(n, text=f"Viewed home {n * 7919 % 10007}") for n in range(1, 3000)]
+    parquet.write_table(pa.Table.from_pylist(rows), path, compression=compression, use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    text = parquet.read_metadata(path).row_group(0).column(2)
+    middle = text.data_page_offset + text.total_compressed_size // 2
+    content[middle : middle + 64] = b"\xff" * 64
+    path.write_bytes(content)
+    ended = run(path=str(path))
+    assert isinstance(ended.error, LoftyConfigurationError)
+    assert "a.parquet is damaged" in str(ended.error)
+    assert "Viewed home" not in str(ended.error)
+    assert lofty.requests == []
 
 
 def test_old_times_of_spark_are_instants_whatever_the_timezone_argument_says(tmp_path: Path) -> None:
