@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import psycopg2
 import pytest
+from airflow.providers.sqlite.hooks.sqlite import SqliteHook
 from support.practice import Run, run, task_instance
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyRowsFailed
@@ -365,6 +366,36 @@ class TestRefused:
         with closing(sqlite3.connect(warehouse.folder / "journal.db")) as journal, journal:
             journal.execute("UPDATE lofty_cursor SET format = 2")
         refused(warehouse.run(), "another version", "lofty_cursor", "cursor_from")
+
+
+class TestWithoutAnEngine:
+    """Where a hook has no SQLAlchemy engine, which tells how its driver takes parameters, its placeholder does."""
+
+    @pytest.fixture(autouse=True)
+    def hook_without_an_engine(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        engine_of = SqliteHook.get_sqlalchemy_engine
+
+        def only_for_the_journal(self: SqliteHook, *args: Any, **kwargs: Any) -> Any:
+            if self.get_conn_id() == "warehouse":
+                raise NotImplementedError
+            return engine_of(self, *args, **kwargs)
+
+        monkeypatch.setattr(SqliteHook, "get_sqlalchemy_engine", only_for_the_journal)
+        monkeypatch.setattr(SqliteHook, "placeholder", "?")
+
+    def test_a_table_is_read_from_where_the_last_run_ended(self, warehouse: Warehouse, lofty: Sandbox) -> None:
+        warehouse.add(2, 1, 3)
+        first = warehouse.run()
+        warehouse.add(4)
+        second = warehouse.run()
+        assert (first.counts, span(first)) == ({"delivered": 3}, (None, "3", None))
+        assert (second.counts, span(second)) == ({"already_delivered": 1, "delivered": 1}, ("3", "4", None))
+        assert set(arrived(lofty).values()) == {1}
+
+    def test_sql_is_refused_where_parameters_go_by_position(self, warehouse: Warehouse, lofty: Sandbox) -> None:
+        warehouse.add(1)
+        refused(warehouse.run(sql=SQL, cursor_from=1), "by position (qmark)", "Use table")
+        assert lofty.activities == []
 
 
 @pytest.mark.server

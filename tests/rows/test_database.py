@@ -252,6 +252,37 @@ def test_a_refused_statement_is_reported_without_its_parameters(
     assert lofty.requests == []
 
 
+@pytest.mark.parametrize(("sql", "parameters"), [("SELECT %(text)s", [MARK]), ("SELECT %s", {"text": MARK})])
+def test_named_parameters_for_places_and_the_other_way_round_are_configuration(
+    postgres: str, lofty: Any, connect: Any, sql: str, parameters: Any
+) -> None:
+    connect(lofty)
+    ended = run(sql=sql, parameters=parameters, source_conn_id=postgres)
+    assert isinstance(ended.error, LoftyConfigurationError)
+    assert "the query and its parameters do not fit together (TypeError); nothing was sent" in str(ended.error)
+    assert MARK not in "".join(ended.log)
+    assert lofty.requests == []
+
+
+def test_a_parameter_that_a_driver_cannot_write_is_configuration(sqlite: Any) -> None:
+    with pytest.raises(LoftyConfigurationError, match="its parameters do not fit together"):
+        read(sqlite[0], sql="SELECT * FROM leads WHERE text = ?", parameters=["\ud800"])
+
+
+def test_a_statement_that_fails_among_its_rows_is_retryable_and_sends_none_of_them(
+    way: str, sqlite: Any, lofty: Any, connect: Any
+) -> None:
+    connect(lofty)
+    name, database = sqlite
+    database.execute(f"UPDATE leads SET link = '[]', picture = CASE lead_id WHEN 3 THEN '{MARK}' ELSE '[]' END")
+    sql = "SELECT lead_id, type, text, link, json(picture) AS picture, created FROM leads"
+    ended = run(sql=sql, source_conn_id=name)
+    assert isinstance(ended.error, LoftySourceNotReady)
+    assert "the database aborted the query: OperationalError; nothing was sent" in str(ended.error)
+    assert MARK not in "".join([str(ended.error), *ended.log])
+    assert lofty.requests == []
+
+
 def test_parameters_are_not_logged(way: str, postgres: str, lofty: Any, connect: Any) -> None:
     connect(lofty)
     ended = run(sql="SELECT * FROM leads WHERE text <> %s", parameters=[MARK], source_conn_id=postgres)
