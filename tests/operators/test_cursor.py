@@ -127,6 +127,12 @@ class TestReading:
         assert warehouse.run().counts == {"delivered": 2}
         assert span(warehouse.run()) == ("3", "3", None)
 
+    def test_a_table_that_stays_empty_for_some_runs_is_read_from_its_beginning(self, warehouse: Warehouse) -> None:
+        for _ in range(2):
+            assert span(warehouse.run()) == (None, None, None)
+        warehouse.add(1)
+        assert warehouse.run().counts == {"delivered": 1}
+
     def test_without_a_cursor_nothing_changes(self, warehouse: Warehouse) -> None:
         warehouse.add(1)
         ended = warehouse.run(cursor=None)
@@ -157,6 +163,15 @@ class TestReading:
         again = warehouse.run(cursor_from="2")
         assert (again.counts, span(again)) == ({"already_delivered": 2}, ("2", "3", None))
         assert span(warehouse.run()) == ("3", "3", None)
+
+    def test_cursor_from_beyond_the_watermark_says_which_rows_no_run_reads(self, warehouse: Warehouse) -> None:
+        warehouse.add(1, 3)
+        warehouse.run()
+        warehouse.add(5, 9)
+        ended = warehouse.run(cursor_from=7)
+        assert ended.counts == {"delivered": 1}
+        assert "cursor_from is beyond the watermark: rows from 3 to 7 are read by no run" in ended.log
+        assert span(warehouse.run()) == ("9", "9", None)
 
     def test_a_lag_reads_so_much_again(self, warehouse: Warehouse) -> None:
         warehouse.add(*(f"2026-03-01 10:0{n}:00" for n in range(5)))
@@ -260,6 +275,57 @@ class TestHeldBack:
         assert isinstance(ended.error, LoftyRowsFailed)
         assert span(ended) == ("1", "1", "the report, which was not written")
         assert warehouse.run().counts == {"already_delivered": 2}
+
+    def test_of_very_many_rows_the_lowest_is_found(self, warehouse: Warehouse) -> None:
+        warehouse.do(
+            "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 1200) INSERT INTO visits"
+            " SELECT n, 1, 'Browse', 'visit ' || n, 'l', '', '2026-03-01', n + 6, NULL FROM n"
+        )
+        assert span(warehouse.run(max_rows=0)) == (None, "7", "1200 not_attempted")
+
+    def test_a_row_without_a_value_holds_it_where_its_run_began_to_read(
+        self, warehouse: Warehouse, lofty: Sandbox
+    ) -> None:
+        warehouse.add(1, None, 2)
+        closed = warehouse.run(max_rows=0)
+        assert span(closed) == (None, None, "3 not_attempted")
+        ended = warehouse.run()
+        assert (ended.counts, span(ended)) == ({"delivered": 3}, (None, "2", None))
+        assert set(arrived(lofty).values()) == {1}
+
+    def test_what_another_run_holds_back_is_kept_for_the_next(self, warehouse: Warehouse) -> None:
+        warehouse.add(1, 2, 3)
+        warehouse.run()
+        warehouse.add(4, 5, 6)
+        assert span(warehouse.run(max_rows=0)) == ("3", "4", "3 not_attempted")
+        assert span(warehouse.run(cursor_from=5)) == ("5", "4", "rows of another run")
+        assert warehouse.run().counts == {"already_delivered": 2, "delivered": 1}
+
+    def test_what_another_run_holds_back_from_the_beginning_stays_so(self, warehouse: Warehouse) -> None:
+        warehouse.add(1, None, 2, 3)
+        warehouse.run(max_rows=0)
+        ended = warehouse.run(cursor_from=3, max_rows=0)
+        assert span(ended) == ("3", None, "1 not_attempted, rows of another run")
+        assert warehouse.run().counts == {"delivered": 4}
+
+    def test_a_watermark_that_cannot_be_moved_stays_and_fails_no_row(
+        self, warehouse: Warehouse, lofty: Sandbox
+    ) -> None:
+        warehouse.add(1)
+        warehouse.run()
+        warehouse.add(2)
+        with closing(sqlite3.connect(warehouse.folder / "journal.db")) as journal, journal:
+            # As if another run were always the faster one.
+            journal.execute("CREATE TRIGGER others BEFORE UPDATE ON lofty_cursor BEGIN SELECT RAISE(IGNORE); END")
+        ended = warehouse.run()
+        assert (ended.error, ended.counts) == (None, {"already_delivered": 1, "delivered": 1})
+        assert span(ended) == ("1", "1", "the journal, which could not be written")
+        (line,) = [line for line in ended.log if "the cursor's watermark was not moved" in line]
+        assert line.endswith("the next run reads these rows again: other runs move the same watermark all the time")
+        with closing(sqlite3.connect(warehouse.folder / "journal.db")) as journal, journal:
+            journal.execute("DROP TRIGGER others")
+        assert warehouse.run().counts == {"already_delivered": 2}
+        assert set(arrived(lofty).values()) == {1}
 
     def test_a_backfill_that_ends_early_is_gone_on_with(self, warehouse: Warehouse) -> None:
         warehouse.add(1, 2, 3)

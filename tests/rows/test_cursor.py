@@ -147,7 +147,14 @@ def test_what_the_author_gives_becomes_a_value_of_the_column(start: Any, like: A
 
 @pytest.mark.parametrize(
     ("start", "like"),
-    [("yesterday", datetime(2026, 1, 1)), ("x", 1), (1, datetime(2026, 1, 1)), (1, "text"), (date(2026, 1, 1), 1)],
+    [
+        ("yesterday", datetime(2026, 1, 1)),
+        ("x", 1),
+        (1, datetime(2026, 1, 1)),
+        (1, "text"),
+        (date(2026, 1, 1), 1),
+        (datetime(2026, 1, 1), "2026-01-01 10:00:00+02:00"),
+    ],
 )
 def test_what_the_author_gives_is_none_of_the_column(start: Any, like: Any) -> None:
     with pytest.raises(CursorError, match="cursor_from"):

@@ -124,6 +124,18 @@ def test_what_was_noticed_about_values_is_told_once(take: Take) -> None:
     ]
 
 
+def test_a_long_reading_says_how_far_it_is() -> None:
+    log, seconds = Log(), iter(range(10**6))
+    with closing(Spool(keep_cells=False)) as spool:
+        ingest = Ingest(RowMapping(), spool, log, no_publisher(log), lambda: float(next(seconds)))
+        ingest.take(objects(*(row(n) for n in range(1, 101))))
+        told = [line for line in log.lines if line.endswith("rows read and checked so far")]
+        counts = [int(line.partition(" ")[0]) for line in told]
+        assert len(counts) > 1
+        assert counts == sorted(set(counts))
+        assert counts[-1] < spool.read == 100
+
+
 def test_columns_of_a_file_must_suffice_before_its_first_row(take: Take) -> None:
     def never() -> Iterator[SourceRow]:
         raise AssertionError("a row was read")
