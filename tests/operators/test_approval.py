@@ -16,6 +16,7 @@ from support.values import shown
 from airflow_provider_lofty.decorators.lofty import LoftyAddActivityDecoratedOperator
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyRowsFailed
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
+from airflow_provider_lofty.report.format import FORMAT_MARK
 from airflow_provider_lofty.sandbox import Sandbox
 
 ROWS = [row(1), row(2), row(3, text="Viewed home 3"), row("x")]
@@ -280,6 +281,17 @@ class TestDifferences:
         refused(
             ended, lofty, "which rows differ cannot be said, because the preview's report is not read as the source was"
         )
+
+    def test_nor_where_the_report_is_of_another_format(self, lofty: Sandbox, tmp_path: Path) -> None:
+        report = tmp_path / "r.csv"
+        summary = run(rows=ROWS[:2], preview=True, report_path=str(report)).summary
+        report.write_text(report.read_text("utf-8").replace(FORMAT_MARK, "v0.0:"), "utf-8")
+        with DAG("a_dag", schedule=None):
+            send = LoftyAddActivityOperator(task_id="send", rows=ROWS[:3], expect_digest=summary["digest"])
+            LoftyAddActivityOperator(task_id="preview", rows=[], preview=True) >> send
+        ti = task_instance()
+        ti.xcom_pull = lambda task_ids: summary
+        refused(run_operator(send, ti), lofty, "because the preview's report is of another format")
 
     def test_nor_where_the_report_is_gone(self, lofty: Sandbox, tmp_path: Path) -> None:
         ti = task_instance()

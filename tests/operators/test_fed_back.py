@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,22 @@ def test_failed_rows_alone_are_corrected_and_given_back(lofty: Sandbox, tmp_path
     ended = rounds.go()
     assert (ended.error, ended.counts) == (None, {"delivered": 3})
     assert len(lofty.activities) == 5
+
+
+def test_text_that_only_begins_like_a_list_or_an_object_comes_back_as_text(lofty: Sandbox, rounds: Rounds) -> None:
+    texts_sent = ["[new] Viewed a home", "{home} of the week", "[" * 100_000]
+    rounds.go(rows=[row(n, text=text, created="soon") for n, text in enumerate(texts_sent, 1)])
+    rounds.edit(lambda lines: [{**line, "created": row()["created"]} for line in lines])
+    assert rounds.go().counts == {"delivered": 3}
+    assert sorted(activity.body["text"] for activity in lofty.activities) == sorted(texts_sent)
+
+
+def test_a_time_that_clocks_skip_stays_as_it_was_until_a_zone_has_it(lofty: Sandbox, rounds: Rounds) -> None:
+    skipped = rounds.go(rows=[row(1, created=datetime(2026, 3, 8, 2, 30))], timezone="America/New_York")
+    assert skipped.counts == {"invalid": 1}
+    assert [line["created"] for line in rounds.lines] == ["2026-03-08T02:30:00"]
+    assert rounds.go(timezone="America/Phoenix").counts == {"delivered": 1}
+    assert [activity.body["created"] for activity in lofty.activities] == [1_772_962_200_000]
 
 
 def test_among_failed_rows_what_was_delivered_is_not_taken_for_its_twin(lofty: Sandbox, tmp_path: Path) -> None:

@@ -399,11 +399,12 @@ class TestGivenBack:
         assert self.given_back(tmp_path).counts == {"already_delivered": 1}
         assert arrived(lofty) == [(1, "Viewed home 1")]
 
-    def test_an_unknown_row_without_its_lead_stays_unknown(self, lofty: Sandbox, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("lead", ["", "the one from Mesa", "-1"])
+    def test_an_unknown_row_without_its_lead_stays_unknown(self, lofty: Sandbox, tmp_path: Path, lead: str) -> None:
         lofty.change(scripted_faults=["drop_after_storing"], read_back_status=403)
         self.first(tmp_path, visit(1, email="ada@example.com", phone=None), check_existing="never")
         lofty.change(read_back_status=None)
-        write_csv(tmp_path / "r.csv", [{**said, "lofty_lead_id": ""} for said in read_report(tmp_path / "r.csv")])
+        write_csv(tmp_path / "r.csv", [{**said, "lofty_lead_id": lead} for said in read_report(tmp_path / "r.csv")])
         again = self.given_back(tmp_path)
         assert again.counts == {"unknown": 1}
         assert "which lead it may have been sent to" in "\n".join(again.log)

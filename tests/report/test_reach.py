@@ -54,6 +54,11 @@ def test_where_the_web_server_runs_beside_the_task_all_is_well(mounts: Path) -> 
     assert reach_warning("/reports/") is None
 
 
+def test_an_address_that_cannot_be_read_is_no_other_machine(mounts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "http://[airflow-apiserver:8080/execution/")
+    assert reach_warning("/reports/") is None
+
+
 def test_a_task_warns_once_and_only_of_the_folder_that_the_page_looks_in(
     lofty: Sandbox, mounts: Path, tmp_path: Path, connect: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

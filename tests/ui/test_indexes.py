@@ -303,18 +303,37 @@ class TestFolder:
 class TestProgram:
     """The program that reads a report, in this process, where its steps are seen."""
 
-    def test_it_writes_every_row_and_what_they_add_up_to(self, tmp_path: Path) -> None:
-        rows = [fate(1, "delivered", ""), fate(2, error="no"), fate(3, error="no"), fate(4, error="other")]
-        task: indexer.Task = {
-            "index": str(tmp_path / "index"),
+    def task(self, folder: Path) -> indexer.Task:
+        return {
+            "index": str(folder / "index"),
             "index_bytes": MEBIBYTE,
             "columns": list(REPORT_COLUMNS),
             "failed": ["invalid"],
         }
-        indexer.write_index(io.BytesIO(report_of(rows)), task)
+
+    def test_it_writes_every_row_and_what_they_add_up_to(self, tmp_path: Path) -> None:
+        rows = [fate(1, "delivered", ""), fate(2, error="no"), fate(3, error="no"), fate(4, error="other")]
+        indexer.write_index(io.BytesIO(report_of(rows)), self.task(tmp_path))
         with closing(sqlite3.connect(tmp_path / "index")) as index:
             assert index.execute("SELECT * FROM outcomes").fetchall() == [("invalid", 3), ("delivered", 1)]
             assert index.execute("SELECT rows, example FROM groups").fetchall() == [(2, 2), (1, 4)]
+
+    @pytest.mark.parametrize(
+        ("content", "why"),
+        [
+            (b"", "the file is no report"),
+            (b"lead,note\r\n1,a\r\n", "the file is no report"),
+            (b"x" * (2**20 + 1), "the file is no report"),
+            (report_of([fate(1)]) + b"1,2\r\n", "the report is damaged: a row has too few or too many cells"),
+            (report_of([fate(1)]) + b"\r\n", "the report is damaged: a row has too few or too many cells"),
+            (report_of([fate(1)]) + b"," * (2**23 + 1), "the report is damaged: a row does not end"),
+        ],
+        ids=["nothing", "other columns", "no end of the header", "short row", "blank row", "no end of a row"],
+    )
+    def test_of_what_is_no_whole_report_it_says_why(self, tmp_path: Path, content: bytes, why: str) -> None:
+        with pytest.raises(indexer.RefusedReportError) as refused:
+            indexer.write_index(io.BytesIO(content), self.task(tmp_path))
+        assert str(refused.value) == why
 
     def test_a_row_that_is_long_in_all_its_cells_is_shown_short(
         self, indexes: Indexes, report: ReportFile, report_at: Callable[..., Path]
