@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import Engine
 from support.practice import Log
-from support.shared_journal import ONE, Database, Parties, lite
+from support.shared_journal import ONE, Database, Parties, closed, lite, made
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.journal.engine import TESTED, WITHOUT_KEYS, journal_engine
 from airflow_provider_lofty.journal.journal import JournalUnusable
+from airflow_provider_lofty.spool.history import JournalState
+
+TWO = made(2)
 
 
 def named(database: Database, dialect: str) -> Database:
@@ -79,6 +82,57 @@ def test_a_scheme_for_another_driver_than_the_hooks_is_a_wrong_connection(tmp_pa
     database.url = {"psycopg2": "postgresql+psycopg2://", "pymysql": "mysql+pymysql://"}[driver]
     with closing(database), pytest.raises(JournalUnusable, match=f"with sqlite3.* for {driver}: correct sqlalchemy_s"):
         Parties(database).journal().begin(is_later_try=False)
+
+
+class Numbering(sqlite3.Connection):
+    """A connection whose parameters are numbered, as those of some drivers are: SQLite knows numbers as names only."""
+
+    statements: list[str]
+
+    def cursor(self, *_: Any) -> Any:
+        connection = self
+
+        def named(values: Any) -> dict[str, Any]:
+            return {str(number): value for number, value in enumerate(values, 1)}
+
+        class Cursor(sqlite3.Cursor):
+            def execute(self, statement: str, values: Any = ()) -> Any:
+                connection.statements.append(statement)
+                return super().execute(statement, named(values))
+
+            def executemany(self, statement: str, rows: Any) -> Any:
+                connection.statements.append(statement)
+                return super().executemany(statement, map(named, rows))
+
+        return super().cursor(Cursor)
+
+
+def test_a_driver_that_numbers_its_parameters_keeps_the_same_journal(tmp_path: Path) -> None:
+    statements: list[str] = []
+
+    def numbering() -> Any:
+        connection = sqlite3.connect(tmp_path / "journal.db", factory=Numbering)
+        connection.statements = statements
+        return connection
+
+    def number(engine: Engine) -> None:
+        engine.dialect.paramstyle = "numeric"
+
+    database = Database("sqlite://", numbering)
+    database.on_engine = number
+    with closing(database):
+        parties = Parties(database)
+        journal = parties.started()
+        journal.commit([ONE, TWO], ())
+        journal.commit((), closed("delivered", ONE))
+        journal.close()
+        later = parties.journal()
+        learned = parties.learn(later, (1, 2), is_later_try=True)
+        later.close()
+    assert learned.states == {ONE.row_key: JournalState.DELIVERED, TWO.row_key: JournalState.INTENDED}
+    asked = [statement for statement in statements if "lofty_journal" in statement]
+    assert any(":2" in statement for statement in asked)
+    assert not any("?" in statement for statement in asked)
 
 
 class Noting(sqlite3.Connection):
