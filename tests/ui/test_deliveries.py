@@ -57,39 +57,52 @@ def id_of(number: int) -> UUID:
     return UUID(int=(0x0199 << 112) + number)
 
 
+def run_id(number: int) -> str:
+    return f"made_{number:05}"
+
+
 class MadeUp:
     """Deliveries as Airflow's database has them, without tasks that ran: the first is the oldest."""
 
     def __init__(self) -> None:
         self._runs = 0
 
-    def add(self, *pushed: Any, dag_id: str = MADE[0], state: str = "success", **columns: Any) -> None:
-        """Add one for each of the values that its task has pushed; for None, it has pushed nothing."""
+    def add(
+        self, *pushed: Any, dag_id: str = MADE[0], state: str = "success", is_mapped: bool = False, **columns: Any
+    ) -> None:
+        """
+        Add one for each of the values that its task has pushed; for None, it has pushed nothing.
+
+        :param is_mapped: they are of one run, the instances of a mapped task
+        """
         from airflow.models.dagrun import DagRun
         from airflow.models.taskinstance import TaskInstance
         from airflow.models.xcom import XComModel
 
         numbers = range(self._runs, self._runs + len(pushed))
         self._runs += len(pushed)
-        ids = [{"dag_id": dag_id, "run_id": f"made_{n:05}", "n": 10**6 + n} for n in numbers]
+        ids = [
+            {"dag_id": dag_id, "n": 10**6 + n, "run": numbers[0] if is_mapped else n, "map_index": index}
+            for index, n in (enumerate(numbers) if is_mapped else ((-1, n) for n in numbers))
+        ]
         runs = [
             {
-                "id": one["n"],
+                "id": 10**6 + run,
                 "dag_id": dag_id,
-                "run_id": one["run_id"],
+                "run_id": run_id(run),
                 "run_type": "manual",
                 "run_after": BEGAN,
                 "state": state,
             }
-            for one in ids
+            for run in sorted({one["run"] for one in ids})
         ]
         instances = [
             {
                 "id": as_key(id_of(one["n"])),
                 "dag_id": dag_id,
-                "run_id": one["run_id"],
+                "run_id": run_id(one["run"]),
                 "task_id": "send",
-                "map_index": -1,
+                "map_index": one["map_index"],
                 "state": state,
                 "try_number": 1,
                 "max_tries": 0,
@@ -104,8 +117,8 @@ class MadeUp:
         ]
         xcoms = [
             {
-                "dag_run_id": one["n"], "dag_id": dag_id, "run_id": one["run_id"], "task_id": "send", "map_index": -1,
-                "key": "lofty_progress", "value": value, "timestamp": BEGAN,
+                "dag_run_id": 10**6 + one["run"], "dag_id": dag_id, "run_id": run_id(one["run"]), "task_id": "send",
+                "map_index": one["map_index"], "key": "lofty_progress", "value": value, "timestamp": BEGAN,
             }
             for one, value in zip(ids, pushed, strict=True)
             if value is not None
@@ -231,6 +244,28 @@ class TestListing:
             ("running", "nothing", {}), ("failed", "nothing", {}), ("success", "known", {"delivered": 1}),
         ]  # fmt: skip
 
+    def test_the_page_of_one_that_has_not_begun_says_so(self, viewer: TestClient, made: MadeUp) -> None:
+        made.add(None, start_date=None, end_date=None, state="queued")
+        told = viewer.get(Ran(MADE[0], run_id(0), "send", Path()).url("/standing")).json()
+        assert (told["tries"], told["is_over"]) == ([{"number": 1, "state": "queued", "seconds": None}], False)
+        assert (told["progress"], told["outcomes"]) == (None, {})
+
+    def test_the_page_of_a_mapped_task_as_a_whole_tells_what_each_of_its_instances_did(
+        self, viewer: TestClient, made: MadeUp
+    ) -> None:
+        sending = {"try_number": 1, "phase": "sending", "read": 9, "outcomes": {"delivered": 5, "unmatched": 0}}
+        made.add(ended(read=3, delivered=1, rejected=1, invalid=1), sending, None, is_mapped=True)
+        task = Ran(MADE[0], run_id(0), "send", Path())
+        told = viewer.get(task.url("/standing")).json()
+        assert (told["run_id"], told["task_id"], told["map_index"]) == (run_id(0), "send", -1)
+        assert [(one["map_index"], one["state"], one["read"]) for one in told["mapped"]] == [
+            (0, "success", None), (1, "success", 9), (2, "success", None),
+        ]  # fmt: skip
+        assert [(one["outcomes"], one["failed"]) for one in told["mapped"]] == [
+            ({"delivered": 1, "rejected": 1, "invalid": 1}, 2), ({"delivered": 5}, 0), ({}, 0),
+        ]  # fmt: skip
+        assert viewer.get(task.url("/standing", map_index="0")).json()["summary"]["read"] == 3
+
     def test_one_that_runs_shows_how_far_it_is(self, viewer: TestClient, made: MadeUp) -> None:
         status = {"try_number": 1, "phase": "sending", "read": 10, "left": 4, "rows_per_minute": 480.0}
         made.add({**status, "outcomes": {"delivered": 6}}, state="running", end_date=None)
@@ -312,6 +347,16 @@ class TestBounds:
         assert (first["deliveries"], first["examined"]) == ([], 10)
         second = listed(viewer, dag=MADE[0], outcome="rejected", before=first["next"])
         assert [one["outcomes"] for one in second["deliveries"]] == [{"rejected": 1}]
+        assert second["next"] is None
+
+    def test_a_filter_shows_no_more_than_a_page_and_the_next_page_goes_on_after_it(
+        self, viewer: TestClient, made: MadeUp
+    ) -> None:
+        made.add(*(ended(delivered=n + 1) for n in range(PAGE + 2)))
+        first = listed(viewer, dag=MADE[0], outcome="delivered")
+        assert (len(first["deliveries"]), first["examined"]) == (PAGE, PAGE)
+        second = listed(viewer, dag=MADE[0], outcome="delivered", before=first["next"])
+        assert [one["outcomes"] for one in second["deliveries"]] == [{"delivered": 2}, {"delivered": 1}]
         assert second["next"] is None
 
     def test_whoever_asks_for_the_same_again_is_given_the_same_for_a_while(

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import fsspec
 import pytest
+from airflow.sdk.io import attach
 
 from airflow_provider_lofty.task_key import TaskKey
 from airflow_provider_lofty.ui.queries import Try
@@ -331,6 +333,44 @@ class TestReport:
         answer = viewer.get(ran.url("/report"))
         assert answer.status_code == 404
         assert "gs://" in answer.json()["detail"]
+
+    def test_a_folder_may_lie_in_a_store(self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+        storage = fsspec.filesystem("memory")
+        attach("memory", fs=storage)
+        monkeypatch.setenv("AIRFLOW__LOFTY__REPORT_FOLDER", "memory://box/reports")
+        monkeypatch.setattr(storage, "store", {})
+        assert viewer.get(ran.url("/report")).json()["detail"] == "the web server finds no such file"
+        storage.pipe_file(f"/box/reports/{ran.report.name}", ran.report.read_bytes())
+        assert viewer.get(ran.url("/report")).content == ran.report.read_bytes()
+        assert [row["row_number"] for row in viewer.get(ran.url("/list")).json()["rows"]] == ["3"]
+        storage.pipe_file(f"/box/reports/{ran.report.name}", report_of([fate(1), fate(2)]))
+        assert [row["row_number"] for row in viewer.get(ran.url("/list")).json()["rows"]] == ["1", "2"]
+
+    @pytest.mark.parametrize("by_then", ["pipe", "link"])
+    def test_what_takes_the_place_of_the_report_while_it_is_looked_at_is_not_read(
+        self,
+        viewer: TestClient,
+        ran: Ran,
+        report_at: Callable[..., Path],
+        monkeypatch: pytest.MonkeyPatch,
+        by_then: str,
+    ) -> None:
+        look = os.stat
+
+        def replaced(path: Any, **options: Any) -> os.stat_result:
+            found = look(path, **options)
+            if path == ran.report.name:
+                report_at(None)
+                os.mkfifo(ran.report) if by_then == "pipe" else ran.report.symlink_to("/etc/passwd")
+            return found
+
+        for asked in ("/list", "/report"):
+            report_at(report_of([fate(1)]))
+            with monkeypatch.context() as meanwhile:
+                meanwhile.setattr(os, "stat", replaced)
+                answer = viewer.get(ran.url(asked))
+            assert answer.status_code == 404
+            assert ("no plain file" if by_then == "pipe" else "cannot read it") in answer.json()["detail"]
 
     def test_no_id_leads_out_of_the_folder(self, report_folder: Path) -> None:
         for odd in ("../../etc/passwd", "/etc/passwd", "..", "a\\..\\b", "%2e%2e"):

@@ -12,6 +12,9 @@ import msgspec
 import pytest
 from airflow.sdk import ObjectStoragePath
 
+from airflow_provider_lofty.ui.index import Index
+from airflow_provider_lofty.ui.indexes import Indexes
+from airflow_provider_lofty.ui.reports import ReportFile
 from airflow_provider_lofty.ui.structs import status_from
 
 from .conftest import Ran
@@ -64,6 +67,35 @@ class TestStanding:
         assert redact["outcomes"] == with_summary["outcomes"]
         (group,), (expected,) = redact["groups"], with_summary["groups"]
         assert group == {**expected, "example_lead_id": group["example_lead_id"]}
+
+    def test_a_report_that_turns_out_to_be_none_leaves_the_rest_of_the_page(
+        self, viewer: TestClient, ran: Ran, report_at: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        report_at(b"a,b\n1,2\n")
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.pushed_status", lambda session, task: None)
+        told = viewer.get(ran.url("/standing")).json()
+        assert (told["try"], told["state"], told["outcomes"]) == (1, "success", {})
+        assert told["report"]["is_here"] is False
+        assert "report" in told["report"]["why"]
+
+    def test_an_index_that_was_just_swept_away_is_asked_for_again(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make = Indexes.make
+
+        def made_and_swept(indexes: Indexes, report: ReportFile) -> Index:
+            index = make(indexes, report)
+            index.path.unlink()
+            return index
+
+        monkeypatch.setattr("airflow_provider_lofty.ui.status.pushed_status", lambda session, task: None)
+        with monkeypatch.context() as while_it_is_swept:
+            while_it_is_swept.setattr(Indexes, "make", made_and_swept)
+            for asked in ("/standing", "/groups", "/list", "/report?rows=failed"):
+                answer = viewer.get(ran.url(asked))
+                assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+                assert answer.json()["detail"] == "the report has to be read anew; ask again"
+        assert viewer.get(ran.url("/standing")).json()["outcomes"] == {"delivered": 2, "unmatched": 1}
 
     def test_a_task_without_a_map_index_comes_as_airflow_leaves_it(self, viewer: TestClient, ran: Ran) -> None:
         assert viewer.get(ran.url("/standing", map_index="{MAP_INDEX}")).json()["try"] == 1
@@ -118,7 +150,9 @@ class TestStores:
         progress(progress(None))
         assert viewer.get(ran.url("/standing")).json()["summary"]["read"] == 3
 
-    @pytest.mark.parametrize("value", ["s3://nobody/serves/it", "{store}/gone.json", "/etc/passwd", ["x"], {"ref": 1}])
+    @pytest.mark.parametrize(
+        "value", ["s3://nobody/serves/it", "{store}/gone.json", "{store}", "/etc/passwd", ["x"], {"ref": 1}]
+    )
     def test_what_cannot_be_read_is_nothing(
         self, viewer: TestClient, ran: Ran, store: Path, progress: Callable[[Any], Any], value: Any
     ) -> None:
