@@ -161,6 +161,16 @@ def test_another_connection_is_another_lofty(lofty: Sandbox, connect: Connect, m
     hook.close()
 
 
+def test_who_borrows_the_session_makes_requests_with_a_credential_of_their_own(
+    lofty: Sandbox, connected: LoftyHook
+) -> None:
+    session, url = connected.get_conn(), f"{lofty.url}/v1.0/me"
+    assert session.get(url, timeout=5).status_code == 401
+    own = {"Authorization": f"token {lofty.settings.api_key}"}
+    assert [session.get(url, headers=own, timeout=5).json()["id"] for _ in range(2)] == [11, 11]
+    assert connected.get_me()["id"] == 11
+
+
 @pytest.mark.parametrize(("host", "is_trusted"), [("https://lofty.example.com", True), ("http://localhost:1", False)])
 def test_who_borrows_the_session_goes_by_the_environment_but_not_to_this_machine(
     connect: Connect, hook: LoftyHook, host: str, is_trusted: bool

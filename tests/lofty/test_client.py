@@ -252,6 +252,15 @@ class TestReading:
         assert len(lofty.requests) == 4
         assert [wait for wait in waits if wait >= 1] == [1, 2, 4]
 
+    def test_a_lead_id_alone_is_no_list_of_activities(
+        self, lofty: Sandbox, connected_client: LoftyClient, waits: list[float]
+    ) -> None:
+        """At a POST it says that the activity was stored."""
+        lofty.change(canned_answers={"list_activities": Answer(200, b'{"leadId":5}')})
+        with pytest.raises(LoftyUnreachable, match="/v1.0/leads/5/activities gave no usable answer"):
+            list(connected_client.list_activities(5))
+        assert [wait for wait in waits if wait >= 1] == [1, 2, 4]
+
     def test_an_error_that_passes_is_forgotten(self, serve: Any, connect: Connect, client: LoftyClient) -> None:
         connect(serve(http(b"", "500 X"), http(b"[]"), http(b'{"id":11}')).url)
         assert client.get_me() == {"id": 11}

@@ -319,6 +319,17 @@ class TestTokenEndpoint:
         assert len(lofty.requests) == 4
         assert {1.0, 2.0, 4.0} <= set(waits)
 
+    def test_a_row_that_has_its_turn_stays_unsent_without_a_token(
+        self, lofty: Sandbox, connect: Connect, hook: LoftyHook
+    ) -> None:
+        lofty.change(canned_answers={"oauth_token": Answer(500)})
+        connect(lofty, password="", extra=CLIENT)
+        with pytest.raises(LoftyUnreachable, match="no token from .*; nothing was sent"):
+            hook.client.post_activity(5, json.dumps(ACTIVITY).encode(), has_turn=True)
+        assert {request.path for request in lofty.requests} == {"/oauth/token"}
+        lofty.change(canned_answers={})
+        assert hook.add_activity(5, ACTIVITY) == 5
+
     @pytest.mark.parametrize("extra", [CLIENT, REFRESH], ids=["client_credentials", "refresh_token"])
     @pytest.mark.parametrize("status", [200, 400, 401, 500])
     @pytest.mark.parametrize(

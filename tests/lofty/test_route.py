@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from requests.utils import DEFAULT_CA_BUNDLE_PATH as OF_REQUESTS
+from support.activity import body
 from support.oauth import CLIENT
 from support.raw_server import RawServer, closed_port, http
 from support.tls import TARGET, over_tls
@@ -234,6 +235,11 @@ class TestBeforeAnyRequest:
             with pytest.raises(LoftyConfigurationError, match=variable):
                 client.get_me()
         assert (waits, client.requests_made) == ([], 0)
+
+    def test_so_is_a_row_that_has_its_turn_and_it_stays_unsent(self, client: LoftyClient, variable: str) -> None:
+        with pytest.raises(LoftyConfigurationError, match=variable):
+            client.post_activity(5, body(), has_turn=True)
+        assert client.requests_made == 0
 
     def test_the_test_button_says_so(self, hook: LoftyHook, variable: str) -> None:
         is_usable, said = hook.test_connection()

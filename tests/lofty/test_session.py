@@ -12,6 +12,7 @@ from support.activity import ACTIVITY, PATH, body
 from support.oauth import CLIENT, REFRESH
 
 import airflow_provider_lofty
+from airflow_provider_lofty.exceptions import AirflowTaskTimeout
 from airflow_provider_lofty.hooks.lofty import LoftyHook
 from airflow_provider_lofty.lofty.answers import Meaning
 from airflow_provider_lofty.lofty.client import LoftyClient
@@ -48,6 +49,20 @@ def test_requests_are_paced(lofty: Sandbox, connect: Connect, client: LoftyClien
     for _ in range(3):
         client.get_me()
     assert waits == pytest.approx([10, 20], abs=2)  # the sleep is not real, so the turns run away from the clock
+
+
+def test_who_is_told_to_stop_while_waiting_for_a_turn_has_sent_nothing(lofty: Sandbox, connect: Connect) -> None:
+    def stopped(seconds: float) -> None:
+        raise AirflowTaskTimeout("execution_timeout has passed")
+
+    connect(lofty, extra={"requests_per_minute": 6})
+    client = LoftyHook(sleep=stopped).client
+    client.get_me()
+    for _ in range(2):
+        with pytest.raises(AirflowTaskTimeout):
+            client.post_activity(5, body())
+    assert (len(lofty.requests), client.requests_made, lofty.activities) == (1, 1, [])
+    client.close()
 
 
 def test_the_smaller_of_two_caps_holds(lofty: Sandbox, connect: Connect) -> None:

@@ -71,6 +71,14 @@ class TestWindow:
         window.answered(1, 1.0, 100, 52, 59.0, 0)
         assert window.budget(3.0, 4) == 50
 
+    def test_nor_does_an_older_refusal_that_comes_later_take_what_is_left(self) -> None:
+        window = Window()
+        window.answered(3, 3.0, 100, 50, 57.0, 0)
+        window.refused(1, 1.0, 100, 59.0)
+        assert window.budget(3.0, 4) == 50
+        window.refused(4, 4.0, 100, 56.0)
+        assert window.budget(4.0, 5) == 0
+
     def test_others_are_felt(self) -> None:
         window = Window()
         for number in range(10):
