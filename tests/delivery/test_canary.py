@@ -99,6 +99,16 @@ class TestGoingAhead:
         assert blind.canary.advance()
         assert blind.make_ready(3) == [2]
 
+    def test_when_the_last_of_them_was_refused_there_is_nothing_left_to_wait_for(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, has_gaps=True)
+        desk.clock.now += ABSENCE * SETTLE
+        desk.backlog.refill()
+        read_all(desk)
+        assert desk.canary.advance()
+        assert send_one(desk, Verdict(Meaning.REJECTED, 400, 20012, "no")) == 1
+        assert not desk.canary.advance()
+        assert (desk.outcomes, desk.canary.failure) == (["rejected"], "")
+
     def test_in_doubt_it_is_settled_first(self, blind: Desk) -> None:
         read_all(blind)
         blind.canary.advance()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support.desk import SETTLE, Desk, MakeDesk
 
+from airflow_provider_lofty.delivery.doubt import Page
 from airflow_provider_lofty.delivery.identities import NO_QUESTIONS
 from airflow_provider_lofty.delivery.matching import reach_of
 from airflow_provider_lofty.delivery.stop import Stop, StopKind
@@ -21,7 +22,7 @@ from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Meaning, Ve
 from airflow_provider_lofty.lofty.settings import ABSENCE
 from airflow_provider_lofty.lofty.trace import trace_of_body
 from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED, JournalState, OfAnother
+from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED, JournalState, OfAnother, PastRow
 from airflow_provider_lofty.spool.spool import Result
 
 LOST = Verdict(Meaning.DOUBT, 502, message="an HTML page")
@@ -99,6 +100,45 @@ class TestPages:
         doubt(desk)
         desk.show(7, desk.trace(1)._replace(trace_hash=b"altered"))
         assert len(desk.settling) == 1
+
+    def test_nor_does_one_of_a_row_that_another_run_delivers_while_the_lead_is_read(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 7)
+        doubt(desk)
+        other = desk.rows[1]
+        desk.journal.claims.add(other.row_key)
+        desk.backlog.avoid_lead = None
+        assert desk.make_ready() == []
+        desk.clock.now += SETTLE
+        assert desk.reconciler.next_read((), is_idle=True) is not None
+        desk.spool.history.add([PastRow(other.row_key, JournalState.DELIVERED, other.fingerprint, other.trace_hash)])
+        desk.reconciler.take_released(Released(other.row_key, JournalState.DELIVERED))
+        desk.show(7, 2)
+        assert (desk.outcomes, len(desk.settling)) == ([None, "already_delivered"], 1)
+        desk.show(7, 2, 1)
+        assert (desk.outcomes, len(desk.settling)) == (["delivered", "already_delivered"], 0)
+
+    def test_a_row_that_another_try_delivered_after_all_needs_no_entry(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7)
+        doubt(desk)
+        row = desk.rows[0]
+        desk.spool.history.add([PastRow(row.row_key, JournalState.DELIVERED, row.fingerprint, row.trace_hash)])
+        desk.show(7)
+        assert (desk.outcomes, closed(desk)) == (["delivered"], [JournalState.DELIVERED])
+        assert desk.results[0].error == "delivered by an earlier try or another run"
+        assert len(desk.settling) == 0
+
+    def test_an_entry_that_cannot_be_read_may_be_the_row(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(7, 7)
+        doubt(desk)
+        desk.clock.now += 1
+        deliver(desk)
+        for unreadable in ([b"odd"], [b"odd"], []):
+            desk.clock.now += ABSENCE * SETTLE
+            assert len(desk.settling) == 1
+            desk.reconciler.take(
+                Page(7, [desk.trace(2)], True, desk.clock.now, desk.clock.now, unreadable), is_idle=True
+            )
+        assert (desk.outcomes, desk.make_ready()) == ([None, "delivered"], [1])
 
     def test_a_twin_waits_for_the_doubt_and_then_goes(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7)
@@ -190,6 +230,34 @@ class TestEarlierTries:
         assert (b"gone", JournalState.WITHDRAWN) in desk.journal.closed
         assert any("the input no longer has it" in line for line in desk.log.lines)
         assert desk.make_ready() == []
+
+    def test_where_reading_is_not_permitted_one_that_the_input_no_longer_has_is_left_to_people(
+        self, make_desk: MakeDesk
+    ) -> None:
+        desk = make_desk(7)
+        gone = intent_of(desk.rows[0], 1)._replace(row_key=b"gone")
+        desk.reconciler.take_earlier(gone, None)
+        assert fail(desk, 7, LoftyCredentialRefused) is None
+        desk.recorder.finish()
+        assert desk.journal.closed == [(b"gone", JournalState.ABANDONED)]
+        assert any("it may be stored; look at the lead" in line for line in desk.log.lines)
+
+    def test_one_that_lofty_answered_with_another_lead_is_not_said_to_be_nowhere(self, make_desk: MakeDesk) -> None:
+        desk = make_desk(8)
+        gone = intent_of(desk.rows[0], 1)
+        trace = gone.trace._replace(lead_id=7, trace_hash=b"gone")
+        desk.reconciler.take_earlier(gone._replace(row_key=b"gone", trace=trace, answered_lead=70), None)
+        desk.clock.now += 1
+        deliver(desk)
+        desk.clock.now += SETTLE
+        desk.show(8, 1)
+        for _ in range(3):
+            desk.clock.now += ABSENCE * SETTLE
+            for lead_id in (7, 70):
+                desk.show(lead_id)
+        desk.recorder.finish()
+        assert (b"gone", JournalState.ABANDONED) in desk.journal.closed
+        assert not any("proved not to be stored" in line for line in desk.log.lines)
 
     def test_one_under_another_key_is_renamed_in_one_commit(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from support.oauth import CLIENT
 from support.practice import Run, Store, read_report, row, run, run_operator, task_instance, write_csv
 
 from airflow_provider_lofty.decorators.lofty import LoftyAddActivityDecoratedOperator
@@ -511,6 +512,28 @@ class TestEnds:
         assert type(ended.error) is LoftyDeliveryIncomplete
         assert not isinstance(ended.error, AirflowFailException)
         assert ended.counts == {"not_attempted": 2}
+
+    def test_a_client_that_gets_no_token_sends_nothing_and_is_not_retried(self, lofty: Sandbox, connect: Any) -> None:
+        connect(lofty, password="", extra={**CLIENT, "client_secret": "another"})
+        ended = run(rows=[row(1), row(2)], check_existing="never")
+        assert type(ended.error) is LoftyCredentialRefused
+        assert ended.counts == {"not_attempted": 2}
+        assert {request.path for request in posts(lofty)} == {"/oauth/token"}
+
+    def test_a_token_endpoint_that_fails_for_a_while_costs_no_row(
+        self, lofty: Sandbox, connect: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("airflow_provider_lofty.lofty.session.PATIENCE_SECONDS", ())
+        connect(lofty, password="", extra=CLIENT)
+        lofty.change(canned_answers={"oauth_token": Answer(500)})
+        back = threading.Timer(0.3, lambda: lofty.change(canned_answers={}))
+        back.start()
+        ended = run(rows=[row(n) for n in range(1, 6)], check_existing="never")
+        back.join()
+        assert ended.error is None
+        assert ended.counts == {"delivered": 5}
+        assert sorted(arrived(lofty)) == [1, 2, 3, 4, 5]
+        assert len([request for request in lofty.requests if request.path == "/oauth/token"]) > 1
 
     def test_an_outage_after_rows_were_sent_is_retryable(self, lofty: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(breaker, "OUTAGE_SECONDS", 0.0)
