@@ -78,6 +78,17 @@ def test_whether_task_state_is_cleared_is_a_boolean(monkeypatch: pytest.MonkeyPa
     assert config.clears_state_on_success() is is_on
 
 
+@pytest.mark.parametrize("is_on", [True, False])
+def test_a_store_that_is_cleared_on_success_is_warned_of(
+    lofty: Sandbox, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, is_on: bool
+) -> None:
+    connect(lofty)
+    monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", str(is_on))
+    ended = run(rows=[row(1)], store=Store())
+    assert ended.counts == {"delivered": 1}
+    assert any("clear_on_success is on" in line for line in ended.log) is is_on
+
+
 def test_another_type_is_a_configuration_error(
     lofty: Sandbox, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.practice import run_operator
+from support.practice import row, run_operator
 
 import airflow_provider_lofty
 from airflow_provider_lofty.openlineage import Query, lineage
@@ -57,6 +60,24 @@ def test_a_task_that_ended_before_it_read_has_sent_nothing(lofty: Any, connect: 
     assert run_operator(operator).error is not None
     told = operator.get_openlineage_facets_on_failure(None)
     assert (told.inputs, told.outputs, told.run_facets) == ([], [], {})
+
+
+def test_a_task_that_reads_a_database_tells_its_statement_and_where_the_rows_went(
+    lofty: Any, connect: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(lofty)
+    with closing(sqlite3.connect(tmp_path / "lite.db")) as database, database:
+        database.execute("CREATE TABLE visits (lead_id, type, text, link, picture, created)")
+        database.execute("INSERT INTO visits VALUES (?, ?, ?, ?, ?, ?)", [str(cell) for cell in row(1).values()])
+    monkeypatch.setenv("AIRFLOW_CONN_LITE", json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "lite.db")}))
+    sql = "SELECT * FROM visits"
+    operator = LoftyAddActivityOperator(task_id="send", source_conn_id="lite", sql=sql)
+    assert run_operator(operator).counts == {"delivered": 1}
+    told = operator.get_openlineage_facets_on_complete(None)
+    assert told.job_facets["sql"].query == sql
+    (output,) = told.outputs
+    assert (output.namespace, output.name) == (lofty.url.replace("http", "lofty"), "activities")
+    assert output.outputFacets["outputStatistics"].rowCount == 1
 
 
 @pytest.mark.program

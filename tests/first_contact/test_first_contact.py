@@ -92,6 +92,11 @@ SWITCHES: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({"created_form": "an_hour_later", "rate_reset_reading": "epoch_milliseconds"},
      {"created, read back": "moved by 1 h", "unit of Reset": "milliseconds since 1970"}),
     ({"rate_reset_reading": "nonsense"}, {"unit of Reset": ""}),
+    (
+        {"read_requests_per_minute": 300_000.0},
+        {"rate limit": "300000 for GET /v1.0/me; 300000 for GET of a lead; 300000 for GET of activities; 600000 for "
+                       "POST of an activity; 300000 for errors"},
+    ),
     ({"stores_twice": True}, {"two equal posts": "shown 4 times"}),
     ({"error_shape": "embedded"}, {"answer to a missing lead": "HTTP 404, code 20006"}),
     (
@@ -130,6 +135,24 @@ def test_under_each_switch_what_it_does_is_learned_or_left_open(
 
 def test_a_repeat_that_is_not_kept_is_told_from_one_that_is_late(check: Check) -> None:
     assert check(ignores_repeats=True, patience=4)["two equal posts"] == "kept once"
+
+
+def test_a_reset_that_counts_down_is_in_seconds(check: Check) -> None:
+    assert (
+        check(rate_reset_reading="seconds_left", read_lag_seconds=3600.0, patience=6)["unit of Reset"] == "seconds left"
+    )
+
+
+def test_what_the_pace_leaves_no_time_for_is_not_posted(
+    lofty: Sandbox, connect: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_lofty.first_contact.contact.TOTAL_SECONDS", 0.9)
+    connect(lofty, extra={"requests_per_minute": 240})
+    assert main(["--lead-id", str(LEAD), "--yes"], patience=0) == 0
+    said = capsys.readouterr().out
+    assert 0 < len(posted(lofty)) < 5
+    assert "the rate limit left no time for it" in said
+    assert learned_in(said)["answer to a wrong key"] == ""
 
 
 def test_the_time_until_shown_is_bounded_on_both_sides(check: Check) -> None:
@@ -172,6 +195,18 @@ class TestNothingIsPosted:
         assert "initials are P.L." in said
         for words in ("NOTHING REMOVES THEM", "Smart Plans", "lead of your own"):
             assert words in said
+
+    def test_at_a_terminal_that_is_closed_instead_of_answered(
+        self, lofty: Sandbox, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:  # fmt: skip
+        connect(lofty)
+        terminal = io.StringIO("")
+        monkeypatch.setattr(terminal, "isatty", lambda: True)
+        monkeypatch.setattr(sys, "stdin", terminal)
+        assert main(["--lead-id", str(LEAD)], patience=0) == 2
+        assert "Nothing was posted." in capsys.readouterr().out
+        assert posted(lofty) == []
 
     @pytest.mark.parametrize(
         "switches",

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 from support.practice import Run, Store, row, run, run_operator, task_instance, write_csv
 from support.values import shown
@@ -236,10 +237,11 @@ class TestDifferences:
                 LoftyAddActivityOperator(task_id="send", expect_digest="{{ later }}", **now, **others),
             )
             preview >> between >> send
+            EmptyOperator(task_id="no_preview") >> send
         summary = run_operator(preview, task_instance(task_id="preview")).summary
         send.expect_digest = summary["digest"]
         ti = task_instance()
-        ti.xcom_pull = lambda task_ids: {"preview": summary}.get(task_ids)
+        ti.xcom_pull = lambda task_ids: {"preview": summary, "other": None}[task_ids]  # no other task is asked
         return run_operator(send, ti)
 
     def test_it_counts_new_gone_and_changed_rows(self, lofty: Sandbox, tmp_path: Path) -> None:

@@ -114,6 +114,14 @@ def test_what_keeps_rows_from_being_settled_is_named_before_the_first_row(lofty:
     assert all(facts["profile_remarks"] == remarks for facts in pushed[1:])
 
 
+def test_reading_that_is_refused_or_shows_one_page_only_is_named_too(lofty: Sandbox, profiled: Profiled) -> None:
+    profiled(reading={"status": 403}, ignores_page=True)
+    refused, one_page = run(rows=[row(1)]).summary["profile_remarks"]
+    unknown = "a row whose answer is lost stays unknown"
+    assert refused == f"Lofty does not let activities be read (HTTP 403): {unknown}"
+    assert one_page == f"Lofty shows one page of a lead's activities only: at leads with more of them, {unknown}"
+
+
 def test_where_nothing_is_altered_nothing_is_named(lofty: Sandbox, profiled: Profiled) -> None:
     profiled(**{**AS_SENT, "created_shown": ["text"], "link_shown": ["empty_as_null"]})
     assert "profile_remarks" not in run(rows=[row(1)]).summary

@@ -299,6 +299,23 @@ class TestConstants:
         operator.render_template_fields({})  # type: ignore[typeddict-item]
         assert operator.before == "SELECT 42"
 
+    def test_so_is_an_object_in_it_with_templates_of_its_own(self) -> None:
+        class Note:
+            template_fields = ("text",)
+            text = "{{ 6 * 7 }}"
+
+        class Own(LoftyAddActivityOperator):
+            template_fields = (*LoftyAddActivityOperator.template_fields, "note")
+
+            def __init__(self, *, note: Note, **arguments: Any) -> None:
+                super().__init__(**arguments)
+                self.note = note
+
+        rows = [row(1, text=HOSTILE[0])]
+        operator = Own(task_id="send", rows=rows, note=Note())
+        operator.render_template_fields({})  # type: ignore[typeddict-item]
+        assert (operator.note.text, rows_of(operator)) == ("42", rows)
+
     def test_text_that_a_function_gets_is_no_file_either(self, dag: DAG) -> None:
         @task.lofty_add_activity
         def send(*given: str, note: str) -> list[Any]:
