@@ -99,9 +99,9 @@ def indexes(web_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return made
 
 
-@pytest.fixture(scope="session")
-def ran(airflow_database: None, report_folder: Path) -> Ran:
-    """A run of the example Dag ``lofty_from_task``: of three rows two are delivered and one is unmatched."""
+def run_from_task(report_folder: Path) -> Ran:
+    """Run the example Dag ``lofty_from_task``: of three rows two are delivered and one is unmatched."""
+    before = {*report_folder.iterdir()}
     with Sandbox(SandboxSettings(known_leads="listed")) as lofty, pytest.MonkeyPatch.context() as patch:
         lofty.add_lead(4711, emails=["ada.sample@example.com"])
         connection = {"conn_type": "lofty", "host": lofty.url, "password": lofty.settings.api_key}
@@ -111,8 +111,14 @@ def ran(airflow_database: None, report_folder: Path) -> Ran:
         patch.syspath_prepend(str(DAGS))
         sys.modules.pop("lofty_from_task", None)
         run = importlib.import_module("lofty_from_task").lofty_from_task().test()
-    (report,) = report_folder.iterdir()
+    (report,) = {*report_folder.iterdir()} - before
     return Ran("lofty_from_task", run.run_id, "send_to_lofty", report)
+
+
+@pytest.fixture(scope="session")
+def ran(airflow_database: None, report_folder: Path) -> Ran:
+    """A task that ran: see :func:`run_from_task`."""
+    return run_from_task(report_folder)
 
 
 @pytest.fixture

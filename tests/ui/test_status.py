@@ -17,7 +17,7 @@ from airflow_provider_lofty.ui.indexes import Indexes
 from airflow_provider_lofty.ui.reports import ReportFile
 from airflow_provider_lofty.ui.structs import status_from
 
-from .conftest import Ran
+from .conftest import Ran, run_from_task, token
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
@@ -143,6 +143,34 @@ class TestStores:
         (store / "progress.json").write_text(json.dumps({**pushed, "requests": 4711}), encoding="utf-8")
         told = viewer.get(ran.url("/standing")).json()
         assert (told["progress"]["requests"], told["summary"]["read"]) == (4711, 3)
+
+    @pytest.fixture
+    def stored(
+        self, viewer: TestClient, store: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Ran]:
+        """A task that ran with that store; its run is deleted in the end, for others look at the newest one."""
+        from airflow.providers.common.io.xcom import backend
+
+        monkeypatch.setattr(backend, "_get_threshold", lambda: 0)
+        for module in ("airflow_provider_lofty.operators.xcoms", "airflow.sdk.execution_time.task_runner"):
+            monkeypatch.setattr(f"{module}.XCom", backend.XComObjectStorageBackend)
+        run = run_from_task(tmp_path_factory.mktemp("reports"))
+        yield run
+        headers = {"Authorization": f"Bearer {token('ADMIN')}"}
+        gone = viewer.delete(f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}", headers=headers)
+        assert gone.status_code == 204
+
+    def test_what_a_task_leaves_in_it_is_shown_and_no_object_is_left_that_nobody_knows(
+        self, viewer: TestClient, ran: Ran, stored: Ran, store: Path
+    ) -> None:
+        told = viewer.get(stored.url("/standing")).json()
+        assert (told["progress"]["phase"], told["summary"]["read"]) == ("ended", 3)
+        assert told["outcomes"] == {"delivered": 2, "unmatched": 1}
+        kept = [json.loads(path.read_bytes()) for path in store.rglob("*") if path.is_file()]
+        assert len([one for one in kept if isinstance(one, dict) and one.get("phase")]) == 1
+        link = f"/api/v2/dags/{stored.dag_id}/dagRuns/{stored.run_id}/taskInstances/{stored.task_id}/links"
+        (shown,) = viewer.get(link).json()["extra_links"].values()
+        assert shown.endswith(f"{stored.url()}?try=1")
 
     def test_what_it_leaves_in_the_database_is_read_there(
         self, viewer: TestClient, ran: Ran, progress: Callable[[Any], Any]
