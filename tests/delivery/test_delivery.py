@@ -311,6 +311,27 @@ def test_an_answer_that_does_not_come_after_a_stop_leaves_its_row_unknown(
     lofty.stop()  # frees the worker thread
 
 
+def test_a_failure_that_nobody_expects_after_a_stop_leaves_no_row_without_its_outcome(
+    lofty: Sandbox, prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = prepare([1, 2, 3])
+    post = sent.client.post_activity
+
+    def fails_at_the_second(lead_id: int, *arguments: Any, **options: Any) -> Any:
+        if lead_id != 2:
+            return post(lead_id, *arguments, **options)
+        sent.stop.set()
+        time.sleep(0.5)
+        raise RuntimeError("nobody expects it")
+
+    monkeypatch.setattr(sent.client, "post_activity", fails_at_the_second)
+    with pytest.raises(RuntimeError, match="nobody expects it"):
+        sent.run()
+    sent.spool.books.close("not_attempted")
+    assert (sent.outcomes[:2], len(sent.outcomes)) == (["delivered", "unknown"], 3)
+    assert "unexpected failure (RuntimeError)" in str(sent.rows[1].error)
+
+
 def test_a_stop_before_the_first_row_sends_nothing(lofty: Sandbox, prepare: Prepare) -> None:
     sent = prepare([1, 2])
     sent.stop.set()

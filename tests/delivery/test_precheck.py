@@ -103,6 +103,19 @@ class TestFound:
         assert desk.outcomes == ["unknown"]
         assert "nearly the same" in str(desk.results[0].error)
 
+    @pytest.mark.parametrize(("hours", "outcome"), [(0, "unknown"), (5, "unknown"), (40, None)])
+    def test_so_it_does_among_hundreds_of_others(self, make_desk: MakeDesk, hours: int, outcome: str | None) -> None:
+        """As when it is shown by the clock of another time zone; but not of another day."""
+        desk = make_desk(7, check_existing="always")
+        sought = desk.trace(1)
+        others = [
+            sought._replace(trace_hash=b"%d" % n, created=n * 10**8, text_mark=b"other", link_mark=b"other")
+            for n in range(1000)
+        ]
+        to_read(desk)
+        desk.show(7, *others, sought._replace(trace_hash=b"altered", created=sought.created + hours * 3_600_000))
+        assert desk.outcomes == [outcome]
+
     @pytest.mark.parametrize("has_gaps", [False, True])
     def test_a_page_must_be_whole(self, make_desk: MakeDesk, has_gaps: bool) -> None:
         desk = make_desk(7, 7, check_existing="always", has_gaps=has_gaps)
