@@ -6,6 +6,7 @@ import io
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -334,9 +335,15 @@ class TestReport:
         assert answer.status_code == 404
         assert "gs://" in answer.json()["detail"]
 
-    def test_a_folder_may_lie_in_a_store(self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("says_when", [True, False])
+    def test_a_folder_may_lie_in_a_store(
+        self, viewer: TestClient, ran: Ran, monkeypatch: pytest.MonkeyPatch, says_when: bool
+    ) -> None:
+        """One may not say when a file was changed; it is read anew all the same when it was."""
         storage = fsspec.filesystem("memory")
         attach("memory", fs=storage)
+        if not says_when:  # as one behind HTTP
+            monkeypatch.setattr(storage, "modified", partial(fsspec.AbstractFileSystem.modified, storage))
         monkeypatch.setenv("AIRFLOW__LOFTY__REPORT_FOLDER", "memory://box/reports")
         monkeypatch.setattr(storage, "store", {})
         assert viewer.get(ran.url("/report")).json()["detail"] == "the web server finds no such file"
