@@ -178,13 +178,12 @@ def _open_inside(path: str) -> OpenedReport:
         handle = os.open(Path(path).name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     finally:
         os.close(folder)
-    stream = os.fdopen(handle, "rb")
     try:
         found = os.fstat(handle)
         _refuse_what_is_no_file(path, found)
-        return OpenedReport(stream, found.st_size, partial(_local_version, handle))
+        return OpenedReport(os.fdopen(handle, "rb"), found.st_size, partial(_local_version, handle))
     except BaseException:
-        stream.close()
+        os.close(handle)
         raise
 
 

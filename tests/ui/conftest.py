@@ -127,16 +127,18 @@ def report_at(ran: Ran) -> Any:
     kept = ran.report.read_bytes()
 
     def put(content: bytes | None) -> Path:
-        ran.report.unlink(missing_ok=True)
+        remove()
         if content is not None:
             ran.report.write_bytes(content)
         return ran.report
 
+    def remove() -> None:
+        if ran.report.is_dir() and not ran.report.is_symlink():
+            ran.report.rmdir()
+        ran.report.unlink(missing_ok=True)
+
     yield put
-    if ran.report.is_dir():
-        ran.report.rmdir()
-    ran.report.unlink(missing_ok=True)
-    ran.report.write_bytes(kept)
+    put(kept)
 
 
 def report_of(rows: list[dict[str, Any]], own: tuple[str, ...] = ("lead", "note")) -> bytes:

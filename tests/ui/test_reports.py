@@ -6,6 +6,7 @@ import io
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -353,7 +354,7 @@ class TestReport:
         storage.pipe_file(f"/box/reports/{ran.report.name}", report_of([fate(1), fate(2)]))
         assert [row["row_number"] for row in viewer.get(ran.url("/list")).json()["rows"]] == ["1", "2"]
 
-    @pytest.mark.parametrize("by_then", ["pipe", "link"])
+    @pytest.mark.parametrize("by_then", ["pipe", "link", "folder"])
     def test_what_takes_the_place_of_the_report_while_it_is_looked_at_is_not_read(
         self,
         viewer: TestClient,
@@ -368,7 +369,11 @@ class TestReport:
             found = look(path, **options)
             if path == ran.report.name:
                 report_at(None)
-                os.mkfifo(ran.report) if by_then == "pipe" else ran.report.symlink_to("/etc/passwd")
+                {
+                    "pipe": lambda: os.mkfifo(ran.report),
+                    "link": lambda: ran.report.symlink_to("/etc/passwd"),
+                    "folder": ran.report.mkdir,
+                }[by_then]()
             return found
 
         for asked in ("/list", "/report"):
@@ -377,10 +382,19 @@ class TestReport:
                 meanwhile.setattr(os, "stat", replaced)
                 answer = viewer.get(ran.url(asked))
             assert answer.status_code == 404
-            assert ("no plain file" if by_then == "pipe" else "cannot read it") in answer.json()["detail"]
+            assert ("cannot read it" if by_then == "link" else "no plain file") in answer.json()["detail"]
+            assert str(ran.report) not in _open_files()
 
     def test_no_id_leads_out_of_the_folder(self, report_folder: Path) -> None:
         for odd in ("../../etc/passwd", "/etc/passwd", "..", "a\\..\\b", "%2e%2e"):
             path = ReportFile(TaskKey(odd, odd, odd)).path
             assert path is not None
             assert Path(path).resolve().parent == report_folder.resolve()
+
+
+def _open_files() -> list[str]:
+    found = []
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # of the listing itself
+            found.append(str(each.readlink()))
+    return found
