@@ -40,6 +40,8 @@ _MYSQL = frozenset(("mysql", "mariadb"))
 _IDENTIFIER_PART = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
 _IDENTIFIER = re.compile(rf"(?:{_IDENTIFIER_PART.pattern})(?:\.(?:{_IDENTIFIER_PART.pattern}))*")
 
+# What drivers raise when parameters do not fit a statement.
+_MISFITS = (TypeError, ValueError, LookupError, OverflowError)
 _NOT_OF_ITS_KIND = (
     ". Or the cursor has values of another kind than cursor_from, or than it had before: give cursor_from"
 )
@@ -232,16 +234,20 @@ def _through_engine(
 def _executed(connection: Connection, name: str, statement: str, parameters: DriverParameters) -> CursorResult[Any]:
     try:
         return connection.exec_driver_sql(statement, parameters)
-    except (TypeError, ValueError, LookupError) as error:  # what drivers raise when parameters do not fit
+    except _MISFITS as error:
         if not parameters and _is_of_a_value(error):  # SQLAlchemy 1.4 fetches the first rows here
             raise _unreadable(name, error) from None
-        raise LoftyConfigurationError(
-            f"the {name} and its parameters do not fit together ({type(error).__name__}); nothing was sent"
-        ) from None
+        raise _misfit(name, error) from None
+
+
+def _misfit(name: str, error: BaseException) -> LoftyConfigurationError:
+    return LoftyConfigurationError(
+        f"the {name} and its parameters do not fit together ({type(error).__name__}); nothing was sent"
+    )
 
 
 def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Parameters, take: Take) -> None:
-    answered = False
+    connected = answered = False
 
     def handler(cursor: _Cursor) -> None:
         nonlocal answered
@@ -254,17 +260,21 @@ def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Paramet
 
     connect = hook.get_conn
 
-    def connected() -> object:
+    def watched() -> object:
+        nonlocal connected
         connection = connect()
+        connected = True
         refuse_infinite_times(connection)
         return connection
 
-    hook.get_conn = connected  # type: ignore[method-assign] # run() calls it; the hook was made for this query
+    hook.get_conn = watched  # type: ignore[method-assign] # run() calls it; the hook was made for this query
     try:
         hook.run(statement, parameters=_driver_parameters(parameters), handler=handler)
     except Exception as error:  # drivers share no base class; an error in ``take`` is not theirs
         if answered:
             raise
+        if connected and parameters and isinstance(error, _MISFITS):
+            raise _misfit(name, error) from None
         raise _refused(name, error, _driver_parameters(parameters)) from None
 
 

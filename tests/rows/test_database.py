@@ -264,9 +264,16 @@ def test_named_parameters_for_places_and_the_other_way_round_are_configuration(
     assert lofty.requests == []
 
 
-def test_a_parameter_that_a_driver_cannot_write_is_configuration(sqlite: Any) -> None:
-    with pytest.raises(LoftyConfigurationError, match="its parameters do not fit together"):
-        read(sqlite[0], sql="SELECT * FROM leads WHERE text = ?", parameters=["\ud800"])
+@pytest.mark.parametrize("parameter", ["\ud800", 2**70])
+def test_a_parameter_that_a_driver_cannot_write_is_configuration(
+    way: str, sqlite: Any, lofty: Any, connect: Any, parameter: Any
+) -> None:
+    connect(lofty)
+    ended = run(sql="SELECT * FROM leads WHERE text = ?", parameters=[parameter], source_conn_id=sqlite[0])
+    assert isinstance(ended.error, LoftyConfigurationError)
+    assert "do not fit together" in str(ended.error)
+    assert "nothing was sent" in str(ended.error)
+    assert lofty.requests == []
 
 
 def test_a_statement_that_fails_among_its_rows_is_retryable_and_sends_none_of_them(
