@@ -86,7 +86,8 @@ class TimestampChecks:
         """
         Give a timestamp the zone if it has none; a time that occurs twice is taken as the earlier one.
 
-        :raises InvalidValue: when clocks in the zone skip that time, or when it is one of an unknown zone
+        :raises InvalidValue: when clocks in the zone skip that time, when it is one of an unknown zone, or of a year
+            that Python's dates do not have
         """
         if isinstance(moment, SessionTime):
             raise InvalidValue(SESSION_TIME)
@@ -99,10 +100,7 @@ class TimestampChecks:
         return local
 
     def _since_epoch(self, value: date) -> int:
-        try:
-            since = self.aware(value if isinstance(value, datetime) else _standard(value)) - _EPOCH
-        except OverflowError:
-            raise InvalidValue("lies outside 1990 to one year ahead") from None
+        since = self.aware(value if isinstance(value, datetime) else _standard(value)) - _EPOCH
         return since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000  # three times as fast as //
 
     def _is_in_range(self, number: float) -> bool:
@@ -164,7 +162,10 @@ def _standard(value: date) -> datetime:
     if type(value) is datetime:
         return value
     clock = (value.hour, value.minute, value.second, value.microsecond, value.tzinfo)
-    return datetime(value.year, value.month, value.day, *clock, fold=value.fold)
+    try:
+        return datetime(value.year, value.month, value.day, *clock, fold=value.fold)
+    except ValueError:  # pandas has others, where it counts in seconds
+        raise InvalidValue("lies outside the years 1 to 9999") from None
 
 
 def _round_trip(local: datetime) -> datetime:

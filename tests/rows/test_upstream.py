@@ -493,3 +493,29 @@ def test_a_frame_of_every_kind_of_column_arrives_exactly(lofty: Any, connect: An
         "created": 1_772_352_000_123,
         "listing": {"price": 450_000, "bathrooms": 2.5, "mailAddress": True},
     }
+
+
+@pytest.mark.parametrize("far", ["20000-01-01", "-0100-01-01"])
+class TestDatesOfAFrameThatPythonCannotHold:
+    """A frame of seconds holds years that Python's own dates do not."""
+
+    @staticmethod
+    def frame(column: str, far: str) -> pd.DataFrame:
+        frame = pd.DataFrame([row(1), row(2)])
+        frame[column] = np.array(["2026-03-01", far], "datetime64[s]")
+        return frame
+
+    @pytest.mark.parametrize("column", ["created", "scheduled_date"])
+    def test_one_makes_its_row_invalid_and_no_other(
+        self, lofty: Any, connect: Any, tmp_path: Path, column: str, far: str
+    ) -> None:
+        connect(lofty)
+        ended = run(rows=self.frame(column, far), report_path=str(tmp_path / "report.csv"))
+        assert ended.counts == {"delivered": 1, "invalid": 1}
+        assert ended.summary["errors"][0]["error_field"] == {"scheduled_date": "scheduledDate"}.get(column, column)
+        assert far.strip("-0").partition("-")[0] in (tmp_path / "report.csv").read_text(encoding="utf-8")
+
+    def test_one_that_nobody_uses_does_no_harm(self, lofty: Any, connect: Any, tmp_path: Path, far: str) -> None:
+        connect(lofty)
+        ended = run(rows=self.frame("unused", far), report_path=str(tmp_path / "report.csv"))
+        assert ended.counts == {"delivered": 2}
