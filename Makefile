@@ -8,9 +8,9 @@
 
 PYTHON =
 ARGS =
-# Tests wait more than they work: five processes keep two processors busy. What ARGS chooses runs in one, which
+# Tests wait more than they work: six processes keep two processors busy. What ARGS chooses runs in one, which
 # starts at once and can be debugged.
-WORKERS = $(if $(ARGS),0,5)
+WORKERS = $(if $(ARGS),0,6)
 
 WORK = $(CURDIR)/.work
 # "make test" plays 300: what they find does not hang on the version of Python or Airflow.
