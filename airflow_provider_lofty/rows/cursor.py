@@ -100,13 +100,11 @@ class CursorValue(NamedTuple):
 
     def at_least(self, other: CursorValue) -> CursorValue:
         """
-        Give the higher one of two that were read.
+        Give the higher one of two values of one family.
 
         For texts that cannot be compared this is a guess that costs nothing: a column that only grows has nothing new
         below either of them.
         """
-        if self.family != other.family:
-            return self
         return max(self, other, key=lambda one: one.value)
 
 
