@@ -7,12 +7,13 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import psutil
@@ -39,6 +40,37 @@ def one_at_a_time(file: Path) -> Iterator[None]:
     with file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def suspended(processes: Sequence[psutil.Process], database: Path) -> Iterator[None]:
+    """Suspend them for a while, but not in the middle of a write: that would keep all others from SQLite's file."""
+    try:
+        for _ in range(50):
+            for process in processes:
+                process.suspend()
+            if can_be_written(database):
+                break
+            for process in processes:
+                process.resume()
+            time.sleep(random.uniform(0.0, 0.2))  # noqa: S311
+        else:
+            raise AssertionError(f"whenever they were suspended {database} was locked")
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
+def can_be_written(database: Path) -> bool:
+    """Whether nobody else keeps this file of SQLite for longer than a write takes."""
+    with closing(sqlite3.connect(database, timeout=0.5, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.execute("ROLLBACK")
+    return True
 
 
 class Standalone(AirflowApi):
@@ -125,13 +157,8 @@ class Standalone(AirflowApi):
         assert self._process is not None
         servers = [each for each in psutil.Process(self._process.pid).children() if _serves_the_api(each)]
         assert servers
-        for server in servers:
-            server.suspend()
-        try:
+        with suspended(servers, self.dags.parent / "airflow.db"):
             yield
-        finally:
-            for server in servers:
-                server.resume()
 
     def log_of_try(self, dag_id: str, run_id: str, task_id: str, number: int) -> str:
         """What a try has logged so far."""
