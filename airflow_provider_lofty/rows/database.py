@@ -247,6 +247,7 @@ def _misfit(name: str, error: BaseException) -> LoftyConfigurationError:
 
 
 def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Parameters, take: Take) -> None:
+    given = _driver_parameters(parameters)
     connected = answered = False
 
     def handler(cursor: _Cursor) -> None:
@@ -269,13 +270,13 @@ def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Paramet
 
     hook.get_conn = watched  # type: ignore[method-assign] # run() calls it; the hook was made for this query
     try:
-        hook.run(statement, parameters=_driver_parameters(parameters), handler=handler)
+        hook.run(statement, parameters=given, handler=handler)
     except Exception as error:  # drivers share no base class; an error in ``take`` is not theirs
         if answered:
             raise
-        if connected and parameters and isinstance(error, _MISFITS):
+        if connected and given and isinstance(error, _MISFITS):
             raise _misfit(name, error) from None
-        raise _refused(name, error, _driver_parameters(parameters)) from None
+        raise _refused(name, error, given) from None
 
 
 def _conversions(cursor: object, as_instant: Callable[[datetime], datetime] | None = None) -> dict[int, _Conversion]:
