@@ -207,6 +207,17 @@ class TestReading:
         assert desk.reconciler.probe() == (7, reach_of(desk.trace(1)), NO_QUESTIONS)
 
 
+def take_gone(desk: Desk, answered_lead: int | None = None) -> None:
+    """Take a row of lead 7 from an earlier try, which the input no longer has; a row of lead 8 is delivered after it."""
+    intent = intent_of(desk.rows[0], 1)
+    trace = intent.trace._replace(lead_id=7, trace_hash=b"gone")
+    desk.reconciler.take_earlier(intent._replace(row_key=b"gone", trace=trace, answered_lead=answered_lead), None)
+    desk.clock.now += 1
+    deliver(desk)
+    desk.clock.now += SETTLE
+    desk.show(8, 1)
+
+
 class TestEarlierTries:
     def test_they_are_looked_for(self, make_desk: MakeDesk) -> None:
         desk = make_desk(7)
@@ -216,13 +227,7 @@ class TestEarlierTries:
 
     def test_one_that_the_input_no_longer_has_is_never_sent_again(self, make_desk: MakeDesk) -> None:
         desk = make_desk(8)
-        gone = intent_of(desk.rows[0], 1)
-        gone = gone._replace(row_key=b"gone", trace=gone.trace._replace(lead_id=7, trace_hash=b"gone"))
-        desk.reconciler.take_earlier(gone, None)
-        desk.clock.now += 1
-        deliver(desk)
-        desk.clock.now += SETTLE
-        desk.show(8, 1)
+        take_gone(desk)
         for _ in range(2):
             desk.clock.now += ABSENCE * SETTLE
             desk.show(7)
@@ -244,13 +249,7 @@ class TestEarlierTries:
 
     def test_one_that_lofty_answered_with_another_lead_is_not_said_to_be_nowhere(self, make_desk: MakeDesk) -> None:
         desk = make_desk(8)
-        gone = intent_of(desk.rows[0], 1)
-        trace = gone.trace._replace(lead_id=7, trace_hash=b"gone")
-        desk.reconciler.take_earlier(gone._replace(row_key=b"gone", trace=trace, answered_lead=70), None)
-        desk.clock.now += 1
-        deliver(desk)
-        desk.clock.now += SETTLE
-        desk.show(8, 1)
+        take_gone(desk, answered_lead=70)
         for _ in range(3):
             desk.clock.now += ABSENCE * SETTLE
             for lead_id in (7, 70):

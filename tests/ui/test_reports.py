@@ -354,26 +354,30 @@ class TestReport:
         storage.pipe_file(f"/box/reports/{ran.report.name}", report_of([fate(1), fate(2)]))
         assert [row["row_number"] for row in viewer.get(ran.url("/list")).json()["rows"]] == ["1", "2"]
 
-    @pytest.mark.parametrize("by_then", ["pipe", "link", "folder"])
+    @pytest.mark.parametrize(
+        ("put", "why"),
+        [
+            (os.mkfifo, "no plain file"),
+            (Path.mkdir, "no plain file"),
+            (lambda path: path.symlink_to("/etc/passwd"), "cannot read it"),
+        ],
+        ids=["pipe", "folder", "link"],
+    )
     def test_what_takes_the_place_of_the_report_while_it_is_looked_at_is_not_read(
         self,
         viewer: TestClient,
         ran: Ran,
         report_at: Callable[..., Path],
         monkeypatch: pytest.MonkeyPatch,
-        by_then: str,
+        put: Callable[[Path], None],
+        why: str,
     ) -> None:
         look = os.stat
 
         def replaced(path: Any, **options: Any) -> os.stat_result:
             found = look(path, **options)
             if path == ran.report.name:
-                report_at(None)
-                {
-                    "pipe": lambda: os.mkfifo(ran.report),
-                    "link": lambda: ran.report.symlink_to("/etc/passwd"),
-                    "folder": ran.report.mkdir,
-                }[by_then]()
+                put(report_at(None))
             return found
 
         for asked in ("/list", "/report"):
@@ -382,7 +386,7 @@ class TestReport:
                 meanwhile.setattr(os, "stat", replaced)
                 answer = viewer.get(ran.url(asked))
             assert answer.status_code == 404
-            assert ("cannot read it" if by_then == "link" else "no plain file") in answer.json()["detail"]
+            assert why in answer.json()["detail"]
             assert str(ran.report) not in _open_files()
 
     def test_no_id_leads_out_of_the_folder(self, report_folder: Path) -> None:
