@@ -8,10 +8,14 @@ Of many requests a minute, as its CUBIC does it: remember the ceiling at which a
 it quickly, stay there for long, and only then probe beyond it, slowly at first. Growth is counted in accepted requests,
 not in time: a probe costs a refusal, and with many requests between two of them little is wasted.
 
-Of few requests a minute the last minute's number says little, and each refusal is a large part. So there each request
-that is accepted adds a little to the pace, and each refusal takes a part of it. What is added falls behind what is
-taken as the pace grows: whoever sends more than others at the same limit gives way to them, and of workers that know
-nothing of each other each comes to roughly its share.
+Of fewer requests a minute, so few that the last minute's number says little, each request that is accepted adds a
+little to the pace, and each refusal takes a part of it. Both are measured so that a pace holds when it is refused about
+as many times an hour as any other: whoever sends more than others at the same limit is refused more often than that,
+and gives way to them. So of workers that know nothing of each other each comes to roughly its share.
+
+That takes hours, as it hangs on few refusals. So the first minutes are another matter: until the limit is known each
+refusal takes a third of the pace, down to what was accepted in the last minute, and all are refused until together
+they fit. A minute that is not over yet counts too little: a bucket of tokens may have been emptied at once.
 
 No sixty seconds ever get more requests than the pace allows. So it does not matter whether the server counts by the
 clock's minute, by the last sixty seconds or with a bucket of tokens.
@@ -27,39 +31,41 @@ MINUTE = 60.0
 MOST_WITHOUT_HEADERS = 1200.0  # requests a minute; the largest limit that Lofty's page names is 500
 _LEAST_PACE = 1.0
 _SPREAD = 0.1  # of an interval: who keeps in step with others, or with the clock's minute, is refused every time
-_LEAST_AT_FIRST = 4.0  # a run that has just begun has sent too little to conclude on less
 _RISE = 2.0  # requests a minute, for each that was accepted in the last one
 
-_FIRST_STEP = 0.8  # of the pace at the first refusal: it went on rising until the answer came
+# Until the limit is known
+_FIRST_STEP = 0.2  # of the pace at the first refusal: it went on rising until the answer came
+_GUESS_STEP = 0.33  # of a pace that is a guess, after further refusals
+_SURE = 10  # accepted requests since the last refusal, and the pace is not far from right
+_SURE_STEP = 0.5  # then no more than this is taken, and never more than what was not accepted in the last minute
+_NEAR = 1.5  # times what was accepted in the last minute: near enough to go on in small steps from there
+_LEAST_COUNTED = 2.0  # a minute's number that is smaller says nothing
+_FULL_ROW = 4  # refusals in a row: the server takes nothing for a while
+_MOST_AT_FIRST = 8  # refusals in the first minute
+
+# Of fewer requests a minute
+_SMALL = 60.0  # requests a minute
+_DUE = 0.022  # refusals a minute, at any pace up to this many requests a minute; and how their number grows from there
+_DUE_UNTIL, _DUE_GROWTH = 4.0, 0.55
+_OVERDUE = 3.0  # when a refusal is overdue, the pace grows faster: the limit may have been raised
+_SMALL_STEP = 0.15  # of the pace, after a refusal
+_SMALL_STEP_UNTIL = 10.0  # requests a minute, from which on the step falls with the root of the pace
+_COUNTABLE = 10.0  # requests a minute, of which a minute's number says something
+_SMALL_HOLD_GROWTH = 2.0  # of the time between two requests, with each refusal in a row
+_LONGEST_HOLD = 4 * MINUTE
+_FEW = 20.0  # requests a minute; of so few no more than two may be refused
+
+# Of many requests a minute
 _STEP = 0.9  # of the ceiling, after a refusal
 _STEP_WHEN_CONFIRMED = 0.95
 _CONFIRMED = 0.8, 1.3  # of the ceiling: a refusal between these shows that it is one
-
-_SMALL = 60.0  # requests a minute, below which a pace is not counted
-_SHARE_REFUSED = 0.014  # of the requests, at a pace of one a minute; it falls with the root of the pace
-_OVERDUE = 3.0  # without a refusal for long, a pace grows faster: the limit may have been raised
-_SMALL_STEP = 0.15  # of a small pace, after a refusal
-_SMALL_STEP_UNTIL = 5.0  # requests a minute, from which on the step falls with the root of the pace
-_GUESS_STEP = 0.2  # of a pace that was guessed, after the first refusals; and
-_FULL_STEP, _FULL_ROW = 0.5, 3  # when so many in a row show that the server is full
-_SURE = 10  # accepted requests, and the pace is no guess
-
-# Accepted requests on the way from below the ceiling back to it; then as many again until it is passed noticeably.
-_LEAST_WAY = 3.0
-_LONG_WAY = 80.0
-_LONG_MINUTES = 4.0
-_LONGEST_MINUTES = 8.0
-_MOST_DOUBLINGS = 6
-
+_MOST_DOUBLINGS = 3  # of the minute from below the ceiling back to it; as many again until it is noticeably passed
 _HOLD_SECONDS = 0.8
 _HOLD_GROWTH = 5.0  # with each refusal in a row
 _MOST_HOLD_GROWTHS = 3
 _HOLD_JITTER = 0.5
-_SMALL_HOLD_GROWTH = 2.0  # of the time between two requests
-_LONGEST_HOLD = 4 * MINUTE
 _FALLEN = 0.95  # of what was counted at the refusal before: less than that, and the server does not count
 _ENOUGH = 30  # accepted requests, to tell a rate
-_FEW = 20.0  # requests a minute; of so few no more than two may be refused
 
 
 class LearnedLimit:
@@ -89,6 +95,8 @@ class LearnedLimit:
         self._held_until = -math.inf
         self._has_measured = False
         self._counted = 0.0  # at the last refusal
+        self._began = math.inf  # with the first request
+        self._refusals = 0
 
     @property
     def limit(self) -> float | None:
@@ -138,13 +146,17 @@ class LearnedLimit:
 
     @property
     def _way_back(self) -> float:
-        ceiling = self._ceiling or 0.0
-        way = max(ceiling, _LEAST_WAY) * 2.0**self._doublings
-        return min(way, max(ceiling * _LONG_MINUTES, min(_LONG_WAY, ceiling * _LONGEST_MINUTES), _LEAST_WAY))
+        """Accepted requests from below the ceiling back to it."""
+        return (self._ceiling or _LEAST_PACE) * 2.0**self._doublings
+
+    @property
+    def _is_first_minute(self) -> bool:
+        return self._clock() < self._began + MINUTE
 
     def took(self, turn: float) -> None:
         """Note when a request leaves."""
         self._forget_old()
+        self._began = min(self._began, turn)
         self._turns.append(turn)
         if self._ceiling is not None:
             self._spread = 1 + _SPREAD * (self._chance() - 0.5)
@@ -186,9 +198,9 @@ class LearnedLimit:
 
     def _growth(self, pace: float) -> float:
         """What each accepted request adds to a small pace: together as much as a refusal takes, when one is due."""
-        share = _SHARE_REFUSED / math.sqrt(pace)
-        overdue = _OVERDUE * self._accepted * share
-        return share * pace * _small_step(pace) * (1 + overdue * overdue)
+        due: float = _DUE * max(pace / _DUE_UNTIL, 1.0) ** _DUE_GROWTH
+        overdue = _OVERDUE * max(self._accepted / pace * due - 1, 0.0)
+        return due * _small_step(pace) * (1 + overdue * overdue)
 
     def refused(self, sent: float, in_flight: int) -> None:
         """
@@ -206,8 +218,15 @@ class LearnedLimit:
             self._learn_of_few(in_flight) if self._is_small else self._learn_of_many(self.pace, in_flight)
         )
         self._refused_at.append(now)
-        if (self._ceiling or 0.0) < _FEW:
+        self._refusals += 1
+        if self._is_refused_too_often:
             self._held_until = max(self._held_until, self._refused_at[0] + MINUTE * (1 + _HOLD_JITTER / 10))
+
+    @property
+    def _is_refused_too_often(self) -> bool:
+        if self._is_first_minute:
+            return self._is_small and self._refusals >= _MOST_AT_FIRST
+        return (self._ceiling or 0.0) < _FEW
 
     def _learn_of_few(self, in_flight: int) -> float:
         """
@@ -215,25 +234,30 @@ class LearnedLimit:
 
         :return: seconds to send nothing
         """
-        pace = self.pace
-        self._ceiling, self._refused_pace = max(self._lowered(pace, in_flight), _LEAST_PACE), pace
+        pace, counted = self.pace, self._counted_now(in_flight)
+        if pace >= _COUNTABLE and counted * _NEAR < pace and not self._is_first_minute:
+            self._has_measured = False  # for a lower limit
+        if not self._has_measured:
+            found = self._guessed(pace, counted)
+        elif self._refused_in_a_row == 1:
+            found = pace * (1 - _small_step(pace))
+        else:
+            found = pace  # it says only that the server is still full
+        self._ceiling, self._refused_pace = max(found, _LEAST_PACE), pace
         self._accepted = 0
         if not self._has_measured:
-            return self._pause()
-        growths = min(self._refused_in_a_row - 1, _MOST_HOLD_GROWTHS)
-        pause = MINUTE / self._ceiling * _SMALL_HOLD_GROWTH**growths
+            return MINUTE / self._ceiling * (1 + _HOLD_JITTER * (self._chance() - 0.5))
+        pause = MINUTE / self._ceiling * _SMALL_HOLD_GROWTH ** min(self._refused_in_a_row - 1, _MOST_HOLD_GROWTHS)
         return min(pause * (1 + _HOLD_JITTER * self._chance()), _LONGEST_HOLD)
 
-    def _lowered(self, pace: float, in_flight: int) -> float:
-        row = self._refused_in_a_row
-        if self._has_measured:
-            return pace if row > 1 else pace * (1 - _small_step(pace))  # later ones say only that it is still full
-        if row < _FULL_ROW:
-            self._has_measured = self._accepted >= _SURE
-            return pace * (1 - _GUESS_STEP)
-        counted = max(self._counted_now(in_flight), _LEAST_AT_FIRST)
-        found = max(min(pace, counted), pace * _FULL_STEP)
-        self._has_measured = found <= counted
+    def _guessed(self, pace: float, counted: float) -> float:
+        counted = min(max(counted, _LEAST_COUNTED), pace)
+        is_full = self._refused_in_a_row >= _FULL_ROW
+        is_sure = (self._accepted >= _SURE or is_full) and not self._is_first_minute
+        step = _SURE_STEP if is_sure else _GUESS_STEP
+        found = max(pace * (1 - step), counted)
+        if is_full or not self._is_first_minute:
+            self._has_measured = found <= counted * (_NEAR if is_sure else 1)
         return found
 
     def _learn_of_many(self, pace: float, in_flight: int) -> float:
@@ -251,14 +275,16 @@ class LearnedLimit:
         """Take the ceiling from this refusal; tell whether it is about where it was."""
         before = self._ceiling
         if before is None:
-            self._ceiling = max(pace * _FIRST_STEP, _LEAST_PACE)
+            self._ceiling = max(pace * (1 - _FIRST_STEP), _LEAST_PACE)
             return False
-        least = max(before / 2, _LEAST_PACE) if self._has_measured else _LEAST_AT_FIRST
-        self._ceiling = self._refused_pace = found = max(self._measured(pace, in_flight), least)
-        self._has_measured = True
+        is_guess = self._is_first_minute and not self._has_measured
+        least = before * (1 - _GUESS_STEP) if is_guess else before / 2 if self._has_measured else _LEAST_COUNTED
+        measured = self._measured(pace, in_flight)
+        self._ceiling = self._refused_pace = found = max(measured, least)
+        self._has_measured = not is_guess or _SMALL <= found <= measured
         if self._refused_in_a_row > 1:
             return False
-        lowest, highest = min(_CONFIRMED[0] * before, before - 1), max(_CONFIRMED[1] * before, before + 1)
+        lowest, highest = _CONFIRMED[0] * before, _CONFIRMED[1] * before
         self._doublings = min(self._doublings + 1, _MOST_DOUBLINGS) if lowest <= found < highest else 0
         return found >= lowest
 

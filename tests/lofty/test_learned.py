@@ -55,6 +55,13 @@ class TestAlone:
         assert outcome.share_from(3) >= 0.9
         assert outcome.wasted <= 0.02
 
+    @pytest.mark.parametrize("server", [*SERVERS, {"counts": "bucket", "burst": 5}], ids=words)
+    @pytest.mark.parametrize("limit", [15, 20, 30, 45])
+    def test_small_limits_are_used_after_three_minutes(self, limit: int, server: dict[str, object]) -> None:
+        outcome = silent(limit, windows=30, **server)
+        assert outcome.share_from(3) >= 0.85
+        assert outcome.wasted_from(3) <= 0.02
+
     def test_over_hours_it_is_refused_seldom(self) -> None:
         outcome = silent(300, windows=60)
         assert outcome.share_from(3) >= 0.97
@@ -79,6 +86,16 @@ class TestAlone:
         outcome = silent(500, windows=20, later=(605.0, 100))
         assert sum(outcome.accepted[13:]) / 7 >= 90
         assert sum(time > 605 for time in outcome.refused) <= 25
+
+    @pytest.mark.parametrize(("limit", "later"), [(50, 10), (100, 20)])
+    def test_a_small_limit_that_is_lowered_is_followed(self, limit: int, later: int) -> None:
+        outcome = silent(limit, windows=40, later=(605.0, later))
+        assert sum(outcome.accepted[13:]) / 27 >= 0.9 * later
+        assert sum(time > 605 for time in outcome.refused) <= 30
+
+    def test_a_small_limit_that_is_raised_is_found(self) -> None:
+        outcome = silent(10, windows=90, later=(300.0, 20))
+        assert sum(outcome.accepted[70:]) / 20 >= 0.9 * 20
 
     def test_without_any_limit_there_is_one_all_the_same(self) -> None:
         outcome = silent(10**6, windows=6)
@@ -119,6 +136,12 @@ class TestSix:
         assert outcome.wasted <= wasted
         fair = 117 * limit / 6
         assert fair / 4 <= min(outcome.of_workers.values()) <= max(outcome.of_workers.values()) <= fair * 2.5
+
+    @pytest.mark.parametrize("server", [FIXED[1], SLIDING, BUCKETS[0], {"counts": "bucket", "burst": 5}], ids=words)
+    def test_of_ten_a_minute_few_are_refused(self, server: dict[str, object]) -> None:
+        outcome = silent(10, windows=180, workers=6, **server)
+        assert outcome.share_from(3) >= 0.8
+        assert outcome.wasted_from(3) <= 0.04
 
     def test_small_limits_are_found_soon(self) -> None:
         outcome = silent(20, windows=120, workers=6)
