@@ -37,7 +37,7 @@ _RISE = 2.0  # requests a minute, for each that was accepted in the last one
 _FIRST_STEP = 0.2  # of the pace at the first refusal: it went on rising until the answer came
 _GUESS_STEP = 0.33  # of a pace that is a guess, after further refusals
 _SURE = 10  # accepted requests since the last refusal, and the pace is not far from right
-_SURE_STEP = 0.5  # then no more than this is taken, and never more than what was not accepted in the last minute
+_SURE_STEP = 0.5  # of the pace, then: what was accepted in the last minute is right, and may be much less
 _NEAR = 1.5  # times what was accepted in the last minute: near enough to go on in small steps from there
 _LEAST_COUNTED = 2.0  # a minute's number that is smaller says nothing
 _FULL_ROW = 4  # refusals in a row: the server takes nothing for a while
@@ -45,8 +45,8 @@ _MOST_AT_FIRST = 8  # refusals in the first minute
 
 # Of fewer requests a minute
 _SMALL = 60.0  # requests a minute
-_DUE = 0.022  # refusals a minute, at any pace up to this many requests a minute; and how their number grows from there
-_DUE_UNTIL, _DUE_GROWTH = 4.0, 0.55
+_DUE = 0.022  # refusals a minute, at any pace
+_DUE_UNTIL, _DUE_GROWTH = 4.0, 0.55  # requests a minute, from which on more are due; a power of the pace
 _OVERDUE = 3.0  # when a refusal is overdue, the pace grows faster: the limit may have been raised
 _SMALL_STEP = 0.15  # of the pace, after a refusal
 _SMALL_STEP_UNTIL = 10.0  # requests a minute, from which on the step falls with the root of the pace
@@ -131,7 +131,7 @@ class LearnedLimit:
             return min(risen, self._most)
         if self._is_small:
             return min(self._ceiling, self._most)
-        way: float = self._accepted / self._way_back - 1
+        way: float = self._accepted / (self._ceiling * 2.0**self._doublings) - 1  # to it, and then beyond it
         grown = self._ceiling * (1 + (1 - self._step) * way * way * way)
         return max(min(grown, max(risen, self._ceiling), self._most), _LEAST_PACE)
 
@@ -143,11 +143,6 @@ class LearnedLimit:
         oldest = self._clock() - MINUTE
         while self._turns and self._turns[0] <= oldest:
             self._turns.popleft()
-
-    @property
-    def _way_back(self) -> float:
-        """Accepted requests from below the ceiling back to it."""
-        return (self._ceiling or _LEAST_PACE) * 2.0**self._doublings
 
     @property
     def _is_first_minute(self) -> bool:
@@ -247,10 +242,11 @@ class LearnedLimit:
         self._accepted = 0
         if not self._has_measured:
             return MINUTE / self._ceiling * (1 + _HOLD_JITTER * (self._chance() - 0.5))
-        pause = MINUTE / self._ceiling * _SMALL_HOLD_GROWTH ** min(self._refused_in_a_row - 1, _MOST_HOLD_GROWTHS)
+        pause = MINUTE / self._ceiling * _SMALL_HOLD_GROWTH**self._hold_growths
         return min(pause * (1 + _HOLD_JITTER * self._chance()), _LONGEST_HOLD)
 
     def _guessed(self, pace: float, counted: float) -> float:
+        """Lower a pace that is a guess, to no less than what was counted; note when that is the limit."""
         counted = min(max(counted, _LEAST_COUNTED), pace)
         is_full = self._refused_in_a_row >= _FULL_ROW
         is_sure = (self._accepted >= _SURE or is_full) and not self._is_first_minute
@@ -321,8 +317,11 @@ class LearnedLimit:
         return min(pause, max(room, _HOLD_SECONDS)) if self._refused_in_a_row > 1 else pause
 
     def _pause(self) -> float:
-        growths = min(self._refused_in_a_row - 1, _MOST_HOLD_GROWTHS)
-        return _HOLD_SECONDS * _HOLD_GROWTH**growths * (1 + _HOLD_JITTER * self._chance())
+        return _HOLD_SECONDS * _HOLD_GROWTH**self._hold_growths * (1 + _HOLD_JITTER * self._chance())
+
+    @property
+    def _hold_growths(self) -> int:
+        return min(self._refused_in_a_row - 1, _MOST_HOLD_GROWTHS)
 
 
 def _small_step(pace: float) -> float:

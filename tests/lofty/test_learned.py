@@ -11,7 +11,9 @@ from airflow_provider_lofty.lofty.pacing import Pacer
 FIXED = [{"counts": "fixed", "phase": phase} for phase in (0.0, 31.0, 50.0)]
 SLIDING = {"counts": "sliding"}
 BUCKETS = [{"counts": "bucket"}, {"counts": "bucket", "burst": 10}]
+SMALL_BURSTS = {"counts": "bucket", "burst": 5}
 SERVERS = [*FIXED, SLIDING, *BUCKETS]
+KINDS = [FIXED[1], SLIDING, BUCKETS[0], SMALL_BURSTS]
 
 
 def silent(limit: int, *, windows: int = 12, workers: int = 1, **server: object) -> Outcome:
@@ -55,7 +57,7 @@ class TestAlone:
         assert outcome.share_from(3) >= 0.9
         assert outcome.wasted <= 0.02
 
-    @pytest.mark.parametrize("server", [*SERVERS, {"counts": "bucket", "burst": 5}], ids=words)
+    @pytest.mark.parametrize("server", [*SERVERS, SMALL_BURSTS], ids=words)
     @pytest.mark.parametrize("limit", [15, 20, 30, 45])
     def test_small_limits_are_used_after_three_minutes(self, limit: int, server: dict[str, object]) -> None:
         outcome = silent(limit, windows=30, **server)
@@ -78,24 +80,18 @@ class TestAlone:
         assert outcome.share_from(3) * 1000 >= 0.8 * 228
         assert outcome.wasted <= 0.02
 
-    def test_a_limit_that_is_raised_is_found(self) -> None:
-        outcome = silent(100, windows=45, later=(300.0, 500))
-        assert sum(outcome.accepted[35:]) / 10 >= 0.9 * 500
+    @pytest.mark.parametrize(("limit", "later", "found"), [(100, 500, range(35, 45)), (10, 20, range(70, 90))])
+    def test_a_limit_that_is_raised_is_found(self, limit: int, later: int, found: range) -> None:
+        outcome = silent(limit, windows=found.stop, later=(300.0, later))
+        assert sum(outcome.accepted[found.start :]) / len(found) >= 0.9 * later
 
-    def test_a_limit_that_is_lowered_is_followed(self) -> None:
-        outcome = silent(500, windows=20, later=(605.0, 100))
-        assert sum(outcome.accepted[13:]) / 7 >= 90
-        assert sum(time > 605 for time in outcome.refused) <= 25
-
-    @pytest.mark.parametrize(("limit", "later"), [(50, 10), (100, 20)])
-    def test_a_small_limit_that_is_lowered_is_followed(self, limit: int, later: int) -> None:
-        outcome = silent(limit, windows=40, later=(605.0, later))
-        assert sum(outcome.accepted[13:]) / 27 >= 0.9 * later
-        assert sum(time > 605 for time in outcome.refused) <= 30
-
-    def test_a_small_limit_that_is_raised_is_found(self) -> None:
-        outcome = silent(10, windows=90, later=(300.0, 20))
-        assert sum(outcome.accepted[70:]) / 20 >= 0.9 * 20
+    @pytest.mark.parametrize(
+        ("limit", "later", "windows", "refused"), [(500, 100, 20, 25), (50, 10, 40, 30), (100, 20, 40, 30)]
+    )
+    def test_a_limit_that_is_lowered_is_followed(self, limit: int, later: int, windows: int, refused: int) -> None:
+        outcome = silent(limit, windows=windows, later=(605.0, later))
+        assert sum(outcome.accepted[13:]) / (windows - 13) >= 0.9 * later
+        assert sum(time > 605 for time in outcome.refused) <= refused
 
     def test_without_any_limit_there_is_one_all_the_same(self) -> None:
         outcome = silent(10**6, windows=6)
@@ -120,7 +116,7 @@ class TestSix:
         fair = 27 * 300 / 6
         assert fair / 2 <= min(outcome.of_workers.values()) <= max(outcome.of_workers.values()) <= fair * 2
 
-    @pytest.mark.parametrize("server", [FIXED[1], SLIDING, BUCKETS[0], {"counts": "bucket", "burst": 5}], ids=words)
+    @pytest.mark.parametrize("server", KINDS, ids=words)
     @pytest.mark.parametrize(("limit", "share"), [(10, 0.8), (20, 0.85), (60, 0.9), (100, 0.95)])
     def test_over_hours_nobody_is_left_out(self, limit: int, share: float, server: dict[str, object]) -> None:
         outcome = silent(limit, windows=120, workers=6, **server)
@@ -131,13 +127,13 @@ class TestSix:
 
     @pytest.mark.parametrize(("limit", "wasted"), [(10, 0.12), (60, 0.03), (300, 0.01)])
     def test_over_hours_small_bursts_leave_nobody_out(self, limit: int, wasted: float) -> None:
-        outcome = silent(limit, windows=120, workers=6, counts="bucket", burst=5)
+        outcome = silent(limit, windows=120, workers=6, **SMALL_BURSTS)
         assert outcome.share_from(3) >= 0.95
         assert outcome.wasted <= wasted
         fair = 117 * limit / 6
         assert fair / 4 <= min(outcome.of_workers.values()) <= max(outcome.of_workers.values()) <= fair * 2.5
 
-    @pytest.mark.parametrize("server", [FIXED[1], SLIDING, BUCKETS[0], {"counts": "bucket", "burst": 5}], ids=words)
+    @pytest.mark.parametrize("server", KINDS, ids=words)
     def test_of_ten_a_minute_few_are_refused(self, server: dict[str, object]) -> None:
         outcome = silent(10, windows=180, workers=6, **server)
         assert outcome.share_from(3) >= 0.8
