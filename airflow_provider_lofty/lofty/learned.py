@@ -2,20 +2,20 @@
 The limit of a server that does not state it, learned from its refusals.
 
 Until the first refusal the pace rises with what is accepted, and doubles in less than half a minute. From then on this
-is congestion control as TCP's.
+is congestion control.
 
-Of many requests a minute, as its CUBIC does it: remember the ceiling at which a request was refused, return close below
-it quickly, stay there for long, and only then probe beyond it, slowly at first. Growth is counted in accepted requests,
-not in time: a probe costs a refusal, and with many requests between two of them little is wasted.
+Each request that is accepted adds a little to the pace, and each refusal takes a part of it. Both are measured so that
+a pace holds when it is refused about as often as is due, and the larger a pace, the smaller the share of its requests
+that is due: whoever sends more than others at the same limit is refused more often than that, and gives way to them.
+So of workers that know nothing of each other each comes to roughly its share.
 
-Of fewer requests a minute, so few that the last minute's number says little, each request that is accepted adds a
-little to the pace, and each refusal takes a part of it. Both are measured so that a pace holds when it is refused about
-as many times an hour as any other: whoever sends more than others at the same limit is refused more often than that,
-and gives way to them. So of workers that know nothing of each other each comes to roughly its share.
+With many requests a minute the last one's number says much. Then a refusal also makes the pace dip, and it returns as
+with TCP's CUBIC: quickly at first, then slowly, to close below the ceiling at which it was refused.
 
-That takes hours, as it hangs on few refusals. So the first minutes are another matter: until the limit is known each
-refusal takes a third of the pace, down to what was accepted in the last minute, and all are refused until together
-they fit. A minute that is not over yet counts too little: a bucket of tokens may have been emptied at once.
+To share evenly takes hours, as it hangs on few refusals. So the first minutes are another matter: until the limit is
+known each refusal takes a good part of the pace, down to what was accepted in the last minute, and all are refused
+until together they fit. A minute that is not over yet counts too little: a bucket of tokens may have been emptied at
+once.
 
 No sixty seconds ever get more requests than the pace allows. So it does not matter whether the server counts by the
 clock's minute, by the last sixty seconds or with a bucket of tokens.
@@ -35,31 +35,34 @@ _RISE = 2.0  # requests a minute, for each that was accepted in the last one
 
 # Until the limit is known
 _FIRST_STEP = 0.2  # of the pace at the first refusal: it went on rising until the answer came
-_GUESS_STEP = 0.33  # of a pace that is a guess, after further refusals
+_GUESS_STEP = 0.34  # of a pace that is a guess, after further refusals
+_GUESS_STEP_UNTIL = 20.0  # requests a minute, from which on that step falls with the root of the pace
 _SURE = 10  # accepted requests since the last refusal, and the pace is not far from right
 _SURE_STEP = 0.5  # of the pace, then: what was accepted in the last minute is right, and may be much less
 _NEAR = 1.5  # times what was accepted in the last minute: near enough to go on in small steps from there
 _LEAST_COUNTED = 2.0  # a minute's number that is smaller says nothing
 _FULL_ROW = 4  # refusals in a row: the server takes nothing for a while
+_CERTAIN_ROW, _CERTAIN_COUNT = 5, 8.0  # refusals in a row after so many were accepted: those were the whole minute's
 _MOST_AT_FIRST = 8  # refusals in the first minute
+
+# Once it is known
+_DUE = 0.014  # refusals a minute, of one request a minute; more requests make more due, with their root
+_OVERDUE = 3.0  # when a refusal is overdue, the pace grows faster: the limit may have been raised
+_STEP = 0.1  # of the pace, after a refusal
+_STEP_UNTIL = 10.0  # requests a minute, from which on the step falls with the root of the pace
 
 # Of fewer requests a minute
 _SMALL = 60.0  # requests a minute
-_DUE = 0.022  # refusals a minute, at any pace
-_DUE_UNTIL, _DUE_GROWTH = 4.0, 0.55  # requests a minute, from which on more are due; a power of the pace
-_OVERDUE = 3.0  # when a refusal is overdue, the pace grows faster: the limit may have been raised
-_SMALL_STEP = 0.15  # of the pace, after a refusal
-_SMALL_STEP_UNTIL = 10.0  # requests a minute, from which on the step falls with the root of the pace
 _COUNTABLE = 10.0  # requests a minute, of which a minute's number says something
 _SMALL_HOLD_GROWTH = 2.0  # of the time between two requests, with each refusal in a row
 _LONGEST_HOLD = 4 * MINUTE
 _FEW = 20.0  # requests a minute; of so few no more than two may be refused
 
 # Of many requests a minute
-_STEP = 0.9  # of the ceiling, after a refusal
-_STEP_WHEN_CONFIRMED = 0.95
+_DIP = 0.1  # of the ceiling, after a refusal
+_DIP_WHEN_CONFIRMED = 0.05
 _CONFIRMED = 0.8, 1.3  # of the ceiling: a refusal between these shows that it is one
-_MOST_DOUBLINGS = 3  # of the minute from below the ceiling back to it; as many again until it is noticeably passed
+_MOST_DOUBLINGS = 3  # of the minute from below the ceiling back to it
 _HOLD_SECONDS = 0.8
 _HOLD_GROWTH = 5.0  # with each refusal in a row
 _MOST_HOLD_GROWTHS = 3
@@ -84,14 +87,17 @@ class LearnedLimit:
         self._clock = clock
         self._chance = chance
         self._turns: deque[float] = deque()  # of the last minute, and those to come
-        self._ceiling: float | None = None  # a small one is itself the pace
+        self._ceiling: float | None = None  # the pace, except while it dips
         self._refused_pace: float | None = None
         self._spread = 1.0
-        self._step = _STEP
+        self._dip = _DIP
+        self._way_back = 0.0  # accepted requests from the last refusal to the ceiling
         self._accepted = 0  # since the last refusal
+        self._due = 0.0  # refusals since the last one
         self._doublings = 0
         self._refused_at: deque[float] = deque([-math.inf] * 2, maxlen=2)
         self._refused_in_a_row = 0
+        self._row = 0  # of them, without a long wait between
         self._held_until = -math.inf
         self._has_measured = False
         self._counted = 0.0  # at the last refusal
@@ -118,7 +124,9 @@ class LearnedLimit:
         self._ceiling = self._refused_pace = max(limit, _LEAST_PACE)
         self._has_measured = True
         if self._is_small:
-            self._ceiling = max(limit * (1 - _small_step(limit)), _LEAST_PACE)
+            self._ceiling = max(limit * (1 - _step(limit)), _LEAST_PACE)
+        else:
+            self._way_back = self._ceiling
 
     # Turns
 
@@ -126,14 +134,10 @@ class LearnedLimit:
     def pace(self) -> float:
         """Requests a minute, now."""
         self._forget_old()
-        risen = self._start + _RISE * min(len(self._turns), self._accepted)
         if self._ceiling is None:
-            return min(risen, self._most)
-        if self._is_small:
-            return min(self._ceiling, self._most)
-        way: float = self._accepted / (self._ceiling * 2.0**self._doublings) - 1  # to it, and then beyond it
-        grown = self._ceiling * (1 + (1 - self._step) * way * way * way)
-        return max(min(grown, max(risen, self._ceiling), self._most), _LEAST_PACE)
+            return min(self._start + _RISE * min(len(self._turns), self._accepted), self._most)
+        left = max(1 - self._accepted / self._way_back, 0.0) if self._way_back else 0.0
+        return max(min(self._ceiling * (1 - self._dip * left**3), self._most), _LEAST_PACE)
 
     @property
     def _is_small(self) -> bool:
@@ -187,15 +191,18 @@ class LearnedLimit:
         self._accepted += 1
         if sent <= self._refused_at[-1]:
             return
-        self._refused_in_a_row = 0
-        if self._ceiling is not None and self._is_small and len(self._turns) >= self._ceiling / 2:
-            self._ceiling += self._growth(self._ceiling)  # whoever sends less has not tried this pace
+        self._refused_in_a_row = self._row = 0
+        if self._ceiling is None or self._accepted < self._way_back:
+            return
+        if len(self._turns) >= self._ceiling / 2:  # whoever sends less has not tried this pace
+            self._ceiling += self._growth(self._ceiling)
 
     def _growth(self, pace: float) -> float:
-        """What each accepted request adds to a small pace: together as much as a refusal takes, when one is due."""
-        due: float = _DUE * max(pace / _DUE_UNTIL, 1.0) ** _DUE_GROWTH
-        overdue = _OVERDUE * max(self._accepted / pace * due - 1, 0.0)
-        return due * _small_step(pace) * (1 + overdue * overdue)
+        """Count an accepted request, and say what it adds to the pace: all until a refusal is due, what that takes."""
+        due = _DUE * math.sqrt(pace)
+        self._due += due / pace
+        overdue = _OVERDUE * max(self._due - 1, 0.0)
+        return due * _step(pace) * (1 + overdue * overdue)
 
     def refused(self, sent: float, in_flight: int) -> None:
         """
@@ -208,6 +215,7 @@ class LearnedLimit:
         if sent <= self._refused_at[-1]:
             return  # one of several that were refused together
         self._refused_in_a_row += 1
+        self._row += 1
         now = self._clock()
         self._held_until = now + (
             self._learn_of_few(in_flight) if self._is_small else self._learn_of_many(self.pace, in_flight)
@@ -216,6 +224,7 @@ class LearnedLimit:
         self._refusals += 1
         if self._is_refused_too_often:
             self._held_until = max(self._held_until, self._refused_at[0] + MINUTE * (1 + _HOLD_JITTER / 10))
+            self._row = 0
 
     @property
     def _is_refused_too_often(self) -> bool:
@@ -235,23 +244,25 @@ class LearnedLimit:
         if not self._has_measured:
             found = self._guessed(pace, counted)
         elif self._refused_in_a_row == 1:
-            found = pace * (1 - _small_step(pace))
+            found = pace * (1 - _step(pace))
         else:
             found = pace  # it says only that the server is still full
-        self._ceiling, self._refused_pace = max(found, _LEAST_PACE), pace
-        self._accepted = 0
+        self._refused_pace = pace
+        self._start_over(found)
+        interval = MINUTE / self.pace
         if not self._has_measured:
-            return MINUTE / self._ceiling * (1 + _HOLD_JITTER * (self._chance() - 0.5))
-        pause = MINUTE / self._ceiling * _SMALL_HOLD_GROWTH**self._hold_growths
+            return interval * (1 + _HOLD_JITTER * (self._chance() - 0.5))
+        pause = interval * _SMALL_HOLD_GROWTH**self._hold_growths
         return min(pause * (1 + _HOLD_JITTER * self._chance()), _LONGEST_HOLD)
 
     def _guessed(self, pace: float, counted: float) -> float:
         """Lower a pace that is a guess, to no less than what was counted; note when that is the limit."""
         counted = min(max(counted, _LEAST_COUNTED), pace)
-        is_full = self._refused_in_a_row >= _FULL_ROW
+        is_full = self._row >= _FULL_ROW
         is_sure = (self._accepted >= _SURE or is_full) and not self._is_first_minute
-        step = _SURE_STEP if is_sure else _GUESS_STEP
-        found = max(pace * (1 - step), counted)
+        step = _SURE_STEP if is_sure else _falling(_GUESS_STEP, _GUESS_STEP_UNTIL, pace)
+        is_certain = self._row >= _CERTAIN_ROW and counted >= _CERTAIN_COUNT
+        found = counted if is_certain else max(pace * (1 - step), counted)
         if is_full or not self._is_first_minute:
             self._has_measured = found <= counted * (_NEAR if is_sure else 1)
         return found
@@ -262,27 +273,34 @@ class LearnedLimit:
 
         :return: seconds to send nothing
         """
-        is_confirmed = self._learn(pace, in_flight)
-        self._step = _STEP_WHEN_CONFIRMED if is_confirmed else _STEP
-        self._accepted = 0  # the pace falls to this step
+        found, is_confirmed = self._learn(pace, in_flight)
+        self._dip = _DIP_WHEN_CONFIRMED if is_confirmed else _DIP
+        if self._has_measured and self._refused_in_a_row == 1:
+            found *= 1 - _step(found)
+        self._start_over(found)
         return self._hold(is_confirmed)
 
-    def _learn(self, pace: float, in_flight: int) -> bool:
+    def _start_over(self, ceiling: float) -> None:
+        """Go on from a refusal, below this ceiling or, of few requests, at once with it."""
+        self._ceiling = max(ceiling, _LEAST_PACE)
+        self._way_back = 0.0 if self._is_small else self._ceiling * 2.0**self._doublings
+        self._accepted, self._due = 0, 0.0
+
+    def _learn(self, pace: float, in_flight: int) -> tuple[float, bool]:
         """Take the ceiling from this refusal; tell whether it is about where it was."""
         before = self._ceiling
         if before is None:
-            self._ceiling = max(pace * (1 - _FIRST_STEP), _LEAST_PACE)
-            return False
+            return pace * (1 - _FIRST_STEP), False
         is_guess = self._is_first_minute and not self._has_measured
         least = before * (1 - _GUESS_STEP) if is_guess else before / 2 if self._has_measured else _LEAST_COUNTED
         measured = self._measured(pace, in_flight)
-        self._ceiling = self._refused_pace = found = max(measured, least)
+        self._refused_pace = found = max(measured, least)
         self._has_measured = not is_guess or _SMALL <= found <= measured
         if self._refused_in_a_row > 1:
-            return False
+            return found, False
         lowest, highest = _CONFIRMED[0] * before, _CONFIRMED[1] * before
         self._doublings = min(self._doublings + 1, _MOST_DOUBLINGS) if lowest <= found < highest else 0
-        return found >= lowest
+        return found, found >= lowest
 
     def _measured(self, pace: float, in_flight: int) -> float:
         """
@@ -324,6 +342,11 @@ class LearnedLimit:
         return min(self._refused_in_a_row - 1, _MOST_HOLD_GROWTHS)
 
 
-def _small_step(pace: float) -> float:
-    """What part of a small pace a refusal takes."""
-    return _SMALL_STEP * min(math.sqrt(_SMALL_STEP_UNTIL / pace), 1.0)
+def _step(pace: float) -> float:
+    """What part of a known pace a refusal takes."""
+    return _falling(_STEP, _STEP_UNTIL, pace)
+
+
+def _falling(step: float, until: float, pace: float) -> float:
+    """A step that from a pace on falls with its root."""
+    return step * min(math.sqrt(until / pace), 1.0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+
 import pytest
 from support.rate_model import Clock, Outcome, Server, Simulation, simulate
 
@@ -16,10 +19,10 @@ SERVERS = [*FIXED, SLIDING, *BUCKETS]
 KINDS = [FIXED[1], SLIDING, BUCKETS[0], SMALL_BURSTS]
 
 
-def silent(limit: int, *, windows: int = 12, workers: int = 1, **server: object) -> Outcome:
+def silent(limit: int, *, windows: int = 12, workers: int = 1, seed: int = 1, **server: object) -> Outcome:
     """Send to a server without rate headers."""
     model = Server(limit, reading=None, **server)  # type: ignore[arg-type]
-    return simulate(model, windows=windows, workers=workers)
+    return simulate(model, windows=windows, workers=workers, seed=seed)
 
 
 def words(server: dict[str, object]) -> str:
@@ -115,6 +118,17 @@ class TestSix:
         assert outcome.wasted <= 0.02
         fair = 27 * 300 / 6
         assert fair / 2 <= min(outcome.of_workers.values()) <= max(outcome.of_workers.values()) <= fair * 2
+
+    @pytest.mark.parametrize("server", [BUCKETS[1], SMALL_BURSTS], ids=words)
+    def test_over_hours_shares_are_much_alike_where_bursts_are_refused(self, server: dict[str, object]) -> None:
+        shares = []
+        for seed in range(1, 7):
+            outcome = silent(300, windows=180, workers=6, seed=seed, **server)
+            assert outcome.share_from(3) >= 0.97
+            assert outcome.wasted_from(3) <= 0.005
+            fair = sum(outcome.of_workers.values()) / 6
+            shares += [math.log(sent / fair) for sent in outcome.of_workers.values()]
+        assert statistics.pstdev(shares) <= 0.3  # the most of six has 1.5 times a share, the least two thirds
 
     @pytest.mark.parametrize("server", KINDS, ids=words)
     @pytest.mark.parametrize(("limit", "share"), [(10, 0.8), (20, 0.85), (60, 0.9), (100, 0.95)])
