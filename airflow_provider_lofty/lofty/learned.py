@@ -93,7 +93,7 @@ class LearnedLimit:
         self._dip = _DIP
         self._way_back = 0.0  # accepted requests from the last refusal to the ceiling
         self._accepted = 0  # since the last refusal
-        self._due = 0.0  # refusals since the last one
+        self._due = 0.0  # refusals, since the last one
         self._doublings = 0
         self._refused_at: deque[float] = deque([-math.inf] * 2, maxlen=2)
         self._refused_in_a_row = 0
@@ -121,12 +121,9 @@ class LearnedLimit:
 
     def recall(self, limit: float) -> None:
         """Begin close below a limit that was learned before."""
-        self._ceiling = self._refused_pace = max(limit, _LEAST_PACE)
+        self._refused_pace = max(limit, _LEAST_PACE)
         self._has_measured = True
-        if self._is_small:
-            self._ceiling = max(limit * (1 - _step(limit)), _LEAST_PACE)
-        else:
-            self._way_back = self._ceiling
+        self._start_over(limit * (1 - _step(limit)) if limit < _SMALL else limit)
 
     # Turns
 
@@ -195,14 +192,14 @@ class LearnedLimit:
         if self._ceiling is None or self._accepted < self._way_back:
             return
         if len(self._turns) >= self._ceiling / 2:  # whoever sends less has not tried this pace
-            self._ceiling += self._growth(self._ceiling)
+            self._grow(self._ceiling)
 
-    def _growth(self, pace: float) -> float:
-        """Count an accepted request, and say what it adds to the pace: all until a refusal is due, what that takes."""
+    def _grow(self, pace: float) -> None:
+        """Add to the pace: with all requests that are accepted until a refusal is due, as much as that takes."""
         due = _DUE * math.sqrt(pace)
         self._due += due / pace
         overdue = _OVERDUE * max(self._due - 1, 0.0)
-        return due * _step(pace) * (1 + overdue * overdue)
+        self._ceiling = pace + due * _step(pace) * (1 + overdue * overdue)
 
     def refused(self, sent: float, in_flight: int) -> None:
         """
@@ -281,7 +278,7 @@ class LearnedLimit:
         return self._hold(is_confirmed)
 
     def _start_over(self, ceiling: float) -> None:
-        """Go on from a refusal, below this ceiling or, of few requests, at once with it."""
+        """Go on from a refusal: of many requests below this ceiling, of few at once with it."""
         self._ceiling = max(ceiling, _LEAST_PACE)
         self._way_back = 0.0 if self._is_small else self._ceiling * 2.0**self._doublings
         self._accepted, self._due = 0, 0.0
