@@ -13,9 +13,10 @@ With many requests a minute the last one's number says much. Then a refusal also
 with TCP's CUBIC: quickly at first, then slowly, to close below the ceiling at which it was refused.
 
 To share evenly takes hours, as it hangs on few refusals. So the first minutes are another matter: until the limit is
-known each refusal takes a good part of the pace, down to what was accepted in the last minute, and all are refused
-until together they fit. A minute that is not over yet counts too little: a bucket of tokens may have been emptied at
-once.
+known each refusal takes a good part of the pace, and all are refused until together they fit. They come to about the
+same pace if they take as many steps, so everyone goes on asking: who is silent after a refusal leaves room in which
+others are not refused. Only the first minute has silence, after many refusals. The limit is known once a pace was
+accepted for two minutes, or when a server takes nothing for a while: then it counts, and so many were accepted.
 
 No sixty seconds ever get more requests than the pace allows. So it does not matter whether the server counts by the
 clock's minute, by the last sixty seconds or with a bucket of tokens.
@@ -35,28 +36,27 @@ _RISE = 2.0  # requests a minute, for each that was accepted in the last one
 
 # Until the limit is known
 _FIRST_STEP = 0.2  # of the pace at the first refusal: it went on rising until the answer came
-_GUESS_STEP = 0.34  # of a pace that is a guess, after further refusals
-_GUESS_STEP_UNTIL = 20.0  # requests a minute, from which on that step falls with the root of the pace
-_SURE = 10  # accepted requests since the last refusal, and the pace is not far from right
-_SURE_STEP = 0.5  # of the pace, then: what was accepted in the last minute is right, and may be much less
-_NEAR = 1.5  # times what was accepted in the last minute: near enough to go on in small steps from there
-_LEAST_COUNTED = 2.0  # a minute's number that is smaller says nothing
-_FULL_ROW = 4  # refusals in a row: the server takes nothing for a while
-_CERTAIN_ROW, _CERTAIN_COUNT = 5, 8.0  # refusals in a row after so many were accepted: those were the whole minute's
+_GUESS_STEP = 0.23  # of a pace that is a guess, after further refusals
+_GUESS_STEP_UNTIL = 28.0  # requests a minute, from which on that step falls with the root of the pace
 _MOST_AT_FIRST = 8  # refusals in the first minute
+_LONG_ROW = 4  # refusals in a row: the limit is no less than what was accepted in the last minute
+_CERTAIN_ROW = 6  # refusals in a row: it is just that
+_LEAST_COUNT = 8.0  # accepted in the last minute, for both
+_KNOWN, _KNOWN_MINUTES = 20.0, 2.0  # requests and minutes that were accepted: the pace is no guess any more
 
 # Once it is known
-_DUE = 0.014  # refusals a minute, of one request a minute; more requests make more due, with their root
-_OVERDUE = 3.0  # when a refusal is overdue, the pace grows faster: the limit may have been raised
-_STEP = 0.1  # of the pace, after a refusal
+_DUE = 0.015  # refusals a minute, of one request a minute; more requests make more due, with their root
+_OVERDUE_STEP = 0.2  # of the pace, times the square of those overdue: the limit may have been raised
+_STEP = 0.08  # of the pace, after a refusal
 _STEP_UNTIL = 10.0  # requests a minute, from which on the step falls with the root of the pace
 
 # Of fewer requests a minute
 _SMALL = 60.0  # requests a minute
-_COUNTABLE = 10.0  # requests a minute, of which a minute's number says something
+_COUNTABLE = 10.0  # requests a minute, and since the last refusal, of which a minute's number says something
+_NEAR = 1.5  # times that number: a known pace that is larger was refused by a lower limit
 _SMALL_HOLD_GROWTH = 2.0  # of the time between two requests, with each refusal in a row
 _LONGEST_HOLD = 4 * MINUTE
-_FEW = 20.0  # requests a minute; of so few no more than two may be refused
+_FEW = 20.0  # requests a minute; of so few, once that is known, no more than two a minute may be refused
 
 # Of many requests a minute
 _DIP = 0.1  # of the ceiling, after a refusal
@@ -98,6 +98,8 @@ class LearnedLimit:
         self._refused_at: deque[float] = deque([-math.inf] * 2, maxlen=2)
         self._refused_in_a_row = 0
         self._row = 0  # of them, without a long wait between
+        self._has_stepped = False  # at the last refusal, while the pace is a guess
+        self._proven = 0  # of those accepted since the last refusal, after the first minute
         self._held_until = -math.inf
         self._has_measured = False
         self._counted = 0.0  # at the last refusal
@@ -191,15 +193,22 @@ class LearnedLimit:
         self._refused_in_a_row = self._row = 0
         if self._ceiling is None or self._accepted < self._way_back:
             return
+        self._proven += not self._is_first_minute
+        if not self._has_measured and self._proven >= max(_KNOWN, _KNOWN_MINUTES * self._ceiling):
+            self._has_measured, self._refused_pace = True, self._ceiling
         if len(self._turns) >= self._ceiling / 2:  # whoever sends less has not tried this pace
             self._grow(self._ceiling)
 
     def _grow(self, pace: float) -> None:
-        """Add to the pace: with all requests that are accepted until a refusal is due, as much as that takes."""
+        """
+        Add to the pace: with all requests that are accepted until a refusal is due, as much as that takes.
+
+        A refusal that is a little overdue is luck. If luck made a pace grow much, workers would drift apart.
+        """
         due = _DUE * math.sqrt(pace)
         self._due += due / pace
-        overdue = _OVERDUE * max(self._due - 1, 0.0)
-        self._ceiling = pace + due * _step(pace) * (1 + overdue * overdue)
+        overdue = max(self._due - 1, 0.0)
+        self._ceiling = pace + due * (_step(pace) + _OVERDUE_STEP * overdue * overdue)
 
     def refused(self, sent: float, in_flight: int) -> None:
         """
@@ -219,15 +228,18 @@ class LearnedLimit:
         )
         self._refused_at.append(now)
         self._refusals += 1
-        if self._is_refused_too_often:
-            self._held_until = max(self._held_until, self._refused_at[0] + MINUTE * (1 + _HOLD_JITTER / 10))
+        if self._silent_until > now:
+            self._held_until = max(self._held_until, self._silent_until)
             self._row = 0
 
     @property
-    def _is_refused_too_often(self) -> bool:
+    def _silent_until(self) -> float:
+        """Until when a further refusal would be one too many."""
+        minute = MINUTE * (1 + _HOLD_JITTER / 10)
         if self._is_first_minute:
-            return self._is_small and self._refusals >= _MOST_AT_FIRST
-        return (self._ceiling or 0.0) < _FEW
+            return self._began + minute if self._is_small and self._refusals >= _MOST_AT_FIRST else -math.inf
+        is_few = self._has_measured and self._ceiling is not None and self._ceiling < _FEW
+        return self._refused_at[0] + minute if is_few else -math.inf
 
     def _learn_of_few(self, in_flight: int) -> float:
         """
@@ -236,10 +248,11 @@ class LearnedLimit:
         :return: seconds to send nothing
         """
         pace, counted = self.pace, self._counted_now(in_flight)
-        if pace >= _COUNTABLE and counted * _NEAR < pace and not self._is_first_minute:
-            self._has_measured = False  # for a lower limit
         if not self._has_measured:
             found = self._guessed(pace, counted)
+        elif self._seems_lower(pace, counted):
+            found = max(pace / 2, counted)
+            self._has_measured = found <= counted * _NEAR
         elif self._refused_in_a_row == 1:
             found = pace * (1 - _step(pace))
         else:
@@ -252,17 +265,27 @@ class LearnedLimit:
         pause = interval * _SMALL_HOLD_GROWTH**self._hold_growths
         return min(pause * (1 + _HOLD_JITTER * self._chance()), _LONGEST_HOLD)
 
+    def _seems_lower(self, pace: float, counted: float) -> bool:
+        """Whether the limit seems to be much lower than it was."""
+        is_countable = min(pace, self._accepted) >= _COUNTABLE and not self._is_first_minute
+        return is_countable and counted * _NEAR < pace
+
     def _guessed(self, pace: float, counted: float) -> float:
-        """Lower a pace that is a guess, to no less than what was counted; note when that is the limit."""
-        counted = min(max(counted, _LEAST_COUNTED), pace)
-        is_full = self._row >= _FULL_ROW
-        is_sure = (self._accepted >= _SURE or is_full) and not self._is_first_minute
-        step = _SURE_STEP if is_sure else _falling(_GUESS_STEP, _GUESS_STEP_UNTIL, pace)
-        is_certain = self._row >= _CERTAIN_ROW and counted >= _CERTAIN_COUNT
-        found = counted if is_certain else max(pace * (1 - step), counted)
-        if is_full or not self._is_first_minute:
-            self._has_measured = found <= counted * (_NEAR if is_sure else 1)
+        """Lower a pace that is a guess; note when what was counted is the limit."""
+        if self._row < _LONG_ROW or counted < _LEAST_COUNT:
+            return self._stepped_down(pace)
+        found = counted if self._row >= _CERTAIN_ROW else max(self._stepped_down(pace), counted)
+        self._has_measured = found <= counted
         return found
+
+    def _stepped_down(self, pace: float) -> float:
+        """
+        Take a good part of a pace that is a guess.
+
+        After the first minute, a refusal straight after one that did so says only the same again.
+        """
+        self._has_stepped = self._is_first_minute or not self._has_stepped or self._accepted > 0
+        return pace * (1 - _falling(_GUESS_STEP, _GUESS_STEP_UNTIL, pace)) if self._has_stepped else pace
 
     def _learn_of_many(self, pace: float, in_flight: int) -> float:
         """
@@ -281,18 +304,23 @@ class LearnedLimit:
         """Go on from a refusal: of many requests below this ceiling, of few at once with it."""
         self._ceiling = max(ceiling, _LEAST_PACE)
         self._way_back = 0.0 if self._is_small else self._ceiling * 2.0**self._doublings
-        self._accepted, self._due = 0, 0.0
+        self._accepted = self._proven = 0
+        self._due = 0.0
 
     def _learn(self, pace: float, in_flight: int) -> tuple[float, bool]:
         """Take the ceiling from this refusal; tell whether it is about where it was."""
         before = self._ceiling
         if before is None:
             return pace * (1 - _FIRST_STEP), False
-        is_guess = self._is_first_minute and not self._has_measured
-        least = before * (1 - _GUESS_STEP) if is_guess else before / 2 if self._has_measured else _LEAST_COUNTED
         measured = self._measured(pace, in_flight)
-        self._refused_pace = found = max(measured, least)
-        self._has_measured = not is_guess or _SMALL <= found <= measured
+        if self._has_measured or not self._is_first_minute:
+            found = max(measured, before / 2) if self._has_measured else measured
+            self._has_measured = True
+        else:
+            is_certain = self._row >= _CERTAIN_ROW and measured >= _LEAST_COUNT
+            found = measured if is_certain else max(measured, self._stepped_down(before))
+            self._has_measured = is_certain or _SMALL <= found <= measured
+        self._refused_pace = found
         if self._refused_in_a_row > 1:
             return found, False
         lowest, highest = _CONFIRMED[0] * before, _CONFIRMED[1] * before
