@@ -272,11 +272,16 @@ class LearnedLimit:
 
     def _guessed(self, pace: float, counted: float) -> float:
         """Lower a pace that is a guess; note when what was counted is the limit."""
-        if self._row < _LONG_ROW or counted < _LEAST_COUNT:
+        if not self._took_nothing_for(_LONG_ROW, counted):
             return self._stepped_down(pace)
-        found = counted if self._row >= _CERTAIN_ROW else max(self._stepped_down(pace), counted)
+        is_certain = self._took_nothing_for(_CERTAIN_ROW, counted)
+        found = counted if is_certain else max(self._stepped_down(pace), counted)
         self._has_measured = found <= counted
         return found
+
+    def _took_nothing_for(self, row: int, counted: float) -> bool:
+        """Whether the server refused so many in a row after it had accepted enough to count."""
+        return self._row >= row and counted >= _LEAST_COUNT
 
     def _stepped_down(self, pace: float) -> float:
         """
@@ -313,13 +318,14 @@ class LearnedLimit:
         if before is None:
             return pace * (1 - _FIRST_STEP), False
         measured = self._measured(pace, in_flight)
-        if self._has_measured or not self._is_first_minute:
-            found = max(measured, before / 2) if self._has_measured else measured
-            self._has_measured = True
-        else:
-            is_certain = self._row >= _CERTAIN_ROW and measured >= _LEAST_COUNT
-            found = measured if is_certain else max(measured, self._stepped_down(before))
+        if self._has_measured:
+            found = max(measured, before / 2)
+        elif self._is_first_minute:
+            is_certain = self._took_nothing_for(_CERTAIN_ROW, measured)
+            found = measured if is_certain else max(self._stepped_down(before), measured)
             self._has_measured = is_certain or _SMALL <= found <= measured
+        else:
+            found, self._has_measured = measured, True
         self._refused_pace = found
         if self._refused_in_a_row > 1:
             return found, False
