@@ -49,6 +49,7 @@ _DUE = 0.015  # refusals a minute, of one request a minute; more requests make m
 _OVERDUE_STEP = 0.2  # of the pace, times the square of those overdue: the limit may have been raised
 _STEP = 0.08  # of the pace, after a refusal
 _STEP_UNTIL = 10.0  # requests a minute, from which on the step falls with the root of the pace
+_OTHERS_GUESS = 2.5 * MINUTE  # so long a small pace takes whole steps
 
 # Of fewer requests a minute
 _SMALL = 60.0  # requests a minute
@@ -149,7 +150,11 @@ class LearnedLimit:
 
     @property
     def _is_first_minute(self) -> bool:
-        return self._clock() < self._began + MINUTE
+        return self._is_within(MINUTE)
+
+    def _is_within(self, seconds: float) -> bool:
+        """Whether the first request left less than this ago."""
+        return self._clock() < self._began + seconds
 
     def took(self, turn: float) -> None:
         """Note when a request leaves."""
@@ -254,7 +259,7 @@ class LearnedLimit:
             found = max(pace / 2, counted)
             self._has_measured = found <= counted * _NEAR
         elif self._refused_in_a_row == 1:
-            found = pace * (1 - _step(pace))
+            found = self._gave_way(pace)
         else:
             found = pace  # it says only that the server is still full
         self._refused_pace = pace
@@ -264,6 +269,15 @@ class LearnedLimit:
             return interval * (1 + _HOLD_JITTER * (self._chance() - 0.5))
         pause = interval * _SMALL_HOLD_GROWTH**self._hold_growths
         return min(pause * (1 + _HOLD_JITTER * self._chance()), _LONGEST_HOLD)
+
+    def _gave_way(self, pace: float) -> float:
+        """
+        Take a part of a known pace.
+
+        Whoever knows a limit first gives way less than those who still guess, and would keep more than they.
+        """
+        is_whole = pace < _SMALL and self._is_within(_OTHERS_GUESS)
+        return pace * (1 - (_STEP if is_whole else _step(pace)))
 
     def _seems_lower(self, pace: float, counted: float) -> bool:
         """Whether the limit seems to be much lower than it was."""
@@ -301,7 +315,7 @@ class LearnedLimit:
         found, is_confirmed = self._learn(pace, in_flight)
         self._dip = _DIP_WHEN_CONFIRMED if is_confirmed else _DIP
         if self._has_measured and self._refused_in_a_row == 1:
-            found *= 1 - _step(found)
+            found = self._gave_way(found)
         self._start_over(found)
         return self._hold(is_confirmed)
 
