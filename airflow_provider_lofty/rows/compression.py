@@ -7,10 +7,68 @@ import gzip
 import lzma
 from collections.abc import Callable
 from io import BufferedReader, RawIOBase
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from airflow_provider_lofty.rows.source import DamagedFile, RefusedFile
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_CHUNK = 1 << 16
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+
+
+class _Streams(RawIOBase):
+    """
+    Compressed streams one after another, as parallel compressors and ``cat`` leave them, with zeros between.
+
+    Python's own files take what they cannot read after the first stream for the end: rows would be missing, unsaid.
+
+    :param new: makes what decompresses one stream
+    :raises EOFError: when the file ends within a stream
+    """
+
+    def __init__(self, file: IO[bytes], new: Callable[[], _Decompressor]) -> None:
+        self._file = file
+        self._new = new
+        self._stream = new()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        into = memoryview(buffer).cast("B")
+        while into:
+            given = b""
+            if self._stream.eof and not (given := self._after_stream()):
+                return 0
+            if not given and self._stream.needs_input and not (given := self._file.read(_CHUNK)):
+                raise EOFError("it ends too early")
+            if found := self._stream.decompress(given, len(into)):
+                into[: len(found)] = found
+                return len(found)
+        return 0
+
+    def _after_stream(self) -> bytes:
+        """Begin with the next stream, and give its first bytes; none at the end of the file."""
+        rest = self._stream.unused_data.lstrip(b"\0")
+        while not rest:
+            chunk = self._file.read(_CHUNK)
+            if not chunk:
+                return b""
+            rest = chunk.lstrip(b"\0")
+        self._stream = self._new()
+        return rest
 
 
 def _zstandard(stream: IO[bytes]) -> IO[bytes]:
@@ -41,8 +99,8 @@ def _members(archive: ZipFile) -> list[ZipInfo]:
 
 DECOMPRESSORS: dict[str, Callable[[Any], IO[bytes]]] = {
     ".gz": lambda stream: cast(IO[bytes], gzip.GzipFile(fileobj=stream)),
-    ".bz2": lambda stream: cast(IO[bytes], bz2.BZ2File(stream)),
-    ".xz": lambda stream: cast(IO[bytes], lzma.LZMAFile(stream)),  # noqa: SIM115 - the caller closes what is below
+    ".bz2": lambda stream: BufferedReader(_Streams(stream, bz2.BZ2Decompressor)),
+    ".xz": lambda stream: BufferedReader(_Streams(stream, lzma.LZMADecompressor)),
     ".zst": _zstandard,
     ".zip": _zip,
 }

@@ -47,6 +47,14 @@ def zstd(content: bytes) -> bytes:
     return bytes(pa.compress(content, codec="zstd", asbytes=True))
 
 
+# What follows a whole stream and cannot be read: rows that would be missing.
+AFTER_ONE_STREAM = [
+    (ending, pack(CSV) + rest)
+    for ending, pack in ((".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), (".zst", zstd))
+    for rest in (b"\x07" + pack(CSV)[1:], pack(CSV)[:9], b"neither")
+]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -61,6 +69,8 @@ def zstd(content: bytes) -> bytes:
         ("a.csv.gz", gzip.compress(CSV[:30]) + gzip.compress(CSV[30:])),
         ("a.csv.bz2", bz2.compress(CSV)),
         ("a.jsonl.xz", lzma.compress(JSON_LINES)),
+        ("a.csv.bz2", bz2.compress(CSV[:30]) + bz2.compress(CSV[30:])),
+        ("a.csv.xz", lzma.compress(CSV[:30]) + bytes(8) + lzma.compress(CSV[30:]) + bytes(4)),
         ("a.csv.zst", zstd(CSV)),
         ("a.csv.zip", zipped({"anything": CSV})),
         ("a.zip", zipped({"folder/": b"", "folder/a.jsonl": JSON_LINES, "__MACOSX/._a": b"x"})),
@@ -120,6 +130,7 @@ def test_a_format_that_is_said_stands_before_the_name(tmp_path: Path) -> None:
         ("a.csv.bz2", b"no bz2 at all", "is damaged"),
         ("a.csv.xz", lzma.compress(CSV * 99)[:-9], "is damaged"),
         ("a.csv.xz", b"no xz at all", "is damaged"),
+        *[(f"a.csv{ending}", damaged, "is damaged") for ending, damaged in AFTER_ONE_STREAM],
         ("a.csv.zst", zstd(CSV * 99)[:-9], "is damaged"),
         ("a.csv.zst", b"no zstd at all", "is damaged"),
         ("a.csv", (HEADER + "\n").encode("utf-16")[:-1], "is damaged: it is not text in utf-16"),
