@@ -150,9 +150,10 @@ class LoftyHook(BaseHook):
         """
         Find the leads of many people, one request for each different address or number.
 
-        Addresses compare without regard to case and blanks, numbers by their digits, with and without the country's 1.
-        A number takes a second request as long as no answer has shown that Lofty finds it either way. Sending rows
-        by address or number is what the operator's ``match_by`` is for; it needs fewer requests where there are many.
+        Addresses compare without regard to case and blanks around them, numbers by their digits, with and without the
+        country's 1. A number takes a second request as long as no answer has shown that Lofty finds it either way.
+        Sending rows by address or number is what the operator's ``match_by`` is for; it needs fewer requests where
+        there are many.
 
         :param emails: addresses
         :param phones: numbers

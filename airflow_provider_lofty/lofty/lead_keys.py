@@ -1,8 +1,8 @@
 """
 E-mail addresses and phone numbers in the one form in which they are compared.
 
-Addresses are the same whatever their case and blanks, phone numbers when their digits are, with and without the
-country's 1 of the United States and Canada, which people often leave out.
+Addresses are the same whatever their case and the blanks around them and their ``@``, phone numbers when their digits
+are, with and without the country's 1 of the United States and Canada, which people often leave out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Literal
 KeyKind = Literal["email", "phone"]
 KEY_NAMES: Mapping[KeyKind, str] = {"email": "e-mail address", "phone": "phone number"}
 
-_ADDRESS = re.compile(r"[^@,;<>]+@[^@,;<>]+")
+# Other blanks stand between two words, of which the last one alone may be the address: "Ada lovelace@example.com".
+_ADDRESS = re.compile(r"([^\s@,;<>]+)\s*@\s*([^\s@,;<>]+)")
 # Whatever else stands in a number (an extension, a second number) would add digits that are not the person's own.
 _NUMBER = re.compile(r"[\d\s+().\-/\u2010-\u2015]+", re.ASCII)
 _DECIMAL = re.compile(r"(\d+)\.0+", re.ASCII)
@@ -26,9 +27,9 @@ _NATIONAL_DIGITS = 10
 
 def normal_email(address: str) -> str:
     """Write an address as it is compared; empty where this is not one address."""
+    found = _ADDRESS.fullmatch(address.strip())
     # Not casefold(), which takes some letters of two different addresses for the same.
-    bare = "".join(address.split()).lower()
-    return bare if _ADDRESS.fullmatch(bare) else ""
+    return "@".join(found.groups()).lower() if found else ""
 
 
 def normal_phone(number: str) -> str:

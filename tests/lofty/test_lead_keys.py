@@ -13,7 +13,7 @@ from airflow_provider_lofty.lofty.lead_keys import normal_email, normal_phone, s
         ("Ada@Example.COM", "ada@example.com"),
         (" ada@example.com\n", "ada@example.com"),
         ("ada @example.com", "ada@example.com"),
-        ("ada\u00a0@example.com", "ada@example.com"),
+        ("ada\u00a0@ example.com", "ada@example.com"),
         ("straße@example.com", "straße@example.com"),
     ],
 )
@@ -24,7 +24,8 @@ def test_an_address_whatever_its_case_and_blanks(address: str, normal: str) -> N
 @pytest.mark.parametrize(
     "text",
     ["", " ", "none", "@example.com", "ada@", "a@example.com b@example.com", "a@example.com;b@example.com",
-     "a@example.com, Ada", "Ada <ada@example.com>"],
+     "a@example.com, Ada", "Ada <ada@example.com>", "Ada lovelace@example.com", "ada@example. com", "a b @example.com",
+     "mail\u00a0ada@example.com", "ada@example.com home"],
 )  # fmt: skip
 def test_what_is_not_one_address(text: str) -> None:
     assert normal_email(text) == ""
