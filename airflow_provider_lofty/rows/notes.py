@@ -8,6 +8,7 @@ from airflow_provider_lofty.log import Log
 from airflow_provider_lofty.rows.report_format import restored
 
 _FORMULA_TEXT = re.compile(r'="((?:[^"]|"")*)"')
+_QUOTATION = re.compile(r"'+[^'].*?'(?!\w)", re.DOTALL)
 
 APOSTROPHE = "an apostrophe that keeps a spreadsheet from changing a cell was taken off"
 FORMULA = 'a cell written as ="…", which keeps a spreadsheet from changing it, was read without that'
@@ -56,7 +57,8 @@ def undressed(cell: str, line: int, notes: Notes) -> str:
     """Take off what a spreadsheet's user put around a cell so that the spreadsheet leaves it as it is."""
     if cell.startswith("'"):
         bare = cell[1:]
-        if (bare.isascii() and bare.isdigit()) or restored(cell) != cell:
+        is_guard = restored(cell) != cell and not _QUOTATION.match(cell)
+        if (bare.isascii() and bare.isdigit()) or is_guard:
             notes.add(APOSTROPHE, line)
             return bare
     elif cell.startswith("=") and (found := _FORMULA_TEXT.fullmatch(cell)):

@@ -21,6 +21,7 @@ from airflow_provider_lofty.rows.notes import Notes, undressed
         ("'=SUM(A1)", "=SUM(A1)"),
         ("'+1 602 555", "+1 602 555"),
         ("'@handle", "@handle"),
+        ("'+1 for the neighbour's garden", "+1 for the neighbour's garden"),
         ("''=x", "'=x"),
     ],
 )
@@ -30,8 +31,9 @@ def test_dress_is_taken_off(cell: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "cell",
-    ['="02134" and more', '="a"&"b"', "=02134", '=""a""', "'tis nice", "'", "'0213a", "'٣", "02134", "'-5", "'90s", ""],
-)
+    ['="02134" and more', '="a"&"b"', "=02134", '=""a""', "'tis nice", "'", "'0213a", "'٣", "02134", "'-5", "'90s", "",
+     "'@home' was his question", "'-- no thanks'", "'+1' she wrote, twice", "'=)\nor\n'=(' ?"],
+)  # fmt: skip
 def test_whatever_else_begins_like_dress_stays(cell: str) -> None:
     assert undressed(cell, 1, Notes()) == cell
 
