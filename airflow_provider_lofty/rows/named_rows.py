@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
-from airflow_provider_lofty.rows.values import short_float
+from airflow_provider_lofty.rows.values import SHORT_FLOATS
 
 Record = tuple[tuple[str, ...], Sequence[object]]  # columns and cells
 
@@ -81,20 +81,21 @@ def _in_pandas(frame: _PandasFrame) -> Iterator[Record]:
     named = [name for name in frame.index.names if name is not None and name not in frame.columns]
     if named:
         frame = frame.reset_index(level=named)
-    # A column of 32-bit floats gives Python's, which no longer tell how exact they are; its array gives its own.
+    # A column of short floats gives Python's, which no longer tell how exact they are; its array gives its own.
     series = (frame.iloc[:, place] for place in range(len(frame.columns)))
     cells = [
-        each.to_numpy() if str(dtype) == "float32" else each for each, dtype in zip(series, frame.dtypes, strict=True)
+        each.to_numpy() if str(dtype).removesuffix("[pyarrow]") in SHORT_FLOATS else each
+        for each, dtype in zip(series, frame.dtypes, strict=True)
     ]
     return _paired(frame.columns, zip(*cells, strict=True))
 
 
 def _in_polars(frame: Any) -> Iterator[Record]:
-    short = frozenset(place for place, dtype in enumerate(frame.dtypes) if str(dtype) == "Float32")
+    short = {place: SHORT_FLOATS[str(dtype)] for place, dtype in enumerate(frame.dtypes) if str(dtype) in SHORT_FLOATS}
     rows: Iterable[Sequence[object]] = frame.iter_rows()
     if short:
         rows = (
-            tuple(short_float(c) if place in short and isinstance(c, float) else c for place, c in enumerate(cells))
+            tuple(short[place](c) if place in short and isinstance(c, float) else c for place, c in enumerate(cells))
             for cells in rows
         )
     return _paired(frame.columns, rows)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
 from airflow_provider_lofty.rows.source import DamagedFile, SourceRow
-from airflow_provider_lofty.rows.values import short_float
+from airflow_provider_lofty.rows.values import SHORT_FLOATS
 
 if TYPE_CHECKING:
     from pyarrow import Array, Scalar
@@ -84,8 +84,8 @@ def values_of(column: Array) -> list[object]:
         values: list[object] = column.to_pylist()
     except (ValueError, OverflowError):
         return [_value(scalar) for scalar in column]
-    if str(column.type) == "float":  # of 32 bits, which Python's no longer tell
-        return [short_float(value) if isinstance(value, float) else value for value in values]
+    if short := SHORT_FLOATS.get(str(column.type)):  # of few bits, which Python's no longer tell
+        return [short(value) if isinstance(value, float) else value for value in values]
     return values
 
 

@@ -7,7 +7,8 @@ A check's refusal names the rule and the kind of value, never the value, which m
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Mapping
 from ctypes import c_float
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -60,10 +61,19 @@ class ShortFloat(float):
     """
     A float that had 32 bits.
 
+    :cvar bits: so many
     :cvar exact_below: from here on it may stand for another whole number
     """
 
+    bits = 32
     exact_below = 2**24
+
+
+class HalfFloat(ShortFloat):
+    """A float that had 16 bits."""
+
+    bits = 16
+    exact_below = 2**11
 
 
 class SixDigitFloat(ShortFloat):
@@ -107,7 +117,8 @@ def plain(value: Any) -> Any:
     if type(value).__module__ != "numpy" or not hasattr(value, "item") or getattr(value, "ndim", None):
         return value
     if not type(value).__name__.endswith("64") or not hasattr(value, "dtype") or value.dtype.kind not in "mM":
-        return short_float(value.item()) if type(value).__name__ == "float32" else value.item()
+        short = SHORT_FLOATS.get(type(value).__name__)
+        return short(value.item()) if short else value.item()
     # Of times finer than Python's, and of years beyond it, a bare number would come out.
     moment = value.astype("datetime64[us]") if value.dtype.name in _FINE_TIMES else value
     held = moment.item()
@@ -120,7 +131,23 @@ def short_float(value: float) -> float:
         short = float(f"{value:.{digits}g}")
         if c_float(short).value == value:
             return ShortFloat(short)
-    return value  # infinity and NaN
+    return value  # NaN
+
+
+def half_float(value: float) -> float:
+    """The same of a float of 16 bits."""
+    for digits in (3, 4, 5):  # five tell any two of them apart
+        short = float(f"{value:.{digits}g}")
+        if struct.pack("e", short) == struct.pack("e", value):
+            return HalfFloat(short)
+    return value
+
+
+# By the names of types in NumPy, Arrow and Polars.
+SHORT_FLOATS: Mapping[str, Callable[[float], float]] = {
+    **dict.fromkeys(("float32", "float", "Float32"), short_float),
+    **dict.fromkeys(("float16", "halffloat", "Float16"), half_float),
+}
 
 
 def kind_of(value: object) -> str:
@@ -159,7 +186,9 @@ def refuse_lost_digits(number: float | Decimal) -> None:
             )
     elif isinstance(number, ShortFloat) and abs(number) >= number.exact_below:
         bound = number.exact_below
-        raise InvalidValue(f"is a 32-bit float of {bound} or more, whose last digits are lost; cast the column to int")
+        raise InvalidValue(
+            f"is a {number.bits}-bit float of {bound} or more, whose last digits are lost; cast the column to int"
+        )
     elif abs(number) >= _EXACT_BELOW:
         raise InvalidValue("is a float of 2**53 or more, whose last digits are lost; read the column as int or text")
 

@@ -72,6 +72,12 @@ class TestIds:
         with pytest.raises(InvalidValue, match="32-bit float"):
             check(plain(np.float32(2**24 + 1)))
 
+    @pytest.mark.parametrize("check", [identifier, int64])
+    def test_a_float_of_16_bits_is_exact_below_2_to_the_11(self, check: Any) -> None:
+        assert check(plain(np.float16(2**11 - 1))) == 2**11 - 1
+        with pytest.raises(InvalidValue, match="16-bit float of 2048 or more"):
+            check(plain(np.float16(4711)))
+
 
 class TestNumbers:
     @pytest.mark.parametrize(("check", "bits"), [(int64, 64), (int32, 32)])

@@ -23,6 +23,7 @@ from support.practice import COLUMNS, collected, row, run, run_operator, task_in
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.operators.lofty import LoftyAddActivityOperator
 from airflow_provider_lofty.rows.upstream import read_rows
+from airflow_provider_lofty.rows.values import HalfFloat, ShortFloat, plain
 
 EXACT = 2**53 + 1  # a float cannot hold it
 
@@ -328,6 +329,24 @@ def test_floats_of_32_bits_in_an_arrow_table_are_what_they_were_written_as() -> 
     assert [tuple(cells.values()) for cells in collected(read_rows, table).dicts] == [
         (0.1, 0.1), (None, 1.0), (2.0**24, 2.0),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "Float32", "float[pyarrow]"])
+def test_floats_of_32_bits_in_a_frame_keep_what_is_known_of_them(dtype: str) -> None:
+    frame = pd.DataFrame({"a": [0.1, 2**24 + 2]}).astype({"a": dtype})
+    assert {type(plain(cells["a"])) for cells in collected(read_rows, frame).dicts} == {ShortFloat}
+
+
+@pytest.mark.parametrize("halves", [
+    lambda floats: pa.table({"a": pa.array(floats, pa.float16())}),
+    lambda floats: pd.DataFrame({"a": floats}),
+    lambda floats: [{"a": each} for each in floats],
+])  # fmt: skip
+def test_floats_of_16_bits_keep_what_is_known_of_them(halves: Any) -> None:
+    cells = collected(read_rows, halves(np.array([0.1, 4711], dtype="float16"))).dicts
+    found = [plain(each["a"]) for each in cells]
+    assert found == [0.1, 4710.0]
+    assert {type(each) for each in found} == {HalfFloat}
 
 
 HOSTILE = "{{ conn.lofty_default.password }}{{ nothing.here }}"

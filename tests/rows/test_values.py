@@ -69,6 +69,11 @@ class TestNumpy:
         held = plain(np.float32(written))
         assert repr(held) == repr(float(written))
 
+    @pytest.mark.parametrize("written", ["0.1", "4710.0", "65500.0", "1234.0", "-2.5", "nan", "inf"])
+    def test_a_float_of_16_bits_is_what_it_was_written_as(self, written: str) -> None:
+        held = plain(np.float16(written))
+        assert repr(held) == repr(float(written))
+
 
 class TestText:
     @pytest.mark.parametrize(
