@@ -137,7 +137,7 @@ class LearnedLimit:
         if self._ceiling is None:
             return min(self._start + _RISE * min(len(self._turns), self._accepted), self._most)
         left = max(1 - self._accepted / self._way_back, 0.0) if self._way_back else 0.0
-        return max(min(self._ceiling * (1 - self._dip * left**3), self._most), _LEAST_PACE)
+        return min(max(self._ceiling * (1 - self._dip * left**3), _LEAST_PACE), self._most)
 
     @property
     def _is_small(self) -> bool:
@@ -176,7 +176,7 @@ class LearnedLimit:
         :param turn: when the newest one leaves
         """
         pace = self.pace
-        turn = max(turn + self._spread * MINUTE / pace, self._held_until)
+        turn = max(turn + max(self._spread * MINUTE / pace, MINUTE / self._most), self._held_until)
         return turn if self._ceiling is None or self.is_refused else max(turn, self._room_at(pace))
 
     def _room_at(self, pace: float) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import random
 import statistics
 
 import pytest
@@ -196,6 +198,19 @@ class TestWhatIsLearned:
     def test_the_limit_after_a_few_minutes(self, limit: int, counts: str) -> None:
         pacer = self.send(limit, counts)
         assert pacer.learned_limit == pytest.approx(limit, rel=0.1)
+
+    @pytest.mark.parametrize("cap", [0.5, 1, 7])
+    @pytest.mark.parametrize("refused_of_five", [1, 5])
+    def test_refusals_never_make_it_faster_than_the_cap(self, cap: float, refused_of_five: int) -> None:
+        clock = Clock()
+        pacer = Pacer(cap, clock, chance=random.Random(1).random)  # noqa: S311
+        left = []
+        for number in range(60):
+            clock.now += max(pacer.delay(), 0.0)
+            pacer.reserve()
+            left.append(clock.now)
+            pacer.ended(pacer.begin(), {}, 0.0, is_refused=number % 5 < refused_of_five)
+        assert min(later - earlier for earlier, later in itertools.pairwise(left)) >= 60 / cap - 1e-6
 
     def test_what_an_earlier_try_learned_is_kept_to_from_the_start(self) -> None:
         clock = Clock()
