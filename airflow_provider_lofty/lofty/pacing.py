@@ -27,6 +27,7 @@ _LEAST_HOLD = 0.01  # of a window, after a refusal; doubled by each that follows
 _JITTER_SHARE = 0.02  # the same
 _JITTER_SHARE_WITHOUT_HEADERS = 0.2
 _CROWD_SECONDS = 1.0
+_LONGEST_RETRY_AFTER = 300.0  # whoever asks for more is asked again all the same
 _ANSWERS_TO_WIDEN = 200
 _MOST_ANSWERS_TO_WIDEN = 1600
 
@@ -234,6 +235,8 @@ class Pacer:
 
     def _refused(self, ticket: Ticket, headers: Mapping[str, str], limit: float | None, server_time: float) -> None:
         left = self._unit.seconds_to_wait(headers.get("x-ratelimit-reset"), ticket.sent, server_time)
+        if left is None and (asked := number_in(headers.get("retry-after"))) is not None:
+            left = min(asked, _LONGEST_RETRY_AFTER)  # Lofty's pages know no such header, gateways before a server do
         if limit is None and self._window.limit is None:
             self._learned.refused(ticket.sent, self._begun - self._ended)
             if left is None:

@@ -163,6 +163,13 @@ class TestLimits:
         assert waits[0] >= 0.5
         assert waits[-1] >= 5
 
+    @pytest.mark.parametrize(("asked", "least", "most"), [("30", 30, 50), ("86400", 300, 320), ("soon", 0, 30)])
+    def test_what_a_gateway_asks_to_wait_is_waited(self, clock: Clock, asked: str, least: float, most: float) -> None:
+        pacer = Pacer(None, clock)
+        pacer.reserve()
+        pacer.ended(pacer.begin(), {"retry-after": asked}, 0.0, is_refused=True)
+        assert least <= pacer.delay() <= most
+
 
 class TestQuota:
     """The whole quota and nothing but the quota, on servers that count and report in every way there is."""
