@@ -1,7 +1,8 @@
 """
 MySQL's ``TIMESTAMP``: an instant, shown as the wall clock time of the session's zone and without saying which.
 
-``DATETIME`` is a wall clock time, as in other databases: it is read in the operator's ``timezone``.
+``DATETIME`` is a wall clock time, as in other databases: it is read in the operator's ``timezone``. There the earlier
+of two is taken where clocks show a time twice; of an instant, that would make two events one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
-from airflow_provider_lofty.rows.values import SessionTime
+from airflow_provider_lofty.rows.values import RepeatedTime, SessionTime
 
 TIMESTAMP = 7  # in a cursor's description; DATETIME is 12
 _ZONES = "SELECT @@session.time_zone, @@system_time_zone, TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), CURRENT_TIMESTAMP())"
@@ -23,7 +24,7 @@ _OFFSET = re.compile(r"([+-])(\d\d?):(\d\d)")
 Conversion = Callable[[datetime], datetime]
 
 
-def timestamp_conversion(connection: Connection, zone: tzinfo) -> Conversion | None:
+def timestamp_conversion(connection: Connection, zone: tzinfo) -> Conversion:
     """
     Say how what a session shows of a ``TIMESTAMP`` becomes the instant that it is.
 
@@ -32,14 +33,14 @@ def timestamp_conversion(connection: Connection, zone: tzinfo) -> Conversion | N
 
     :param connection: to MySQL or MariaDB
     :param zone: the zone of timestamps that name none
-    :return: None where it is read in ``zone``, as any other time without a zone
+    :return: gives a time without a zone where that is read in ``zone``, as any other
     """
     name, system, seconds = connection.exec_driver_sql(_ZONES).one()
     session = _named(str(system if name == "SYSTEM" else name), is_system=name == "SYSTEM")
     if session is not None:
         return partial(_in_zone, session)
     if datetime.now(zone).utcoffset() == timedelta(seconds=int(seconds)):
-        return None
+        return partial(_unless_repeated, zone)
     return SessionTime.of
 
 
@@ -55,7 +56,13 @@ def as_shown(connection: Connection, moment: datetime, zone: tzinfo) -> datetime
 
 
 def _in_zone(zone: tzinfo, moment: datetime) -> datetime:
-    return moment.replace(tzinfo=zone)
+    found = _unless_repeated(zone, moment)
+    return found if isinstance(found, SessionTime) else found.replace(tzinfo=zone)
+
+
+def _unless_repeated(zone: tzinfo, moment: datetime) -> datetime:
+    local = moment.replace(tzinfo=zone)
+    return moment if local.utcoffset() == local.replace(fold=1).utcoffset() else RepeatedTime.of(moment)
 
 
 def _named(name: str, *, is_system: bool) -> tzinfo | None:

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 
 from airflow_provider_lofty.rows.timestamp_text import timestamp_from_text
-from airflow_provider_lofty.rows.values import SESSION_TIME, InvalidValue, NoValue, SessionTime, given, kind_of, text
+from airflow_provider_lofty.rows.values import InvalidValue, NoValue, SessionTime, given, kind_of, text
 from airflow_provider_lofty.rows.written import EXPONENT
 
 _INT64 = 2**63
@@ -90,7 +90,7 @@ class TimestampChecks:
             that Python's dates do not have
         """
         if isinstance(moment, SessionTime):
-            raise InvalidValue(SESSION_TIME)
+            raise InvalidValue(moment.why)
         moment = _standard(moment)
         if moment.tzinfo is not None and moment.utcoffset() is not None:
             return moment

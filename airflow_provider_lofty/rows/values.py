@@ -86,8 +86,15 @@ class SessionTime(datetime):
     """
     What MySQL shows of a ``TIMESTAMP`` in the time zone of its session, where that is not known.
 
-    It names no instant, and so becomes no time: what is wrong stands in :data:`SESSION_TIME`.
+    It names no instant, and so becomes no time.
+
+    :cvar why: what is wrong, and what to do
     """
+
+    why = (
+        "is a TIMESTAMP that the database shows in the time zone of its machine, which differs from timezone: name the "
+        "machine's zone as timezone, or set the session's, such as init_command=\"SET time_zone = '+00:00'\""
+    )
 
     @classmethod
     def of(cls, moment: datetime) -> SessionTime:
@@ -95,10 +102,13 @@ class SessionTime(datetime):
         return cls(*moment.timetuple()[:6], moment.microsecond)
 
 
-SESSION_TIME = (
-    "is a TIMESTAMP that the database shows in the time zone of its machine, which differs from timezone: name the "
-    "machine's zone as timezone, or set the session's, such as init_command=\"SET time_zone = '+00:00'\""
-)
+class RepeatedTime(SessionTime):
+    """The same where the zone is known, and its clocks show this time twice."""
+
+    why = (
+        "is a TIMESTAMP of the hour that clocks in the session's time zone show twice: set another one, such as "
+        "init_command=\"SET time_zone = '+00:00'\""
+    )
 
 
 def is_missing(value: object) -> bool:
@@ -254,7 +264,7 @@ def _as_text(value: object) -> str:
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         return _plain_digits(value)
     if isinstance(value, SessionTime):
-        raise InvalidValue(SESSION_TIME)
+        raise InvalidValue(value.why)
     if isinstance(value, (date, time)):
         return value.isoformat()
     if isinstance(value, NAMES):

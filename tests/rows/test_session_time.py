@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pymysql
 import pytest
@@ -16,7 +17,7 @@ from sqlalchemy.engine import make_url
 from support.practice import run, task_instance
 from support.values import MOMENTS
 
-from airflow_provider_lofty.rows import database, providers
+from airflow_provider_lofty.rows import database, providers, session_time
 from airflow_provider_lofty.rows.values import InvalidValue, SessionTime, text
 from airflow_provider_lofty.spool.codec import decode_cells, encode_cells
 
@@ -80,6 +81,33 @@ def test_where_only_the_machine_knows_its_zone_a_timestamp_is_refused(
     assert "name the machine's zone as timezone" in ended.summary["errors"][0]["error"]
     assert run(path=report).counts == {"invalid": 1}
     assert lofty.activities == []
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "SYSTEM"])
+def test_of_an_hour_that_clocks_show_twice_no_instant_is_guessed(
+    session_zone: SetZone, mariadb_url: str, lofty: Any, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    # This server has no tables of named zones: the session's is said to be the named one.
+    monkeypatch.setattr(session_time, "_ZONES", f"SELECT '{zone}', 'EST', %s" % _offset("America/New_York"))
+    with create_engine(mariadb_url).begin() as connection:
+        connection.exec_driver_sql("SET time_zone = '-04:00'")
+        connection.exec_driver_sql(
+            "INSERT INTO moments VALUES ('2026-11-01 01:30', NOW()), ('2026-11-01 00:59', NOW())"
+        )
+    session_zone("-04:00")
+    ended = run(
+        sql=SQL.format("instant") + " WHERE instant < '2026-11-01 02:00'", source_conn_id="warehouse",
+        timezone="America/New_York",
+    )  # fmt: skip
+    assert ended.counts == {"invalid": 1, "delivered": 1}
+    assert "show twice" in ended.summary["errors"][0]["error"]
+    assert [a.body["created"] for a in lofty.activities] == [TEN - (5 * 60 + 1) * 60_000]
+
+
+def _offset(zone: str) -> int:
+    offset = datetime.now(ZoneInfo(zone)).utcoffset()
+    assert offset is not None
+    return round(offset.total_seconds())
 
 
 def test_what_has_no_instant_is_neither_a_time_nor_a_text() -> None:
