@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_lofty.profile.changes import OF_CREATED, OF_TEXTS, change_named, changed, matter, words_for
-from airflow_provider_lofty.profile.profile import FIELDS, AnswerForm, profile_in
+from airflow_provider_lofty.profile.profile import FIELDS, AnswerForm, Profile, profile_in, readable
 
 LEAST = {"format": 1, "base_url": "https://lofty.example.com", "account_id": 11}
 
@@ -86,6 +86,33 @@ def test_what_is_no_object_is_no_profile(given: object) -> None:
 )
 def test_a_field_that_is_wrong_is_named(changes: dict[str, Any], named: str) -> None:
     assert named in refusal({**LEAST, **changes})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("requests_per_minute", 2.0**31),
+        ("read_requests_per_minute", 0.001),
+        ("settle_seconds", float("inf")),
+        ("page_size", 1001),
+        ("equal_posts", 1001),
+        ("owner", AnswerForm(999)),
+        ("reading", AnswerForm(500, 10**10)),
+        ("created_shown", ["moved_by_1000000000000000"]),
+        ("text_shown", ["trimmed"] * 21),
+    ],
+)
+def test_what_none_can_hold_is_made_open_before_it_is_written(name: str, value: Any) -> None:
+    found = readable(
+        Profile(base_url="https://lofty.example.com", account_id=11, **{"ignores_page": True, name: value})
+    )
+    assert (getattr(found, name), found.ignores_page, found.account_id) == (None, True, 11)
+    assert profile_in(found.as_json()) == found
+
+
+def test_bound_to_what_none_can_be_bound_to_there_is_none() -> None:
+    with pytest.raises(ValueError, match="profile lacks base_url"):
+        readable(Profile(base_url="", account_id=11))
 
 
 @pytest.mark.parametrize("name", LEAST)

@@ -8,7 +8,14 @@ from airflow_provider_lofty.first_contact.contact import Contact
 from airflow_provider_lofty.first_contact.posts import Fate, Posted, changes_of
 from airflow_provider_lofty.lofty.answers import Answer, Meaning
 from airflow_provider_lofty.lofty.window import number_in
-from airflow_provider_lofty.profile.profile import AnswerForm, AnswerKind, ErrorShape, ListOrder, ResetReading
+from airflow_provider_lofty.profile.profile import (
+    AnswerForm,
+    AnswerKind,
+    ErrorShape,
+    ListOrder,
+    ResetReading,
+    is_possible,
+)
 
 _PAUSED_SECONDS = 1.5  # between two values, to see whether they count seconds
 
@@ -36,8 +43,9 @@ def rate_headers(contact: Contact) -> dict[AnswerKind, bool]:
 
 
 def limits(contact: Contact) -> dict[AnswerKind, float]:
-    """The limit that each kind of answer states, the last time."""
-    return {kind: limit for kind, answer, _ in contact.heard if (limit := limit_in(answer))}
+    """The limit that each kind of answer states, the last time; without what is too much for a limit."""
+    stated = {kind: limit for kind, answer, _ in contact.heard if (limit := limit_in(answer))}
+    return {kind: limit for kind, limit in stated.items() if is_possible("requests_per_minute", limit)}
 
 
 def limit_in(answer: Answer) -> float | None:

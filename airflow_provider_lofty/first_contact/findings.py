@@ -101,7 +101,9 @@ def _limit(contact: Contact) -> Finding:
     question = "rate limit"
     limits = facts.limits(contact)
     if not limits:
-        return Finding(question, "", "no answer states it")
+        stated = next((limit for _, answer, _ in contact.heard if (limit := facts.limit_in(answer))), None)
+        too_much = f"X-RateLimit-Limit: {stated:.0f} is too much for a limit" if stated else ""
+        return Finding(question, "", too_much or "no answer states it")
     said = {f"{limit:g}" for limit in limits.values()}
     if len(said) == 1:
         return Finding(question, f"{said.pop()} a window", "X-RateLimit-Limit")

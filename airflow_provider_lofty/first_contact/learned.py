@@ -7,7 +7,7 @@ import math
 from airflow_provider_lofty.first_contact import facts
 from airflow_provider_lofty.first_contact.contact import Contact
 from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING
-from airflow_provider_lofty.profile.profile import HeaderForm, Profile
+from airflow_provider_lofty.profile.profile import HeaderForm, Profile, readable
 
 _LONGEST_ID = 40
 
@@ -19,7 +19,8 @@ def profile_of(contact: Contact) -> Profile | None:
         return None
     limits, lag = facts.limits(contact), facts.lag(contact)
     least, most = lag or (None, None)
-    return Profile(
+    # A server may state what no profile can hold, and a profile that cannot be read is of no use.
+    return readable(Profile(
         base_url=contact.client.host,
         account_id=_account_id(contact),
         header_form=_header_form(contact),
@@ -44,7 +45,7 @@ def profile_of(contact: Contact) -> Profile | None:
         page_size=facts.page_size(contact),
         ignores_page=facts.ignores_page(contact),
         equal_posts=facts.equal_posts(contact),
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def _account_id(contact: Contact) -> int | str | None:

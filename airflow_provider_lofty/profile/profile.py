@@ -161,6 +161,25 @@ def profile_in(given: object) -> Profile:
     return Profile(**{name: _checked(name, value) for name, value in given.items()})
 
 
+def readable(profile: Profile) -> Profile:
+    """
+    Give a profile as its reader takes it: what none can hold becomes None, as what was not seen.
+
+    :raises ValueError: what it is bound to is out of range
+    """
+    found = msgspec.to_builtins(profile)
+    return profile_in({name: value for name, value in found.items() if is_possible(name, value)})
+
+
+def is_possible(name: str, value: object) -> bool:
+    """Whether a profile can hold this value in that field."""
+    try:
+        _checked(name, value)
+    except ValueError:
+        return False
+    return True
+
+
 def _json_in(text: str | bytes) -> object:
     try:
         return json.loads(text)
