@@ -35,6 +35,10 @@ This check posts at most five activities to lead {lead_id} of {host}, and reads.
 - So it should be a lead of your own that you made for tests.
 Nothing goes to any other lead. A missing lead and a wrong key are asked for by reading only."""
 
+_BOUND_TO_HOST = """\
+It is bound to the host alone: Lofty did not say whose the credential is. A connection of another account there would
+take it, too, so mind yourself where you put it."""
+
 
 def main(arguments: Sequence[str] | None = None, *, patience: float = PATIENCE_SECONDS) -> int:
     """
@@ -110,7 +114,7 @@ def _check(contact: Contact, is_confirmed: bool) -> int:
 def _write_profile(contact: Contact, path: Path) -> bool:
     profile = profile_of(contact)
     if profile is None:
-        _say("No profile was written: Lofty did not say whose the credential is.")
+        _say("No profile was written: nothing showed that Lofty accepts the credential.")
         return True
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -119,6 +123,8 @@ def _write_profile(contact: Contact, path: Path) -> bool:
         _say(f"The profile could not be written ({type(error).__name__}); this is it:\n{profile.as_json()}")
         return False
     _say(f"The profile is in {path}.")
+    if profile.account_id is None:
+        _say(_BOUND_TO_HOST)
     return True
 
 

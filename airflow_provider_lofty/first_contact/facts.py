@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from airflow_provider_lofty.first_contact.contact import Contact
+from airflow_provider_lofty.first_contact.contact import Contact, Heard
 from airflow_provider_lofty.first_contact.posts import Fate, Posted, changes_of
 from airflow_provider_lofty.lofty.answers import Answer, Meaning
 from airflow_provider_lofty.lofty.window import number_in
@@ -34,17 +34,26 @@ def is_accepted(contact: Contact, name: str) -> bool | None:
 # The rate limit
 
 
+def of_lofty(contact: Contact) -> list[Heard]:
+    """The answers that are Lofty's: JSON, or the text or the nothing by which it refuses; no page of one on the way."""
+    return [each for each in contact.heard if not each.answer.is_html and _is_of_api(each.answer)]
+
+
+def _is_of_api(answer: Answer) -> bool:
+    return answer.json is not None or 400 <= (answer.status or 0) < 500
+
+
 def rate_headers(contact: Contact) -> dict[AnswerKind, bool]:
     """Which kinds of answers have the rate headers, all of them."""
     found: dict[AnswerKind, bool] = {}
-    for kind, answer, _ in contact.heard:
+    for kind, answer, _ in of_lofty(contact):
         found[kind] = limit_in(answer) is not None and found.get(kind, True)
     return found
 
 
 def limits(contact: Contact) -> dict[AnswerKind, float]:
     """The limit that each kind of answer states, the last time; without what is too much for a limit."""
-    stated = {kind: limit for kind, answer, _ in contact.heard if (limit := limit_in(answer))}
+    stated = {kind: limit for kind, answer, _ in of_lofty(contact) if (limit := limit_in(answer))}
     return {kind: limit for kind, limit in stated.items() if is_possible("requests_per_minute", limit)}
 
 
@@ -56,7 +65,7 @@ def limit_in(answer: Answer) -> float | None:
 
 def resets(contact: Contact) -> list[tuple[float, float]]:
     """When the Reset header came with which number."""
-    found = [(at, number_in(answer.headers.get("x-ratelimit-reset"))) for _, answer, at in contact.heard]
+    found = [(at, number_in(answer.headers.get("x-ratelimit-reset"))) for _, answer, at in of_lofty(contact)]
     return [(at, number) for at, number in found if number is not None]
 
 
@@ -64,7 +73,7 @@ def reset_unit(contact: Contact) -> ResetReading | None:
     """What the Reset header means."""
     values = resets(contact)
     if not values:
-        is_there = any("x-ratelimit-reset" in answer.headers for _, answer, _ in contact.heard)
+        is_there = any("x-ratelimit-reset" in answer.headers for _, answer, _ in of_lofty(contact))
         return "nonsense" if is_there else None
     largest = max(number for _, number in values)
     if largest >= 1e9:

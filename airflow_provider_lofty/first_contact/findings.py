@@ -6,16 +6,17 @@ import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from airflow_provider_lofty.first_contact import facts
+from airflow_provider_lofty.first_contact import facts, owner
 from airflow_provider_lofty.first_contact.contact import Contact
 from airflow_provider_lofty.first_contact.facts import named
 from airflow_provider_lofty.first_contact.posts import LONG_TEXT, Fate, Posted
-from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Answer, Meaning
+from airflow_provider_lofty.lofty.answers import Answer, Meaning
 from airflow_provider_lofty.lofty.errors import status_text
 from airflow_provider_lofty.profile.changes import matter, words_for
 from airflow_provider_lofty.profile.profile import AnswerKind, ListOrder, ResetReading
 
 _NOT_ASKED = "the check ended before it"
+_LONGEST_ROLE = 80
 _KINDS: dict[AnswerKind, str] = {
     "add_activity": "POST of an activity",
     "list_activities": "GET of activities",
@@ -64,22 +65,29 @@ def findings_of(contact: Contact) -> list[Finding]:
 
 def _credential(contact: Contact) -> Finding:
     question = "form of the credential"
-    if not any(answer.status == 200 or answer.verdict.code == PERMISSION_MISSING for _, answer, _ in contact.heard):
+    how = owner.accepted_by(contact)
+    if not how:
         return Finding(question, "", "Lofty accepted no request" if contact.heard else _NOT_ASKED)
     kind = contact.client.settings.auth_type
     header = "Authorization: token …" if kind == "api_key" else "Authorization: Bearer …"
-    return Finding(question, f"{kind}: accepted as {header}", "GET /v1.0/me")
+    return Finding(question, f"{kind}: accepted as {header}", how)
 
 
 def _owner(contact: Contact) -> Finding:
     question = "whose it is"
-    if contact.owner is None:
-        is_hidden = any(answer.verdict.code == PERMISSION_MISSING for _, answer, _ in contact.heard[:1])
-        return Finding(question, "", "this app may not read its owner's profile" if is_hidden else _NOT_ASKED)
-    found = contact.owner
-    details = ", ".join(str(found[name]) for name in ("roleName", "id") if isinstance(found.get(name), (str, int)))
-    return Finding(question, details or "nobody is named", "role and id in GET /v1.0/me",
+    account_id = owner.account_id(contact)
+    if account_id is None:
+        return Finding(question, "", _why_nobody(contact))
+    role = (contact.owner or {}).get("roleName")
+    details = f"{role[:_LONGEST_ROLE]}, {account_id}" if isinstance(role, str) and role else f"{account_id}"
+    return Finding(question, details, "role and id in GET /v1.0/me",
                    "activities are added with this user's permissions")  # fmt: skip
+
+
+def _why_nobody(contact: Contact) -> str:
+    if owner.is_hidden(contact):
+        return "this app may not read its owner's profile"
+    return _NOT_ASKED if contact.owner is None else "GET /v1.0/me names no usable id"
 
 
 def _headers(contact: Contact) -> Finding:
@@ -87,7 +95,9 @@ def _headers(contact: Contact) -> Finding:
     if not contact.heard:
         return Finding(question, "", _NOT_ASKED)
     has_them = facts.rate_headers(contact)
-    how = f"{len(contact.heard)} answers"
+    if not has_them:
+        return Finding(question, "", "no answer was Lofty's")
+    how = f"{len(facts.of_lofty(contact))} answers"
     if not any(has_them.values()):
         return Finding(question, "none", how, "runs learn the limit from refusals; set requests_per_minute to what "
                        "the first one says")  # fmt: skip
@@ -101,7 +111,7 @@ def _limit(contact: Contact) -> Finding:
     question = "rate limit"
     limits = facts.limits(contact)
     if not limits:
-        stated = next((limit for _, answer, _ in contact.heard if (limit := facts.limit_in(answer))), None)
+        stated = next((limit for _, answer, _ in facts.of_lofty(contact) if (limit := facts.limit_in(answer))), None)
         too_much = f"X-RateLimit-Limit: {stated:.0f} is too much for a limit" if stated else ""
         return Finding(question, "", too_much or "no answer states it")
     said = {f"{limit:g}" for limit in limits.values()}

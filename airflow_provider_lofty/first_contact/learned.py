@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import math
 
-from airflow_provider_lofty.first_contact import facts
+from airflow_provider_lofty.first_contact import facts, owner
 from airflow_provider_lofty.first_contact.contact import Contact
-from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING
 from airflow_provider_lofty.profile.profile import HeaderForm, Profile, readable
-
-_LONGEST_ID = 40
 
 
 def profile_of(contact: Contact) -> Profile | None:
-    """Make a profile; None as long as nobody knows whose it would be."""
-    answer = contact.owner_answer
-    if contact.owner is None and (answer is None or answer.error[0] != PERMISSION_MISSING):
+    """Make a profile; None as long as nothing showed that Lofty accepts the credential."""
+    if not owner.accepted_by(contact):
         return None
     limits, lag = facts.limits(contact), facts.lag(contact)
     least, most = lag or (None, None)
     # A server may state what no profile can hold, and a profile that cannot be read is of no use.
     return readable(Profile(
         base_url=contact.client.host,
-        account_id=_account_id(contact),
+        account_id=owner.account_id(contact),
         header_form=_header_form(contact),
         settle_seconds=None if lag is None else math.ceil(2 * (most or lag[0])),
         requests_per_minute=limits.get("add_activity"),
         read_requests_per_minute=limits.get("list_activities"),
         rate_headers=facts.rate_headers(contact),
         reset_unit=facts.reset_unit(contact),
-        owner=facts.form_of(answer),
+        owner=facts.form_of(contact.owner_answer),
         reading=facts.form_of(contact.reading),
         missing_lead=facts.form_of(contact.missing_lead),
         wrong_key=facts.form_of(contact.wrong_key),
@@ -46,13 +42,6 @@ def profile_of(contact: Contact) -> Profile | None:
         ignores_page=facts.ignores_page(contact),
         equal_posts=facts.equal_posts(contact),
     ))  # fmt: skip
-
-
-def _account_id(contact: Contact) -> int | str | None:
-    found = (contact.owner or {}).get("id")
-    if type(found) is int:
-        return found if 0 <= found < 2**63 else None
-    return found if isinstance(found, str) and 0 < len(found) <= _LONGEST_ID else None
 
 
 def _header_form(contact: Contact) -> HeaderForm:
