@@ -3,7 +3,8 @@
 Airflow's own command line has it as `airflow lofty first-contact`.
 
 It ends with 0 when the check was made, whatever is still open; with 1 when Lofty could not be asked, or the profile not
-be written; with 2 when nothing was posted because nobody confirmed; with 130 when it was interrupted.
+be written; with 2 when nothing was posted because nobody confirmed, or nobody reads what it says; with 130 when it was
+interrupted.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from airflow_provider_lofty.first_contact.arguments import ARGUMENTS, SUMMARY
 from airflow_provider_lofty.first_contact.contact import PATIENCE_SECONDS, TOTAL_SECONDS, Contact
 from airflow_provider_lofty.first_contact.findings import findings_of, table
 from airflow_provider_lofty.first_contact.learned import profile_of
+from airflow_provider_lofty.first_contact.output import complain, is_at_terminal, say
 from airflow_provider_lofty.first_contact.posts import Fate
 from airflow_provider_lofty.hooks.lofty import LoftyHook
+from airflow_provider_lofty.printable import printable
 
 DONE, FAILED, UNCONFIRMED, INTERRUPTED = 0, 1, 2, 130
 
@@ -69,8 +72,8 @@ def find_connections() -> None:
 
 
 def _make_contact(options: argparse.Namespace, patience: float) -> int:
-    if not options.yes and not sys.stdin.isatty():
-        _say("Nothing was sent: there is no terminal to confirm at. Add --yes if the lead is one for tests.")
+    if not options.yes and not is_at_terminal():
+        say("Nothing was sent: there is no terminal to confirm at. Add --yes if the lead is one for tests.")
         return UNCONFIRMED
     logging.getLogger("airflow_provider_lofty").setLevel(logging.WARNING)
     hook = LoftyHook(options.conn_id)
@@ -83,55 +86,64 @@ def _make_contact(options: argparse.Namespace, patience: float) -> int:
         code = _check(contact, options.yes)
     finally:
         hook.close()
-    if options.profile is None or code == UNCONFIRMED or _write_profile(contact, options.profile):
-        return code
-    return code or FAILED
+    return code if code == UNCONFIRMED else _tell(contact, code, options.profile)
 
 
 def _check(contact: Contact, is_confirmed: bool) -> int:
     code = DONE
     try:
         initials = contact.begin()
-        _say(_WILL_DO.format(lead_id=contact.lead_id, host=contact.client.host))
-        _say(f"The lead's initials are {initials or '(it has no name)'}")
+        will_do = _WILL_DO.format(lead_id=contact.lead_id, host=contact.client.host)
+        if not say(f"{will_do}\nThe lead's initials are {printable(initials) or '(it has no name)'}"):
+            complain("Nothing was posted: nobody reads what this command says.")
+            return UNCONFIRMED
         if not is_confirmed and not _is_confirmed_by(input):
-            _say("Nothing was posted.")
+            say("Nothing was posted.")
             return UNCONFIRMED
         contact.post()
         contact.look_back()
         contact.provoke()
     except KeyboardInterrupt:
-        _say("Interrupted.")
+        say("Interrupted.")
         code = INTERRUPTED
     except LoftyError as error:
-        _say(f"The check ended early: {error}")
+        say(f"The check ended early: {error}")
         code = FAILED
-    if contact.heard:
-        _say(f"\n{table(findings_of(contact))}\n\n{_left_behind(contact)}")
     return code
 
 
-def _write_profile(contact: Contact, path: Path) -> bool:
+def _tell(contact: Contact, code: int, path: Path | None) -> int:
+    """Keep the profile first: what was posted for it cannot be posted again, and a table may find no reader."""
+    is_kept, words = (True, "") if path is None else _keep_profile(contact, path)
+    if contact.heard:
+        say(f"\n{table(findings_of(contact))}\n\n{_left_behind(contact)}")
+    if words:
+        say(words)
+    return code if is_kept else code or FAILED
+
+
+def _keep_profile(contact: Contact, path: Path) -> tuple[bool, str]:
+    """
+    Write it, if there is one.
+
+    :return: whether nothing is lost, and what to say of it
+    """
     profile = profile_of(contact)
     if profile is None:
-        _say("No profile was written: nothing showed that Lofty accepts the credential.")
-        return True
+        return True, "No profile was written: nothing showed that Lofty accepts the credential."
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(profile.as_json())
     except OSError as error:
-        _say(f"The profile could not be written ({type(error).__name__}); this is it:\n{profile.as_json()}")
-        return False
-    _say(f"The profile is in {path}.")
-    if profile.account_id is None:
-        _say(_BOUND_TO_HOST)
-    return True
+        return False, f"The profile could not be written ({type(error).__name__}); this is it:\n{profile.as_json()}"
+    words = f"The profile is in {printable(str(path))}."
+    return True, words if profile.account_id is not None else f"{words}\n{_BOUND_TO_HOST}"
 
 
 def _is_confirmed_by(ask: Callable[[str], str]) -> bool:
     try:
         return ask("Post to this lead? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
+    except (EOFError, OSError, UnicodeError):  # it was closed, or what came is no text
         return False
 
 
@@ -139,8 +151,3 @@ def _left_behind(contact: Contact) -> str:
     accepted, unknown = (sum(each.fate is fate for each in contact.posted) for fate in (Fate.ACCEPTED, Fate.UNKNOWN))
     perhaps = f", and {unknown} more may be" if unknown else ""
     return f"{accepted} test activities are at lead {contact.lead_id} now{perhaps}."
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()

@@ -12,6 +12,7 @@ from airflow_provider_lofty.first_contact.facts import named
 from airflow_provider_lofty.first_contact.posts import LONG_TEXT, Fate, Posted
 from airflow_provider_lofty.lofty.answers import Answer, Meaning
 from airflow_provider_lofty.lofty.errors import status_text
+from airflow_provider_lofty.printable import printable
 from airflow_provider_lofty.profile.changes import matter, words_for
 from airflow_provider_lofty.profile.profile import AnswerKind, ListOrder, ResetReading
 
@@ -56,8 +57,8 @@ class Finding(NamedTuple):
 
 
 def findings_of(contact: Contact) -> list[Finding]:
-    """Answer what can be answered from what was seen."""
-    return [question(contact) for question in _QUESTIONS]
+    """Answer what can be answered from what was seen, in printable form: much of it is a server's own words."""
+    return [Finding(*map(printable, question(contact))) for question in _QUESTIONS]
 
 
 # The credential and the rate limit
