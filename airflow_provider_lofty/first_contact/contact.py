@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyRequestRejected, LoftyUnreachable
 from airflow_provider_lofty.first_contact.posts import Fate, Post, Posted, posts
-from airflow_provider_lofty.lofty.answers import PERMISSION_MISSING, Answer, Meaning
+from airflow_provider_lofty.lofty.answers import LEAD_NOT_FOUND, PERMISSION_MISSING, Answer, Meaning
 from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.lofty.errors import failure_text
 from airflow_provider_lofty.lofty.session import Endpoint
@@ -27,6 +27,10 @@ _AFTER_LOOKS_SECONDS = 15.0  # what is left for the last two questions
 _MISSING_LEAD = 2**63 - 1
 
 _FATES = {Meaning.DELIVERED: Fate.ACCEPTED, Meaning.REJECTED: Fate.REFUSED, Meaning.DOUBT: Fate.UNKNOWN}
+_REFUSALS = (Meaning.REJECTED, Meaning.CREDENTIAL_REFUSED, Meaning.MISCONFIGURED)
+_STATUSES_OF_BODIES = (200, 400, 413, 422)
+# Lofty's codes for what no other body would change: the content type, the lead, the permission.
+_CODES_OF_OTHERS = (20001, LEAD_NOT_FOUND, 20017)
 
 
 class Heard(NamedTuple):
@@ -134,7 +138,7 @@ class Contact:
 
     def _error(self, answer: Answer, what: str) -> Exception:
         verdict = self.client.verdict_on(answer)
-        if verdict.meaning in (Meaning.REJECTED, Meaning.CREDENTIAL_REFUSED, Meaning.MISCONFIGURED):
+        if verdict.meaning in _REFUSALS:
             return self.client.error_for(verdict, what)
         return LoftyUnreachable(f"{what} gave no usable answer: {failure_text(verdict)}; nothing was posted")
 
@@ -148,9 +152,6 @@ class Contact:
             if not self._has_time_for_turn(Endpoint.ADD_ACTIVITY):
                 each.said = "the rate limit left no time for it"
                 return
-            if each.post.name == "twin" and self.posted[0].fate is not Fate.ACCEPTED:
-                each.said = "the one that it repeats was refused"
-                continue
             each.fate = Fate.UNKNOWN  # until an answer says otherwise; if none comes, it stays so
             self._send(each)
             if each.fate not in (Fate.ACCEPTED, Fate.REFUSED):
@@ -162,7 +163,11 @@ class Contact:
             answer = self._post(each.post)
         verdict = self.client.verdict_on(answer, each.post.body)
         each.answered = self._clock()
-        each.fate = _FATES.get(verdict.meaning, Fate.NOT_SENT)
+        each.fate = _FATES.get(verdict.meaning, Fate.NOT_STORED)
+        each.is_refused = is_refusal(answer)
+        # The first is the control: without it, no refusal can be put down to what a post holds.
+        if each.fate is Fate.REFUSED and (each is self.posted[0] or not _may_be_for_body(answer)):
+            each.fate = Fate.NOT_STORED
         each.said = "" if each.fate is Fate.ACCEPTED else failure_text(verdict)
 
     def _post(self, post: Post) -> Answer:
@@ -227,6 +232,16 @@ class Contact:
     def _has_time_for_turn(self, endpoint: Endpoint) -> bool:
         delay = max(self.client.pacer.delay(), self.client.pacer_of(endpoint).delay(), 0.0)
         return self._clock() + delay < self._deadline
+
+
+def is_refusal(answer: Answer) -> bool:
+    """Whether Lofty itself says no, and would a moment later."""
+    return answer.verdict.meaning in _REFUSALS and not answer.is_html
+
+
+def _may_be_for_body(answer: Answer) -> bool:
+    """Whether a refusal may be for what was posted."""
+    return is_refusal(answer) and answer.status in _STATUSES_OF_BODIES and answer.error[0] not in _CODES_OF_OTHERS
 
 
 def _with_one_letter_changed(header: str) -> str:

@@ -26,7 +26,7 @@ def named(contact: Contact, name: str) -> Posted | None:
 
 
 def is_accepted(contact: Contact, name: str) -> bool | None:
-    """Whether Lofty took a post or refused it."""
+    """Whether Lofty took a post or refused it for what it holds."""
     posted = named(contact, name)
     return {Fate.ACCEPTED: True, Fate.REFUSED: False}.get(posted.fate) if posted else None
 

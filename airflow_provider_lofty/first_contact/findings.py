@@ -138,6 +138,16 @@ def _listed(kinds: Iterable[AnswerKind]) -> str:
 # What was posted
 
 
+def _posting(contact: Contact) -> Finding:
+    question, how = "posting activities", "POST of an activity"
+    if any(each.fate is Fate.ACCEPTED for each in contact.posted):
+        return Finding(question, "permitted", how)
+    refused = next((each for each in contact.posted if each.is_refused), None)
+    if refused is None:
+        return Finding(question, "", _why_not(contact, named(contact, "plain")))
+    return Finding(question, f"refused: {refused.said}", how, "rows are refused as well; nothing more was posted")
+
+
 def _empty(contact: Contact) -> Finding:
     question, posted = "empty link and picture", named(contact, "empty")
     if posted is None or posted.fate not in (Fate.ACCEPTED, Fate.REFUSED):
@@ -255,7 +265,8 @@ def _why_not(contact: Contact, posted: Posted | None) -> str:
         return f"its answer was lost{f' ({posted.said})' if posted.said else ''}; it was not posted again"
     if posted is not None and posted.said:
         return posted.said
-    stopped = next((each for each in contact.posted if each.fate in (Fate.UNKNOWN, Fate.NOT_SENT) and each.said), None)
+    stopping = (Fate.UNKNOWN, Fate.NOT_STORED)
+    stopped = next((each for each in contact.posted if each.fate in stopping and each.said), None)
     return f"posting stopped before it ({stopped.said})" if stopped else _NOT_ASKED
 
 
@@ -279,6 +290,7 @@ _QUESTIONS: tuple[Callable[[Contact], Finding], ...] = (
     _limit,
     _reset,
     _reading,
+    _posting,
     _empty,
     _long,
     _echo("type, read back", "type", _UNPROVEN),

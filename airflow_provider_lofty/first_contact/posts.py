@@ -61,9 +61,9 @@ class Fate(Enum):
     """What the answer to a post said."""
 
     ACCEPTED = "accepted"
-    REFUSED = "refused"
+    REFUSED = "refused for what it holds"
     UNKNOWN = "sent, and no trustworthy answer came"
-    NOT_SENT = "not sent"
+    NOT_STORED = "not sent, or refused whatever it holds"
 
 
 @dataclass
@@ -73,14 +73,16 @@ class Posted:
 
     :param answered: by the clock
     :param said: why it was refused, or is unknown
+    :param is_refused: whether Lofty itself refused it, for whatever reason
     :param shown: how often it was listed, when that was looked at last
     :param looked: by the clock; the last look that did not show it, and the first that did
     """
 
     post: Post
-    fate: Fate = Fate.NOT_SENT
+    fate: Fate = Fate.NOT_STORED
     answered: float = 0.0
     said: str = ""
+    is_refused: bool = False
     entry: dict[str, Any] | None = None
     shown: int = 0
     looked: list[float] = field(default_factory=lambda: [0.0, 0.0])

@@ -53,6 +53,7 @@ AS_DOCUMENTED = {
     "rate limit": "600000 a window",
     "unit of Reset": "milliseconds left",
     "reading activities back": "permitted",
+    "posting activities": "permitted",
     "empty link and picture": "accepted",
     "a text of 2000 characters": "accepted",
     "type, read back": "as sent",
@@ -116,7 +117,9 @@ SWITCHES: list[tuple[dict[str, Any], dict[str, str]]] = [
         {"empty link and picture": "", "a text of 2000 characters": "", "text, read back": "as sent"},
     ),
     ({"scripted_faults": ["drop_before_storing"]}, {"text, read back": "", "two equal posts": ""}),
-    ({"scripted_faults": ["refused"]}, {"two equal posts": "", "text, read back": "as sent"}),
+    # without a control, nothing can be told from a refusal
+    ({"scripted_faults": ["refused"]},
+     {"posting activities": "refused: HTTP 400, INVALID_PARAMETER", "two equal posts": "", "text, read back": ""}),
     (
         {"scripted_faults": [None, "rate_limited"], "window_seconds": 0.05},
         {"two equal posts": "both kept", "empty link and picture": "accepted"},
