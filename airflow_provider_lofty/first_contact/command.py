@@ -93,8 +93,7 @@ def _check(contact: Contact, is_confirmed: bool) -> int:
     code = DONE
     try:
         initials = contact.begin()
-        will_do = _WILL_DO.format(lead_id=contact.lead_id, host=contact.client.host)
-        if not say(f"{will_do}\nThe lead's initials are {printable(initials) or '(it has no name)'}"):
+        if not say(_before_posting(contact, initials)):
             complain("Nothing was posted: nobody reads what this command says.")
             return UNCONFIRMED
         if not is_confirmed and not _is_confirmed_by(input):
@@ -110,6 +109,17 @@ def _check(contact: Contact, is_confirmed: bool) -> int:
         say(f"The check ended early: {error}")
         code = FAILED
     return code
+
+
+def _before_posting(contact: Contact, initials: str) -> str:
+    lines = [
+        _WILL_DO.format(lead_id=contact.lead_id, host=contact.client.host),
+        f"The lead's initials are {printable(initials) or '(it has no name)'}",
+    ]
+    if contact.reading_failure:
+        why = printable(contact.reading_failure)
+        lines.append(f"Its activities cannot be read now ({why}): what is posted may not be seen again")
+    return "\n".join(lines)
 
 
 def _tell(contact: Contact, code: int, path: Path | None) -> int:

@@ -2,7 +2,8 @@
 The check itself: which requests are made, in what order, and what is kept of their answers.
 
 Activities go to one lead only. Nothing is repeated whose answer was lost, and after such an answer nothing more is
-posted; reading back shows what became of it. What a missing lead and a wrong key are answered with is asked by GET.
+posted; reading back shows what became of it. What a missing lead and a wrong key are answered with is asked by GET. A
+GET is repeated when its answer is a failure that may pass.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ PATIENCE_SECONDS = 60.0  # until what was posted is shown
 # Seconds between looks; the last again and again. They grow with what is past: a lag is known to a sixth or so.
 _LOOKS = (0.0, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 3.0, 5.0, 5.0, 10.0)
 _LOOKS_FOR_TWIN = 8  # ten seconds
+_REPEAT_AFTER_SECONDS = (1.0,)
 _AFTER_LOOKS_SECONDS = 15.0  # what is left for the last two questions
 _MISSING_LEAD = 2**63 - 1
 
@@ -81,10 +83,11 @@ class Contact:
         self.heard: list[Heard] = []
         self.owner: dict[str, Any] | None = None
         self.owner_answer: Answer | None = None
-        self.reading: Answer | None = None  # of the lead's activities: what it is answered with, once it worked
+        self.reading: Answer | None = None  # of the lead's activities: the last list; without one, the first refusal
         self.pages: list[list[Any]] = []  # the lead's first two, before anything was posted
         self.listed: list[Any] = []  # its first page, when it was looked at last
-        self.reading_failure = ""
+        self.reading_failure = ""  # why the first page was not shown, when it was asked for last
+        self.page_failure = ""  # why one of the first two was not
         self.posted: list[Posted] = []
         self.missing_lead: Answer | None = None
         self.wrong_key: Answer | None = None
@@ -108,10 +111,12 @@ class Contact:
             raise self._error(answer, "GET /v1.0/me")
         initials = self._initials()
         for number in (0, 1):
-            page = self._page(number)
-            if page is None:
+            answer = self._page(number) if number else self._first_page()
+            entries = entries_in(answer)
+            if entries is None:
+                self.page_failure = self._why_no_page(answer)
                 break
-            self.pages.append(page)
+            self.pages.append(entries)
         return initials
 
     def _initials(self) -> str:
@@ -126,15 +131,25 @@ class Contact:
         names = (str(found.get(name) or "").strip() for name in ("firstName", "lastName"))
         return "".join(f"{name[0]}." for name in names if name)
 
-    def _page(self, number: int) -> list[Any] | None:
+    def _page(self, number: int) -> Answer:
         path = f"/v1.0/leads/{self.lead_id}/activities"
-        answer = self._ask("list_activities", path, Endpoint.LIST_ACTIVITIES, {"curPage": number})
-        if answer.status == 200 and isinstance(answer.json, list):
+        return self._ask("list_activities", path, Endpoint.LIST_ACTIVITIES, {"curPage": number})
+
+    def _first_page(self) -> Answer:
+        """Ask for the lead's first page, which tells whether reading works."""
+        answer = self._page(0)
+        is_read = entries_in(answer) is not None
+        self.reading_failure = "" if is_read else self._why_no_page(answer)
+        if is_read or (self.reading is None and is_refusal(answer)):
             self.reading = answer
-            return answer.json
-        self.reading = self.reading or answer
-        self.reading_failure = failure_text(self.client.verdict_on(answer))
-        return None
+        return answer
+
+    def _why_no_page(self, answer: Answer) -> str:
+        return "HTTP 200, but no list" if answer.status == 200 and not is_refusal(answer) else self.failure_of(answer)
+
+    def failure_of(self, answer: Answer) -> str:
+        """Write why an answer is of no use, without the credential."""
+        return failure_text(self.client.verdict_on(answer))
 
     def _error(self, answer: Answer, what: str) -> Exception:
         verdict = self.client.verdict_on(answer)
@@ -187,7 +202,7 @@ class Contact:
     def look_back(self) -> None:
         """Look until everything that was or may have been stored is shown, or patience ends."""
         sought = [each for each in self.posted if each.fate in (Fate.ACCEPTED, Fate.UNKNOWN)]
-        if not sought or self.reading_failure:
+        if not sought:
             return
         until = min(self._clock() + self._patience, self._deadline - _AFTER_LOOKS_SECONDS)
         for number in range(1000):
@@ -195,9 +210,12 @@ class Contact:
             if number and self._clock() + pause > until:
                 return
             self._sleep(pause)
-            page = self._page(0)
+            answer = self._first_page()
+            page = entries_in(answer)
             if page is None:
-                return
+                if is_refusal(answer):
+                    return
+                continue
             self.listed = page
             entries = [entry for entry in page if isinstance(entry, dict)]
             for each in sought:
@@ -219,24 +237,48 @@ class Contact:
             self.missing_lead = self._ask("list_activities", path, Endpoint.LIST_ACTIVITIES, {"curPage": 0})
         if self._has_time_for_turn(Endpoint.ME):
             wrong = _with_one_letter_changed(self.client.authorization())
-            self.wrong_key = self.client.get_answer("/v1.0/me", Endpoint.ME, authorization=wrong)
-            self._hear("get_me", self.wrong_key)
+            self.wrong_key = self._ask("get_me", "/v1.0/me", Endpoint.ME, authorization=wrong)
 
-    def _ask(self, kind: AnswerKind, path: str, endpoint: Endpoint, params: dict[str, int] | None = None) -> Answer:
+    def _ask(
+        self,
+        kind: AnswerKind,
+        path: str,
+        endpoint: Endpoint,
+        params: dict[str, int] | None = None,
+        *,
+        authorization: str = "",
+    ) -> Answer:
+        pauses = iter(_REPEAT_AFTER_SECONDS)
         while True:
-            answer = self.client.get_answer(path, endpoint, params)
+            answer = self.client.get_answer(path, endpoint, params, authorization=authorization)
             self._hear(kind, answer)
-            if answer.verdict.meaning is not Meaning.RATE_LIMITED or not self._has_time_for_turn(endpoint):
+            pause = None
+            if answer.verdict.meaning is Meaning.RATE_LIMITED:
+                pause = 0.0  # its turn comes with the next window
+            elif _may_pass(answer):
+                pause = next(pauses, None)
+            if pause is None or not self._has_time_for_turn(endpoint, pause):
                 return answer
+            self._sleep(pause)
 
-    def _has_time_for_turn(self, endpoint: Endpoint) -> bool:
-        delay = max(self.client.pacer.delay(), self.client.pacer_of(endpoint).delay(), 0.0)
+    def _has_time_for_turn(self, endpoint: Endpoint, pause: float = 0.0) -> bool:
+        delay = max(self.client.pacer.delay(), self.client.pacer_of(endpoint).delay(), pause)
         return self._clock() + delay < self._deadline
 
 
 def is_refusal(answer: Answer) -> bool:
     """Whether Lofty itself says no, and would a moment later."""
     return answer.verdict.meaning in _REFUSALS and not answer.is_html
+
+
+def _may_pass(answer: Answer) -> bool:
+    """Whether the same question may be answered otherwise a moment later: no data came, and no refusal of Lofty's."""
+    return not is_refusal(answer) and (answer.status != 200 or answer.json is None)
+
+
+def entries_in(answer: Answer) -> list[Any] | None:
+    """The activities that an answer lists; None where it lists none, not even an empty page."""
+    return answer.json if answer.status == 200 and isinstance(answer.json, list) else None
 
 
 def _may_be_for_body(answer: Answer) -> bool:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from airflow_provider_lofty.first_contact.contact import Contact, Heard
 from airflow_provider_lofty.first_contact.posts import Fate, Posted, changes_of
-from airflow_provider_lofty.lofty.answers import Answer, Meaning
+from airflow_provider_lofty.lofty.answers import GATEWAY_STATUSES, Answer, Meaning
 from airflow_provider_lofty.lofty.window import number_in
 from airflow_provider_lofty.profile.profile import (
     AnswerForm,
@@ -110,7 +110,7 @@ def changes(contact: Contact, name: str) -> list[str] | None:
 def lag(contact: Contact) -> tuple[float, float | None] | None:
     """For how long something was not shown that had been accepted; and after how long all of it was."""
     accepted = [each for each in contact.posted if each.fate is Fate.ACCEPTED]
-    if not accepted or contact.reading_failure or not any(any(each.looked) for each in accepted):
+    if not accepted or not any(any(each.looked) for each in accepted):
         return None
     lags = [each.lag for each in accepted if each.lag is not None]
     least = max(each.looked[0] - each.answered if each.looked[0] else 0.0 for each in accepted)
@@ -167,10 +167,18 @@ def ignores_page(contact: Contact) -> bool | None:
 
 def form_of(answer: Answer | None) -> AnswerForm | None:
     """How a question is answered, without its words."""
-    if answer is None or answer.status is None or answer.verdict.meaning is Meaning.RATE_LIMITED:
+    status = status_of(answer)
+    if answer is None or status is None:
         return None
     shape = _shape_of(answer)
-    return AnswerForm(answer.status, answer.error[0] if shape else None, shape)
+    return AnswerForm(status, answer.error[0] if shape else None, shape)
+
+
+def status_of(answer: Answer | None) -> int | None:
+    """The status with which Lofty answered; None where only a gateway before it did, or the rate limit."""
+    if answer is None or answer.status in GATEWAY_STATUSES or answer.verdict.meaning is Meaning.RATE_LIMITED:
+        return None
+    return answer.status
 
 
 def _shape_of(answer: Answer) -> ErrorShape | None:

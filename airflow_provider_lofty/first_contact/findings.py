@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from airflow_provider_lofty.first_contact import facts, owner
-from airflow_provider_lofty.first_contact.contact import Contact
+from airflow_provider_lofty.first_contact.contact import Contact, entries_in
 from airflow_provider_lofty.first_contact.facts import named
 from airflow_provider_lofty.first_contact.posts import LONG_TEXT, Fate, Posted
 from airflow_provider_lofty.lofty.answers import Answer, Meaning
@@ -216,7 +216,7 @@ def _order(contact: Contact) -> Finding:
 def _page_size(contact: Contact) -> Finding:
     question = "page size"
     if len(contact.pages) < 2:
-        return Finding(question, "", contact.reading_failure or _NOT_ASKED)
+        return Finding(question, "", contact.page_failure or _NOT_ASKED)
     first, second = contact.pages
     if facts.ignores_page(contact):
         return Finding(question, "curPage is ignored", "pages 0 and 1 are the same", "only one page can be read")
@@ -227,13 +227,14 @@ def _page_size(contact: Contact) -> Finding:
 
 
 def _reading(contact: Contact) -> Finding:
-    question = "reading activities back"
-    if contact.pages or contact.listed:
+    question, answer = "reading activities back", contact.reading
+    if answer is None:
+        return Finding(question, "", f"not answered: {contact.reading_failure}" if contact.reading_failure
+                       else _NOT_ASKED)  # fmt: skip
+    if entries_in(answer) is not None:
         return Finding(question, "permitted", "GET of the lead's activities")
-    if contact.reading_failure:
-        return Finding(question, f"refused: {contact.reading_failure}", "GET of the lead's activities",
-                       "a row without a trustworthy answer stays unknown; check_existing finds nothing")  # fmt: skip
-    return Finding(question, "", _NOT_ASKED)
+    return Finding(question, f"refused: {contact.failure_of(answer)}", "GET of the lead's activities",
+                   "a row without a trustworthy answer stays unknown; check_existing finds nothing")  # fmt: skip
 
 
 # What was provoked
@@ -252,9 +253,12 @@ def _wrong_key(contact: Contact) -> Finding:
 
 
 def _provoked(question: str, answer: Answer | None, how: str) -> Finding:
-    if answer is None or answer.status is None or answer.verdict.meaning is Meaning.RATE_LIMITED:
-        return Finding(question, "", _NOT_ASKED if answer is None else f"no answer to {how}")
-    return Finding(question, status_text(answer.status, answer.error[0]), how)
+    if answer is None:
+        return Finding(question, "", _NOT_ASKED)
+    status = facts.status_of(answer)
+    if status is None:
+        return Finding(question, "", f"no answer of Lofty's to {how}")
+    return Finding(question, status_text(status, answer.error[0]), how)
 
 
 # Why something is open

@@ -30,7 +30,7 @@ _LARGEST_ID = 2**63 - 1
 _LONGEST_INT = 40  # digits; Python itself refuses to read a few thousand of them, and with them the whole body
 # Refusals of this very request, also where their text echoes a row that says "too many requests".
 _ROW_CODES = frozenset((20001, 20012, 20017, 20042, 20043, 200057))
-_GATEWAY_STATUSES = frozenset((408, 499, 502, 503, 504))
+GATEWAY_STATUSES = frozenset((408, 499, 502, 503, 504))
 _MAYBE_STORED_STATUSES = frozenset((408, 409, 425, 499))
 _RATE_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 _NAMES_CODE = re.compile(r"errorCode\s*=", re.IGNORECASE)
@@ -321,7 +321,7 @@ def _message_of(answer: Answer, meaning: Meaning) -> str:
 def _was_handled(answer: Answer) -> bool:
     """Whether Lofty itself answers, not a gateway before it that may have given up waiting."""
     is_lofty = isinstance(answer.json, dict) and (answer.error[0] is not None or "leadId" in answer.json)
-    return is_lofty and answer.status not in _GATEWAY_STATUSES
+    return is_lofty and answer.status not in GATEWAY_STATUSES
 
 
 def _another_lead(answer: Answer) -> str:

@@ -123,3 +123,76 @@ class TestRefusedPosts:
     ) -> None:
         found, profile, _ = check({PLAIN: answering("add_activity", Answer(403, b"<html>no</html>", "text/html"))})
         assert (found["posting activities"], profile.empty_strings, len(posted(lofty))) == ("", None, 1)
+
+
+PASSING = [GATEWAY_PAGE, Answer(503), Answer(None), Answer(200, b""), Answer(403, b"<html>no</html>", "text/html")]
+
+
+class TestReadingThatFails:
+    """Only what Lofty itself refuses is refused; whatever may pass is asked again, and open if it does not pass."""
+
+    @pytest.mark.parametrize("answer", PASSING)
+    @pytest.mark.parametrize("healed", [PAGE + 1, PAGE + 2])
+    def test_once_before_the_posts_what_is_posted_is_looked_for_all_the_same(
+        self, check: Callable[..., Outcome], answering: Callable[..., Any], answer: Answer, healed: int
+    ) -> None:
+        found, profile, said = check(
+            {PAGE: answering("list_activities", answer), healed: answering("list_activities")}, patience=4
+        )
+        assert (found["reading activities back"], found["text, read back"]) == ("permitted", "as sent")
+        assert (profile.equal_posts, profile.text_shown) == (2, [])
+        assert profile.reading is not None
+        assert not profile.reading.is_error
+        is_said_first = "cannot be read now" in said.partition("Learned:")[0]
+        assert is_said_first == (healed > PAGE + 1)
+
+    @pytest.mark.parametrize("answer", PASSING)
+    def test_all_the_time_reading_is_open_and_not_refused(
+        self, check: Callable[..., Outcome], answering: Callable[..., Any], answer: Answer
+    ) -> None:
+        found, profile, said = check({PAGE: answering("list_activities", answer)})
+        assert (found["reading activities back"], found["text, read back"], found["time until shown"]) == ("", "", "")
+        assert (profile.reading, profile.text_shown, profile.settle_seconds) == (None, None, None)
+        assert "not answered: " in said
+
+    @pytest.mark.parametrize("answer", [LEAD_GONE, INVALID, GATEWAY_PAGE])
+    def test_at_the_second_page_only_the_page_size_is_open(
+        self, check: Callable[..., Outcome], answering: Callable[..., Any], answer: Answer
+    ) -> None:
+        is_repeated = answer is GATEWAY_PAGE
+        found, profile, said = check(
+            {SECOND_PAGE: answering("list_activities", answer),
+             SECOND_PAGE + 1 + is_repeated: answering("list_activities")}
+        )  # fmt: skip
+        assert (found["reading activities back"], found["text, read back"]) == ("permitted", "as sent")
+        assert (found["page size"], profile.page_size, profile.equal_posts) == ("", None, 2)
+        assert f"page size                  HTTP {answer.status}" in said
+        assert "cannot be read now" not in said
+
+    @pytest.mark.parametrize("answer", PASSING)
+    def test_between_two_looks_looking_goes_on(
+        self, check: Callable[..., Outcome], answering: Callable[..., Any], lofty: Sandbox, answer: Answer
+    ) -> None:
+        lofty.change(read_lag_seconds=0.8)
+        steps = {LOOK + 1: answering("list_activities", answer), LOOK + 3: answering("list_activities")}
+        found, profile, _ = check(steps, patience=8)
+        assert (found["text, read back"], found["two equal posts"]) == ("as sent", "both kept")
+        assert profile.most_lag_seconds is not None
+
+    def test_for_good_in_the_middle_it_is_not_asked_on(
+        self, check: Callable[..., Outcome], answering: Callable[..., Any], lofty: Sandbox
+    ) -> None:
+        lofty.change(read_lag_seconds=3600.0)
+        found, profile, said = check({LOOK + 1: answering("list_activities", PERMISSION_DENIED)}, patience=30)
+        assert (found["reading activities back"], profile.text_shown) == ("permitted", None)
+        assert "reading back fails: HTTP 400, PERMISSION_DENIED" in said
+
+    def test_a_gateways_failure_is_not_the_answer_to_a_missing_lead_or_a_wrong_key(
+        self, check: Callable[..., Outcome], lofty: Sandbox
+    ) -> None:
+        def fail() -> None:
+            lofty.change(canned_answers={"list_activities": GATEWAY_PAGE, "get_me": GATEWAY_PAGE})
+
+        found, profile, _ = check({LOOK + 1: fail})
+        assert (found["answer to a missing lead"], found["answer to a wrong key"]) == ("", "")
+        assert (profile.missing_lead, profile.wrong_key) == (None, None)
