@@ -9,6 +9,7 @@ GET is repeated when its answer is a failure that may pass.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyRequestRejected, LoftyUnreachable
@@ -22,8 +23,7 @@ from airflow_provider_lofty.profile.profile import AnswerKind
 TOTAL_SECONDS = 120.0
 PATIENCE_SECONDS = 60.0  # until what was posted is shown
 # Seconds between looks; the last again and again. They grow with what is past: a lag is known to a sixth or so.
-_LOOKS = (0.0, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 3.0, 5.0, 5.0, 10.0)
-_LOOKS_FOR_TWIN = 8  # ten seconds
+_LOOKS = (0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 3.0, 5.0, 5.0, 10.0)
 _REPEAT_AFTER_SECONDS = (1.0,)
 _AFTER_LOOKS_SECONDS = 15.0  # what is left for the last two questions
 _MISSING_LEAD = 2**63 - 1
@@ -78,7 +78,7 @@ class Contact:
         self._clock = clock
         self._now = now
         self._sleep = sleep
-        self._patience = patience
+        self.patience = patience
         self._deadline = clock() + TOTAL_SECONDS
         self.heard: list[Heard] = []
         self.owner: dict[str, Any] | None = None
@@ -200,33 +200,31 @@ class Contact:
         self.heard.append(Heard(kind, answer, self._clock()))
 
     def look_back(self) -> None:
-        """Look until everything that was or may have been stored is shown, or patience ends."""
+        """
+        Look until everything that was or may have been stored is shown, or patience ends.
+
+        The last look is asked for when it has ended: what that one does not show was missing all the time.
+        """
         sought = [each for each in self.posted if each.fate in (Fate.ACCEPTED, Fate.UNKNOWN)]
         if not sought:
             return
-        until = min(self._clock() + self._patience, self._deadline - _AFTER_LOOKS_SECONDS)
-        for number in range(1000):
-            pause = _LOOKS[min(number, len(_LOOKS) - 1)]
-            if number and self._clock() + pause > until:
-                return
-            self._sleep(pause)
-            answer = self._first_page()
-            page = entries_in(answer)
-            if page is None:
-                if is_refusal(answer):
-                    return
-                continue
-            self.listed = page
-            entries = [entry for entry in page if isinstance(entry, dict)]
-            for each in sought:
-                each.look(entries, self._clock())
-            if all(each.entry for each in sought) and not self._lacks_twin(number):
-                return
+        until = min(self._clock() + self.patience, self._deadline - _AFTER_LOOKS_SECONDS)
+        pauses = chain(_LOOKS, repeat(_LOOKS[-1]))
+        while self._look(sought) and (left := until - self._clock()) > 0:
+            self._sleep(min(next(pauses), left))
 
-    def _lacks_twin(self, number: int) -> bool:
-        """Whether the second of two equal posts is not shown, and it is too early to say that it never will be."""
-        first, twin = self.posted[:2]
-        return twin.fate is Fate.ACCEPTED and first.shown < 2 and number < _LOOKS_FOR_TWIN - 1
+    def _look(self, sought: list[Posted]) -> bool:
+        """Look once; say whether there is something to look for again."""
+        asked = self._clock()
+        answer = self._first_page()
+        page = entries_in(answer)
+        if page is None:
+            return not is_refusal(answer)
+        self.listed = page
+        entries, answered = [entry for entry in page if isinstance(entry, dict)], self._clock()
+        for each in sought:
+            each.look(entries, asked, answered)
+        return not all(each.entry for each in sought)
 
     # What is asked by GET only
 

@@ -109,21 +109,32 @@ def changes(contact: Contact, name: str) -> list[str] | None:
 
 def lag(contact: Contact) -> tuple[float, float | None] | None:
     """For how long something was not shown that had been accepted; and after how long all of it was."""
-    accepted = [each for each in contact.posted if each.fate is Fate.ACCEPTED]
-    if not accepted or not any(any(each.looked) for each in accepted):
+    accepted = _accepted(contact)
+    if not any(any(each.looked) for each in accepted):
         return None
-    lags = [each.lag for each in accepted if each.lag is not None]
-    least = max(each.looked[0] - each.answered if each.looked[0] else 0.0 for each in accepted)
-    return max(least, 0.0), max(most for _, most in lags) if len(lags) == len(accepted) else None
+    # A second of equal posts that is not shown may not have been kept: it says nothing of a lag.
+    timed = [each for each in accepted if each.post.name != "twin" or each.entry is not None]
+    least = max(each.missed_seconds for each in timed)
+    times = [each.shown_seconds for each in timed if each.shown_seconds is not None]
+    is_all = len(times) == len(accepted) or (len(times) == len(timed) and equal_posts(contact) == 1)
+    return least, max(times) if is_all else None
 
 
 def equal_posts(contact: Contact) -> int | None:
-    """How often an activity is shown that was posted twice."""
+    """How often an activity is shown that was posted twice; once only if the second was looked for long enough."""
     twin = named(contact, "twin")
-    if twin is None or twin.fate is not Fate.ACCEPTED or twin.entry is None:
+    if twin is None or twin.fate is not Fate.ACCEPTED:
         return None
-    accepted = [each for each in contact.posted if each.fate is Fate.ACCEPTED]
-    return None if twin.shown == 1 and not all(each.entry for each in accepted) else twin.shown
+    if twin.entry is not None:
+        return twin.shown
+    is_late = twin.missed_seconds < contact.patience or any(
+        each.entry is None for each in _accepted(contact) if each is not twin
+    )
+    return None if is_late else 1
+
+
+def _accepted(contact: Contact) -> list[Posted]:
+    return [each for each in contact.posted if each.fate is Fate.ACCEPTED]
 
 
 def order(contact: Contact) -> ListOrder | None:

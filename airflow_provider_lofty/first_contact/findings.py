@@ -184,8 +184,8 @@ def _twins(contact: Contact) -> Finding:
         return Finding(question, "", _why_not(contact, twin))
     times = facts.equal_posts(contact)
     if times is None:
-        return Finding(question, "", "one of them is shown, and not all of the later posts yet" if twin.entry
-                       else _why_not_shown(contact))  # fmt: skip
+        return Finding(question, "", f"one of them is shown; the other was not within {twin.missed_seconds:.0f} s"
+                       if twin.shown else _why_not_shown(contact))  # fmt: skip
     kept = {1: "kept once", 2: "both kept"}.get(times, f"shown {times} times")
     follows = "" if times == 2 else "reading back cannot tell how often a row was sent"
     return Finding(question, kept, "the same activity posted twice, read back", follows)
@@ -282,8 +282,8 @@ def _why_not_shown(contact: Contact) -> str:
         return _why_not(contact, None)
     if not contact.listed and not any(each.looked[0] for each in accepted):
         return _NOT_ASKED
-    seconds = max(each.looked[0] - each.answered for each in accepted)
-    return f"not all that was posted was shown within {max(seconds, 0):.0f} s"
+    seconds = max(each.missed_seconds for each in accepted)
+    return f"not all that was posted was shown within {seconds:.0f} s"
 
 
 _UNPROVEN = "a row whose answer is lost stays unknown: it has to be shown exactly as it was sent"

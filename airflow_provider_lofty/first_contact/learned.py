@@ -20,7 +20,7 @@ def profile_of(contact: Contact) -> Profile | None:
         base_url=contact.client.host,
         account_id=owner.account_id(contact),
         header_form=_header_form(contact),
-        settle_seconds=None if lag is None else math.ceil(2 * (most or lag[0])),
+        settle_seconds=math.ceil(2 * slowest) if (slowest := most or least) else None,
         requests_per_minute=limits.get("add_activity"),
         read_requests_per_minute=limits.get("list_activities"),
         rate_headers=facts.rate_headers(contact),

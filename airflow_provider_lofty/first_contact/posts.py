@@ -20,11 +20,13 @@ class Post(NamedTuple):
 
     :param name: what it is for
     :param token: stands in its text, so that it is known again
+    :param turn: it is shown when so many with this token are listed: the second of two equal ones with the second
     """
 
     name: str
     token: str
     activity: dict[str, Any]
+    turn: int = 1
 
     @property
     def body(self) -> bytes:
@@ -54,7 +56,7 @@ def posts(mark: str, now_ms: int) -> list[Post]:
     long.activity["text"] += " x" * ((LONG_TEXT - len(long.activity["text"])) // 2)
     long.activity["text"] = long.activity["text"].ljust(LONG_TEXT, "x")
     # Last: its refusal is the likeliest. A text of its own it has, or nobody would see that it is a test.
-    return [plain, plain._replace(name="twin"), special, long, post("empty", "Browse", 3, link="", picture="")]
+    return [plain, plain._replace(name="twin", turn=2), special, long, post("empty", "Browse", 3, link="", picture="")]
 
 
 class Fate(Enum):
@@ -74,8 +76,8 @@ class Posted:
     :param answered: by the clock
     :param said: why it was refused, or is unknown
     :param is_refused: whether Lofty itself refused it, for whatever reason
-    :param shown: how often it was listed, when that was looked at last
-    :param looked: by the clock; the last look that did not show it, and the first that did
+    :param shown: how many with its token were listed, at most
+    :param looked: by the clock; when the last look that did not show it was asked for, the first that did answered
     """
 
     post: Post
@@ -88,19 +90,30 @@ class Posted:
     looked: list[float] = field(default_factory=lambda: [0.0, 0.0])
 
     @property
-    def lag(self) -> tuple[float, float] | None:
-        """Between how many seconds and how many it took to be shown; None when it was not."""
-        if self.entry is None:
-            return None
-        return max(self.looked[0] - self.answered, 0.0), self.looked[1] - self.answered
+    def missed_seconds(self) -> float:
+        """For how long at least it was not shown."""
+        return max(self.looked[0] - self.answered, 0.0)
 
-    def look(self, entries: list[dict[str, Any]], now: float) -> None:
-        """Look for it in what is listed now."""
+    @property
+    def shown_seconds(self) -> float | None:
+        """After how long it was shown; None when it was not."""
+        return None if self.entry is None else self.looked[1] - self.answered
+
+    def look(self, entries: list[dict[str, Any]], asked: float, answered: float) -> None:
+        """
+        Look for it in what is listed.
+
+        :param asked: by the clock; later it may have been there
+        :param answered: by the clock; earlier it may not have been there
+        """
         found = [entry for entry in entries if self.post.token in f"{entry.get('text')} {entry.get('link')}"]
-        self.shown = len(found)
-        if self.entry is None:
-            self.looked[1 if found else 0] = now
-            self.entry = found[0] if found else None
+        self.shown = max(self.shown, len(found))
+        if self.entry is not None:
+            return
+        if len(found) >= self.post.turn:
+            self.entry, self.looked[1] = found[self.post.turn - 1], answered
+        else:
+            self.looked[0] = asked
 
 
 def changes_of(name: str, sent: Any, shown: Any) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import requests
 
 from airflow_provider_lofty.first_contact.command import main
 from airflow_provider_lofty.lofty.session import LoftySession
@@ -16,7 +17,7 @@ from airflow_provider_lofty.sandbox import Answer, Sandbox
 from tests.first_contact.test_first_contact import LEAD, learned_in, posted
 
 # The requests of a check in which nothing fails, counted from 0: owner, lead, two pages, five posts, looks …
-PAGE, SECOND_PAGE, PLAIN, SPECIAL, LONG, EMPTY, LOOK = 2, 3, 4, 6, 7, 8, 9
+PAGE, SECOND_PAGE, PLAIN, TWIN, SPECIAL, LONG, EMPTY, LOOK = range(2, 10)
 
 Steps = Mapping[int, Callable[[], object]]
 
@@ -40,6 +41,7 @@ def check(
     """Give a function that makes the check, and does something before the requests of these numbers leave."""
     connect(lofty)
     lofty.change(missing_leads={2**63 - 1})
+    monkeypatch.setattr("airflow_provider_lofty.first_contact.contact._REPEAT_AFTER_SECONDS", (0.1,))
     send = LoftySession.send
 
     def run(steps: Steps | None = None, *, patience: float = 0.0, code: int = 0) -> Outcome:
@@ -50,7 +52,7 @@ def check(
             return send(*args, **kwargs)
 
         monkeypatch.setattr(LoftySession, "send", sending)
-        file = tmp_path / "p.json"
+        file = tmp_path / f"{len(list(tmp_path.iterdir()))}.json"
         assert main(["--lead-id", str(LEAD), "--yes", "--profile", str(file)], patience=patience) == code
         said = capsys.readouterr().out
         return Outcome(learned_in(said), profile_in(file.read_text(encoding="utf-8")), said)
@@ -196,3 +198,76 @@ class TestReadingThatFails:
         found, profile, _ = check({LOOK + 1: fail})
         assert (found["answer to a missing lead"], found["answer to a wrong key"]) == ("", "")
         assert (profile.missing_lead, profile.wrong_key) == (None, None)
+
+
+class TestTheSecondOfEqualPosts:
+    """It is seen when two entries are, and not kept only if it was looked for as long as patience lasts."""
+
+    def test_that_is_shown_late_is_kept_and_is_what_took_longest(
+        self, check: Callable[..., Outcome], lofty: Sandbox
+    ) -> None:
+        def store() -> None:
+            url = f"{lofty.url}/v1.0/leads/{LEAD}/activity"
+            headers = {"Authorization": f"token {lofty.settings.api_key}", "Content-Type": "application/json"}
+            twin = next(request for request in lofty.requests if request.method == "POST").body
+            assert requests.post(url, data=twin, headers=headers, timeout=5).status_code == 200
+
+        found, profile, _ = check(
+            {TWIN: lambda: lofty.change(ignores_repeats=True),
+             SPECIAL: lambda: lofty.change(ignores_repeats=False),
+             LOOK + 3: store},
+            patience=20,
+        )  # fmt: skip
+        assert (found["two equal posts"], profile.equal_posts) == ("both kept", 2)
+        assert profile.least_lag_seconds is not None
+        assert profile.most_lag_seconds is not None
+        assert 0.9 <= profile.least_lag_seconds < profile.most_lag_seconds
+        assert found["time until shown"].endswith(f" to {profile.most_lag_seconds:.1f} s")
+
+    def test_that_never_comes_is_not_kept_and_holds_up_nothing(
+        self, check: Callable[..., Outcome], lofty: Sandbox
+    ) -> None:
+        lofty.change(ignores_repeats=True)
+        found, profile, _ = check(patience=2)
+        assert (found["two equal posts"], profile.equal_posts, profile.least_lag_seconds) == ("kept once", 1, 0.0)
+        assert profile.most_lag_seconds is not None
+        assert profile.most_lag_seconds < 2
+        looks = [request for request in lofty.requests[LOOK:] if request.path.endswith(f"/{LEAD}/activities")]
+        assert looks[-1].at - looks[0].at >= 1.9
+
+    def test_that_was_not_looked_for_long_enough_leaves_both_open(
+        self, check: Callable[..., Outcome], answering: Callable[..., Any], lofty: Sandbox,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        def interrupt() -> None:
+            raise KeyboardInterrupt
+
+        lofty.change(ignores_repeats=True)
+        outcomes = [
+            check({LOOK + 2: interrupt}, patience=20, code=130),
+            check({LOOK + 2: answering("list_activities", Answer(503))}, patience=2),
+        ]
+        lofty.change(canned_answers={})
+        monkeypatch.setattr("airflow_provider_lofty.first_contact.contact.TOTAL_SECONDS", 16.0)
+        outcomes.append(check(patience=20))
+        for found, profile, said in outcomes:
+            assert (found["two equal posts"], found["time until shown"]) == ("", "")
+            assert (profile.equal_posts, profile.most_lag_seconds, profile.settle_seconds) == (None, None, None)
+            assert "one of them is shown; the other was not within " in said
+            assert profile.text_shown == []
+
+    def test_whose_answer_was_lost_is_looked_for_too(self, check: Callable[..., Outcome], lofty: Sandbox) -> None:
+        lofty.change(scripted_faults=[None, "drop_before_storing"])
+        found, profile, _ = check(patience=1)
+        assert (found["two equal posts"], profile.equal_posts) == ("", None)
+        assert profile.most_lag_seconds is not None
+
+
+def test_what_a_slow_answer_does_not_show_may_have_been_there_when_it_came(
+    check: Callable[..., Outcome], lofty: Sandbox
+) -> None:
+    lofty.change(read_lag_seconds=0.5)
+    _, profile, _ = check({LOOK: lambda: lofty.change(latency_seconds=1.5)}, patience=10)
+    assert profile.least_lag_seconds is not None
+    assert profile.most_lag_seconds is not None
+    assert profile.least_lag_seconds <= 0.5 < 2.9 <= profile.most_lag_seconds
