@@ -10,6 +10,12 @@ import pytest
 from airflow_provider_lofty.lofty.session import LoftySession
 
 
+@pytest.fixture(autouse=True)
+def repeats_come_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for less than a second before a GET is repeated."""
+    monkeypatch.setattr("airflow_provider_lofty.first_contact.contact._REPEAT_AFTER_SECONDS", (0.1,))
+
+
 @pytest.fixture
 def interrupt_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Give a function that lets Ctrl-C come after so many requests."""

@@ -41,7 +41,6 @@ def check(
     """Give a function that makes the check, and does something before the requests of these numbers leave."""
     connect(lofty)
     lofty.change(missing_leads={2**63 - 1})
-    monkeypatch.setattr("airflow_provider_lofty.first_contact.contact._REPEAT_AFTER_SECONDS", (0.1,))
     send = LoftySession.send
 
     def run(steps: Steps | None = None, *, patience: float = 0.0, code: int = 0) -> Outcome:
@@ -198,6 +197,20 @@ class TestReadingThatFails:
         found, profile, _ = check({LOOK + 1: fail})
         assert (found["answer to a missing lead"], found["answer to a wrong key"]) == ("", "")
         assert (profile.missing_lead, profile.wrong_key) == (None, None)
+
+    def test_a_gateways_page_says_nothing_of_lofty_s_rate_headers_and_owner(
+        self, check: Callable[..., Outcome], lofty: Sandbox
+    ) -> None:
+        def fail() -> None:
+            lofty.change(canned_answers={"get_me": GATEWAY_PAGE}, rate_headers=False)
+
+        def heal() -> None:
+            lofty.change(canned_answers={}, rate_headers=True)
+
+        lofty.change(permission_denied={"get_me"})
+        found, profile, said = check({0: fail, 1: heal})
+        assert (found["rate headers"], profile.rate_headers["error"]) == ("on every answer", True)
+        assert "this app may not read its owner's profile" in said
 
 
 class TestTheSecondOfEqualPosts:
