@@ -14,13 +14,7 @@ from typing import Any, NamedTuple
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyRequestRejected, LoftyUnreachable
 from airflow_provider_lofty.first_contact.posts import Fate, Post, Posted, posts
-from airflow_provider_lofty.lofty.answers import (
-    GATEWAY_STATUSES,
-    LEAD_NOT_FOUND,
-    PERMISSION_MISSING,
-    Answer,
-    Meaning,
-)
+from airflow_provider_lofty.lofty.answers import LEAD_NOT_FOUND, PERMISSION_MISSING, Answer, Meaning
 from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.lofty.errors import failure_text
 from airflow_provider_lofty.lofty.session import Endpoint
@@ -197,8 +191,8 @@ class Contact:
         return answer
 
     def _hear(self, kind: AnswerKind, answer: Answer) -> None:
-        if answer.status is None or answer.status in GATEWAY_STATUSES:
-            return  # it is not Lofty's
+        if answer.status is None:
+            return
         if answer.verdict.meaning is Meaning.RATE_LIMITED:
             kind = "rate_refusal"
         elif answer.status >= 400:

@@ -40,7 +40,9 @@ def of_lofty(contact: Contact) -> list[Heard]:
 
 
 def _is_of_api(answer: Answer) -> bool:
-    return answer.json is not None or 400 <= (answer.status or 0) < 500
+    if answer.status is None or answer.status in GATEWAY_STATUSES:
+        return False
+    return answer.json is not None or 400 <= answer.status < 500
 
 
 def rate_headers(contact: Contact) -> dict[AnswerKind, bool]:
