@@ -72,7 +72,8 @@ class SqlJournal:
     A journal in two tables, which are made on first use.
 
     :param engine: of the database; see :func:`~airflow_provider_lofty.journal.engine.journal_engine`
-    :param scope: names what row keys are told apart by: which Lofty, and which ``unique_key``
+    :param scope: names what row keys are told apart by: which Lofty, which ``unique_key``, and whose leads are
+        looked for
     :param source: names where this task's rows come from
     :param place: which task instance this is
     :param max_tries: the task instance's; it changes when the task is cleared

@@ -33,7 +33,8 @@ class Owner:
     """
     A try of a task instance.
 
-    :param scope: names what row keys are told apart by: which Lofty, and which ``unique_key``
+    :param scope: names what row keys are told apart by: which Lofty, which ``unique_key``, and whose leads are
+        looked for
     :param source: names where this task's rows come from
     :param max_tries: the task instance's; it changes when the task is cleared
     :param stale_seconds: a claim of its without a sign of life for so long may be taken over

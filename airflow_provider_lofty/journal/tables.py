@@ -183,7 +183,8 @@ class Tables:
     Conditions are given as columns and what they must be equal to.
 
     :param engine: makes connections; see :func:`~airflow_provider_lofty.journal.engine.journal_engine`
-    :param scope: names what row keys are told apart by: which Lofty, and which ``unique_key``
+    :param scope: names what row keys are told apart by: which Lofty, which ``unique_key``, and whose leads are
+        looked for
     :param clock: monotonic seconds
     """
 

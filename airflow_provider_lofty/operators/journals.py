@@ -49,7 +49,7 @@ def task_journal(
         from airflow_provider_lofty.journal.owner import TaskPlace
         from airflow_provider_lofty.rows.providers import database_hook
 
-        scope = _scope(hook, unique_key)
+        scope = _scope(hook, unique_key, match_by)
         return SqlJournal(
             journal_engine(database_hook(str(conn_id)), log),
             scope=digest(*scope),
@@ -64,7 +64,7 @@ def task_journal(
     if store is None:
         return NoJournal()
     _warn_of_clear_on_success(log)
-    source = digest(*_scope(hook, unique_key), *source_names)
+    source = digest(*_scope(hook, unique_key, match_by), *source_names)
     return TaskStateJournal(store, source=source, keyed=bool(unique_key or match_by), max_tries=max_tries, now=now)
 
 
@@ -84,9 +84,16 @@ def preview_journal(conn_id: str | None, *, has_cursor: bool, log: Log, clock: C
     return PreviewJournal(Tables(journal_engine(database_hook(str(conn_id)), log), "", clock))
 
 
-def _scope(hook: LoftyHook, unique_key: object) -> list[object]:
-    """Name what tells row keys apart: which Lofty, and which key, the same however they are written."""
-    return [hook.client.host, [normalise(column) for column in key_columns(unique_key)]]
+def _scope(hook: LoftyHook, unique_key: object, match_by: object) -> list[object]:
+    """
+    Name what tells row keys apart: which Lofty, and which key, the same however they are written.
+
+    Where leads are looked for, also in which account: a lead's id is one in all of Lofty, but two accounts may have a
+    lead each with the same address, and what one of them got says nothing of the other. A connection stands for its
+    account: not every credential can be asked whose it is.
+    """
+    scope: list[object] = [hook.client.host, [normalise(column) for column in key_columns(unique_key)]]
+    return [*scope, hook.lofty_conn_id] if match_by else scope
 
 
 def _warn_of_clear_on_success(log: Log) -> None:

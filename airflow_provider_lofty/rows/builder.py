@@ -32,7 +32,7 @@ from airflow_provider_lofty.rows.values import NULL_MARK, InvalidValue, NoValue,
 # ``lofty.trace`` (a digest's size, the order or the spelling of what is hashed), in the checks (a value that is sent
 # otherwise changes its trace), or in what the operator's scope names. Journals and reports carry the number.
 # What was written by other rules is refused: its rows would not be recognised, and all of them would be sent again.
-KEY_RULES = 2
+KEY_RULES = 3
 
 _LISTING_DOT = "listing."
 _LISTING_KEYS = tuple(path.removeprefix(_LISTING_DOT) for path in FIELDS_BY_PATH if path.startswith(_LISTING_DOT))

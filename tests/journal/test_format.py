@@ -5,12 +5,14 @@ What is stored has a format: a run that meets another one, or keys that other ru
 keys and values) were written by the code of commit 0b45889, before there were such numbers: the operator sent ``ROWS`` to
 the sandbox, once with ``journal_conn_id`` and once with a task state store; the last row's lead did not exist.
 ``fixtures/tables_format_1.sql`` was written so by the code before tables had format 2, ``fixtures/tables_format_2.sql``
-and ``fixtures/task_state_version_3.json`` by the code before they had 3 and 4.
+and ``fixtures/task_state_version_3.json`` by the code before they had 3 and 4. What has ``rules_2`` in its name was written by the code
+before rows whose lead is looked for were told apart by the connection.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -69,11 +71,21 @@ GOLDEN = {
         ("9fee27645fe9d45c662f79dd", "56359b915e70ecf5290c380d0dd0ab05", _TRACE, "9ef326", "4dc9f2"),
         (_TRACE, "56359b915e70ecf5290c380d0dd0ab05", _TRACE, "9ef326", "4dc9f2"),
     ],
+    3: [  # as before: what the operator's scope names has changed
+        (_TRACE, "56359b915e70ecf5290c380d0dd0ab05", _TRACE, "9ef326", "4dc9f2"),
+        ("9fee27645fe9d45c662f79dd", "56359b915e70ecf5290c380d0dd0ab05", _TRACE, "9ef326", "4dc9f2"),
+        ("9fee27645fe9d45c662f79dd", "56359b915e70ecf5290c380d0dd0ab05", _TRACE, "9ef326", "4dc9f2"),
+        (_TRACE, "4cff3a26bca4d9244041c42a7879825e", _TRACE, "9ef326", "4dc9f2"),
+        ("9fee27645fe9d45c662f79dd", "56359b915e70ecf5290c380d0dd0ab05", _TRACE, "9ef326", "4dc9f2"),
+        (_TRACE, "56359b915e70ecf5290c380d0dd0ab05", _TRACE, "9ef326", "4dc9f2"),
+    ],
 }
-GOLDEN_SOURCES = {  # host of Lofty, unique_key, kind of source
+GOLDEN_SOURCES = {  # host of Lofty, unique_key, connection where leads are looked for, kind of source, match_by
     1: ["90d628e2a5c0253e", "948b6c749b9f08a1"],
     2: ["90d628e2a5c0253e", "948b6c749b9f08a1", "948b6c749b9f08a1"],
-}
+    3: ["90d628e2a5c0253e", "948b6c749b9f08a1", "948b6c749b9f08a1",
+        "4ce86ecbd9cc8a69", "331141dfb923be23", "6a938ce510300056"],
+}  # fmt: skip
 
 
 def test_keys_are_formed_by_the_rules_of_their_number() -> None:
@@ -94,8 +106,13 @@ def test_what_rows_are_told_apart_by_is_named_by_the_rules_of_their_number(
     connect("https://api.lofty.com")  # which is not asked anything: there are no rows
     path = tmp_path / "journal.db"
     monkeypatch.setenv("AIRFLOW_CONN_JOURNAL", json.dumps({"conn_type": "sqlite", "host": str(path)}))
-    for unique_key in (None, ["a", "b"], ["b", "A"]):
-        run(task_instance(run_id=str(unique_key)), rows=[], unique_key=unique_key, journal_conn_id="journal")
+    monkeypatch.setenv("AIRFLOW_CONN_OFFICE_TWO", os.environ["AIRFLOW_CONN_LOFTY_DEFAULT"])
+    ways: list[dict[str, Any]] = [
+        {}, {"unique_key": ["a", "b"]}, {"unique_key": ["b", "A"]}, {"match_by": "email"},
+        {"match_by": "email", "lofty_conn_id": "office_two"}, {"match_by": ["email", "phone"], "unique_key": "a"},
+    ]  # fmt: skip
+    for number, way in enumerate(ways):
+        run(task_instance(run_id=str(number)), rows=[], journal_conn_id="journal", **way)
     with closing(sqlite3.connect(path)) as database:
         found = database.execute("SELECT source FROM lofty_journal_runs ORDER BY run_id").fetchall()
     assert [source for (source,) in found] == GOLDEN_SOURCES[KEY_RULES], "raise KEY_RULES, and add what is named now"
@@ -152,11 +169,13 @@ class TestTables:
             database.execute(f"DELETE FROM {emptied}")
         self.refused(lofty, "with no format")
 
-    @pytest.mark.parametrize(("number", "key_rules"), [(1, 1), (2, 2)])
-    def test_of_an_earlier_format_nothing_is_sent(
-        self, path: Path, lofty: Sandbox, tmp_path: Path, number: int, key_rules: int
+    @pytest.mark.parametrize(
+        ("number", "key_rules", "kept"), [(1, 1, "format_1"), (2, 2, "format_2"), (3, 2, "format_3_rules_2")]
+    )
+    def test_of_an_earlier_format_or_rules_nothing_is_sent(
+        self, path: Path, lofty: Sandbox, tmp_path: Path, number: int, key_rules: int, kept: str
     ) -> None:
-        before(tmp_path, f"tables_format_{number}")
+        before(tmp_path, f"tables_{kept}")
         was = self.dump(path)
         self.refused(lofty, f"with format {number} and key rules {key_rules}", str(CURRENT))
         assert self.dump(path) == was
@@ -291,7 +310,7 @@ class TestTaskState:
     def connected(self, lofty: Sandbox, connect: Callable[..., None]) -> None:
         connect(lofty)
 
-    def store(self, number: int = 1, **header: object) -> Store:
+    def store(self, number: int | str = 1, **header: object) -> Store:
         store = Store()
         found = json.loads((FIXTURES / f"task_state_version_{number}.json").read_text())
         found[KEY].update(header)
@@ -315,6 +334,7 @@ class TestTaskState:
     def test_of_an_earlier_version_nothing_is_sent(self, lofty: Sandbox) -> None:
         self.refused(self.store(), lofty, "format 1 with key rules none")
         self.refused(self.store(3), lofty, "format 3 with key rules 2")
+        self.refused(self.store("4_rules_2"), lofty, "format 4 with key rules 2")
 
     @pytest.mark.parametrize("other", [{"version": VERSION + 1}, {"version": VERSION, "key_rules": KEY_RULES + 1}])
     def test_of_another_one_neither(self, lofty: Sandbox, other: dict[str, int]) -> None:
