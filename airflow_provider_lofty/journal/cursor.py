@@ -70,7 +70,7 @@ class Stream(NamedTuple):
     """
     One task's reading of one source.
 
-    :param digest: names Lofty's host, Dag, task, connection, and table or statement
+    :param digest: names Lofty's host, the connection to it, Dag, task, the source's connection, and table or statement
     :param source: its table or statement, for people
     """
 
@@ -153,7 +153,7 @@ class CursorStore:
         )  # fmt: skip
 
     def others(self) -> list[str]:
-        """What else this task has read: tables and statements, for people."""
+        """What else this task has read, or for which other connection: tables and statements, for people."""
         if not self._is_there(CURSORS):
             return []
         stream, table = self._stream, CURSORS.c

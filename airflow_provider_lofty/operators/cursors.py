@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_lofty.log import Log
     from airflow_provider_lofty.run.cursor import Cursor
 
-_EXPANDED_OVER = ("table", "sql", "source_conn_id")
+_EXPANDED_OVER = ("table", "sql", "source_conn_id", "lofty_conn_id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class CursorArguments:
                 raise LoftyConfigurationError(f"cursor needs {what}; nothing was sent")
         if self.expanded_over and not self.expanded_over.intersection(_EXPANDED_OVER):
             raise LoftyConfigurationError(
-                f"with cursor, a mapped task must expand over table, sql or source_conn_id, not over "
+                "with cursor, a mapped task must expand over table, sql, source_conn_id or lofty_conn_id, not over "
                 f"{' and '.join(sorted(self.expanded_over))}: its instances would move one watermark; nothing was sent"
             )
         return self.cursor
@@ -116,7 +116,9 @@ def cursor_of(
     source = arguments.table if arguments.table is not None else str(arguments.sql).strip()
     kind = "table" if arguments.table is not None else "sql"
     named = [kind, source, arguments.source_conn_id, arguments.source_hook_params or {}]
-    stream = Stream(digest(hook.client.host, key.dag_id, key.task_id, *named), key.dag_id, key.task_id, source, column)
+    # A connection to Lofty stands for an account: what one account got, another may not have.
+    name = digest(hook.client.host, hook.lofty_conn_id, key.dag_id, key.task_id, *named)
+    stream = Stream(name, key.dag_id, key.task_id, source, column)
     options = CursorOptions(
         given=arguments.start(), lag=arguments.lag(), is_table=kind == "table",
         is_mapped=key.map_index != NOT_MAPPED, is_preview=arguments.preview, zone=zone,

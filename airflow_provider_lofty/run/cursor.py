@@ -148,7 +148,9 @@ class Cursor:
     def _refuse_another_source(self) -> None:
         others = [] if self._options.is_mapped else self._persist(self._store.others)
         if others:
-            raise LoftyConfigurationError(_CHANGED.format(_quoted(others[-1]), _quoted(self._stream.source)))
+            source = self._stream.source
+            elsewhere = _ELSEWHERE if others[-1] == source else ""
+            raise LoftyConfigurationError(_CHANGED.format(_quoted(others[-1]) + elsewhere, _quoted(source)))
 
     def _checked_start(self, given: CursorValue, mark: Mark) -> CursorValue:
         """Read what the author gave as the values are that were read before, where it can be one of them."""
@@ -353,10 +355,11 @@ _CHANGED = (
     "cursor_from from where to read; what was delivered before is not sent again. A statement whose text changes from "
     "run to run takes its values from parameters instead. Nothing was sent"
 )
+_ELSEWHERE = " with another lofty_conn_id, host of Lofty, source_conn_id or source_hook_params"
 _SHARED = (
     "two mapped instances of this task read {} in the same Dag run, and would move one watermark: with a cursor, "
-    "expand over table, sql or source_conn_id only. Then give cursor_from once, as one of them may have moved it. "
-    "Nothing was sent"
+    "expand over table, sql, source_conn_id or lofty_conn_id only. Then give cursor_from once, as one of them may have "
+    "moved it. Nothing was sent"
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -74,6 +75,7 @@ def warehouse(
 ) -> Warehouse:
     connect(lofty)
     lofty.change(missing_leads={MISSING})
+    monkeypatch.setenv("AIRFLOW_CONN_OFFICE_TWO", os.environ["AIRFLOW_CONN_LOFTY_DEFAULT"])
     for name in ("warehouse", "journal"):
         connection = {"conn_type": "sqlite", "host": str(tmp_path / f"{name}.db")}
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
@@ -425,6 +427,33 @@ class TestRefused:
         assert warehouse.run(one).counts == {"delivered": 1}
         assert warehouse.run(two, table="others").error is None
         refused(warehouse.run(three), "expand over", "cursor_from")
+
+    def test_another_connection_to_lofty_names_cursor_from(self, warehouse: Warehouse, lofty: Sandbox) -> None:
+        """It stands for another account, which may have got nothing of what lies behind the watermark."""
+        warehouse.add(1, 2)
+        warehouse.run()
+        refused(warehouse.run(lofty_conn_id="office_two"), "cursor_from", "'visits'", "another lofty_conn_id")
+        assert len(lofty.activities) == 2
+        again = warehouse.run(lofty_conn_id="office_two", cursor_from=1)
+        assert (again.counts, span(again)) == ({"already_delivered": 2}, ("1", "2", None))
+        warehouse.add(3)
+        assert warehouse.run(lofty_conn_id="office_two").counts == {"already_delivered": 1, "delivered": 1}
+        back = warehouse.run()  # goes on from where it ended
+        assert (back.counts, span(back)) == ({"already_delivered": 2}, ("2", "3", None))
+
+    def test_each_connection_of_a_mapped_task_gets_every_row(self, warehouse: Warehouse, lofty: Sandbox) -> None:
+        warehouse.add(1, 2, 3, lead_id=None)
+        warehouse.do("UPDATE visits SET mark = 'ada@example.com'")
+        for index, office in enumerate(("lofty_default", "office_two")):
+            lofty.remove_lead(index)  # the practice Lofty shows one account at a time
+            lofty.add_lead(index + 1, emails=["ada@example.com"])
+            ended = warehouse.run(
+                task_instance(run_id="mapped", map_index=index), lofty_conn_id=office, match_by="email",
+                mapping={"email": "mark"},
+            )  # fmt: skip
+            assert (ended.counts, span(ended)) == ({"delivered": 3}, (None, "3", None))
+        assert [activity.lead_id for activity in lofty.activities] == [1] * 3 + [2] * 3
+        assert len(warehouse.journal()) == 2
 
     def test_another_version_of_the_tables(self, warehouse: Warehouse) -> None:
         warehouse.add(1)

@@ -32,7 +32,7 @@ def mapped(expanded: dict[str, list[Any]] | list[dict[str, Any]], **given: Any) 
 def test_instances_that_would_share_a_watermark_are_refused_before_one_reads(expanded: Any) -> None:
     ended = run_operator(mapped(expanded, source_conn_id="warehouse", sql=SQL), task_instance(map_index=0))
     assert isinstance(ended.error, LoftyConfigurationError)
-    for words in ("must expand over table, sql or source_conn_id", "parameters", "nothing was sent"):
+    for words in ("must expand over table, sql, source_conn_id or lofty_conn_id", "parameters", "nothing was sent"):
         assert words in str(ended.error)
 
 
@@ -42,6 +42,7 @@ def test_instances_that_would_share_a_watermark_are_refused_before_one_reads(exp
         ({"table": ["a", "b"]}, {"source_conn_id": "warehouse"}),
         ({"sql": [SQL], "parameters": [{}]}, {"source_conn_id": "warehouse"}),
         ([{"source_conn_id": "one"}, {"source_conn_id": "two"}], {"table": "a"}),
+        ({"lofty_conn_id": ["one", "two"]}, {"source_conn_id": "warehouse", "table": "a"}),
     ],
 )
 def test_instances_with_watermarks_of_their_own_are_not(expanded: Any, given: dict[str, Any]) -> None:
