@@ -5,8 +5,8 @@ What is stored has a format: a run that meets another one, or keys that other ru
 keys and values) were written by the code of commit 0b45889, before there were such numbers: the operator sent ``ROWS`` to
 the sandbox, once with ``journal_conn_id`` and once with a task state store; the last row's lead did not exist.
 ``fixtures/tables_format_1.sql`` was written so by the code before tables had format 2, ``fixtures/tables_format_2.sql``
-and ``fixtures/task_state_version_3.json`` by the code before they had 3 and 4. What has ``rules_2`` in its name was written by the code
-before rows whose lead is looked for were told apart by the connection.
+and ``fixtures/task_state_version_3.json`` by the code before they had 3 and 4. What has ``rules_2`` in its name was
+written by the code before rows whose lead is looked for were told apart by the connection.
 """
 
 from __future__ import annotations
