@@ -32,6 +32,7 @@ from airflow_provider_lofty.spool.spool import Spool, SpoolRow
 
 _FINGERPRINT_COLUMN = "lofty_fingerprint"
 _LEAD_COLUMN = "lofty_lead_id"
+_ERROR_FIELD_COLUMN = "lofty_error_field"
 _FINGERPRINT = re.compile(f"([0-9a-f]{{2}}){{{FINGERPRINT_BYTES},16}}")
 _MOST_ATTEMPTS = 1000  # more is a slip of whoever edited the report
 _MOST_NAMES_LOGGED = 40
@@ -51,6 +52,7 @@ _CHANGED_IN_DOUBT = (
     "its report says unknown, and its content has changed since: what may be stored cannot be looked for; look at the "
     f"lead, then write delivered into {OUTCOME_COLUMN}, or leave it empty to send the row"
 )
+_AS_IT_WAS = f"; correct the row and empty its {OUTCOME_COLUMN} to send it"
 _NOWHERE_IN_DOUBT = (
     f"its report says unknown, and not in {_LEAD_COLUMN} which lead it may have been sent to: it cannot be looked for; "
     f"write delivered into {OUTCOME_COLUMN}, or leave it empty to send the row"
@@ -228,6 +230,10 @@ class Ingest:
             spooled = _sent_to(spooled, said)
         if outcome in _STORED and spooled.lead_id and spooled.body and not is_missing(said.get("lofty_error")):
             self._spool.leads.add_stray(None, content_of_body(spooled.body) or b"", spooled.lead_id)
+        if outcome == Outcome.INVALID and _is_still_invalid(spooled, said):
+            error = str(said.get("lofty_error") or "its report calls it invalid").removesuffix(_AS_IT_WAS) + _AS_IT_WAS
+            field = str(said.get(_ERROR_FIELD_COLUMN) or OUTCOME_COLUMN)
+            return spooled._replace(outcome=Outcome.INVALID, row_key=None, error_field=field, error=error)
         settled = _SETTLED.get(outcome)
         return settled(spooled, said) if settled else spooled
 
@@ -272,6 +278,17 @@ def _unknown_before(row: SpoolRow, said: Fates) -> SpoolRow:
     return row._replace(state=RowState.IN_DOUBT.value, error="its report says unknown: it may be stored")
 
 
+def _is_still_invalid(row: SpoolRow, said: Fates) -> bool:
+    """
+    Whether a row was invalid for something that its cells no longer show.
+
+    One that did not add up has lost what was left over, and one whose key another row had is checked by itself only.
+    """
+    has_lost_cells = said.get(_ERROR_FIELD_COLUMN) == _WHOLE_ROW
+    passes_by_itself = row.outcome is None and bool(_fingerprint_before(said)) and not _has_changed(row, said)
+    return has_lost_cells or passes_by_itself
+
+
 def _has_changed(row: SpoolRow, said: Fates) -> bool:
     """Whether a row has another content than the one that its report is about."""
     before = _fingerprint_before(said)
@@ -293,6 +310,7 @@ def _attempts_before(said: Fates) -> int:
     return attempts if 0 <= attempts <= _MOST_ATTEMPTS else 1
 
 
+_WHOLE_ROW = "row"  # what was wrong, in place of a field
 _WITHOUT_TIME = frozenset((str, int, float, bool, type(None)))
 _PASSED_CHECKS = frozenset(OUTCOMES) - {Outcome.INVALID}
 _STORED = (Outcome.DELIVERED, Outcome.ALREADY_DELIVERED)  # a remark says that no answer named the row's own lead
@@ -306,7 +324,7 @@ _SETTLED: dict[str, Callable[[SpoolRow, Fates], SpoolRow]] = {
 
 def _broken(source: int, row: SourceRow) -> SpoolRow:
     lacking = (None,) * 5
-    outcome = Outcome.INVALID, "row", row.problem
+    outcome = Outcome.INVALID, _WHOLE_ROW, row.problem
     return SpoolRow(source, row.row_number, row.columns, row.cells, *lacking, *outcome, line=row.line)
 
 

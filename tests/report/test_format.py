@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,6 +88,46 @@ def test_a_spreadsheet_may_drop_rows_and_columns_and_change_quotes_and_delimiter
     again = run(path=write_csv(tmp_path / "saved.csv", corrected, delimiter=";", quoting=csv.QUOTE_ALL))
     assert again.counts == {"already_delivered": 1, "delivered": 1}
     assert sorted(activity.lead_id for activity in lofty.activities) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "lead_id,type,link,picture,created,text\n7,Browse,l,p,2026-11-01,Hello, please do NOT call\n"),
+        ("a.csv", "lead_id,type,link,picture,created,text,zip\n7,Browse,l,p,2026-11-01,Hello\n"),
+        ("a.jsonl", json.dumps(row(7))[:-1] + ', "text": "second"}\n'),
+    ],
+)
+def test_a_row_that_did_not_add_up_is_sent_only_when_somebody_says_so(
+    lofty: Sandbox, tmp_path: Path, name: str, content: str, ending: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    reports = [tmp_path / f"r{number}.{ending}" for number in range(3)]
+    assert run(path=str(tmp_path / name), report_path=str(reports[0])).counts == {"invalid": 1}
+    for before, report in itertools.pairwise(reports):
+        again = run(path=str(before), report_path=str(report))
+        assert again.counts == {"invalid": 1}
+        assert again.summary["errors"][0]["error_field"] == "row"
+    written = reports[-1].read_text(encoding="utf-8")
+    assert written.count("empty its lofty_outcome") == 1
+    assert lofty.activities == []
+    freed = tmp_path / f"freed.{ending}"
+    freed.write_text(re.sub('(?<="lofty_outcome": )"invalid"', "null", written).replace(",invalid,", ",,"))
+    assert run(path=str(freed)).counts == {"delivered": 1}
+
+
+def test_a_row_whose_key_another_one_has_is_sent_only_when_somebody_says_so(lofty: Sandbox, tmp_path: Path) -> None:
+    report, given = tmp_path / "r.csv", {"unique_key": "k"}
+    rows = [{**row(1), "k": 1}, {**row(2, text="another"), "k": 1}]
+    assert run(rows=rows, report_path=str(report), **given).counts == {"delivered": 1, "invalid": 1}
+    assert run(path=str(report), **given).counts == {"already_delivered": 1, "invalid": 1}
+    lines = read_report(report)
+    assert run(path=write_csv(tmp_path / "failed.csv", lines[1:]), **given).counts == {"invalid": 1}
+    lines[1].update(k="2", lofty_outcome="")
+    corrected = write_csv(tmp_path / "corrected.csv", lines)
+    assert run(path=corrected, **given).counts == {"already_delivered": 1, "delivered": 1}
+    assert sorted(activity.lead_id for activity in lofty.activities) == [1, 2]
 
 
 def test_rows_that_were_added_to_a_report_need_no_format(lofty: Sandbox, tmp_path: Path) -> None:
