@@ -33,8 +33,14 @@ def normal_email(address: str) -> str:
 
 
 def normal_phone(number: str) -> str:
-    """Write a phone number as it is compared; empty where this is not one number."""
-    return national(digits_of(number))
+    """
+    Write a phone number as it is compared; empty where this is not one number.
+
+    Ten digits behind a plus sign are another country's. Without it they are somebody's in the United States.
+    """
+    digits = digits_of(number)
+    is_foreign = number.lstrip().startswith("+") and len(digits) == _NATIONAL_DIGITS
+    return f"+{digits}" if is_foreign else _national(digits)
 
 
 def digits_of(number: str) -> str:
@@ -45,8 +51,7 @@ def digits_of(number: str) -> str:
     return digits if _NUMBER.fullmatch(number) and _FEWEST_DIGITS <= len(digits) <= _MOST_DIGITS else ""
 
 
-def national(digits: str) -> str:
-    """Leave the country's 1 out."""
+def _national(digits: str) -> str:
     return digits[1:] if len(digits) == _NATIONAL_DIGITS + 1 and digits.startswith("1") else digits
 
 
@@ -55,4 +60,6 @@ NORMAL: Mapping[KeyKind, Callable[[str], str]] = {"email": normal_email, "phone"
 
 def spellings(kind: KeyKind, key: str) -> tuple[str, ...]:
     """How a key may be stored, each of which a search may want to be asked for by itself."""
+    if kind == "phone" and key.startswith("+"):
+        return key, key[1:]
     return ("1" + key, key) if kind == "phone" and len(key) == _NATIONAL_DIGITS else (key,)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from airflow_provider_lofty.lofty.answers import JsonObject
-from airflow_provider_lofty.lofty.lead_keys import KeyKind, digits_of, national, normal_email
+from airflow_provider_lofty.lofty.lead_keys import KeyKind, digits_of, normal_email, normal_phone
 
 MOST_LEADS = 100  # in one answer, as Lofty's specification says
 _LARGEST_ID = 2**63 - 1
@@ -81,8 +81,9 @@ def _lead_of(entry: object) -> ListedLead | None:
     if not isinstance(entry, dict) or lead_id is None or not 0 < lead_id <= _LARGEST_ID:
         return None
     emails = frozenset(map(normal_email, _texts_in(entry, "emails"))) - {""}
-    digits = frozenset(map(digits_of, _texts_in(entry, "phones"))) - {""}
-    return ListedLead(lead_id, {"email": emails, "phone": frozenset(map(national, digits))}, digits)
+    written = _texts_in(entry, "phones")
+    digits, phones = (frozenset(map(form, written)) - {""} for form in (digits_of, normal_phone))
+    return ListedLead(lead_id, {"email": emails, "phone": phones}, digits)
 
 
 def _texts_in(entry: JsonObject, name: str) -> list[str]:

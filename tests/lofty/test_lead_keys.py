@@ -46,6 +46,12 @@ def test_other_numbers_keep_all_their_digits() -> None:
     assert normal_phone("555-0142") == "5550142"
 
 
+@pytest.mark.parametrize("number", ["+65 6223 4567", " +656-223-4567", "+6562234567"])
+def test_ten_digits_of_another_country_are_nobodys_in_the_united_states(number: str) -> None:
+    assert normal_phone(number) == "+6562234567"
+    assert normal_phone("(656) 223-4567") == normal_phone("+1 656 223 4567") == "6562234567"
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "n/a", "0", "123456", "555-0142 ext. 123", "5550142x123", "202-555-0142, 202-555-0143", "1-800-FLOWERS",
@@ -59,4 +65,5 @@ def test_what_is_not_one_number(text: str) -> None:
 def test_a_number_may_be_stored_with_the_1_or_without() -> None:
     assert spellings("phone", "2025550142") == ("12025550142", "2025550142")
     assert spellings("phone", "442079460958") == ("442079460958",)
+    assert spellings("phone", "+6562234567") == ("+6562234567", "6562234567")
     assert spellings("email", "1234567890") == ("1234567890",)

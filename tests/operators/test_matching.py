@@ -85,6 +85,18 @@ class TestOutcomes:
         ]
         assert lofty.activities == []
 
+    @pytest.mark.parametrize("count", [0, 300])
+    def test_a_number_of_another_country_is_nobodys_in_the_united_states(self, lofty: Sandbox, count: int) -> None:
+        lofty.add_lead(5, phones=["(656) 223-4567"])
+        crowd(lofty, count)
+        foreign, own = visit(1, phone="+65 6223 4567"), visit(2, phone="6562234567")
+        ended = run(rows=[foreign, own], match_by="phone", max_unmatched_rows=1)
+        assert ended.counts == {"unmatched": 1, "delivered": 1}
+        lofty.add_lead(6, phones=["+65-6223-4567"])
+        ended = run(task_instance(run_id="later"), rows=[foreign], match_by="phone")
+        assert ended.counts == {"delivered": 1}
+        assert arrived(lofty) == [(5, "Viewed home 2"), (6, "Viewed home 1")]
+
     def test_what_is_invalid_is_shown_before_any_lead_is_looked_for(self, lofty: Sandbox) -> None:
         shown: list[tuple[str, int]] = []  # what is wrong, and how many requests had been made
         ti = task_instance()
