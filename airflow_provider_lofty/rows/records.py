@@ -68,8 +68,8 @@ class Records:
                 yield from self._read(block)
 
     def take_backslashes_as_text(self) -> None:
-        """Settle from here on what nobody said: the file is known to be written so."""
-        if self._backslash is Backslash.UNDECIDED:
+        """From here on, whatever was said, which may be meant for another file: this one is known to be written so."""
+        if self._backslash is not Backslash.TEXT:
             self._backslash = Backslash.TEXT
             self.strict.take_backslashes_as(Backslash.TEXT)
 

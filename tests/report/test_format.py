@@ -117,6 +117,13 @@ def test_a_row_that_did_not_add_up_is_sent_only_when_somebody_says_so(
     assert run(path=str(freed)).counts == {"delivered": 1}
 
 
+def test_a_report_has_no_escapes_whatever_is_said_of_its_source(lofty: Sandbox, tmp_path: Path) -> None:
+    report, text = str(tmp_path / "r.csv"), r'in \\srv\new, "quoted"'
+    assert run(rows=[row(1, text=text)], preview=True, report_path=report).counts == {"would_send": 1}
+    assert run(path=report, file_options={"escape": "\\"}).counts == {"delivered": 1}
+    assert lofty.activities[0].body["text"] == text
+
+
 def test_a_row_whose_key_another_one_has_is_sent_only_when_somebody_says_so(lofty: Sandbox, tmp_path: Path) -> None:
     report, given = tmp_path / "r.csv", {"unique_key": "k"}
     rows = [{**row(1), "k": 1}, {**row(2, text="another"), "k": 1}]
