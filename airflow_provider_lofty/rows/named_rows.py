@@ -84,10 +84,28 @@ def _in_pandas(frame: _PandasFrame) -> Iterator[Record]:
     # A column of short floats gives Python's, which no longer tell how exact they are; its array gives its own.
     series = (frame.iloc[:, place] for place in range(len(frame.columns)))
     cells = [
-        each.to_numpy() if str(dtype).removesuffix("[pyarrow]") in SHORT_FLOATS else each
+        each.to_numpy() if _is_short(dtype) else _marked(each, dtype)
         for each, dtype in zip(series, frame.dtypes, strict=True)
     ]
     return _paired(frame.columns, zip(*cells, strict=True))
+
+
+def _is_short(dtype: Any) -> bool:
+    """Whether a column holds short floats, each on its own or as one of its categories."""
+    categories = getattr(dtype, "categories", None)
+    name = str(dtype if categories is None else categories.dtype)
+    return name.removesuffix("[pyarrow]") in SHORT_FLOATS
+
+
+def _marked(series: Iterable[object], dtype: Any) -> Iterable[object]:
+    """Mark the short floats inside the objects and lists of a column that Arrow holds."""
+    kind = getattr(dtype, "pyarrow_dtype", None)
+    if kind is None:
+        return series
+    from airflow_provider_lofty.rows.parquet import mark_of
+
+    mark = mark_of(kind)
+    return series if mark is None else map(mark, series)
 
 
 def _in_polars(frame: Any) -> Iterator[Record]:
@@ -102,10 +120,11 @@ def _in_polars(frame: Any) -> Iterator[Record]:
 
 
 def _in_arrow(table: Any) -> Iterator[Record]:
-    from airflow_provider_lofty.rows.parquet import values_of
+    from airflow_provider_lofty.rows.parquet import mark_of, values_of
 
     batches = table.to_batches() if hasattr(table, "to_batches") else [table]
-    rows = (cells for batch in batches for cells in zip(*map(values_of, batch.columns), strict=True))
+    marks = [mark_of(kind) for kind in table.schema.types]
+    rows = (cells for batch in batches for cells in zip(*map(values_of, batch.columns, marks), strict=True))
     return _paired(table.schema.names, rows)
 
 

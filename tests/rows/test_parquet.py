@@ -60,6 +60,22 @@ def test_a_parquet_date_beyond_what_python_holds_makes_only_its_row_invalid(
     assert [activity.lead_id for activity in lofty.activities] == [1]
 
 
+def test_a_listings_short_floats_that_lost_digits_are_refused_as_those_of_a_column(
+    tmp_path: Path, lofty: Any, connect: Any
+) -> None:
+    connect(lofty)
+    kind = pa.struct([("price", pa.float32()), ("lotSize", pa.float32())])
+    listings = [{"price": 123456789.0, "lotSize": 0.1}, {"price": 450_000.0, "lotSize": 0.1}]
+    table = pa.Table.from_pylist([row(1), row(2)]).append_column("listing", pa.array(listings, kind))
+    parquet.write_table(table, tmp_path / "a.parquet")
+    report = str(tmp_path / "r.csv")
+    ended = run(path=str(tmp_path / "a.parquet"), report_path=report)
+    assert ended.counts == {"invalid": 1, "delivered": 1}
+    assert "32-bit float" in ended.summary["errors"][0]["error"]
+    assert run(path=report).counts == {"invalid": 1, "already_delivered": 1}
+    assert [(a.lead_id, a.body["listing"]) for a in lofty.activities] == [(2, {"price": 450_000, "lotSize": 0.1})]
+
+
 @pytest.mark.parametrize("cut", [0, 4, 100])
 def test_a_damaged_parquet_file_sends_nothing(tmp_path: Path, cut: int) -> None:
     parquet.write_table(pa.table({"lead_id": [1]}), tmp_path / "a.parquet")

@@ -18,6 +18,7 @@ import pydantic
 import pytest
 import sqlalchemy
 from airflow.sdk import DAG, task
+from pyarrow import compute
 from support.practice import COLUMNS, collected, row, run, run_operator, task_instance
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
@@ -347,6 +348,64 @@ def test_floats_of_16_bits_keep_what_is_known_of_them(halves: Any) -> None:
     found = [plain(each["a"]) for each in cells]
     assert found == [0.1, 4710.0]
     assert {type(each) for each in found} == {HalfFloat}
+
+
+def table_of(value: Any, kind: pa.DataType) -> pa.Table:
+    return pa.table({"a": pa.array([value, None], kind)})
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (pa.struct([("x", pa.float32()), ("y", pa.float64())]), {"x": 0.1, "y": 0.1}, {"x": 0.1, "y": 0.1}),
+        (pa.struct([("x", pa.struct([("y", pa.float32())]))]), {"x": {"y": 0.1}}, {"x": {"y": 0.1}}),
+        (pa.list_(pa.float32()), [0.1, None], [0.1, None]),
+        (pa.large_list(pa.float16()), [0.1], [0.1]),
+        (pa.list_(pa.float32(), 1), [0.1], [0.1]),
+        (pa.map_(pa.string(), pa.float32()), [("x", 0.1)], [("x", 0.1)]),
+        (pa.map_(pa.float32(), pa.string()), [(0.1, "x")], [(0.1, "x")]),
+        (pa.list_(pa.struct([("x", pa.float32())])), [{"x": 0.1}], [{"x": 0.1}]),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("is_pandas", [False, True], ids=["arrow", "pandas"])
+def test_short_floats_inside_arrow_values_are_what_they_were_written_as(
+    kind: pa.DataType, value: Any, expected: Any, *, is_pandas: bool
+) -> None:
+    if kind == pa.large_list(pa.float16()):
+        value = list(np.array(value, dtype="float16"))
+    table = table_of(value, kind)
+    rows = table.to_pandas(types_mapper=pd.ArrowDtype) if is_pandas else table
+    found = [cells["a"] for cells in collected(read_rows, rows).dicts]
+    assert found[0] == expected
+    assert found[1] is None or found[1] is pd.NA
+
+
+@pytest.mark.parametrize("encoded", [
+    lambda column: column.dictionary_encode(),
+    compute.run_end_encode,
+])  # fmt: skip
+def test_short_floats_of_an_encoded_arrow_column_keep_what_is_known_of_them(encoded: Any) -> None:
+    column = encoded(pa.array([0.1, 2.0**24 + 2, 0.1], pa.float32()))
+    found = [cells["a"] for cells in collected(read_rows, pa.table({"a": column})).dicts]
+    assert (found, {type(each) for each in found}) == ([0.1, 2**24 + 2, 0.1], {ShortFloat})
+
+
+def test_a_short_float_beside_a_value_that_python_cannot_hold_is_marked_too() -> None:
+    kind = pa.struct([("x", pa.float32()), ("at", pa.timestamp("us"))])
+    table = table_of({"x": 0.1, "at": 2**60}, kind)
+    both = pa.concat_tables([table, table_of({"x": 0.1, "at": 0}, kind)])
+    found = [cells["a"] for cells in collected(read_rows, both.combine_chunks()).dicts]
+    assert (str(found[0]), found[2]["x"]) == ("unreadable", 0.1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "Float32", "float[pyarrow]"])
+def test_short_floats_of_a_categorical_column_keep_what_is_known_of_them(dtype: str) -> None:
+    frame = pd.DataFrame({"a": pd.Categorical(pd.array([0.1, 2**24 + 2, None, 0.1], dtype=dtype))})
+    found = [plain(cells["a"]) for cells in collected(read_rows, frame).dicts]
+    assert found[2] != found[2]
+    del found[2]
+    assert (found, {type(each) for each in found}) == ([0.1, 2**24 + 2, 0.1], {ShortFloat})
 
 
 HOSTILE = "{{ conn.lofty_default.password }}{{ nothing.here }}"
