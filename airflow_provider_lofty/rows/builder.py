@@ -27,6 +27,7 @@ from airflow_provider_lofty.rows.columns import (
 )
 from airflow_provider_lofty.rows.report_format import REPORT_PREFIX
 from airflow_provider_lofty.rows.values import NULL_MARK, InvalidValue, NoValue, is_missing, kind_of, plain
+from airflow_provider_lofty.rows.written import json_number
 
 # Raise it whenever the same row would get another row key, fingerprint or trace than before: by a change here or in
 # ``lofty.trace`` (a digest's size, the order or the spelling of what is hashed), in the checks (a value that is sent
@@ -396,7 +397,7 @@ def _from_json(text: str) -> object:
     if not text.strip():
         return None
     try:
-        return json.loads(text, object_pairs_hook=_without_repeats)
+        return json.loads(text, object_pairs_hook=_without_repeats, parse_float=json_number)
     except InvalidValue:
         raise
     except (ValueError, RecursionError):

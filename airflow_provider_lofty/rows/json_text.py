@@ -10,6 +10,7 @@ from airflow_provider_lofty.rows.columns import FIELDS_BY_NAME, normalise
 from airflow_provider_lofty.rows.lines import LONGEST_LINE, Lines, Readable, too_long
 from airflow_provider_lofty.rows.source import DamagedFile, RefusedFile, SourceRow
 from airflow_provider_lofty.rows.values import kind_of
+from airflow_provider_lofty.rows.written import json_number
 
 _HEAD = 2**16  # characters
 _NO_LINES = (
@@ -63,13 +64,13 @@ class _PutBack:
 
 class _Decoder(JSONDecoder):
     """
-    A decoder that notices a key that is there twice, of which only the last value would be left.
+    A decoder that keeps every digit, and notices a key that is there twice, of which only the last value would be left.
 
     :ivar repeated: such a key in the value that was decoded last
     """
 
     def __init__(self) -> None:
-        super().__init__(object_pairs_hook=self._object)
+        super().__init__(object_pairs_hook=self._object, parse_float=json_number)
         self.repeated: str | None = None
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

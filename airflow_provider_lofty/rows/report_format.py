@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from airflow_provider_lofty.outcomes import Outcome
 from airflow_provider_lofty.rows.source import SourceRow
+from airflow_provider_lofty.rows.written import json_number
 
 REPORT_PREFIX = "lofty_"  # of the columns that a report adds; they never match a field
 OUTCOME_COLUMN = "lofty_outcome"
@@ -81,6 +82,6 @@ def _typed(cell: object) -> object:
     if not isinstance(cell, str) or not (cell in ("true", "false") or cell.startswith(("[", "{"))):
         return cell
     try:
-        return json.loads(cell)
+        return json.loads(cell, parse_float=json_number)
     except (ValueError, RecursionError):
         return cell

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from airflow_provider_lofty.lofty.fields import ACTIVITY_TYPES
 
-_EXACT_BELOW = 2**53  # from here on a float may stand for another whole number
+EXACT_BELOW = 2**53  # from here on a float may stand for another whole number
 _NO_TEXT = (
     "holds bytes that are not UTF-8 text (a lone surrogate); where they come from a file that is in Windows-1252, say "
     'file_options={"encoding": "cp1252"}'
@@ -190,7 +190,7 @@ def refuse_lost_digits(number: float | Decimal) -> None:
     """
     if isinstance(number, Decimal):
         exponent = number.as_tuple().exponent
-        if isinstance(exponent, int) and exponent > 0 and abs(number) >= _EXACT_BELOW:
+        if isinstance(exponent, int) and exponent > 0 and abs(number) >= EXACT_BELOW:
             raise InvalidValue(
                 "is a Decimal with an exponent, which may have lost digits; read the column as int or text"
             )
@@ -199,7 +199,7 @@ def refuse_lost_digits(number: float | Decimal) -> None:
         raise InvalidValue(
             f"is a {number.bits}-bit float of {bound} or more, whose last digits are lost; cast the column to int"
         )
-    elif abs(number) >= _EXACT_BELOW:
+    elif abs(number) >= EXACT_BELOW:
         raise InvalidValue("is a float of 2**53 or more, whose last digits are lost; read the column as int or text")
 
 

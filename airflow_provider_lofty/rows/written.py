@@ -8,10 +8,17 @@ it means. ``450.000`` is a number by both, and not the same one.
 from __future__ import annotations
 
 import re
+import sys
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import NamedTuple
 
+from airflow_provider_lofty.rows.values import EXACT_BELOW
+
 EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+", re.ASCII)
+
+_SURELY_EXACT = 16  # characters, of which one is a point or an e: floats tell any two numbers of 15 digits apart
+_SMALLEST_EXACT = sys.float_info.min  # smaller ones have fewer digits
 
 
 class Decimals(Enum):
@@ -80,3 +87,23 @@ _SIGNED = re.compile(r"(?P<sign>[+-]?)(?P<inner>)(?P<number>[\d.,].*)", re.ASCII
 _DOLLARS = re.compile(
     r"(?P<sign>[+-]?)(?:(?:(?:US ?)?\$|USD) ?(?P<inner>[+-]?))?(?P<number>[\d.,].*?)(?: ?(?:USD|\$))?", re.ASCII
 )
+
+
+def json_number(text: str) -> float | Decimal:
+    """
+    Read a number of JSON that has a point or an exponent: a Decimal where a float would stand for another one.
+
+    From 2**53 on it stays a float, which is refused where digits matter: written as 1152921504606846976.0 it may have
+    been one before, and as a Decimal it would pass for exact.
+    """
+    number = float(text)
+    if abs(number) >= EXACT_BELOW or (len(text) <= _SURELY_EXACT and abs(number) >= _SMALLEST_EXACT):
+        return number  # nearly every number: no second look
+    shortest = repr(number)
+    if shortest == text:
+        return number
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:  # an exponent of 19 digits, which Decimals do not have either
+        return number
+    return number if exact == Decimal(shortest) else exact

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.files import read
-from support.practice import row
+from support.practice import row, run
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 
@@ -122,3 +125,60 @@ def test_no_object_is_longer_than_memory_bears(tmp_path: Path, name: str, what: 
     (tmp_path / name).write_text(f'{opening}{{"a": "{"x" * 2**24}"}}', encoding="utf-8")
     with pytest.raises(LoftyConfigurationError, match=f"line 2: the {what} has more than"):
         read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        ("12345678.123456789012345", Decimal("12345678.123456789012345")),
+        ("0.10000000000000001", Decimal("0.10000000000000001")),
+        ("9007199254740990.25", Decimal("9007199254740990.25")),
+        ("9007199254740993.0", 2.0**53),  # stays what is refused: so is a float written that has lost digits
+        ("1152921504606846976.0", 2.0**60),
+        ("1.2345678e-320", Decimal("1.2345678e-320")),
+        ("1e-400", Decimal("1e-400")),
+        ("0.1", 0.1),
+        ("0.0", 0.0),
+        ("-123456789.12345", -123456789.12345),
+        ("0.1000000000000000000000", 0.1),
+        ("0.30000000000000004", 0.30000000000000004),
+        ("1e300", 1e300),
+        ("1e400", math.inf),
+        ("-1e400", -math.inf),
+        ("1e-99999999999999999999", 0.0),
+    ],
+)
+@pytest.mark.parametrize("ending", ["jsonl", "json"])
+def test_a_number_of_more_digits_than_a_float_holds_keeps_them(
+    tmp_path: Path, ending: str, number: str, expected: object
+) -> None:
+    line = f'{{"a": {number}, "b": {{"c": [{number}]}}}}'
+    (tmp_path / f"a.{ending}").write_text(line if ending == "jsonl" else f"[{line}]", encoding="utf-8")
+    (found,) = read(tmp_path / f"a.{ending}").dicts
+    assert found == {"a": expected, "b": {"c": [expected]}}
+    assert type(found["a"]) is type(expected)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_digits_beyond_a_float_reach_lofty_and_come_back_out_of_a_report(
+    tmp_path: Path, lofty: Any, connect: Any, ending: str
+) -> None:
+    connect(lofty)
+    long, longer = "12345678.123456789012345", "12345678.123456789012399"
+    as_text = f'"{{\\"zipCode\\": {long}, \\"lotSize\\": {long}}}"'
+    lines = [
+        json.dumps({**row(1), "k": 0, "listing": 1, "text": 2}).replace('"k": 0', f'"k": {k}')
+        .replace('"listing": 1', f'"listing": {as_text}').replace('"text": 2', f'"text": {long}')
+        for k in (long, longer)
+    ]  # fmt: skip
+    lines.append(json.dumps({**row(2), "k": 5, "listing": {"price": 1}}).replace('"price": 1', f'"price": {long}'))
+    (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    report = str(tmp_path / f"r{ending}")
+    ended = run(path=str(tmp_path / "a.jsonl"), unique_key="k", report_path=report)
+    assert ended.counts == {"delivered": 2, "invalid": 1}
+    assert [(a.body["text"], a.body["listing"]) for a in lofty.activities] == [
+        (long, {"zipCode": long, "lotSize": float(long)})
+    ] * 2
+    again = str(tmp_path / f"s{ending}")
+    assert run(path=report, unique_key="k", report_path=again).counts == {"already_delivered": 2, "invalid": 1}
+    assert run(path=again, unique_key="k").counts == {"already_delivered": 2, "invalid": 1}
