@@ -96,9 +96,21 @@ def shown(contact: Contact) -> list[Posted]:
     return [each for each in _single(contact) if each.entry is not None]
 
 
+def unseen_text(contact: Contact) -> Posted | None:
+    """
+    The post without which nobody knows what becomes of texts, if it is not shown.
+
+    Only one of them has what is usually changed; and a text is cut where another is long, unless long ones are refused.
+    """
+    special, long = (named(contact, name) for name in ("special", "long"))
+    if special is not None and special.entry is None:
+        return special
+    return long if long is not None and long.entry is None and long.fate is not Fate.REFUSED else None
+
+
 def changes(contact: Contact, name: str) -> list[str] | None:
     """By which changes a field is shown."""
-    if not shown(contact):
+    if not shown(contact) or (name == "text" and unseen_text(contact)):
         return None
     each_time: list[str] = []
     for each in shown(contact):

@@ -40,6 +40,11 @@ _ORDERS: dict[ListOrder, str] = {
     "mixed": "by nothing that was posted",
 }
 
+_TEXTS = {
+    "special": "a text with blanks, quotes, emoji and angle brackets",
+    "long": f"a text of {LONG_TEXT} characters",
+}
+
 
 class Finding(NamedTuple):
     """
@@ -162,7 +167,7 @@ def _echo(question: str, name: str, follows: str) -> Callable[[Contact], Finding
     def ask(contact: Contact) -> Finding:
         changes = facts.changes(contact, name)
         if changes is None:
-            return Finding(question, "", _why_not_shown(contact))
+            return Finding(question, "", _why_text_is_open(contact) if name == "text" else _why_not_shown(contact))
         how = f"{len(facts.shown(contact))} posts, read back"
         return Finding(question, words_for(changes) or "as sent", how, follows if matter(changes) else "")
 
@@ -272,6 +277,14 @@ def _why_not(contact: Contact, posted: Posted | None) -> str:
     stopping = (Fate.UNKNOWN, Fate.NOT_STORED)
     stopped = next((each for each in contact.posted if each.fate in stopping and each.said), None)
     return f"posting stopped before it ({stopped.said})" if stopped else _NOT_ASKED
+
+
+def _why_text_is_open(contact: Contact) -> str:
+    posted = facts.unseen_text(contact)
+    if posted is None or posted.fate is Fate.ACCEPTED or not facts.shown(contact):
+        return _why_not_shown(contact)
+    refused = "refused: " if posted.is_refused else ""
+    return f"{_TEXTS[posted.post.name]}: {refused}{_why_not(contact, posted)}"
 
 
 def _why_not_shown(contact: Contact) -> str:

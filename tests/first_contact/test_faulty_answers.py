@@ -276,6 +276,36 @@ class TestTheSecondOfEqualPosts:
         assert profile.most_lag_seconds is not None
 
 
+class TestWhatBecomesOfTexts:
+    """It is known only from the texts that have what may be changed: blanks, quotes, emoji, brackets, and length."""
+
+    @pytest.mark.parametrize(
+        ("fault", "words"),
+        [
+            ("drop_before_storing", "its answer was lost"),
+            ("refused", "refused: HTTP 400, INVALID_PARAMETER"),
+        ],
+    )
+    def test_stays_open_without_the_one_that_has_them(
+        self, check: Callable[..., Outcome], lofty: Sandbox, fault: str, words: str
+    ) -> None:
+        lofty.change(scripted_faults=[None, None, fault], trims_text=True, shown={"text": ["html"]})
+        found, profile, said = check()
+        assert (found["text, read back"], profile.text_shown) == ("", None)
+        assert (found["type, read back"], profile.type_shown) == ("as sent", [])
+        assert f"text, read back            a text with blanks, quotes, emoji and angle brackets: {words}" in said
+
+    def test_stays_open_where_the_long_one_was_lost(self, check: Callable[..., Outcome], lofty: Sandbox) -> None:
+        lofty.change(scripted_faults=[None, None, None, "drop_before_storing"], shown={"text": ["cut_to_1000"]})
+        found, profile, said = check()
+        assert (found["text, read back"], profile.text_shown) == ("", None)
+        assert "text, read back            a text of 2000 characters: its answer was lost" in said
+
+    def test_is_known_where_long_ones_are_refused(self, check: Callable[..., Outcome], lofty: Sandbox) -> None:
+        lofty.change(max_text_length=1000, trims_text=True)
+        assert check().profile.text_shown == ["trimmed"]
+
+
 def test_what_a_slow_answer_does_not_show_may_have_been_there_when_it_came(
     check: Callable[..., Outcome], lofty: Sandbox
 ) -> None:

@@ -114,7 +114,7 @@ SWITCHES: list[tuple[dict[str, Any], dict[str, str]]] = [
     # an answer that is lost: nothing is repeated, and nothing more is posted
     (
         {"scripted_faults": [None, None, "drop_after_storing"]},
-        {"empty link and picture": "", "a text of 2000 characters": "", "text, read back": "as sent"},
+        {"empty link and picture": "", "a text of 2000 characters": "", "text, read back": "", "type, read back": "as sent"},
     ),
     ({"scripted_faults": ["drop_before_storing"]}, {"text, read back": "", "two equal posts": ""}),
     # without a control, nothing can be told from a refusal

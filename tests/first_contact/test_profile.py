@@ -121,7 +121,7 @@ def test_a_lag_is_measured_and_twice_of_it_is_to_settle(learn: Learn) -> None:
 
 def test_what_was_not_seen_is_null(learn: Learn, lofty: Sandbox) -> None:
     refused = learn(SandboxSettings(**UNLIMITED, scripted_faults=(None, None, "drop_after_storing")))
-    assert (refused.long_text, refused.empty_strings, refused.text_shown) == (None, None, ["html"][:0])
+    assert (refused.long_text, refused.empty_strings, refused.text_shown, refused.link_shown) == (None, None, None, [])
     lost = learn(SandboxSettings(**UNLIMITED, scripted_faults=("drop_before_storing",)))
     open_fields = {name for name in FIELDS if getattr(lost, name) is None}
     assert open_fields >= {"requests_per_minute", "equal_posts", "order", "text_shown", "settle_seconds", "long_text"}
