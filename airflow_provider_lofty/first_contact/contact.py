@@ -27,6 +27,7 @@ _LOOKS = (0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 3.0, 5.0, 5.0, 10.0)
 _REPEAT_AFTER_SECONDS = (1.0,)
 _AFTER_LOOKS_SECONDS = 15.0  # what is left for the last two questions
 _MISSING_LEAD = 2**63 - 1
+_NO_TIME = "the rate limit left no time for it"
 
 _FATES = {Meaning.DELIVERED: Fate.ACCEPTED, Meaning.REJECTED: Fate.REFUSED, Meaning.DOUBT: Fate.UNKNOWN}
 _REFUSALS = (Meaning.REJECTED, Meaning.CREDENTIAL_REFUSED, Meaning.MISCONFIGURED)
@@ -80,6 +81,8 @@ class Contact:
         self._sleep = sleep
         self.patience = patience
         self._deadline = clock() + TOTAL_SECONDS
+        self._begun_at = clock()
+        self._last_took = 0.0  # seconds that the last request was on its way
         self.heard: list[Heard] = []
         self.owner: dict[str, Any] | None = None
         self.owner_answer: Answer | None = None
@@ -102,6 +105,7 @@ class Contact:
         :raises LoftyError: when the check cannot go on: nothing was posted
         """
         self._deadline = self._clock() + TOTAL_SECONDS
+        self._expect_turn(Endpoint.ME, "GET /v1.0/me")
         self.owner_answer = answer = self._ask("get_me", "/v1.0/me", Endpoint.ME)
         verdict = self.client.verdict_on(answer)
         if answer.status == 200 and isinstance(answer.json, dict) and not answer.names_error:
@@ -110,16 +114,28 @@ class Contact:
         elif verdict.code != PERMISSION_MISSING:
             raise self._error(answer, "GET /v1.0/me")
         initials = self._initials()
+        self._read_pages()
+        self._begun_at = self._clock()
+        return initials
+
+    def _read_pages(self) -> None:
         for number in (0, 1):
+            if not self._has_time_for_turn(Endpoint.LIST_ACTIVITIES, others=2):  # a post and a look tell more
+                self.page_failure = _NO_TIME
+                return
             answer = self._page(number) if number else self._first_page()
             entries = entries_in(answer)
             if entries is None:
                 self.page_failure = self._why_no_page(answer)
-                break
+                return
             self.pages.append(entries)
-        return initials
+
+    def _expect_turn(self, endpoint: Endpoint, what: str) -> None:
+        if not self._has_time_for_turn(endpoint):
+            raise LoftyUnreachable(f"the rate limit leaves no time for {what}; nothing was posted")
 
     def _initials(self) -> str:
+        self._expect_turn(Endpoint.FIND_LEADS, f"GET /v1.0/leads/{self.lead_id}")
         answer = self._ask("get_lead", f"/v1.0/leads/{self.lead_id}", Endpoint.FIND_LEADS)
         found = answer.json.get("lead") if isinstance(answer.json, dict) else None
         if answer.status != 200 or not isinstance(found, dict):
@@ -161,11 +177,11 @@ class Contact:
 
     def post(self) -> None:
         """Post the five, one after the other, unless something speaks against the next."""
-        self._deadline = self._clock() + TOTAL_SECONDS  # somebody may have thought about it for long
+        self._deadline += self._clock() - self._begun_at  # somebody may have thought about it for long
         self.posted = [Posted(post) for post in posts(self._mark, int(self._now() * 1000))]
         for each in self.posted:
-            if not self._has_time_for_turn(Endpoint.ADD_ACTIVITY):
-                each.said = "the rate limit left no time for it"
+            if not self._has_time_for_turn(Endpoint.ADD_ACTIVITY, others=1):  # nothing is learned without a look
+                each.said = _NO_TIME
                 return
             each.fate = Fate.UNKNOWN  # until an answer says otherwise; if none comes, it stays so
             self._send(each)
@@ -186,7 +202,9 @@ class Contact:
         each.said = "" if each.fate is Fate.ACCEPTED else failure_text(verdict)
 
     def _post(self, post: Post) -> Answer:
+        leaves = self._leaves_at(Endpoint.ADD_ACTIVITY)
         answer = self.client.post_answer(self.lead_id, post.body)
+        self._last_took = self._clock() - leaves
         self._hear("add_activity", answer)
         return answer
 
@@ -210,8 +228,12 @@ class Contact:
             return
         until = min(self._clock() + self.patience, self._deadline - _AFTER_LOOKS_SECONDS)
         pauses = chain(_LOOKS, repeat(_LOOKS[-1]))
-        while self._look(sought) and (left := until - self._clock()) > 0:
+        while self._has_time_for_turn(Endpoint.LIST_ACTIVITIES):
+            if not self._look(sought) or (left := until - self._clock()) <= 0:
+                return
             self._sleep(min(next(pauses), left))
+        if not any(each.looked[0] or each.entry for each in sought):
+            self.reading_failure = self.reading_failure or _NO_TIME
 
     def _look(self, sought: list[Posted]) -> bool:
         """Look once; say whether there is something to look for again."""
@@ -248,7 +270,9 @@ class Contact:
     ) -> Answer:
         pauses = iter(_REPEAT_AFTER_SECONDS)
         while True:
+            leaves = self._leaves_at(endpoint)
             answer = self.client.get_answer(path, endpoint, params, authorization=authorization)
+            self._last_took = self._clock() - leaves
             self._hear(kind, answer)
             pause = None
             if answer.verdict.meaning is Meaning.RATE_LIMITED:
@@ -259,9 +283,22 @@ class Contact:
                 return answer
             self._sleep(pause)
 
-    def _has_time_for_turn(self, endpoint: Endpoint, pause: float = 0.0) -> bool:
-        delay = max(self.client.pacer.delay(), self.client.pacer_of(endpoint).delay(), pause)
-        return self._clock() + delay < self._deadline
+    def _leaves_at(self, endpoint: Endpoint) -> float:
+        """When the next request will leave."""
+        return self._clock() + max(self._delay(endpoint), 0.0)
+
+    def _has_time_for_turn(self, endpoint: Endpoint, pause: float = 0.0, *, others: int = 0) -> bool:
+        """
+        Whether a request can leave in time.
+
+        :param pause: seconds to wait at least
+        :param others: how many requests are to leave after it, all of them in time
+        """
+        between = max(60.0 / self.client.pacer.requests_per_minute, self._last_took)
+        return self._clock() + max(self._delay(endpoint), pause) + others * between < self._deadline
+
+    def _delay(self, endpoint: Endpoint) -> float:
+        return max(self.client.pacer.delay(), self.client.pacer_of(endpoint).delay())
 
 
 def is_refusal(answer: Answer) -> bool:

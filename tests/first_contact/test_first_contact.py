@@ -149,7 +149,7 @@ def test_a_reset_that_counts_down_is_in_seconds(check: Check) -> None:
 def test_what_the_pace_leaves_no_time_for_is_not_posted(
     lofty: Sandbox, connect: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_lofty.first_contact.contact.TOTAL_SECONDS", 0.9)
+    monkeypatch.setattr("airflow_provider_lofty.first_contact.contact.TOTAL_SECONDS", 1.9)
     connect(lofty, extra={"requests_per_minute": 240})
     assert main(["--lead-id", str(LEAD), "--yes"], patience=0) == 0
     said = capsys.readouterr().out
