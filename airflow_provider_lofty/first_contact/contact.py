@@ -89,6 +89,7 @@ class Contact:
         self.reading: Answer | None = None  # of the lead's activities: the last list; without one, the first refusal
         self.pages: list[list[Any]] = []  # the lead's first two, before anything was posted
         self.listed: list[Any] = []  # its first page, when it was looked at last
+        self.next_page: list[Any] | None = None  # the one behind it, if something was missing on it to the last
         self.reading_failure = ""  # why the first page was not shown, when it was asked for last
         self.page_failure = ""  # why one of the first two was not
         self.posted: list[Posted] = []
@@ -230,10 +231,13 @@ class Contact:
         pauses = chain(_LOOKS, repeat(_LOOKS[-1]))
         while self._has_time_for_turn(Endpoint.LIST_ACTIVITIES):
             if not self._look(sought) or (left := until - self._clock()) <= 0:
-                return
+                break
             self._sleep(min(next(pauses), left))
         if not any(each.looked[0] or each.entry for each in sought):
             self.reading_failure = self.reading_failure or _NO_TIME
+        # What is missing on a full page may be on the next one: then nobody knows whether it is late.
+        if not all(each.entry for each in sought) and self.listed and self._has_time_for_turn(Endpoint.LIST_ACTIVITIES):
+            self.next_page = entries_in(self._page(1))
 
     def _look(self, sought: list[Posted]) -> bool:
         """Look once; say whether there is something to look for again."""

@@ -124,7 +124,7 @@ def changes(contact: Contact, name: str) -> list[str] | None:
 def lag(contact: Contact) -> tuple[float, float | None] | None:
     """For how long something was not shown that had been accepted; and after how long all of it was."""
     accepted = _accepted(contact)
-    if not any(any(each.looked) for each in accepted):
+    if not any(any(each.looked) for each in accepted) or is_cut(contact):
         return None
     # A second of equal posts that is not shown may not have been kept: it says nothing of a lag.
     timed = [each for each in accepted if each.post.name != "twin" or each.entry is not None]
@@ -132,6 +132,15 @@ def lag(contact: Contact) -> tuple[float, float | None] | None:
     times = [each.shown_seconds for each in timed if each.shown_seconds is not None]
     is_all = len(times) == len(accepted) or (len(times) == len(timed) and equal_posts(contact) == 1)
     return least, max(times) if is_all else None
+
+
+def is_cut(contact: Contact) -> bool:
+    """Whether something is missing on the first page that may be on another, since that one is full."""
+    if all(each.entry is not None for each in _accepted(contact)):
+        return False
+    if contact.next_page:
+        return True
+    return len(contact.pages) > 1 and bool(contact.pages[1]) and len(contact.listed) >= len(contact.pages[0])
 
 
 def equal_posts(contact: Contact) -> int | None:
@@ -144,7 +153,8 @@ def equal_posts(contact: Contact) -> int | None:
     is_late = twin.missed_seconds < contact.patience or any(
         each.entry is None for each in _accepted(contact) if each is not twin
     )
-    return None if is_late else 1
+    is_all_read = contact.next_page == []
+    return 1 if is_all_read and not is_late else None
 
 
 def _accepted(contact: Contact) -> list[Posted]:

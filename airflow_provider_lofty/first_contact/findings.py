@@ -17,6 +17,7 @@ from airflow_provider_lofty.profile.changes import matter, words_for
 from airflow_provider_lofty.profile.profile import AnswerKind, ListOrder, ResetReading
 
 _NOT_ASKED = "the check ended before it"
+_CUT = "the first page is full: what is missing may be on the next one"
 _LONGEST_ROLE = 80
 _KINDS: dict[AnswerKind, str] = {
     "add_activity": "POST of an activity",
@@ -188,6 +189,8 @@ def _twins(contact: Contact) -> Finding:
     if twin is None or twin.fate is not Fate.ACCEPTED:
         return Finding(question, "", _why_not(contact, twin))
     times = facts.equal_posts(contact)
+    if times is None and facts.is_cut(contact):
+        return Finding(question, "", _CUT)
     if times is None:
         return Finding(question, "", f"one of them is shown; the other was not within {twin.missed_seconds:.0f} s"
                        if twin.shown else _why_not_shown(contact))  # fmt: skip
@@ -295,6 +298,8 @@ def _why_not_shown(contact: Contact) -> str:
         return _why_not(contact, None)
     if not contact.listed and not any(each.looked[0] for each in accepted):
         return _NOT_ASKED
+    if facts.is_cut(contact):
+        return _CUT
     seconds = max(each.missed_seconds for each in accepted)
     return f"not all that was posted was shown within {seconds:.0f} s"
 
