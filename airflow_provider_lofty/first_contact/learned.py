@@ -20,7 +20,8 @@ def profile_of(contact: Contact) -> Profile | None:
         base_url=contact.client.host,
         account_id=owner.account_id(contact),
         header_form=_header_form(contact),
-        settle_seconds=math.ceil(2 * slowest) if (slowest := most or least) else None,
+        # Of what was never seen to be missing, only this check's own waiting is known.
+        settle_seconds=math.ceil(2 * (most or least)) if least else None,
         requests_per_minute=limits.get("add_activity"),
         read_requests_per_minute=limits.get("list_activities"),
         rate_headers=facts.rate_headers(contact),

@@ -306,6 +306,18 @@ class TestWhatBecomesOfTexts:
         assert check().profile.text_shown == ["trimmed"]
 
 
+def test_the_check_s_own_waiting_is_no_lag(
+    check: Callable[..., Outcome], lofty: Sandbox, connect: Callable[..., None]
+) -> None:
+    connect(lofty, extra={"requests_per_minute": 60})
+    found, profile, said = check()
+    assert profile.most_lag_seconds is not None
+    assert profile.most_lag_seconds > 0.9
+    assert (profile.least_lag_seconds, profile.settle_seconds) == (0.0, None)
+    assert found["time until shown"].startswith("at most ")
+    assert "set settle_seconds" not in said
+
+
 class TestAFullFirstPage:
     """What is not on it may be on the next one: it is neither late nor not kept."""
 
