@@ -163,8 +163,8 @@ def _accepted(contact: Contact) -> list[Posted]:
 
 def order(contact: Contact) -> ListOrder | None:
     """In which order the list is; None where the posts cannot tell."""
-    entries = [f"{entry.get('text')} {entry.get('link')}" for entry in contact.listed if isinstance(entry, dict)]
-    turns = [turn for entry in entries for turn, each in enumerate(_single(contact)) if each.post.token in entry]
+    entries = [entry for entry in contact.listed if isinstance(entry, dict)]
+    turns = [turn for entry in entries for turn, each in enumerate(_single(contact)) if each.post.is_in(entry)]
     dates = [_single(contact)[turn].post.activity["created"] for turn in turns]
     by_date = _direction(dates, "oldest_created", "newest_created")
     by_turn = _direction(turns, "oldest_posted", "newest_posted")

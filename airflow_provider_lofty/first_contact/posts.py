@@ -32,6 +32,10 @@ class Post(NamedTuple):
     def body(self) -> bytes:
         return json.dumps(self.activity, ensure_ascii=False).encode()
 
+    def is_in(self, entry: dict[str, Any]) -> bool:
+        """Whether an entry has its token; a server may show all in other case."""
+        return self.token.casefold() in f"{entry.get('text')} {entry.get('link')}".casefold()
+
 
 def posts(mark: str, now_ms: int) -> list[Post]:
     """
@@ -42,21 +46,28 @@ def posts(mark: str, now_ms: int) -> list[Post]:
     """
     start = now_ms // 1000 * 1000 - 5000
 
-    def post(name: str, kind: str, seconds: int, ahead: str = "", behind: str = "", **others: str) -> Post:
+    def post(name: str, kind: str, after: int, ahead: str = "", behind: str = "", **others: str) -> Post:
         token = f"{mark}{name}"
         text = f"{ahead}Test of the connection from Airflow ({token}). Please ignore.{behind}"
         link = f"https://example.com/test?of={token}&from=Airflow"
         made = {"type": kind, "text": text, "link": link, "picture": "https://example.com/test.png", **others}
-        return Post(name, token, {**made, "created": start + seconds * 1000 + 123})
+        return Post(name, token, {**made, "created": start + after})
 
     # No three of them are dated in the order in which they are posted, or in the opposite one.
-    plain = post("plain", "Browse", 2)
-    special = post("special", "Favorite", 4, "  ", " \"quotes\" 'apostrophes' <b>angle</b> & café 🏡  ")
-    long = post("long", "Browse", 1)
+    # Their milliseconds differ, so that cutting, rounding and moving them are told apart.
+    plain = post("plain", "Browse", 2123)
+    special = post("special", "Favorite", 4678, "  ", " \"quotes\" 'apostrophes' <b>angle</b> & café 🏡  ")
+    long = post("long", "Browse", 1987)
     long.activity["text"] += " x" * ((LONG_TEXT - len(long.activity["text"])) // 2)
     long.activity["text"] = long.activity["text"].ljust(LONG_TEXT, "x")
     # Last: its refusal is the likeliest. A text of its own it has, or nobody would see that it is a test.
-    return [plain, plain._replace(name="twin", turn=2), special, long, post("empty", "Browse", 3, link="", picture="")]
+    return [
+        plain,
+        plain._replace(name="twin", turn=2),
+        special,
+        long,
+        post("empty", "Browse", 3456, link="", picture=""),
+    ]
 
 
 class Fate(Enum):
@@ -106,7 +117,7 @@ class Posted:
         :param asked: by the clock; later it may have been there
         :param answered: by the clock; earlier it may not have been there
         """
-        found = [entry for entry in entries if self.post.token in f"{entry.get('text')} {entry.get('link')}"]
+        found = [entry for entry in entries if self.post.is_in(entry)]
         self.shown = max(self.shown, len(found))
         if self.entry is not None:
             return
