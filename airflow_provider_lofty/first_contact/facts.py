@@ -18,6 +18,7 @@ from airflow_provider_lofty.profile.profile import (
 )
 
 _PAUSED_SECONDS = 1.5  # between two values, to see whether they count seconds
+_LONGEST_MINUTE = 61  # seconds: a window of a minute, and what a server's clock may add
 
 
 def named(contact: Contact, name: str) -> Posted | None:
@@ -80,12 +81,28 @@ def reset_unit(contact: Contact) -> ResetReading | None:
     largest = max(number for _, number in values)
     if largest >= 1e9:
         return "epoch_milliseconds" if largest >= 1e12 else "epoch_seconds"
-    if largest > 120:
-        return "milliseconds_left"
-    for (before, first), (after, second) in pairwise(values):
+    # Only how fast they fall shows what they count: a window may be longer than a minute.
+    for falling in _falling(values):
+        (before, first), (after, second) = falling[0], falling[-1]
         if after - before >= _PAUSED_SECONDS and second < first:
             return "seconds_left" if (first - second) / (after - before) < 30 else "milliseconds_left"
-    return None
+    return "milliseconds_left" if largest > 120 else None
+
+
+def _falling(values: list[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    """Split them where a new window begins."""
+    runs = [values[:1]]
+    for before, after in pairwise(values):
+        if after[1] > before[1]:
+            runs.append([])
+        runs[-1].append(after)
+    return runs
+
+
+def is_longer_than_minute(contact: Contact) -> bool:
+    """Whether more than a minute was seen to be left of a window: a limit is not requests a minute then."""
+    seconds = {"seconds_left": 1.0, "milliseconds_left": 0.001}.get(reset_unit(contact) or "")
+    return bool(seconds) and max(number for _, number in resets(contact)) * (seconds or 0) > _LONGEST_MINUTE
 
 
 # What is shown

@@ -122,10 +122,13 @@ def _limit(contact: Contact) -> Finding:
         too_much = f"X-RateLimit-Limit: {stated:.0f} is too much for a limit" if stated else ""
         return Finding(question, "", too_much or "no answer states it")
     said = {f"{limit:g}" for limit in limits.values()}
+    follows = (
+        "its window is longer than a minute: the profile has no limit" if facts.is_longer_than_minute(contact) else ""
+    )
     if len(said) == 1:
-        return Finding(question, f"{said.pop()} a window", "X-RateLimit-Limit")
+        return Finding(question, f"{said.pop()} a window", "X-RateLimit-Limit", follows)
     each = "; ".join(f"{limit:g} for {_KINDS[kind]}" for kind, limit in limits.items())
-    return Finding(question, each, "X-RateLimit-Limit")
+    return Finding(question, each, "X-RateLimit-Limit", follows)
 
 
 def _reset(contact: Contact) -> Finding:

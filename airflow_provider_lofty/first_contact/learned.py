@@ -13,7 +13,8 @@ def profile_of(contact: Contact) -> Profile | None:
     """Make a profile; None as long as nothing showed that Lofty accepts the credential."""
     if not owner.accepted_by(contact):
         return None
-    limits, lag = facts.limits(contact), facts.lag(contact)
+    limits = {} if facts.is_longer_than_minute(contact) else facts.limits(contact)
+    lag = facts.lag(contact)
     least, most = lag or (None, None)
     # A server may state what no profile can hold, and a profile that cannot be read is of no use.
     return readable(Profile(

@@ -306,6 +306,19 @@ class TestWhatBecomesOfTexts:
         assert check().profile.text_shown == ["trimmed"]
 
 
+def test_a_long_window_that_is_counted_in_seconds_is_told_by_how_it_falls(
+    check: Callable[..., Outcome], lofty: Sandbox
+) -> None:
+    lofty.change(
+        requests_per_minute=1000, window_seconds=3600.0, rate_reset_reading="seconds_left", read_lag_seconds=3600.0
+    )
+    found, profile, said = check(patience=3)
+    assert (found["unit of Reset"], profile.reset_unit) == ("seconds left", "seconds_left")
+    assert found["rate limit"] == "60000 a window"
+    assert (profile.requests_per_minute, profile.read_requests_per_minute) == (None, None)
+    assert "its window is longer than a minute: the profile has no limit" in said
+
+
 def test_the_check_s_own_waiting_is_no_lag(
     check: Callable[..., Outcome], lofty: Sandbox, connect: Callable[..., None]
 ) -> None:
