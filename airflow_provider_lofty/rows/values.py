@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ctypes import c_float
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -137,20 +137,26 @@ def plain(value: Any) -> Any:
 
 def short_float(value: float) -> float:
     """Give what a float of 32 bits was written as: 0.1, and not 0.10000000149011612."""
-    for digits in (6, 7, 8, 9):  # nine tell any two of them apart
-        short = float(f"{value:.{digits}g}")
-        if c_float(short).value == value:
-            return ShortFloat(short)
-    return value  # NaN
+    return _as_written(value, (6, 7, 8, 9), lambda number: c_float(number).value, ShortFloat)
 
 
 def half_float(value: float) -> float:
     """The same of a float of 16 bits."""
-    for digits in (3, 4, 5):  # five tell any two of them apart
-        short = float(f"{value:.{digits}g}")
-        if struct.pack("e", short) == struct.pack("e", value):
-            return HalfFloat(short)
-    return value
+    return _as_written(value, (3, 4, 5), lambda number: struct.unpack("e", struct.pack("e", number))[0], HalfFloat)
+
+
+def _as_written(value: float, digits: Iterable[int], narrow: Callable[[float], float], kind: type[ShortFloat]) -> float:
+    """
+    Write a number in the fewest digits that give it again.
+
+    :param digits: how many to try; the last tell any two of these numbers apart
+    :param narrow: gives what so few bits hold of a number
+    """
+    for count in digits:
+        short = float(f"{value:.{count}g}")
+        if narrow(short) == value:
+            return kind(short)
+    return value  # NaN
 
 
 # By the names of types in NumPy, Arrow and Polars.

@@ -52,7 +52,7 @@ _CHANGED_IN_DOUBT = (
     "its report says unknown, and its content has changed since: what may be stored cannot be looked for; look at the "
     f"lead, then write delivered into {OUTCOME_COLUMN}, or leave it empty to send the row"
 )
-_AS_IT_WAS = f"; correct the row and empty its {OUTCOME_COLUMN} to send it"
+_HOW_TO_SEND = f"; correct the row and empty its {OUTCOME_COLUMN} to send it"
 _NOWHERE_IN_DOUBT = (
     f"its report says unknown, and not in {_LEAD_COLUMN} which lead it may have been sent to: it cannot be looked for; "
     f"write delivered into {OUTCOME_COLUMN}, or leave it empty to send the row"
@@ -231,9 +231,7 @@ class Ingest:
         if outcome in _STORED and spooled.lead_id and spooled.body and not is_missing(said.get("lofty_error")):
             self._spool.leads.add_stray(None, content_of_body(spooled.body) or b"", spooled.lead_id)
         if outcome == Outcome.INVALID and _is_still_invalid(spooled, said):
-            error = str(said.get("lofty_error") or "its report calls it invalid").removesuffix(_AS_IT_WAS) + _AS_IT_WAS
-            field = str(said.get(_ERROR_FIELD_COLUMN) or OUTCOME_COLUMN)
-            return spooled._replace(outcome=Outcome.INVALID, row_key=None, error_field=field, error=error)
+            return _invalid_before(spooled, said)
         settled = _SETTLED.get(outcome)
         return settled(spooled, said) if settled else spooled
 
@@ -276,6 +274,12 @@ def _unknown_before(row: SpoolRow, said: Fates) -> SpoolRow:
     if row.lead_id is None:
         return row._replace(state=RowState.UNTRACEABLE.value, error=_NOWHERE_IN_DOUBT)
     return row._replace(state=RowState.IN_DOUBT.value, error="its report says unknown: it may be stored")
+
+
+def _invalid_before(row: SpoolRow, said: Fates) -> SpoolRow:
+    error = str(said.get("lofty_error") or "its report calls it invalid").removesuffix(_HOW_TO_SEND) + _HOW_TO_SEND
+    field = str(said.get(_ERROR_FIELD_COLUMN) or OUTCOME_COLUMN)
+    return row._replace(outcome=Outcome.INVALID, row_key=None, error_field=field, error=error)
 
 
 def _is_still_invalid(row: SpoolRow, said: Fates) -> bool:
