@@ -1,9 +1,10 @@
 """
 The check itself: which requests are made, in what order, and what is kept of their answers.
 
-Activities go to one lead only. Nothing is repeated whose answer was lost, and after such an answer nothing more is
-posted; reading back shows what became of it. What a missing lead and a wrong key are answered with is asked by GET. A
-GET is repeated when its answer is a failure that may pass.
+Activities go to one lead only. No more than five requests post one, repeats after a refusal for the rate included.
+Nothing is repeated whose answer was lost, and after such an answer nothing more is posted; reading back shows what
+became of it. What a missing lead and a wrong key are answered with is asked by GET. A GET is repeated when its answer
+is a failure that may pass.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from airflow_provider_lofty.lofty.session import Endpoint
 from airflow_provider_lofty.profile.profile import AnswerKind
 
 TOTAL_SECONDS = 120.0
+MOST_POSTS = 5
 PATIENCE_SECONDS = 60.0  # until what was posted is shown
 # Seconds between looks; the last again and again. They grow with what is past: a lag is known to a sixth or so.
 _LOOKS = (0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 3.0, 5.0, 5.0, 10.0)
@@ -28,6 +30,7 @@ _REPEAT_AFTER_SECONDS = (1.0,)
 _AFTER_LOOKS_SECONDS = 15.0  # what is left for the last two questions
 _MISSING_LEAD = 2**63 - 1
 _NO_TIME = "the rate limit left no time for it"
+_NO_POST = "of five posts, refusals for the rate left none for it"
 
 _FATES = {Meaning.DELIVERED: Fate.ACCEPTED, Meaning.REJECTED: Fate.REFUSED, Meaning.DOUBT: Fate.UNKNOWN}
 _REFUSALS = (Meaning.REJECTED, Meaning.CREDENTIAL_REFUSED, Meaning.MISCONFIGURED)
@@ -93,6 +96,7 @@ class Contact:
         self.reading_failure = ""  # why the first page was not shown, when it was asked for last
         self.page_failure = ""  # why one of the first two was not
         self.posted: list[Posted] = []
+        self._posts_left = MOST_POSTS
         self.missing_lead: Answer | None = None
         self.wrong_key: Answer | None = None
 
@@ -180,18 +184,29 @@ class Contact:
         """Post the five, one after the other, unless something speaks against the next."""
         self._deadline += self._clock() - self._begun_at  # somebody may have thought about it for long
         self.posted = [Posted(post) for post in posts(self._mark, int(self._now() * 1000))]
-        for each in self.posted:
-            if not self._has_time_for_turn(Endpoint.ADD_ACTIVITY, others=1):  # nothing is learned without a look
-                each.said = _NO_TIME
+        for turn, each in enumerate(self.posted, 1):
+            others = len(self.posted) - turn
+            if self._makes_way(each.post, others):
+                each.fate, each.said = Fate.LEFT_OUT, _NO_POST
+                continue
+            if not (self._posts_left and self._has_time_for_turn(Endpoint.ADD_ACTIVITY, others=1)):
+                each.said = _NO_TIME if self._posts_left else _NO_POST  # nothing is learned without a look
                 return
             each.fate = Fate.UNKNOWN  # until an answer says otherwise; if none comes, it stays so
-            self._send(each)
-            if each.fate not in (Fate.ACCEPTED, Fate.REFUSED):
+            self._send(each, others)
+            if each.fate in (Fate.UNKNOWN, Fate.NOT_STORED):
                 return
 
-    def _send(self, each: Posted) -> None:
-        answer = self._post(each.post)
-        while answer.verdict.meaning is Meaning.RATE_LIMITED and self._has_time_for_turn(Endpoint.ADD_ACTIVITY):
+    def _makes_way(self, post: Post, others: int) -> bool:
+        """Whether a post has to be left out for so many others that are still to come."""
+        return post.is_spare and self._posts_left <= others
+
+    def _send(self, each: Posted, others: int) -> None:
+        answer, is_left_out = self._post(each.post), False
+        while answer.verdict.meaning is Meaning.RATE_LIMITED and self._posts_left:
+            is_left_out = self._makes_way(each.post, others)
+            if is_left_out or not self._has_time_for_turn(Endpoint.ADD_ACTIVITY):
+                break
             answer = self._post(each.post)
         verdict = self.client.verdict_on(answer, each.post.body)
         each.answered = self._clock()
@@ -200,10 +215,13 @@ class Contact:
         # The first is the control: without it, no refusal can be put down to what a post holds.
         if each.fate is Fate.REFUSED and (each is self.posted[0] or not _may_be_for_body(answer)):
             each.fate = Fate.NOT_STORED
+        if is_left_out:
+            each.fate = Fate.LEFT_OUT
         each.said = "" if each.fate is Fate.ACCEPTED else failure_text(verdict)
 
     def _post(self, post: Post) -> Answer:
         leaves = self._leaves_at(Endpoint.ADD_ACTIVITY)
+        self._posts_left -= 1
         answer = self.client.post_answer(self.lead_id, post.body)
         self._last_took = self._clock() - leaves
         self._hear("add_activity", answer)

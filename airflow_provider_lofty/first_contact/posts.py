@@ -21,12 +21,14 @@ class Post(NamedTuple):
     :param name: what it is for
     :param token: stands in its text, so that it is known again
     :param turn: it is shown when so many with this token are listed: the second of two equal ones with the second
+    :param is_spare: it tells less than others do, and makes way where refusals for the rate leave too few posts
     """
 
     name: str
     token: str
     activity: dict[str, Any]
     turn: int = 1
+    is_spare: bool = False
 
     @property
     def body(self) -> bytes:
@@ -57,13 +59,13 @@ def posts(mark: str, now_ms: int) -> list[Post]:
     # Their milliseconds differ, so that cutting, rounding and moving them are told apart.
     plain = post("plain", "Browse", 2123)
     special = post("special", "Favorite", 4678, "  ", " \"quotes\" 'apostrophes' <b>angle</b> & café 🏡  ")
-    long = post("long", "Browse", 1987)
+    long = post("long", "Browse", 1987)._replace(is_spare=True)
     long.activity["text"] += " x" * ((LONG_TEXT - len(long.activity["text"])) // 2)
     long.activity["text"] = long.activity["text"].ljust(LONG_TEXT, "x")
     # Last: its refusal is the likeliest. A text of its own it has, or nobody would see that it is a test.
     return [
         plain,
-        plain._replace(name="twin", turn=2),
+        plain._replace(name="twin", turn=2, is_spare=True),
         special,
         long,
         post("empty", "Browse", 3456, link="", picture=""),
@@ -77,6 +79,7 @@ class Fate(Enum):
     REFUSED = "refused for what it holds"
     UNKNOWN = "sent, and no trustworthy answer came"
     NOT_STORED = "not sent, or refused whatever it holds"
+    LEFT_OUT = "made way for another"
 
 
 @dataclass

@@ -2,70 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import pytest
 
 from airflow_provider_lofty.exceptions import LoftyUnreachable
-from airflow_provider_lofty.first_contact.contact import TOTAL_SECONDS, Contact
+from airflow_provider_lofty.first_contact.contact import TOTAL_SECONDS
 from airflow_provider_lofty.first_contact.posts import Fate
-from airflow_provider_lofty.hooks.lofty import LoftyHook
-from airflow_provider_lofty.lofty.answers import Answer
-from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.sandbox import Sandbox
-
-LEAD = 4711
-
-
-class Clock:
-    """Time that passes at once when somebody waits."""
-
-    def __init__(self) -> None:
-        self.waited = 0.0
-
-    def __call__(self) -> float:
-        return time.monotonic() + self.waited
-
-    def now(self) -> float:
-        return time.time() + self.waited
-
-    def sleep(self, seconds: float) -> None:
-        self.waited += max(seconds, 0.0)
-
-
-Start = Callable[..., tuple[Contact, Clock]]
-
-
-@pytest.fixture
-def start(lofty: Sandbox, connect: Callable[..., None]) -> Start:
-    """Give a function that prepares a check at a pace, of a server whose answers take so long."""
-
-    def prepare(requests_per_minute: float, answer_seconds: float = 0.0) -> tuple[Contact, Clock]:
-        connect(lofty, extra={"requests_per_minute": requests_per_minute})
-        settings, clock = LoftyHook("lofty_default").client.settings, Clock()
-
-        class Slow(LoftyClient):
-            def send(self, *args: object, **kwargs: object) -> Answer:
-                answer = super().send(*args, **kwargs)  # type: ignore[arg-type]
-                clock.sleep(answer_seconds)
-                return answer
-
-        client = Slow(lambda: settings, mask=lambda _: None, sleep=clock.sleep, clock=clock, now=clock.now)
-        return Contact(client, LEAD, "x1", clock=clock, now=clock.now, sleep=clock.sleep), clock
-
-    return prepare
-
-
-def check(contact: Contact, clock: Clock, *, thought: float = 0.0) -> float:
-    """Make the check, and give the seconds that it took without those that somebody thought."""
-    begun = clock()
-    contact.begin()
-    clock.sleep(thought)
-    contact.post()
-    contact.look_back()
-    contact.provoke()
-    return clock() - begun - thought
+from tests.first_contact.conftest import LEAD, Start, check_in
 
 
 @pytest.mark.parametrize("lag", [0.0, 3600.0])
@@ -75,7 +18,7 @@ def test_at_any_pace_it_ends_in_time_and_looks_for_what_it_posted(
 ) -> None:
     lofty.change(missing_leads={2**63 - 1}, read_lag_seconds=lag)
     contact, clock = start(pace)
-    assert check(contact, clock) <= TOTAL_SECONDS + 1
+    assert check_in(contact, clock) <= TOTAL_SECONDS + 1
     made = [each for each in contact.posted if each.fate is Fate.ACCEPTED]
     assert bool(made) == (pace > 1)
     assert all(each.entry or each.looked[0] for each in made)
@@ -84,13 +27,13 @@ def test_at_any_pace_it_ends_in_time_and_looks_for_what_it_posted(
 @pytest.mark.parametrize("thought", [0.0, 1000.0])
 def test_slow_answers_take_no_longer_than_one_of_them(lofty: Sandbox, start: Start, thought: float) -> None:
     contact, clock = start(600, answer_seconds=25.0)
-    assert check(contact, clock, thought=thought) <= TOTAL_SECONDS + 26
+    assert check_in(contact, clock, thought=thought) <= TOTAL_SECONDS + 26
     assert all(each.entry or each.looked[0] for each in contact.posted if each.fate is Fate.ACCEPTED)
 
 
 def test_the_time_that_somebody_thinks_is_not_counted(lofty: Sandbox, start: Start) -> None:
     contact, clock = start(60)
-    assert check(contact, clock, thought=3600.0) <= TOTAL_SECONDS
+    assert check_in(contact, clock, thought=3600.0) <= TOTAL_SECONDS
     assert all(each.fate is Fate.ACCEPTED for each in contact.posted)
 
 
