@@ -27,7 +27,9 @@ PATIENCE_SECONDS = 60.0  # until what was posted is shown
 # Seconds between looks; the last again and again. They grow with what is past: a lag is known to a sixth or so.
 _LOOKS = (0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 3.0, 5.0, 5.0, 10.0)
 _REPEAT_AFTER_SECONDS = (1.0,)
+RESET_SECONDS = 1.5  # from the first Reset header on, until it shows by falling whether it counts seconds
 _AFTER_LOOKS_SECONDS = 15.0  # what is left for the last two questions
+RESET_HEADER = "x-ratelimit-reset"
 _MISSING_LEAD = 2**63 - 1
 _NO_TIME = "the rate limit left no time for it"
 _NO_POST = "of five posts, refusals for the rate left none for it"
@@ -183,6 +185,7 @@ class Contact:
     def post(self) -> None:
         """Post the five, one after the other, unless something speaks against the next."""
         self._deadline += self._clock() - self._begun_at  # somebody may have thought about it for long
+        self._let_reset_fall()
         self.posted = [Posted(post) for post in posts(self._mark, int(self._now() * 1000))]
         for turn, each in enumerate(self.posted, 1):
             others = len(self.posted) - turn
@@ -196,6 +199,11 @@ class Contact:
             self._send(each, others)
             if each.fate in (Fate.UNKNOWN, Fate.NOT_STORED):
                 return
+
+    def _let_reset_fall(self) -> None:
+        first = next((each.at for each in self.heard if RESET_HEADER in each.answer.headers), None)
+        if first is not None:
+            self._sleep(max(first + RESET_SECONDS - self._clock(), 0.0))
 
     def _makes_way(self, post: Post, others: int) -> bool:
         """Whether a post has to be left out for so many others that are still to come."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from airflow_provider_lofty.first_contact.contact import Contact, Heard
+from airflow_provider_lofty.first_contact.contact import RESET_HEADER, RESET_SECONDS, Contact, Heard
 from airflow_provider_lofty.first_contact.posts import Fate, Posted, changes_of
 from airflow_provider_lofty.lofty.answers import GATEWAY_STATUSES, Answer, Meaning
 from airflow_provider_lofty.lofty.window import number_in
@@ -17,7 +17,8 @@ from airflow_provider_lofty.profile.profile import (
     is_possible,
 )
 
-_PAUSED_SECONDS = 1.5  # between two values, to see whether they count seconds
+_BETWEEN_UNITS = 30.0  # a second: what counts seconds falls by less, what counts milliseconds by more
+_ROUNDED = 2  # by so much a number of seconds may fall within no time
 _LONGEST_MINUTE = 61  # seconds: a window of a minute, and what a server's clock may add
 
 
@@ -68,7 +69,7 @@ def limit_in(answer: Answer) -> float | None:
 
 def resets(contact: Contact) -> list[tuple[float, float]]:
     """When the Reset header came with which number."""
-    found = [(at, number_in(answer.headers.get("x-ratelimit-reset"))) for _, answer, at in of_lofty(contact)]
+    found = [(at, number_in(answer.headers.get(RESET_HEADER))) for _, answer, at in of_lofty(contact)]
     return [(at, number) for at, number in found if number is not None]
 
 
@@ -76,17 +77,23 @@ def reset_unit(contact: Contact) -> ResetReading | None:
     """What the Reset header means."""
     values = resets(contact)
     if not values:
-        is_there = any("x-ratelimit-reset" in answer.headers for _, answer, _ in of_lofty(contact))
+        is_there = any(RESET_HEADER in answer.headers for _, answer, _ in of_lofty(contact))
         return "nonsense" if is_there else None
     largest = max(number for _, number in values)
     if largest >= 1e9:
         return "epoch_milliseconds" if largest >= 1e12 else "epoch_seconds"
-    # Only how fast they fall shows what they count: a window may be longer than a minute.
     for falling in _falling(values):
         (before, first), (after, second) = falling[0], falling[-1]
-        if after - before >= _PAUSED_SECONDS and second < first:
-            return "seconds_left" if (first - second) / (after - before) < 30 else "milliseconds_left"
-    return "milliseconds_left" if largest > 120 else None
+        if unit := _unit_of_fall(first - second, after - before):
+            return unit
+    return None
+
+
+def _unit_of_fall(fallen: float, seconds: float) -> ResetReading | None:
+    """Say what a number counts that fell by so much. Its size does not tell: a window may be longer than a minute."""
+    if fallen > max(_BETWEEN_UNITS * seconds, _ROUNDED):
+        return "milliseconds_left"
+    return "seconds_left" if fallen > 0 and seconds >= RESET_SECONDS else None
 
 
 def _falling(values: list[tuple[float, float]]) -> list[list[tuple[float, float]]]:

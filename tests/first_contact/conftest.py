@@ -18,10 +18,14 @@ from airflow_provider_lofty.sandbox import Sandbox
 LEAD = 4711
 
 
+CONTACT = "airflow_provider_lofty.first_contact.contact"
+
+
 @pytest.fixture(autouse=True)
-def repeats_come_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for less than a second before a GET is repeated."""
-    monkeypatch.setattr("airflow_provider_lofty.first_contact.contact._REPEAT_AFTER_SECONDS", (0.1,))
+def waits_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for less than a second before a GET is repeated, and for no time until a Reset header has fallen."""
+    monkeypatch.setattr(f"{CONTACT}._REPEAT_AFTER_SECONDS", (0.1,))
+    monkeypatch.setattr(f"{CONTACT}.RESET_SECONDS", 0.0)
 
 
 @pytest.fixture

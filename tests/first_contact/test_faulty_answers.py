@@ -14,7 +14,8 @@ from airflow_provider_lofty.first_contact.command import main
 from airflow_provider_lofty.lofty.session import LoftySession
 from airflow_provider_lofty.profile.profile import Profile, profile_in
 from airflow_provider_lofty.sandbox import Answer, Sandbox
-from tests.first_contact.test_first_contact import LEAD, learned_in, posted
+from tests.first_contact.conftest import CONTACT, LEAD
+from tests.first_contact.test_first_contact import learned_in, posted
 
 # The requests of a check in which nothing fails, counted from 0: owner, lead, two pages, five posts, looks …
 PAGE, SECOND_PAGE, PLAIN, TWIN, SPECIAL, LONG, EMPTY, LOOK = range(2, 10)
@@ -261,7 +262,7 @@ class TestTheSecondOfEqualPosts:
             check({LOOK + 2: answering("list_activities", Answer(503))}, patience=2),
         ]
         lofty.change(canned_answers={})
-        monkeypatch.setattr("airflow_provider_lofty.first_contact.contact.TOTAL_SECONDS", 16.0)
+        monkeypatch.setattr(f"{CONTACT}.TOTAL_SECONDS", 16.0)
         outcomes.append(check(patience=20))
         for found, profile, said in outcomes:
             assert (found["two equal posts"], found["time until shown"]) == ("", "")

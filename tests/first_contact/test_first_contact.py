@@ -16,8 +16,7 @@ from airflow_provider_lofty.first_contact.posts import changes_of, posts
 from airflow_provider_lofty.lofty.session import LoftySession
 from airflow_provider_lofty.profile.changes import words_for
 from airflow_provider_lofty.sandbox import Answer, Sandbox
-
-LEAD = 4711
+from tests.first_contact.conftest import CONTACT, LEAD
 
 Check = Callable[..., dict[str, str]]
 
@@ -146,16 +145,32 @@ def test_texts_and_links_in_other_case_are_known_again(check: Check) -> None:
     assert found["order of the list"] == "newest created first"
 
 
-def test_a_reset_that_counts_down_is_in_seconds(check: Check) -> None:
-    assert (
-        check(rate_reset_reading="seconds_left", read_lag_seconds=3600.0, patience=6)["unit of Reset"] == "seconds left"
+class TestTheUnitOfReset:
+    """Only how fast it falls shows it: a window may be longer than a minute."""
+
+    @pytest.mark.parametrize(
+        ("reading", "unit"), [("seconds_left", "seconds left"), ("milliseconds_left", "milliseconds left")]
     )
+    @pytest.mark.parametrize("window_seconds", [60.0, 3600.0])
+    def test_is_waited_for_until_it_shows(
+        self, check: Check, monkeypatch: pytest.MonkeyPatch, reading: str, unit: str, window_seconds: float
+    ) -> None:
+        monkeypatch.setattr(f"{CONTACT}.RESET_SECONDS", 1.5)
+        found = check(rate_reset_reading=reading, window_seconds=window_seconds)
+        assert found["unit of Reset"] == unit
+
+    def test_stays_open_where_it_did_not_fall_for_long_enough(self, check: Check) -> None:
+        assert check(rate_reset_reading="seconds_left", window_seconds=3600.0)["unit of Reset"] == ""
+
+    def test_is_not_waited_for_without_the_header(self, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(f"{CONTACT}.RESET_SECONDS", 3600.0)
+        assert check(rate_headers=False)["unit of Reset"] == ""
 
 
 def test_what_the_pace_leaves_no_time_for_is_not_posted(
     lofty: Sandbox, connect: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_lofty.first_contact.contact.TOTAL_SECONDS", 1.9)
+    monkeypatch.setattr(f"{CONTACT}.TOTAL_SECONDS", 1.9)
     connect(lofty, extra={"requests_per_minute": 240})
     assert main(["--lead-id", str(LEAD), "--yes"], patience=0) == 0
     said = capsys.readouterr().out

@@ -8,7 +8,7 @@ from airflow_provider_lofty.exceptions import LoftyUnreachable
 from airflow_provider_lofty.first_contact.contact import TOTAL_SECONDS
 from airflow_provider_lofty.first_contact.posts import Fate
 from airflow_provider_lofty.sandbox import Sandbox
-from tests.first_contact.conftest import LEAD, Start, check_in
+from tests.first_contact.conftest import CONTACT, LEAD, Start, check_in
 
 
 @pytest.mark.parametrize("lag", [0.0, 3600.0])
@@ -40,7 +40,7 @@ def test_the_time_that_somebody_thinks_is_not_counted(lofty: Sandbox, start: Sta
 def test_a_lead_whose_turn_comes_too_late_is_not_waited_for(
     lofty: Sandbox, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_lofty.first_contact.contact.TOTAL_SECONDS", 30.0)
+    monkeypatch.setattr(f"{CONTACT}.TOTAL_SECONDS", 30.0)
     contact, clock = start(1)
     with pytest.raises(LoftyUnreachable, match=f"no time for GET /v1.0/leads/{LEAD}; nothing was posted"):
         contact.begin()
