@@ -152,6 +152,6 @@ def _fate(row: ReportRow, spool: Spool) -> tuple[object, ...]:
     """The report's own columns of a row, in the order of :data:`REPORT_COLUMNS`."""
     return (
         spool.source(row.source), row.row_number, row.line, row.outcome, row.lead_id, row.http_status,
-        row.error_code, row.error_field, row.error, row.attempts, row.sent_at, marked(row.fingerprint),
+        row.error_code, row.error_field, row.error, row.attempts, row.sent_at, marked(row.fingerprint, row.kinds),
         row.matched_by,
     )  # fmt: skip

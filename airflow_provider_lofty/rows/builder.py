@@ -179,16 +179,6 @@ class RowBuilder:
         check = self._rules.checks[field.kind]
         return _Step(key, field.name, -1 if index is None else index, check, default, required)
 
-    def with_empty_texts(self, values: Sequence[object]) -> list[object]:
-        """
-        Turn a missing value of a required text into an empty one.
-
-        A CSV report writes both as an empty cell; in a row that passed the checks at that time, only the empty text
-        can have been meant.
-        """
-        empty = {step.place for step in self._head if step.name in _MAY_BE_EMPTY and step.default is None}
-        return ["" if value is None and index in empty else value for index, value in enumerate(values)]
-
     def build(self, values: Sequence[object]) -> Activity:
         """
         Build the activity of one row.

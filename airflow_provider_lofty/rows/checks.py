@@ -53,7 +53,7 @@ def checks(
     :param remarks: gets what is worth a line in the log
     """
     noticed = Remarks() if remarks is None else remarks
-    decimals, as_text = _decimals(options), _text_check(options)
+    decimals, as_text = decimals_of(options), _text_check(options)
     by_kind: dict[str, Check] = {
         "id": identifier,
         "activity type": activity_type,
@@ -93,7 +93,8 @@ def _lead_key(kind: KeyKind, as_code: TextCheck, value: object) -> str:
     return key
 
 
-def _decimals(options: FileOptions) -> Decimals:
+def decimals_of(options: FileOptions) -> Decimals:
+    """What the decimals of a source's texts are written behind."""
     if options.decimal is not None:
         return Decimals(options.decimal)
     return Decimals.EITHER if options.delimiter == ";" else Decimals.UNSAID

@@ -11,7 +11,7 @@ from airflow_provider_lofty.rows.file_options import FileOptions
 from airflow_provider_lofty.rows.lines import Lines
 from airflow_provider_lofty.rows.notes import BLANK, SURPLUS, Notes, undressed
 from airflow_provider_lofty.rows.records import Record, Records
-from airflow_provider_lofty.rows.report_format import outcome_place, restored, typed
+from airflow_provider_lofty.rows.report_format import outcome_place, restored
 from airflow_provider_lofty.rows.source import DamagedFile, RefusedFile, SourceRow
 
 DELIMITERS = ",;\t|\x01"  # the last one is Hive's
@@ -49,13 +49,12 @@ def delimited_rows(
         return columns, _rows(chain([first], found), records, columns, notes, "columns names")
     header = tuple(first[1])
     records.strict.width = len(header)
-    outcome = outcome_place(header)
-    if outcome is None:
+    if outcome_place(header) is None:
         return header, _rows(found, records, header, notes)
     records.take_backslashes_as_text()  # as reports are written
     names = tuple(map(restored, header))
     as_written = ((number, list(map(restored, cells))) for number, cells in found)
-    return names, typed(_rows(as_written, None, names, notes), outcome)
+    return names, _rows(as_written, None, names, notes)
 
 
 def _delimiter(lines: Lines, options: FileOptions, by_name: str | None, columns: tuple[str, ...] | None) -> str:

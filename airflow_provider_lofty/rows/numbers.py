@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from decimal import Decimal
 
-from airflow_provider_lofty.rows.values import InvalidValue, NoValue, given, kind_of, refuse_lost_digits
+from airflow_provider_lofty.rows.values import EitherText, InvalidValue, NoValue, given, kind_of, refuse_lost_digits
 from airflow_provider_lofty.rows.written import EXPONENT, PLAIN, Decimals, Written, written
 
 _MOST_DIGITS = 40
@@ -52,7 +52,7 @@ def whole_number(value: object, decimals: Decimals = Decimals.UNSAID, *, is_mone
     :raises InvalidValue: when it is not a whole number, may be two, or only would be one after rounding
     """
     if isinstance(value, str):
-        return _whole_from_text(value.strip(), decimals, is_money=is_money)
+        return _whole_from_text(value.strip(), _decimals_of(value, decimals), is_money=is_money)
     if isinstance(value, bool):
         raise InvalidValue("must be a whole number, got true/false")
     if isinstance(value, int):
@@ -62,6 +62,11 @@ def whole_number(value: object, decimals: Decimals = Decimals.UNSAID, *, is_mone
     if isinstance(value, Decimal):
         return _whole_from_decimal(value)
     raise InvalidValue(f"must be a whole number, got {kind_of(value)}")
+
+
+def _decimals_of(text: str, decimals: Decimals) -> Decimals:
+    """Say how a text writes decimals, where it comes from another source than the one that is read."""
+    return Decimals.EITHER if isinstance(text, EitherText) and decimals is Decimals.UNSAID else decimals
 
 
 def _whole_from_float(value: float) -> int:
@@ -143,7 +148,7 @@ def finite(decimals: Decimals = Decimals.UNSAID) -> Callable[[object], float]:
         if isinstance(value, bool):
             raise InvalidValue("must be a number, got true/false")
         if isinstance(value, str):
-            return _finite(_decimal_digits(value.strip(), decimals))
+            return _finite(_decimal_digits(value.strip(), _decimals_of(value, decimals)))
         if not isinstance(value, (int, float, Decimal)):
             raise InvalidValue(f"must be a number, got {kind_of(value)}")
         return _finite(value)

@@ -9,13 +9,8 @@ exactly what was written.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Sequence
-
-from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.rows.source import SourceRow
-from airflow_provider_lofty.rows.written import json_number
+from collections.abc import Sequence
 
 REPORT_PREFIX = "lofty_"  # of the columns that a report adds; they never match a field
 OUTCOME_COLUMN = "lofty_outcome"
@@ -63,25 +58,3 @@ def defused(cell: str) -> str:
 def restored(cell: str) -> str:
     """Take back the apostrophe that :func:`defused` put there."""
     return cell[1:] if cell.startswith("'") and _runs_as_formula(cell[1:]) else cell
-
-
-def typed(rows: Iterator[SourceRow], place: int) -> Iterator[SourceRow]:
-    """
-    Read back what a CSV report could only write as text, so that a value that was not text is not sent as text now.
-
-    Only invalid rows can hold such a value: no text field takes it.
-
-    :param place: of the outcome
-    """
-    for row in rows:
-        is_invalid = row.problem is None and row.cells[place] == Outcome.INVALID
-        yield row._replace(cells=[_typed(cell) for cell in row.cells]) if is_invalid else row
-
-
-def _typed(cell: object) -> object:
-    if not isinstance(cell, str) or not (cell in ("true", "false") or cell.startswith(("[", "{"))):
-        return cell
-    try:
-        return json.loads(cell, parse_float=json_number)
-    except (ValueError, RecursionError):
-        return cell

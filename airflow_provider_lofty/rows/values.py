@@ -82,6 +82,14 @@ class SixDigitFloat(ShortFloat):
     exact_below = 10**6
 
 
+class EitherText(str):
+    """
+    Text from a file whose decimals may be behind a point or a comma, in a report, which shows neither.
+
+    A number in it that can be two is refused, as it was in that file.
+    """
+
+
 class SessionTime(datetime):
     """
     What MySQL shows of a ``TIMESTAMP`` in the time zone of its session, where that is not known.

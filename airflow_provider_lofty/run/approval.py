@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.report.format import fingerprint_in
+from airflow_provider_lofty.report.format import fingerprint_in, kinds_in
+from airflow_provider_lofty.rows.cell_kinds import restored_cells
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.report_format import OUTCOME_COLUMN
 from airflow_provider_lofty.rows.source import Source, Take
@@ -84,7 +85,8 @@ def _valid_rows(source: Source, mapping: RowMapping) -> Iterator[tuple[bytes, by
         if not before or said.get(OUTCOME_COLUMN) == Outcome.INVALID:
             continue
         builder = mapping.builder(row.columns, table=False)
-        activity = builder.build(builder.with_empty_texts(row.cells))
+        kinds = kinds_in(said.get(_FINGERPRINT_COLUMN))
+        activity = builder.build(restored_cells(row.columns, row.cells, kinds, mapping.timestamps))
         if activity.fingerprint.hex() != before:
             raise NoPreviewError("is not read as the source was")
         yield activity.row_key, activity.fingerprint

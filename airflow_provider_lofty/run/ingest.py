@@ -6,6 +6,7 @@ A source with a ``lofty_outcome`` column is a report that came back: what it cal
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,9 +17,10 @@ from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.lofty.trace import content_of_body, trace_of_body
 from airflow_provider_lofty.log import PROGRESS_SECONDS, Log
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
-from airflow_provider_lofty.report.format import FORMAT_MARK, fingerprint_in
+from airflow_provider_lofty.report.format import FORMAT_MARK, fingerprint_in, kinds_in
 from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.rows.builder import InvalidRow, RowBuilder
+from airflow_provider_lofty.rows.cell_kinds import kinds_of, restored_cells
 from airflow_provider_lofty.rows.columns import MappingError, closest, normalise
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.numbers import identifier, whole_number
@@ -186,17 +188,25 @@ class Ingest:
         self._log.info("columns used: %s; ignored: %s", _some(used), _some(builder.ignored))
 
     def _spooled(self, source: int, row: SourceRow, builder: RowBuilder) -> SpoolRow:
-        kept: Sequence[object] = row.cells if self._spool.keeps_cells else ()
-        if not _WITHOUT_TIME.issuperset(map(type, kept)):
-            kept = [self._zoned(cell) for cell in kept]
+        kept, kinds = self._kept(row) if self._spool.keeps_cells else ((), None)
         try:
             activity = builder.build(row.cells)
         except InvalidRow as error:
             lead_id = error.lead_id
             return SpoolRow(source, row.row_number, row.columns, kept, lead_id, None, None, None, None, Outcome.INVALID,
-                            error.fields, str(error), line=row.line)  # fmt: skip
+                            error.fields, str(error), line=row.line, kinds=kinds)  # fmt: skip
         return SpoolRow(source, row.row_number, row.columns, kept, *activity[:5], line=row.line, email=activity.email,
-                        phone=activity.phone)  # fmt: skip
+                        phone=activity.phone, kinds=kinds)  # fmt: skip
+
+    def _kept(self, row: SourceRow) -> tuple[Sequence[object], str | None]:
+        """Give a row's cells as the report shows them, and what that does not show of them."""
+        kinds = kinds_of(
+            row.columns, row.cells, decimals=self._mapping.decimals, is_for_functions=self._mapping.has_functions
+        )
+        kept = row.cells
+        if not _WITHOUT_TIME.issuperset(map(type, kept)):
+            kept = [self._zoned(cell) for cell in kept]
+        return kept, json.dumps(kinds) if kinds else None
 
     def _zoned(self, cell: object) -> object:
         """Give a time its zone, which a report given back could not know."""
@@ -218,8 +228,7 @@ class Ingest:
         if not is_missing(outcome) and fingerprint_in(said.get(_FINGERPRINT_COLUMN)) is None:
             name = row_name(row.row_number, row.line)
             raise LoftyConfigurationError(_OTHER_FORMAT.format(name, self._spool.source(source)))
-        if isinstance(outcome, str) and outcome in _PASSED_CHECKS:
-            row = row._replace(cells=builder.with_empty_texts(row.cells))
+        row = self._restored(row, said)
         spooled = self._spooled(source, row, builder)
         if is_missing(outcome):
             return spooled
@@ -234,6 +243,20 @@ class Ingest:
             return _invalid_before(spooled, said)
         settled = _SETTLED.get(outcome)
         return settled(spooled, said) if settled else spooled
+
+    def _restored(self, row: SourceRow, said: Fates) -> SourceRow:
+        """
+        Give the row's cells back what its report does not show of them.
+
+        :raises MappingError: when this task has another timezone than the one that wrote it
+        """
+        kinds = kinds_in(said.get(_FINGERPRINT_COLUMN))
+        if not kinds:
+            return row
+        try:
+            return row._replace(cells=restored_cells(row.columns, row.cells, kinds, self._mapping.timestamps))
+        except InvalidValue as error:
+            raise MappingError(f"{row_name(row.row_number, row.line)} of a report {error}") from None
 
 
 def _sent_to(row: SpoolRow, said: Fates) -> SpoolRow:
@@ -316,7 +339,6 @@ def _attempts_before(said: Fates) -> int:
 
 _WHOLE_ROW = "row"  # what was wrong, in place of a field
 _WITHOUT_TIME = frozenset((str, int, float, bool, type(None)))
-_PASSED_CHECKS = frozenset(OUTCOMES) - {Outcome.INVALID}
 _STORED = (Outcome.DELIVERED, Outcome.ALREADY_DELIVERED)  # a remark says that no answer named the row's own lead
 _SETTLED: dict[str, Callable[[SpoolRow, Fates], SpoolRow]] = {
     Outcome.DELIVERED: _delivered_before,

@@ -14,7 +14,7 @@ from decimal import Decimal
 
 import msgspec
 
-from airflow_provider_lofty.rows.values import NAMES, SessionTime, ShortFloat, plain
+from airflow_provider_lofty.rows.values import EXACT_BELOW, NAMES, SessionTime, ShortFloat, plain
 
 _json = msgspec.json.Encoder().encode
 
@@ -59,7 +59,7 @@ def _jsonable(value: object) -> object:
     if isinstance(value, float):
         return value if value - value == 0 else None if value != value else ["number", str(value)]
     if isinstance(value, Decimal):
-        return None if value.is_nan() else plain_decimal(value) if value.is_finite() else ["number", str(value)]
+        return None if value.is_nan() else _decimal(value) if value.is_finite() else ["number", str(value)]
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
     if isinstance(value, SessionTime):
@@ -79,6 +79,12 @@ def _jsonable(value: object) -> object:
         return _jsonable(held)
     # What no field takes must stay so: as text it would pass the checks when the report is given back.
     return [type(value).__name__, str(value)]
+
+
+def _decimal(value: Decimal) -> str:
+    """Write a finite number; one that may have lost digits so that it cannot pass for an exact one."""
+    has_lost = int(value.as_tuple().exponent) > 0 and abs(value) >= EXACT_BELOW
+    return f"{value:E}" if has_lost else plain_decimal(value)
 
 
 def plain_decimal(value: Decimal) -> str:

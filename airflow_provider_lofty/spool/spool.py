@@ -48,8 +48,8 @@ FOUND_BY_READING = "found by reading back"
 FOUND_BEFORE = "Lofty has it already"
 _INSERT = (
     "INSERT INTO rows (source, row_number, layout, cells, lead_id, body, row_key, fingerprint, trace_hash,"
-    " outcome, error_field, error, attempts, state, sent_fingerprint, line, email, phone)"
-    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    " outcome, error_field, error, attempts, state, sent_fingerprint, line, email, phone, kinds)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _RECORD = (
     "UPDATE rows SET outcome = ?, http_status = ?, error_code = ?, error = ?, attempts = ?, sent_at = ? WHERE n = ?"
@@ -86,6 +86,7 @@ class SpoolRow(NamedTuple):
     line: int | None = None
     email: str | None = None
     phone: str | None = None
+    kinds: str | None = None
 
 
 class PendingRow(NamedTuple):

@@ -277,9 +277,9 @@ class TestDifferences:
         refused(run_operator(send, ti), lofty, "its rows are the same, but not the host")
 
     def test_where_rows_are_not_read_as_they_were_none_are_counted(self, lofty: Sandbox, tmp_path: Path) -> None:
-        before = [{**row(1), "area": 5}]
-        mapping = {"text": lambda found: f"{found['area'] * 2} acres"}  # which text of a report does not give
-        ended = self.sent(tmp_path, {"rows": before}, {"rows": [*before, {**row(2), "area": 6}]}, mapping=mapping)
+        before = [{**row(1), "rooms": {5}}]  # a set, which a report cannot hold
+        mapping = {"text": lambda found: f"{len(found['rooms'])} rooms"}
+        ended = self.sent(tmp_path, {"rows": before}, {"rows": [*before, {**row(2), "rooms": {6}}]}, mapping=mapping)
         refused(
             ended, lofty, "which rows differ cannot be said, because the preview's report is not read as the source was"
         )

@@ -65,7 +65,7 @@ def test_every_row_is_there_in_order_with_its_own_columns_and_what_became_of_it(
         "lofty_error": "Lofty refused it",
         "lofty_attempts": "1",
         "lofty_sent_at": "2026-03-01T10:00:00.000+00:00",
-        "lofty_fingerprint": "v1.3:" + "ab" * 16,
+        "lofty_fingerprint": "v2.3:" + "ab" * 16,
         "lofty_matched_by": "",
     }
     assert (second["who"], second["extra"], second["lofty_outcome"]) == ("b", "2.5", "invalid")

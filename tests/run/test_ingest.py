@@ -429,13 +429,6 @@ class TestBrokenColumns:
         assert taken.outcomes == ["already_delivered" if said == "delivered" else "invalid"]
 
 
-def test_an_empty_text_of_a_row_that_passed_the_checks_is_the_empty_text_again(take: Take) -> None:
-    taken = take(table(report_row("not_attempted", picture=None), report_row("invalid", 2, picture=None)))
-    assert taken.waiting == [1]
-    assert b'"picture":""' in taken.spool.pending()[0].body
-    assert taken.rows[1].error_field == "picture"
-
-
 def test_other_columns_of_a_report_are_no_fields(take: Take) -> None:
     values = report_row("not_attempted", lofty_lead_id=99, lofty_text="no", lofty_error="x")
     taken = take(table(values))
