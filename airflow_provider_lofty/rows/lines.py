@@ -10,12 +10,78 @@ from airflow_provider_lofty.rows.source import RefusedFile
 
 LONGEST_LINE = 2**23  # characters; also of one record. No CRM takes a text of a megabyte
 _BLOCK = 2**16
+_NEWLINE = "a newline"
+_RETURN = "a carriage return alone"
+_TWICE = "two carriage returns and a newline"
 
 
 class Readable(Protocol):
     """What is used of a stream of text."""
 
     def read(self, size: int, /) -> str: ...
+
+
+class LineEnds:
+    """
+    What ends the rows of a file, which can be told from a character of a cell only while all of them end alike.
+
+    A newline with or without a carriage return before it is one kind. A carriage return alone ended lines on old Macs.
+    Two and a newline are what a program leaves that converts line ends twice.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[str, int] = {}  # each kind → the first line that it ends
+        self._open = 0  # a line that ends with a carriage return, of which kind the line behind it will say
+
+    def note(self, line: str, number: int) -> None:
+        """
+        Note what ends a row's last line, or one that is blank.
+
+        :raises RefusedFile: when another row ends otherwise
+        """
+        if self._open and line == "\r\n":
+            begun, self._open = self._open, 0
+            self._add(_TWICE, begun)
+        elif line.endswith("\n"):
+            self.finish()
+            self._add(_NEWLINE, number)
+        elif line:
+            self.finish()
+            self._open = number * line.endswith("\r")
+
+    def note_all(self, block: str, number: int) -> None:
+        """
+        Note the ends of lines, each of which is a row.
+
+        :param number: of the first of them
+        :raises RefusedFile: when two rows end differently
+        """
+        if self._open or block.count("\r") > block.count("\r\n"):
+            for place, line in enumerate(StringIO(block, newline=""), start=number):
+                self.note(line, place)
+        elif "\n" in block:
+            self._add(_NEWLINE, number)
+
+    def finish(self) -> None:
+        """
+        End the file, or go on behind a line that is not blank.
+
+        :raises RefusedFile: when a carriage return alone was at the end, and other rows end otherwise
+        """
+        if self._open:
+            begun, self._open = self._open, 0
+            self._add(_RETURN, begun)
+
+    def _add(self, kind: str, number: int) -> None:
+        if kind in self._first:
+            return
+        self._first[kind] = number
+        if len(self._first) > 1:
+            (one, before), (other, behind) = sorted(self._first.items(), key=lambda item: item[1])
+            raise RefusedFile(
+                f"line {before} ends with {one}, line {behind} with {other}: one of them may be a character of a cell. "
+                "Write cells that hold such a character in quotes, or give all lines the same end"
+            )
 
 
 class Lines:

@@ -39,6 +39,7 @@ class Records:
     def __init__(self, lines: Lines, delimiter: str, options: FileOptions, notes: Notes) -> None:
         self.strict = StrictReader(lines, delimiter, options, notes)
         self.may_be_dressed = False
+        self._ends = self.strict.ends
         self._lines = lines
         self._delimiter = delimiter
         self._has_quotes = options.has_quotes
@@ -54,7 +55,7 @@ class Records:
         """
         Give each record with the number of the line that it begins in; blank lines have none.
 
-        :raises RefusedFile: naming the line, where quotes or backslashes do not add up
+        :raises RefusedFile: naming the line, where quotes, backslashes or line ends do not add up
         """
         while block := self._lines.block():
             self.may_be_dressed = self._has_dress(block)
@@ -66,6 +67,7 @@ class Records:
                 yield from self._parse(block)
             else:
                 yield from self._read(block)
+        self._ends.finish()
 
     def take_backslashes_as_text(self) -> None:
         """From here on, whatever was said, which may be meant for another file: this one is known to be written so."""
@@ -102,6 +104,7 @@ class Records:
 
     def _split(self, block: str) -> Iterator[Record]:
         delimiter, number = self._delimiter, self._lines.number
+        self._ends.note_all(block, number + 1)
         if "\r" in block:
             block = block.replace("\r\n", "\n").replace("\r", "\n")
         texts = block.removesuffix("\n").split("\n")
@@ -121,10 +124,12 @@ class Records:
     def _parsed(self, line: str) -> list[str]:
         self._feed.append(line)
         try:
-            return next(self._csv)
+            cells = next(self._csv)
         except (csv.Error, IndexError):  # IndexError: the record goes on in the next line
             self._feed.clear()
             return self._record(line)
+        self._ends.note(line, self._lines.number)
+        return cells
 
     def _record(self, line: str) -> list[str]:
         self.may_be_dressed = True  # it may go on in lines that were not looked at
@@ -136,6 +141,7 @@ class Records:
             lines.number = number = lines.number + 1
             text = line.rstrip("\r\n")
             if self._is_plain(text):
+                self._ends.note(line, number)
                 if text:
                     yield number, text.split(self._delimiter)
             elif self._is_regular(line):

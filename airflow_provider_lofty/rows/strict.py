@@ -12,7 +12,7 @@ import re
 
 from airflow_provider_lofty.rows.file_options import Backslash, FileOptions
 from airflow_provider_lofty.rows.habits import SAY_ESCAPE, SAY_QUOTE, Habit, Habits
-from airflow_provider_lofty.rows.lines import LONGEST_LINE, Lines, too_long
+from airflow_provider_lofty.rows.lines import LONGEST_LINE, LineEnds, Lines, too_long
 from airflow_provider_lofty.rows.notes import SPANNING, Notes
 from airflow_provider_lofty.rows.source import RefusedFile
 
@@ -31,6 +31,7 @@ class StrictReader:
     :param options: what quotes and backslashes are
     :param notes: gets records that span lines, one of which has as many delimiters as a row
     :ivar habits: how quotes and backslashes were used so far
+    :ivar ends: what ended rows so far
     :ivar width: how many cells a record should have; 0 while that is unknown
     """
 
@@ -41,6 +42,7 @@ class StrictReader:
         self._delimiter = delimiter
         self._has_quotes = options.has_quotes
         self.habits = Habits()
+        self.ends = LineEnds()
         self._line = ""
         self._at = 0
         self._begins_in = 0
@@ -77,6 +79,7 @@ class StrictReader:
         while goes_on:
             cell, goes_on = self._cell()
             cells.append(cell)
+        self.ends.note(self._line, self._lines.number)
         return cells
 
     def _cell(self) -> tuple[str, bool]:

@@ -36,6 +36,47 @@ def test_lines_are_counted_whatever_ends_them_and_whatever_spans_them(end: str) 
     assert records(text) == [(1, ["a", "b"]), (2, [f"1{end}", "x"]), (5, ["2", "y"]), (6, ["3", "z"])]
 
 
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a,b\n1,Hello\rWorld\n2,x\n", (1, 2)),
+        ("a,b\r\n1,Hello\rWorld\r\n", (1, 2)),
+        ("a,b\n1,Hello\r\r\n2,x\n", (1, 2)),
+        ("a,b\n1,x\n2,Hello\r", (1, 3)),
+        ("a,b\r1,x\r2,Hello\nWorld\r", (1, 3)),
+        ('a,b\n1,"x"\n2,Hello\rWorld\n', (1, 3)),
+        ('a,b\n"1\r\r","x\ry"\r2,z\n', (1, 5)),
+        ('a,b\n1, "x"\r2,z\n', (1, 2)),
+        ('a,b\n1, "x"\n2,Hello\rWorld', (1, 3)),
+        ("a,b\n" + "1,x\n" * 50_000 + "2,Hello\rWorld\n", (1, 50_002)),
+        ("a,b\r" + "1,x\r" * 50_000 + "2,Hello\nWorld\r", (1, 50_002)),
+    ],
+)
+def test_a_carriage_return_alone_beside_other_line_ends_may_be_of_a_cell(text: str, lines: tuple[int, int]) -> None:
+    with pytest.raises(RefusedFile, match=r"^line {} ends with .*, line {} with .*: .*in quotes".format(*lines)):
+        records(text)
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 20_000])
+def test_line_ends_that_were_converted_twice_are_line_ends(quoted: bool, size: int) -> None:
+    cell = '"x\r\ry\nz"' if quoted else "x"
+    found = cells("a,b\r\r\n" + f"1,{cell}\r\r\n" * size)
+    assert found == [["a", "b"], *[["1", cell.strip('"')]] * size]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("inside", ["\n", "\r\n", "\r", "\r\r\n"])
+def test_an_enclosed_cell_holds_any_line_end(end: str, inside: str) -> None:
+    text = end.join(["a,b", f'1,"x{inside}"', f'"{inside}y",2', ""])
+    assert cells(text) == [["a", "b"], ["1", f"x{inside}"], [f"{inside}y", "2"]]
+
+
+def test_what_only_some_programs_take_for_a_line_end_is_text() -> None:
+    text = "A\x0bB\x0cC\x1cD\x1dE\x1eF\x85G\u2028H\u2029I"
+    assert cells(f'1,{text}\n2,"{text}"\n') == [["1", text], ["2", text]]
+
+
 def test_lines_are_counted_across_blocks() -> None:
     lines = [f"{n},{'x' * 90}" if n % 7 else f'"{n}","{"y" * 70}\n"' for n in range(1, 5000)]
     found = records("\n".join(lines))
