@@ -37,11 +37,12 @@ def is_hidden(path: str, pattern: str) -> bool:
     """
     Whether a file that a glob found is a draft or a marker by its name, or lies in such a folder.
 
-    A glob that begins with the same mark wants them.
+    A glob that begins with the same mark wants them, and a folder ``_key=value`` is a partition.
     """
+    name = PurePosixPath(path).name
     wanted = tuple(part[:1] for part in PurePosixPath(pattern).parts if _is_glob(part))
     return any(
-        part.startswith(HIDDEN_MARKS) and "=" not in part and part[0] not in wanted
+        part.startswith(HIDDEN_MARKS) and (part == name or "=" not in part) and part[0] not in wanted
         for part in _globbed_parts(path, pattern)
     )
 

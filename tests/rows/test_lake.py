@@ -38,6 +38,13 @@ def test_a_glob_passes_over_drafts_and_markers_and_says_so(tmp_path: Path) -> No
     assert "that of a draft or marker (5 of them; the first: " in line
 
 
+def test_only_a_folder_is_a_partition(tmp_path: Path) -> None:
+    for name in ("_year=2025/a.csv", "_year=2025/_tmp=1.csv", "_tmp=1.csv", ".tmp=1.csv", "~$tmp=1.csv", "tmp=1.csv"):
+        put(tmp_path / name, lead_id=name)
+    found = read(f"{tmp_path}/**/*.csv").dicts
+    assert found == [{"lead_id": "_year=2025/a.csv", "_year": "2025"}, {"lead_id": "tmp=1.csv"}]
+
+
 @pytest.mark.parametrize("pattern", ["_b.csv", "_*.csv", "_temporary/*.csv", ".h*/*.csv"])
 def test_a_draft_that_is_asked_for_is_read(tmp_path: Path, pattern: str) -> None:
     for name in ("_b.csv", "_temporary/d.csv", ".hidden/e.csv"):
