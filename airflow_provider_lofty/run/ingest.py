@@ -355,10 +355,16 @@ def _broken(source: int, row: SourceRow) -> SpoolRow:
 
 
 def _renamed(one: RowBuilder, other: RowBuilder) -> str | None:
-    """Find a column that fills a field in one source, and in the other is missing beside one of a similar name."""
+    """
+    Find a column that fills a field in one source, and is missing in the other, where one that fills none has a name
+    like it, or like the field.
+    """
     left_over = [column for column in other.ignored if column in other.named and column not in one.columns]
     for column, field in one.used.items():
-        similar = closest(column, left_over) if field not in other.used.values() else ""
+        if field in other.used.values():
+            continue
+        called = (column, field, field.rpartition(".")[2])  # a column "price" is far from "listing.price"
+        similar = next(filter(None, (closest(name, left_over) for name in called)), "")
         if similar:
             return (
                 f"one has {column!r} for {field}, the other has no such column{similar}. If they are the same, give "

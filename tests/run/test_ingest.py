@@ -474,3 +474,29 @@ def test_a_column_that_has_another_name_in_a_second_file_is_not_left_out_without
         MappingError, match=r"2\.csv are not those of 1\.csv: one has 'listing_price' for listing\.price"
     ):
         take(*tables)
+
+
+@pytest.mark.parametrize(
+    ("column", "other"),
+    [
+        ("listing.price", "price"),
+        ("listing.price", "PRICES"),
+        ("Listing Street Address", "Street"),
+        ("listing_zip_code", "zip"),
+        ("page_name", "page"),
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_column_seems_renamed_by_what_its_field_is_called(
+    take: Take, column: str, other: str, *, is_first: bool
+) -> None:
+    names = (column, other) if is_first else (other, column)
+    tables = [table(row(n, **{name: 5}), name=f"{n}.csv") for n, name in enumerate(names, start=1)]
+    with pytest.raises(MappingError, match=f"one has '{column}' for .*; the closest name is '{other}'. If they are"):
+        take(*tables)
+
+
+@pytest.mark.parametrize("names", [("listing.price", "LISTING_PRICE"), ("listing.price", "listing.priceMax")])
+def test_columns_that_both_fill_a_field_are_not_renamed(take: Take, names: tuple[str, str]) -> None:
+    tables = [table(row(n, **{name: 5}), name=f"{n}.csv") for n, name in enumerate(names, start=1)]
+    assert take(*tables).waiting == [1, 1]
