@@ -104,7 +104,7 @@ def _refuse_idle_options(kinds: list[Kind], options: FileOptions, columns: Colum
 
 
 def _read_file(file: StoredFile, kind: Kind, options: FileOptions, columns: Columns, notes: Notes, take: Take) -> None:
-    with file.open() as stream:
+    with file.reading() as stream:
         with content_errors(file.name):
             names, rows = _opened(stream, kind, options, columns, notes)
             names, rows = with_partitions(names, rows, file.partitions)

@@ -18,8 +18,10 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from zipfile import BadZipFile
 
 from airflow.sdk import ObjectStoragePath
+from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
+from airflow_provider_lofty.rows.columns import MappingError
 from airflow_provider_lofty.rows.lake import GLOB_MARKS, HIDDEN_MARKS, Tables, is_hidden, partitions_of
 from airflow_provider_lofty.rows.notes import HIDDEN, Notes
 from airflow_provider_lofty.rows.source import DamagedFile, RefusedFile
@@ -64,6 +66,34 @@ class StoredFile(NamedTuple):
         with storage_errors(self.name):
             stream = self.fs.open(self.path, mode="rb", block_size=BLOCK_BYTES)
             return BufferedReader(_StoredBytes(self.name, stream), _BUFFER_BYTES)
+
+    @contextmanager
+    def reading(self) -> Iterator[IO[bytes]]:
+        """
+        Open it as bytes, to read it as one and the same file to its end.
+
+        :raises LoftySourceNotReady: as :meth:`open`; in the end, when it was changed meanwhile
+        """
+        before = self._state()
+        with self.open() as stream:
+            try:
+                yield stream
+            except (LoftyConfigurationError, MappingError):
+                self._refuse_changed(before)  # what is wrong may be that it is half one file, half another
+                raise
+        self._refuse_changed(before)
+
+    def _refuse_changed(self, before: tuple[int, int] | None) -> None:
+        if self._state() != before:
+            raise LoftySourceNotReady(f"{self.name} was changed while it was read; nothing was sent")
+
+    def _state(self) -> tuple[int, int] | None:
+        """What changes with a local file; None in object storage, which itself refuses the rest of another object."""
+        if not isinstance(self.fs, LocalFileSystem):
+            return None
+        with storage_errors(self.name):
+            found = Path(self.path).stat()
+        return found.st_size, found.st_mtime_ns
 
 
 def storage_path(url: str) -> ObjectStoragePath:

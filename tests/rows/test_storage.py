@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ from support.files import HEADER, LINE, read
 from support.practice import row, run, write_csv
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
+from airflow_provider_lofty.rows.columns import MappingError
+from airflow_provider_lofty.rows.files import read_files
+from airflow_provider_lofty.rows.source import Source
 
 
 def test_files_of_a_glob_come_by_name_and_paths_in_the_order_given(tmp_path: Path) -> None:
@@ -109,3 +114,70 @@ def test_a_relative_path_is_one_from_here(tmp_path: Path, monkeypatch: pytest.Mo
     found = read(["in/*.csv", "b.csv", "./b.csv", tmp_path / "b.csv"])
     assert [cells["lead_id"] for cells in found.dicts] == ["1", "2"]
     assert found.names == [f"{tmp_path}/in/a.csv", f"{tmp_path}/b.csv"]
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"X" * path.stat().st_size)
+
+
+def append(path: Path) -> None:
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(f"{LINE}\n")
+
+
+def replace(path: Path) -> None:
+    path.with_suffix(".new").write_text(f"{HEADER}\n", encoding="utf-8")
+    path.with_suffix(".new").replace(path)
+
+
+@pytest.mark.parametrize("happens", [overwrite, append, replace, Path.unlink])
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "jsonl"])
+def test_a_local_file_that_changes_while_it_is_read_is_not_ready(
+    tmp_path: Path, happens: Callable[[Path], None], ending: str
+) -> None:
+    path = tmp_path / f"a.{ending}"
+    text = f"{json.dumps(row(1))}\n" if ending == "jsonl" else f"{HEADER}\n{LINE}\n"
+    path.write_bytes(gzip.compress(text.encode()) if ending == "csv.gz" else text.encode())
+    os.utime(path, (1, 1))
+
+    def take(source: Source) -> None:
+        assert len(list(source.rows)) == 1
+        happens(path)
+
+    with pytest.raises(
+        LoftySourceNotReady, match=r"a\.\S+ (was changed while it was|cannot be) read.*; nothing was sent"
+    ):
+        read_files(path, take)
+    assert not any(tmp_path.glob("*.new"))
+
+
+def test_nothing_of_a_file_that_was_overwritten_is_sent(tmp_path: Path, lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    path = tmp_path / "a.csv"
+    path.write_text(f"{HEADER}\n{LINE}\n", encoding="utf-8")
+    os.utime(path, (1, 1))
+
+    def link(values: dict[str, Any]) -> str:
+        path.write_text(f"{HEADER}\n2{LINE[1:]}\n", encoding="utf-8")
+        return str(values["link"])
+
+    ended = run(path=str(path), mapping={"link": link}, defaults={"picture": ""})
+    assert isinstance(ended.error, LoftySourceNotReady)
+    assert lofty.requests == []
+
+
+@pytest.mark.parametrize("is_changed", [True, False])
+@pytest.mark.parametrize("fault", [MappingError("torn"), LoftyConfigurationError("torn")])
+def test_what_is_wrong_with_two_halves_is_no_fault_of_the_file(
+    tmp_path: Path, fault: Exception, *, is_changed: bool
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{HEADER}\n{LINE}\n", encoding="utf-8")
+
+    def take(source: Source) -> None:
+        if is_changed:
+            append(path)
+        raise fault
+
+    with pytest.raises(LoftySourceNotReady if is_changed else type(fault)):
+        read_files(path, take)
