@@ -179,7 +179,7 @@ def _checked_url(name: str, url: str, port: int | None = None) -> str:
     """
     Rebuild a URL from its parts, so that there is one form of it.
 
-    :param port: used where the URL itself names none
+    :param port: used where the URL itself names none; it may name no other
     """
     try:
         parts = parts_of(url)
@@ -188,6 +188,8 @@ def _checked_url(name: str, url: str, port: int | None = None) -> str:
         raise ValueError(f"{name} must be a URL such as {DEFAULT_HOST}") from None
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(f"{name} must not contain a user, password, query or fragment")
+    if port is not None and parts.port not in (None, port):
+        raise ValueError(f"{name} names another port than port does; leave one of them empty")
     if parts.scheme == "http" and not is_loopback(normal):
         raise ValueError(f"{name} must begin with https://; plain http would expose the key to the network")
     return normal

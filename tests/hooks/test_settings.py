@@ -106,10 +106,11 @@ class TestHost:
             ({"host": "lofty.example.com", "port": 443}, "https://lofty.example.com"),
             ({"port": 443}, "https://api.lofty.com"),
             ({"port": 0}, "https://api.lofty.com"),
-            ({"host": "https://lofty.example.com:1", "port": 8443}, "https://lofty.example.com:1"),
+            ({"host": "https://lofty.example.com:8443", "port": 8443}, "https://lofty.example.com:8443"),
+            ({"host": "https://lofty.example.com:8443", "port": 0}, "https://lofty.example.com:8443"),
             ({"host": "127.0.0.1", "schema": "HTTP", "port": 80}, "http://127.0.0.1"),
             ({"host": "127.0.0.1", "schema": "http", "port": 443}, "http://127.0.0.1:443"),
-            ({"host": "https://lofty.example.com:443", "port": 8443}, "https://lofty.example.com"),
+            ({"host": "https://lofty.example.com:443", "port": 443}, "https://lofty.example.com"),
             (
                 {"host": "https://lofty.example.com/gateway/v1.0", "port": 8443},
                 "https://lofty.example.com:8443/gateway",
@@ -123,6 +124,10 @@ class TestHost:
     )
     def test_it_is_the_base_url(self, fields: dict[str, Any], url: str) -> None:
         assert settings(**fields).base_url == url
+
+    @pytest.mark.parametrize("host", ["https://lofty.example.com:1", "lofty.example.com:443", "http://[::1]:8765/v1.0"])
+    def test_it_names_no_other_port_than_the_port(self, host: str) -> None:
+        assert "host names another port than port does; leave one of them empty" in refusal(host=host, port=8443)
 
     @pytest.mark.parametrize(
         "host",
