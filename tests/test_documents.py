@@ -18,6 +18,7 @@ import pytest
 from airflow.exceptions import AirflowException
 from support.documents import README, blocks_of, section, table_below
 from support.guard import guarded
+from support.practice import run, task_instance
 from support.standalone import free_port
 
 from airflow_provider_lofty import exceptions
@@ -203,7 +204,7 @@ def test_quick_start_delivers_as_pasted(tmp_path: Path) -> None:
     shell = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     shell["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), shell["PATH"]))
     paste: dict[str, Any] = {"cwd": tmp_path, "env": shell, "text": True, "start_new_session": True}
-    server, run = (
+    server, quick_start = (
         next(block.text for block in README.blocks if word in block.text).replace("8765", port)
         for word in ("airflow_provider_lofty.sandbox", "airflow dags test")
     )
@@ -212,14 +213,43 @@ def test_quick_start_delivers_as_pasted(tmp_path: Path) -> None:
         try:
             assert lofty.stdout is not None
             printed = list(iter(lofty.stdout.readline, "Press Ctrl+C to stop.\n"))
-            ran = subprocess.run(["/bin/bash", "-ec", run], capture_output=True, check=False, **paste)
+            ran = subprocess.run(["/bin/bash", "-ec", quick_start], capture_output=True, check=False, **paste)
         finally:
             lofty.terminate()
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert '"read": 3, "delivered": 3' in ran.stdout + ran.stderr
     (report,) = (tmp_path / ".work" / "quickstart" / "airflow" / "reports").iterdir()
     assert report.read_text(encoding="utf-8").count(",delivered,") == 3
-    assert {line for line in run.splitlines(keepends=True) if line.startswith("export AIRFLOW_CONN")} <= set(printed)
+    assert {line for line in quick_start.splitlines(keepends=True) if line.startswith("export AIRFLOW_CONN")} <= set(
+        printed
+    )
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("reports", ["the last", "*.csv"])
+def test_first_steps_fail_and_mend_as_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reports: str) -> None:
+    quick_start = next(block.text for block in README.blocks if "visits.csv" in block.text)
+    rows = quick_start.partition('visits.csv" <<END\n')[2].partition("END\n")[0]
+    (added,) = (block.text for block in blocks_of("csv"))
+    path, folder = tmp_path / "visits.csv", tmp_path / "reports"
+
+    def run_of(run_id: str, path: Path) -> dict[str, int]:
+        ti = task_instance(run_id=run_id)
+        return run(ti, path=str(path), defaults={"picture": ""}, report_path=f"{folder}/").counts
+
+    with Sandbox(SandboxSettings(requests_per_minute=60_000)) as lofty:
+        connection = {"conn_type": "lofty", "host": lofty.url, "password": lofty.settings.api_key}
+        monkeypatch.setenv("AIRFLOW_CONN_LOFTY_DEFAULT", json.dumps(connection))
+        path.write_text(rows, encoding="utf-8")
+        assert run_of("1", path) == {"delivered": 3}
+        assert run_of("2", path) == {"already_delivered": 3}
+        path.write_text(rows + added, encoding="utf-8")
+        assert run_of("3", path) == {"delivered": 1, "already_delivered": 3, "invalid": 1}
+        (report,) = (each for each in folder.iterdir() if "Called" in each.read_text(encoding="utf-8"))
+        report.write_text(report.read_text(encoding="utf-8").replace("Called", "Request"), encoding="utf-8")
+        again = run_of("4", report if reports == "the last" else folder / reports)
+        assert again == {"delivered": 1, "already_delivered": 4 if reports == "the last" else 10}
+        assert [activity.body["type"] for activity in lofty.activities[3:]] == ["Browse", "Request"]
 
 
 def block_with(word: str) -> str:
