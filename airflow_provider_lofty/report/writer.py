@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +20,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.report.draft import drafted
 from airflow_provider_lofty.report.format import marked
+from airflow_provider_lofty.rows.columns import repeated_in
 from airflow_provider_lofty.rows.report_format import NUL_STAND_IN, REPORT_COLUMNS, SUSPECTS, defused
 from airflow_provider_lofty.rows.storage import BLOCK_BYTES, LOCAL_PROTOCOLS, storage_path
 from airflow_provider_lofty.spool.books import ReportRow
@@ -142,8 +143,13 @@ def _plain(number: float) -> str:
 
 
 def _write_json_lines(stream: IO[str], spool: Spool) -> None:
+    layout: tuple[str, ...] | None = None
+    left_out: Collection[str] = ()
     for row in spool.books.rows():
-        own = {c: v for c, v in zip(row.columns, row.cells, strict=False) if c.casefold() not in REPORT_COLUMNS}
+        if row.columns is not layout:
+            layout = row.columns
+            left_out = repeated_in(layout).union(c for c in layout if c.casefold() in REPORT_COLUMNS)
+        own = {c: v for c, v in zip(row.columns, row.cells, strict=False) if c not in left_out}
         fate = dict(zip(REPORT_COLUMNS, _fate(row, spool), strict=True))
         stream.write(json.dumps({**own, **fate}, ensure_ascii=False) + "\n")
 

@@ -121,6 +121,13 @@ class _RowWithRepeats(_Row):
         return self[column] if column in self.repeated else super().get(column, default)
 
 
+def repeated_in(columns: Sequence[str]) -> frozenset[str]:
+    """Give the names that more than one column has: nobody can tell which of them is meant."""
+    if len(set(columns)) == len(columns):
+        return frozenset()
+    return frozenset(column for column in columns if columns.count(column) > 1)
+
+
 def row_view(columns: tuple[str, ...], values: Sequence[object], named: Collection[str]) -> dict[str, Any]:
     """
     Give a row as a dict that names a column it lacks, and that has no column which came twice.
@@ -132,7 +139,7 @@ def row_view(columns: tuple[str, ...], values: Sequence[object], named: Collecti
         row = _Row(zip(columns, values, strict=True))
     else:
         row = repeating = _RowWithRepeats(zip(columns, values, strict=True))
-        repeating.repeated = frozenset(column for column in columns if columns.count(column) > 1)
+        repeating.repeated = repeated_in(columns)
         for column in repeating.repeated:
             del row[column]
     row.named = named

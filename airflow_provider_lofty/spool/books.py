@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
+from airflow_provider_lofty.rows.columns import repeated_in
 from airflow_provider_lofty.spool.codec import decode_cells
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED, HELD_BY_ANOTHER
 from airflow_provider_lofty.spool.schema import FAILED_SQL, IS_ASIDE, IS_WAITING, MAY_BE_STORED, MAY_FAIL
@@ -161,8 +162,11 @@ class Books:
         return tuple(json.loads(found[0])) if found else ()
 
     def columns(self) -> list[str]:
-        """Every column of the input, in the order they first came."""
+        """Every column of the input, in the order they first came, but for those that a source has more than once."""
         names: dict[str, None] = {}
+        repeated: set[str] = set()
         for (encoded,) in self._db.execute("SELECT columns FROM layouts ORDER BY id"):
-            names.update(dict.fromkeys(json.loads(encoded)))
-        return list(names)
+            layout = json.loads(encoded)
+            names.update(dict.fromkeys(layout))
+            repeated.update(repeated_in(layout))
+        return [name for name in names if name not in repeated]

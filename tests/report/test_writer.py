@@ -91,6 +91,23 @@ def test_a_report_of_a_report_holds_each_report_column_once(tmp_path: Path, spoo
     assert "old" not in found.cells
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_what_was_refused_because_a_column_is_there_twice_is_not_sent_when_it_comes_back(
+    tmp_path: Path, lofty: Any, connect: Any, ending: str
+) -> None:
+    connect(lofty)
+    header, values = zip(*row(1).items(), strict=True)
+    for name, columns in {"1": ("page", "page"), "2": ("page", "other")}.items():
+        with (tmp_path / f"{name}.csv").open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream).writerows([[*header, *columns], [name, *values[1:], "one", "two"]])
+    given: dict[str, Any] = {"mapping": {"pageName": lambda cells: cells["page"]}, "max_failed_rows": 1}
+    report = str(tmp_path / f"report.{ending}")
+    assert run(path=f"{tmp_path}/?.csv", report_path=report, **given).counts == {"delivered": 1, "invalid": 1}
+    again = run(path=report, **given, report_path=str(tmp_path / f"again.{ending}"))
+    assert "delivered" not in again.counts
+    assert len(lofty.activities) == 1
+
+
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])
 def test_texts_come_back_exactly_as_they_went(tmp_path: Path, spool: Spool, ending: str) -> None:
     fill(spool, *({"text": text, "=column": "x"} for text in HOSTILE_TEXTS))
