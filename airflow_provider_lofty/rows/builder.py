@@ -12,7 +12,7 @@ import msgspec
 from airflow_provider_lofty.lofty.fields import FIELDS, Field
 from airflow_provider_lofty.lofty.lead_keys import KEY_NAMES, KeyKind
 from airflow_provider_lofty.lofty.trace import TRACE_BYTES, trace_of
-from airflow_provider_lofty.rows.checks import Check, TextCheck
+from airflow_provider_lofty.rows.checks import Check, TextCheck, is_null
 from airflow_provider_lofty.rows.columns import (
     FIELDS_BY_NAME,
     FIELDS_BY_PATH,
@@ -228,7 +228,7 @@ class RowBuilder:
         if not self._functions:
             return []
         nulls = self._rules.nulls
-        cells = [None if isinstance(v, str) and v in nulls else v for v in values]
+        cells = [None if is_null(value, nulls) else value for value in values]
         row = row_view(self.columns, cells, self.named)
         results: list[object] = []
         for name, function in self._functions:
@@ -253,7 +253,9 @@ class RowBuilder:
 
     def _nested(self, nested: object, problems: Problems) -> dict[str, Any]:
         """Take apart a ``listing`` that is one object, or an object written as JSON text."""
-        if nested is None or nested is _FAILED or (not isinstance(nested, dict) and is_missing(nested)):
+        if nested is None or nested is _FAILED or is_null(nested, self._rules.nulls):
+            return {}
+        if not isinstance(nested, dict) and is_missing(nested):
             return {}
         try:
             pairs = _pairs_of(nested)

@@ -9,7 +9,7 @@ request is made. A check takes a value that is not missing and returns what is s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -101,22 +101,27 @@ def decimals_of(options: FileOptions) -> Decimals:
 
 
 def _text_check(options: FileOptions) -> TextCheck:
-    """Whoever lists ``null_values`` has said that all other words are text."""
-    return text if options.null_values is None else any_text
+    """Only who lists no text at all has said that words for no value are text."""
+    return any_text if options.null_values == () else text
 
 
 def nulls_of(options: FileOptions) -> frozenset[str]:
-    """The texts that stand for no value."""
-    return frozenset((NULL_MARK,) if options.null_values is None else options.null_values)
+    """The texts that stand for no value: those that the author lists, beside the mark that databases write."""
+    return frozenset() if options.null_values == () else frozenset((NULL_MARK, *(options.null_values or ())))
+
+
+def is_null(value: object, nulls: Collection[str]) -> bool:
+    """Whether a value is one of these texts, with blanks around it or without."""
+    return isinstance(value, str) and (value in nulls or value.strip() in nulls)
 
 
 def _unless_null(check: Callable[[object], Checked], options: FileOptions) -> Callable[[object], Checked]:
     if not options.null_values:
         return check  # a check of its own finds the mark of NULL, without a look at every value
-    null_values = nulls_of(options)
+    nulls = nulls_of(options)
 
     def checked(value: object) -> Checked:
-        if isinstance(value, str) and value.strip() in null_values:
+        if is_null(value, nulls):
             raise NoValue("is one of null_values")
         return check(value)
 

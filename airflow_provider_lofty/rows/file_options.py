@@ -38,7 +38,7 @@ class FileOptions:
     :param backslash: what a backslash is
     :param skip_rows: how many lines stand before the header, or before the first row of a file without one
     :param decimal: what numbers in the file have before their fraction; None: nobody said
-    :param null_values: the cells that stand for no value; None: nobody said
+    :param null_values: the texts that stand for no value beside the mark of NULL; (): not even that; None: nobody said
     """
 
     format: str | None = None

@@ -193,7 +193,7 @@ def given(value: object) -> str:
 
 
 def _word_for_no_value(word: str) -> str:
-    return f'the word {word}; if it stands for no value, say file_options={{"null_values": ["{word}"]}}'
+    return f'the word {word}; if it stands for no value, name it in file_options={{"null_values": ["{word}"]}}'
 
 
 def refuse_lost_digits(number: float | Decimal) -> None:

@@ -89,13 +89,18 @@ class TestRequired:
         }
         assert body_of(row) == BODY
 
-    @pytest.mark.parametrize("field", [field.name for field in FIELDS])
-    def test_the_mark_of_null_is_no_value_in_any_field(self, field: str) -> None:
+    @pytest.mark.parametrize("options", [FileOptions(), FileOptions(null_values=("n/a",))])
+    @pytest.mark.parametrize("field", [*(field.name for field in FIELDS), "listing"])
+    def test_the_mark_of_null_is_no_value_in_any_field(self, field: str, options: FileOptions) -> None:
         row = {**ROW, field: "\\N"}
         if field in ROW:
-            assert "is required, but has no value" in str(refusal(row))
+            assert "is required, but has no value" in str(refusal(row, options=options))
         else:
-            assert body_of(row) == BODY
+            assert body_of(row, options=options) == BODY
+
+    def test_what_the_author_lists_is_no_listing(self) -> None:
+        row = {**ROW, "listing": " n/a ", "listing.price": 5}
+        assert body_of(row, options=FileOptions(null_values=("n/a",)))["listing"] == {"price": 5}
 
     def test_no_value_takes_the_default(self) -> None:
         row = {**ROW, "listing.price": " ", "created": "0000-00-00"}
@@ -316,8 +321,9 @@ class TestKeyAndHashes:
         assert error.fields == "event"
         assert "lost" in str(error)
 
-    def test_the_mark_of_null_is_no_key(self) -> None:
-        assert "is NULL" in str(refusal({**ROW, "event": "\\N"}, unique_key="event"))
+    @pytest.mark.parametrize("options", [FileOptions(), FileOptions(null_values=("n/a",))])
+    def test_the_mark_of_null_is_no_key(self, options: FileOptions) -> None:
+        assert "is NULL" in str(refusal({**ROW, "event": "\\N"}, unique_key="event", options=options))
 
     @pytest.mark.parametrize("word", ["NULL", "nan"])
     def test_a_programs_word_for_no_value_is_no_key(self, word: str) -> None:
@@ -455,9 +461,10 @@ class TestMatchBy:
         private = [value for value in person.values() if isinstance(value, str) and value not in (" ", "NULL")]
         assert not any(value in str(error) for value in private)
 
-    def test_null_values_are_no_address(self) -> None:
+    @pytest.mark.parametrize("written", ["n/a", "\\N"])
+    def test_null_values_are_no_address(self, written: str) -> None:
         options = FileOptions(null_values=("n/a",))
-        row = {**self.ROW, "email": "n/a", "phone": "2025550142"}
+        row = {**self.ROW, "email": written, "phone": "2025550142"}
         assert built(row, match_by=["email", "phone"], options=options).email is None
 
     def test_the_key_is_of_all_that_is_given_and_of_what_reading_back_shows(self) -> None:

@@ -139,11 +139,33 @@ class TestNullValues:
         with pytest.raises(NoValue):
             checks(MOMENTS, FileOptions(null_values=("n/a",)))[kind](value)
 
-    @pytest.mark.parametrize("null_values", [(), ("n/a",)])
-    def test_whoever_lists_them_says_that_all_else_is_text(self, null_values: tuple[str, ...]) -> None:
-        options = FileOptions(null_values=null_values)
-        assert checks(MOMENTS, options)["text"]("NULL") == "NULL"
-        assert key_check(options)("NULL") == "NULL"
+    @pytest.mark.parametrize("kind", sorted(CHECKS))
+    @pytest.mark.parametrize("value", ["\\N", " \\N "])
+    def test_what_the_author_lists_is_no_value_beside_the_mark_of_null(self, kind: str, value: str) -> None:
+        with pytest.raises(NoValue):
+            checks(MOMENTS, FileOptions(null_values=("n/a",)))[kind](value)
+        with pytest.raises(NoValue):
+            key_check(FileOptions(null_values=("n/a",)))(value)
+
+    def test_a_listed_text_may_have_blanks_or_be_some(self) -> None:
+        check = checks(MOMENTS, FileOptions(null_values=(" n/a", " ")))["text"]
+        for value in (" n/a", " "):
+            with pytest.raises(NoValue):
+                check(value)
+        assert [check(value) for value in ("n/a", "", "  ")] == ["n/a", "", "  "]
+
+    @pytest.mark.parametrize("options", [FileOptions(), FileOptions(null_values=("n/a", "null"))])
+    def test_a_programs_word_that_nobody_listed_is_still_refused(self, options: FileOptions) -> None:
+        for check in (checks(MOMENTS, options)["text"], key_check(options)):
+            with pytest.raises(InvalidValue, match=r"null_values.*\[\] says that it is text") as caught:
+                check("NULL")
+            assert not isinstance(caught.value, NoValue)
+
+    @pytest.mark.parametrize("word", ["NULL", "\\N"])
+    def test_whoever_lists_none_says_that_all_of_them_are_text(self, word: str) -> None:
+        options = FileOptions(null_values=())
+        assert checks(MOMENTS, options)["text"](word) == word
+        assert key_check(options)(word) == word
 
 
 def test_files_of_semicolons_may_have_decimal_commas() -> None:

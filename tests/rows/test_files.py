@@ -133,6 +133,14 @@ def test_the_mark_of_null_and_what_the_author_lists_are_no_value(tmp_path: Path,
     rows = [row(1, page_name="\\N", **{"listing.city": "NULL"}), row(2, page_name="NULL", **{"listing.city": "x"})]
     path = write_csv(tmp_path / "a.csv", rows)
     assert run(path=path, preview=True).counts == {"invalid": 2}
-    assert run(path=path, file_options={"null_values": ["NULL", "\\N"]}).counts == {"delivered": 2}
+    assert run(path=path, file_options={"null_values": ["NULL"]}).counts == {"delivered": 2}
     assert ["pageName" in a.body for a in lofty.activities] == [False, False]
     assert ["listing" in a.body for a in sorted(lofty.activities, key=lambda a: a.lead_id)] == [False, True]
+
+
+def test_rows_whose_key_is_the_mark_of_null_are_not_taken_for_one(tmp_path: Path, lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    rows = [row(1, event="\\N", text="one"), row(1, event="\\N", text="another"), row(1, event="7")]
+    path = write_csv(tmp_path / "a.csv", rows)
+    ended = run(path=path, unique_key="event", file_options={"null_values": ["n/a"]}, max_failed_rows=2)
+    assert ended.counts == {"delivered": 1, "invalid": 2}

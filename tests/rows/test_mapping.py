@@ -82,12 +82,30 @@ class TestMapping:
         builder = mapping(mapping={"text": lambda row: f"{row['HOME']} {row.get('x')}"}).builder(columns, table=True)
         assert b'"text":"7 None"' in builder.build([*ROW.values(), "one", "two", "7"]).body
 
-    @pytest.mark.parametrize(("cell", "options"), [("\\N", FileOptions()), ("-", FileOptions(null_values=("-",)))])
+    @pytest.mark.parametrize(
+        ("cell", "options"),
+        [
+            ("\\N", FileOptions()),
+            (" \\N", FileOptions()),
+            ("-", FileOptions(null_values=("-",))),
+            ("- ", FileOptions(null_values=("-",))),
+            ("\\N", FileOptions(null_values=("-",))),
+        ],
+    )
     def test_what_stands_for_no_value_is_none(self, cell: str, options: FileOptions) -> None:
         kept: list[Any] = []
         row = {**ROW, "NOTE": cell, "HOME": "7"}
         body_of(row, mapping={"text": lambda row: kept.append((row["NOTE"], row["HOME"])) or "x"}, options=options)
         assert kept == [(None, "7")]
+
+    @pytest.mark.parametrize(
+        ("cell", "options"),
+        [("NULL", FileOptions()), ("-", FileOptions()), ("\\N", FileOptions(null_values=())), (" ", FileOptions())],
+    )
+    def test_other_text_reaches_a_callable_as_it_is(self, cell: str, options: FileOptions) -> None:
+        kept: list[Any] = []
+        body_of({**ROW, "NOTE": cell}, mapping={"text": lambda row: kept.append(row["NOTE"]) or "x"}, options=options)
+        assert kept == [cell]
 
     def test_what_a_callable_returns_is_checked(self) -> None:
         assert refusal(ROW, mapping={"text": lambda row: ["a"]}).fields == "text"
