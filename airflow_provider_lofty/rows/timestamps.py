@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 
 from airflow_provider_lofty.rows.timestamp_text import timestamp_from_text
-from airflow_provider_lofty.rows.values import InvalidValue, NoValue, SessionTime, given, kind_of, text
+from airflow_provider_lofty.rows.values import InvalidValue, NoValue, SessionTime, ShortFloat, given, kind_of, text
 from airflow_provider_lofty.rows.written import EXPONENT
 
 _INT64 = 2**63
@@ -132,6 +132,11 @@ class TimestampChecks:
         """Read milliseconds, or the digits of a date: those are milliseconds of no year that is read here."""
         if not -_INT64 < value < _INT64:
             raise InvalidValue("lies outside 1990 to one year ahead")
+        if isinstance(value, ShortFloat) and abs(value) >= value.exact_below:
+            raise InvalidValue(
+                f"is a {value.bits}-bit float, whose last digits are lost: two minutes are one time; have the column "
+                "written as an int or a timestamp, since a cast cannot give them back"
+            )
         number = math.floor(value)
         if self._is_in_range(number):
             return number

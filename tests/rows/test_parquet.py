@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -74,6 +75,17 @@ def test_a_listings_short_floats_that_lost_digits_are_refused_as_those_of_a_colu
     assert "32-bit float" in ended.summary["errors"][0]["error"]
     assert run(path=report).counts == {"invalid": 1, "already_delivered": 1}
     assert [(a.lead_id, a.body["listing"]) for a in lofty.activities] == [(2, {"price": 450_000, "lotSize": 0.1})]
+
+
+def test_times_in_short_floats_are_refused_instead_of_taken_for_one(tmp_path: Path, lofty: Any, connect: Any) -> None:
+    connect(lofty)
+    times = np.array([1714557600000 + 20_000 * n for n in range(3)], dtype="float32")
+    table = pa.Table.from_pylist([row(1)] * 3).drop_columns("created").append_column("created", pa.array(times))
+    parquet.write_table(table, tmp_path / "a.parquet")
+    report = str(tmp_path / "r.csv")
+    assert run(path=str(tmp_path / "a.parquet"), report_path=report).counts == {"invalid": 3}
+    assert run(path=report).counts == {"invalid": 3}
+    assert lofty.activities == []
 
 
 @pytest.mark.parametrize("cut", [0, 4, 100])

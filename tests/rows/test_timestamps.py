@@ -6,11 +6,12 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from support.values import HUGE, MOMENTS, NEW_YORK, NEWEST_MS, OLDEST_MS
 
-from airflow_provider_lofty.rows.values import InvalidValue, NoValue
+from airflow_provider_lofty.rows.values import InvalidValue, NoValue, ShortFloat, SixDigitFloat, plain
 
 
 class TestCreated:
@@ -146,6 +147,16 @@ class TestCreated:
         for value in ("1714557600.5", Decimal("1714557600.500000"), 1714557600.5):
             with pytest.raises(InvalidValue, match="looks like seconds"):
                 MOMENTS.milliseconds(value)
+
+    @pytest.mark.parametrize("number", [1714557600123, 1714557600, 1714557600123000, 20261101])
+    @pytest.mark.parametrize("kind", [ShortFloat, SixDigitFloat, lambda number: plain(np.float32(number))])
+    def test_a_short_float_is_no_moment_in_any_unit(self, kind: Any, number: int) -> None:
+        with pytest.raises(InvalidValue, match="32-bit float, whose last digits are lost"):
+            MOMENTS.milliseconds(kind(number))
+
+    def test_a_short_float_that_has_its_digits_is_named_as_any_other_number(self) -> None:
+        with pytest.raises(InvalidValue, match="spreadsheet"):
+            MOMENTS.milliseconds(ShortFloat(45413.65))
 
     def test_scientific_notation_says_that_digits_are_lost(self) -> None:
         with pytest.raises(InvalidValue, match="scientific notation"):
