@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime, timezone, tzinfo
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -23,14 +24,13 @@ from airflow_provider_lofty.rows.infinite_time import refuse_infinite_times
 from airflow_provider_lofty.rows.newer import PARAMETER, Facts, Newer, Style, bare_name
 from airflow_provider_lofty.rows.providers import database_hook
 from airflow_provider_lofty.rows.session_time import TIMESTAMP, as_shown, timestamp_conversion
+from airflow_provider_lofty.rows.short_floats import Mark, mark_of_duckdb, mark_of_float
 from airflow_provider_lofty.rows.source import Source, SourceRow, Take
-from airflow_provider_lofty.rows.values import ShortFloat, SixDigitFloat, short_float
+from airflow_provider_lofty.rows.values import ShortFloat, SixDigitFloat
 
 _BATCH = 1000
-# The code of a column of 32-bit floats, by driver; DuckDB's gives their digits as those of a longer float.
-_SHORT_FLOATS: dict[str, tuple[object, Callable[[float], float]]] = {
-    "_duckdb": ("FLOAT", short_float),
-    "duckdb": ("FLOAT", short_float),  # before DuckDB 1.4
+# The code of a column of 32-bit floats, by driver.
+_SHORT_FLOATS: dict[str, tuple[int, Callable[[float], float]]] = {
     "psycopg": (700, ShortFloat),
     "psycopg2": (700, ShortFloat),
     "pymysql": (4, SixDigitFloat),
@@ -49,7 +49,6 @@ _NOT_OF_ITS_KIND = (
 Parameters = Iterable[object] | Mapping[str, object] | None
 DriverParameters = dict[str, object] | tuple[object, ...] | None
 Row = TypeVar("Row")
-_Conversion = tuple[type, Callable[[Any], object]]  # of the values of this type
 
 
 class _Cursor(Protocol):
@@ -279,28 +278,35 @@ def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Paramet
         raise _refused(name, error, given) from None
 
 
-def _conversions(cursor: object, as_instant: Callable[[datetime], datetime] | None = None) -> dict[int, _Conversion]:
+def _conversions(cursor: object, as_instant: Callable[[datetime], datetime] | None = None) -> dict[int, Mark]:
     """Find the columns whose values say less in Python than in the database; for drivers whose codes are known."""
-    code, kind = _SHORT_FLOATS.get(type(cursor).__module__.partition(".")[0], (None, ShortFloat))
-    found: dict[int, _Conversion] = {}
+    code, short = _SHORT_FLOATS.get(type(cursor).__module__.partition(".")[0], (None, ShortFloat))
+    found: dict[int, Mark] = {}
     for place, column in enumerate(getattr(cursor, "description", None) or ()):
-        if code is not None and column[1] == code:
-            found[place] = (float, kind)
-        elif as_instant is not None and column[1] == TIMESTAMP:
-            found[place] = (datetime, as_instant)
+        kind = column[1]
+        if type(kind).__name__ == "DuckDBPyType":  # a whole type, and no code
+            if mark := mark_of_duckdb(kind):
+                found[place] = mark
+        elif code is not None and kind == code:
+            found[place] = mark_of_float(short)
+        elif as_instant is not None and kind == TIMESTAMP:
+            found[place] = partial(_as_instant, as_instant)
     return found
 
 
-def _converted(rows: Iterable[Sequence[object]], conversions: dict[int, _Conversion]) -> Iterable[Sequence[object]]:
+def _as_instant(convert: Callable[[datetime], datetime], value: object) -> object:
+    return convert(value) if isinstance(value, datetime) else value
+
+
+def _converted(rows: Iterable[Sequence[object]], conversions: dict[int, Mark]) -> Iterable[Sequence[object]]:
     if not conversions:
         return rows
     return (_convert(list(cells), conversions) for cells in rows)
 
 
-def _convert(cells: list[Any], conversions: dict[int, _Conversion]) -> Sequence[object]:
-    for place, (kind, convert) in conversions.items():
-        if isinstance(cells[place], kind):
-            cells[place] = convert(cells[place])
+def _convert(cells: list[object], conversions: dict[int, Mark]) -> Sequence[object]:
+    for place, convert in conversions.items():
+        cells[place] = convert(cells[place])
     return cells
 
 

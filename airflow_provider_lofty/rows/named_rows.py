@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError
+from airflow_provider_lofty.rows.short_floats import mark_of_arrow, mark_of_polars
 from airflow_provider_lofty.rows.values import SHORT_FLOATS
 
 Record = tuple[tuple[str, ...], Sequence[object]]  # columns and cells
@@ -51,7 +52,6 @@ class _PandasFrame(Protocol):
     """What is used of a pandas DataFrame."""
 
     columns: Sequence[object]
-    dtypes: Iterable[object]
     index: _Index
     iloc: Any
 
@@ -81,13 +81,19 @@ def _in_pandas(frame: _PandasFrame) -> Iterator[Record]:
     named = [name for name in frame.index.names if name is not None and name not in frame.columns]
     if named:
         frame = frame.reset_index(level=named)
-    # A column of short floats gives Python's, which no longer tell how exact they are; its array gives its own.
-    series = (frame.iloc[:, place] for place in range(len(frame.columns)))
-    cells = [
-        each.to_numpy() if _is_short(dtype) else _marked(each, dtype)
-        for each, dtype in zip(series, frame.dtypes, strict=True)
-    ]
-    return _paired(frame.columns, zip(*cells, strict=True))
+    series = [frame.iloc[:, place] for place in range(len(frame.columns))]
+    return _paired(frame.columns, zip(*map(_cells_in_pandas, series), strict=True))
+
+
+def _cells_in_pandas(series: Any) -> Iterable[object]:
+    """Give the cells of a column: of short floats it gives Python's, but its array gives its own."""
+    dtype = series.dtype
+    if _is_short(dtype):
+        cells: Iterable[object] = series.to_numpy()
+        return cells
+    kind = getattr(dtype, "pyarrow_dtype", None)
+    mark = None if kind is None else mark_of_arrow(kind)
+    return series if mark is None else map(mark, series)
 
 
 def _is_short(dtype: Any) -> bool:
@@ -97,33 +103,21 @@ def _is_short(dtype: Any) -> bool:
     return name.removesuffix("[pyarrow]") in SHORT_FLOATS
 
 
-def _marked(series: Iterable[object], dtype: Any) -> Iterable[object]:
-    """Mark the short floats inside the objects and lists of a column that Arrow holds."""
-    kind = getattr(dtype, "pyarrow_dtype", None)
-    if kind is None:
-        return series
-    from airflow_provider_lofty.rows.parquet import mark_of
-
-    mark = mark_of(kind)
-    return series if mark is None else map(mark, series)
-
-
 def _in_polars(frame: Any) -> Iterator[Record]:
-    short = {place: SHORT_FLOATS[str(dtype)] for place, dtype in enumerate(frame.dtypes) if str(dtype) in SHORT_FLOATS}
+    marks = {place: mark for place, dtype in enumerate(frame.dtypes) if (mark := mark_of_polars(dtype))}
     rows: Iterable[Sequence[object]] = frame.iter_rows()
-    if short:
+    if marks:
         rows = (
-            tuple(short[place](c) if place in short and isinstance(c, float) else c for place, c in enumerate(cells))
-            for cells in rows
+            tuple(marks[place](cell) if place in marks else cell for place, cell in enumerate(cells)) for cells in rows
         )
     return _paired(frame.columns, rows)
 
 
 def _in_arrow(table: Any) -> Iterator[Record]:
-    from airflow_provider_lofty.rows.parquet import mark_of, values_of
+    from airflow_provider_lofty.rows.parquet import values_of
 
     batches = table.to_batches() if hasattr(table, "to_batches") else [table]
-    marks = [mark_of(kind) for kind in table.schema.types]
+    marks = [mark_of_arrow(kind) for kind in table.schema.types]
     rows = (cells for batch in batches for cells in zip(*map(values_of, batch.columns, marks), strict=True))
     return _paired(table.schema.names, rows)
 
@@ -147,7 +141,13 @@ def columns_of_lists(item: Mapping[Any, Any]) -> Callable[[], Iterator[Record]] 
         return None
     if len({len(values) for values in lists}) > 1:
         raise LoftyConfigurationError("rows is a dict of lists that are not equally long; nothing was sent")
-    return lambda: _paired(item, zip(*lists, strict=True))
+    columns = [_cells_in_pandas(values) if _is_of_pandas(values) else values for values in lists]
+    return lambda: _paired(item, zip(*columns, strict=True))
+
+
+def _is_of_pandas(values: object) -> bool:
+    """Whether this is a Series, or an array as pandas keeps one."""
+    return hasattr(values, "dtype") and hasattr(values, "to_numpy")
 
 
 def is_column(value: object) -> TypeGuard[Sequence[object]]:

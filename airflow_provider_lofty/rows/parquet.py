@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
+from airflow_provider_lofty.rows.short_floats import Mark, mark_of_arrow
 from airflow_provider_lofty.rows.source import DamagedFile, SourceRow
-from airflow_provider_lofty.rows.values import SHORT_FLOATS
 
 if TYPE_CHECKING:
-    from pyarrow import Array, DataType, Scalar
+    from pyarrow import Array, Scalar
     from pyarrow.parquet import ParquetFile
 
 _MOST_ROWS = 64  # at once: repeated values may take hardly any room in the file, and each its own here
 _BATCH_BYTES = 2**23
-
-Mark = Callable[[object], object]
 
 
 def parquet_rows(stream: IO[bytes]) -> tuple[tuple[str, ...], Iterator[SourceRow]]:
@@ -41,7 +39,7 @@ def _rows(file: ParquetFile) -> Iterator[SourceRow]:
 
     columns, number = tuple(file.schema_arrow.names), 0
     instants = _int96_columns(file)
-    marks = [mark_of(kind) for kind in file.schema_arrow.types]
+    marks = [mark_of_arrow(kind) for kind in file.schema_arrow.types]
     try:
         for batch in file.iter_batches(batch_size=_rows_at_once(file)):
             lists = [
@@ -85,55 +83,13 @@ def values_of(column: Array, mark: Mark | None) -> list[object]:
     """
     Give the values of an Arrow array.
 
-    :param mark: what :func:`mark_of` gives for its type
+    :param mark: the one of its type
     """
     try:
         values: list[object] = column.to_pylist()
     except (ValueError, OverflowError):
         values = [_value(scalar) for scalar in column]
     return values if mark is None else list(map(mark, values))
-
-
-def mark_of(kind: DataType) -> Mark | None:
-    """
-    Make what marks the short floats in a value of this type: Python's no longer tell of how few bits they were.
-
-    None where it holds none, which is nearly every type: its values need no second look.
-    """
-    from pyarrow import types
-
-    if short := SHORT_FLOATS.get(str(kind)):
-        return lambda value: short(value) if isinstance(value, float) else value
-    if types.is_struct(kind):
-        return _mark_of_struct(kind)
-    if types.is_map(kind):
-        return _mark_of_map(kind)
-    inner = mark_of(kind.value_type) if hasattr(kind, "value_type") else None
-    if inner is None or types.is_dictionary(kind) or types.is_run_end_encoded(kind):
-        return inner
-    return lambda value: list(map(inner, value)) if isinstance(value, list) else value
-
-
-def _mark_of_struct(kind: DataType) -> Mark | None:
-    marks = {field.name: mark for field in kind if (mark := mark_of(field.type))}
-
-    def mark_fields(value: object) -> object:
-        if not isinstance(value, dict):
-            return value
-        return {name: marks[name](held) if name in marks else held for name, held in value.items()}
-
-    return mark_fields if marks else None
-
-
-def _mark_of_map(kind: DataType) -> Mark | None:
-    of_key, of_item = mark_of(kind.key_type), mark_of(kind.item_type)
-
-    def mark_pairs(value: object) -> object:
-        if not isinstance(value, list):
-            return value
-        return [(of_key(key) if of_key else key, of_item(item) if of_item else item) for key, item in value]
-
-    return mark_pairs if of_key or of_item else None
 
 
 def _value(scalar: Scalar) -> object:

@@ -152,10 +152,22 @@ def test_duckdbs_own_types_are_text_where_they_are_one(
     assert [activity.body["text"] for activity in lofty.activities] == ([arrives] if arrives else [])
 
 
+@pytest.mark.parametrize(
+    "listing", ["{'price': 20000003::FLOAT}", "MAP {'price': 20000003::FLOAT}", "[('price', 20000003::FLOAT)]"]
+)
+def test_a_short_float_in_duckdbs_objects_is_refused_as_one_of_a_column(
+    duck: str, lofty: Sandbox, listing: str
+) -> None:
+    ended = send(listing=listing)
+    assert ended.counts == {"invalid": 1}
+    assert "32-bit float" in ended.summary["errors"][0]["error"]
+    assert lofty.activities == []
+
+
 def test_duckdbs_struct_is_an_object(duck: str, lofty: Sandbox) -> None:
-    ended = send(listing="{'price': 450000, 'zipCode': '02134', 'bathrooms': 2.5::FLOAT}")
+    ended = send(listing="{'price': 450000, 'zipCode': '02134', 'bathrooms': 2.1::FLOAT}")
     assert ended.counts == {"delivered": 1}, ended.summary["errors"]
-    assert lofty.activities[0].body["listing"] == {"price": 450000, "zipCode": "02134", "bathrooms": 2.5}
+    assert lofty.activities[0].body["listing"] == {"price": 450000, "zipCode": "02134", "bathrooms": 2.1}
 
 
 @pytest.mark.parametrize("expression", ["'infinity'::TIMESTAMP", "'-infinity'::TIMESTAMPTZ", "'infinity'::DATE"])
