@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -27,7 +26,7 @@ from airflow_provider_lofty.rows.columns import (
 )
 from airflow_provider_lofty.rows.report_format import REPORT_PREFIX
 from airflow_provider_lofty.rows.values import NULL_MARK, InvalidValue, NoValue, is_missing, kind_of, plain
-from airflow_provider_lofty.rows.written import json_number
+from airflow_provider_lofty.rows.written import json_value
 
 # Raise it whenever the same row would get another row key, fingerprint or trace than before: by a change here or in
 # ``lofty.trace`` (a digest's size, the order or the spelling of what is hashed), in the checks (a value that is sent
@@ -389,15 +388,8 @@ def _from_json(text: str) -> object:
     if not text.strip():
         return None
     try:
-        return json.loads(text, object_pairs_hook=_without_repeats, parse_float=json_number)
+        return json_value(text)
     except InvalidValue:
         raise
     except (ValueError, RecursionError):
         raise InvalidValue("must be an object, or one as JSON text, got text that is not JSON") from None
-
-
-def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise InvalidValue("is JSON that has a name twice in one object")
-    return found

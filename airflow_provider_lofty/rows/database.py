@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftySourceNotReady
 from airflow_provider_lofty.lofty.redaction import redact
 from airflow_provider_lofty.rows.infinite_time import refuse_infinite_times
+from airflow_provider_lofty.rows.json_columns import keep_json_digits
 from airflow_provider_lofty.rows.newer import PARAMETER, Facts, Newer, Style, bare_name
 from airflow_provider_lofty.rows.providers import database_hook
 from airflow_provider_lofty.rows.session_time import TIMESTAMP, as_shown, timestamp_conversion
@@ -214,7 +215,7 @@ def _through_engine(
     }
     try:
         with engine.connect().execution_options(**options) as connection:
-            refuse_infinite_times(connection.connection.dbapi_connection)
+            _prepare(connection.connection.dbapi_connection)
             as_instant = timestamp_conversion(connection, zone) if engine.dialect.name in _MYSQL else None
             with closing(_executed(connection, name, statement, given)) as result:
                 if not result.returns_rows:
@@ -228,6 +229,12 @@ def _through_engine(
         raise _refused(name, error, given) from None
     finally:
         engine.dispose()
+
+
+def _prepare(connection: object) -> None:
+    """Let a driver give values as they are in the database: none that means another, none that has lost something."""
+    refuse_infinite_times(connection)
+    keep_json_digits(connection)
 
 
 def _executed(connection: Connection, name: str, statement: str, parameters: DriverParameters) -> CursorResult[Any]:
@@ -264,7 +271,7 @@ def _through_run(hook: DbApiHook, name: str, statement: str, parameters: Paramet
         nonlocal connected
         connection = connect()
         connected = True
-        refuse_infinite_times(connection)
+        _prepare(connection)
         return connection
 
     hook.get_conn = watched  # type: ignore[method-assign] # run() calls it; the hook was made for this query

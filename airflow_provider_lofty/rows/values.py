@@ -119,6 +119,24 @@ class RepeatedTime(SessionTime):
     )
 
 
+class UnreadableJson:
+    """
+    Stands for JSON that Python cannot hold, such as a number of thousands of digits; no field takes it.
+
+    :param written: that JSON
+    """
+
+    def __init__(self, written: str) -> None:
+        self._written = written
+
+    def __str__(self) -> str:
+        return self._written
+
+
+class RepeatedNames(UnreadableJson):
+    """The same of JSON that has a name twice in one object, of which only the last value would be left."""
+
+
 def is_missing(value: object) -> bool:
     """Whether a value stands for no value: None, NaN, NaT and pandas' NA (an empty text is a value)."""
     if value is None:
@@ -227,6 +245,8 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     ((bytes, bytearray, memoryview), "bytes"),
     (dict, "an object"),
     ((list, tuple, set, frozenset), "a list"),
+    (RepeatedNames, "JSON that has a name twice in one object"),
+    (UnreadableJson, "JSON that cannot be read"),
 )
 
 

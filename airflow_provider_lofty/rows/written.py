@@ -7,13 +7,14 @@ it means. ``450.000`` is a number by both, and not the same one.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import NamedTuple
 
-from airflow_provider_lofty.rows.values import EXACT_BELOW
+from airflow_provider_lofty.rows.values import EXACT_BELOW, InvalidValue
 
 EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+", re.ASCII)
 
@@ -107,3 +108,20 @@ def json_number(text: str) -> float | Decimal:
     except InvalidOperation:  # an exponent of 19 digits, which Decimals do not have either
         return number
     return number if exact == Decimal(shortest) else exact
+
+
+def json_value(text: str) -> object:
+    """
+    Read JSON with every digit of its numbers.
+
+    :raises InvalidValue: for an object that has a name twice
+    :raises ValueError: for anything that is not JSON
+    """
+    return json.loads(text, object_pairs_hook=_without_repeats, parse_float=json_number)
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise InvalidValue("is JSON that has a name twice in one object")
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -160,6 +161,75 @@ def test_what_postgres_has_of_its_own_means_the_same(way: str, postgres: str, lo
     assert [len(body["text"]) for body in bodies] == [36] * 4
     assert [body["link"] for body in bodies] == ["l"] * 4
     assert [body["listing"] for body in bodies] == [{"state": "AZ"}] * 3 + [{"price": 450_000, "state": "AZ"}]
+
+
+@pytest.fixture(params=["postgresql+psycopg2", "postgresql+psycopg", "fetchmany"])
+def driver(request: pytest.FixtureRequest, postgres: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Read PostgreSQL by each of its drivers, if it is installed, and without an engine."""
+    if request.param == "fetchmany":
+        monkeypatch.setattr(PostgresHook, "get_sqlalchemy_engine", _no_engine)
+        return postgres
+    pytest.importorskip(request.param.partition("+")[2])
+    connection = {**json.loads(os.environ["AIRFLOW_CONN_WAREHOUSE"]), "extra": {"sqlalchemy_scheme": request.param}}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+    return postgres
+
+
+OF_JSON = (
+    "SELECT 7 AS lead_id, 'Browse' AS type, {text} AS text, 'l' AS link, '' AS picture, now() AS created,"
+    " {listing} AS listing"
+)
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonb"])
+def test_a_number_inside_json_keeps_its_digits(driver: str, lofty: Any, connect: Any, kind: str) -> None:
+    connect(lofty)
+    listing = f"""'{{"price": 9007199254740993.00, "note": 0.12345678901234567890, "lotSize": 0.1}}'::{kind}"""
+    ended = run(sql=OF_JSON.format(listing=listing, text=f"'1234567890.12345678901'::{kind}"), source_conn_id=driver)
+    assert ended.counts == {"invalid": 1}
+    assert ended.summary["errors"][0]["error_field"] == "listing.price"
+    listing = listing.replace("9007199254740993.00", "5.0")
+    ended = run(sql=OF_JSON.format(listing=listing, text=f"'1234567890.12345678901'::{kind}"), source_conn_id=driver)
+    assert ended.counts == {"delivered": 1}
+    (activity,) = lofty.activities
+    assert activity.body["text"] == "1234567890.12345678901"
+    assert activity.body["listing"] == {"price": 5, "note": "0.1234567890123456789", "lotSize": 0.1}
+
+
+@pytest.mark.parametrize("listing", ['{"price": 1, "price": 2}', '{"a": {"b": 1, "b": 2}}', '[{"a": 1, "a": 2}]'])
+def test_json_that_has_a_name_twice_is_refused_where_it_is_used(
+    driver: str, lofty: Any, connect: Any, tmp_path: Any, listing: str
+) -> None:
+    connect(lofty)
+    sql, report = OF_JSON.format(listing=f"'{listing}'::json", text="'t'"), str(tmp_path / "r.csv")
+    ended = run(sql=sql, source_conn_id=driver, report_path=report)
+    assert ended.counts == {"invalid": 1}
+    assert "JSON that has a name twice in one object" in ended.summary["errors"][0]["error"]
+    assert run(path=report).counts == {"invalid": 1}
+    assert run(sql=OF_JSON.format(listing="NULL", text=f"'{listing}'::json"), source_conn_id=driver).counts == {
+        "invalid": 1
+    }
+    assert run(sql=sql.replace("AS listing", "AS unused"), source_conn_id=driver).counts == {"delivered": 1}
+
+
+def test_json_that_python_cannot_read_is_refused_where_it_is_used(
+    driver: str, lofty: Any, connect: Any, tmp_path: Any
+) -> None:
+    connect(lofty)
+    sql = OF_JSON.format(listing=f"""'{{"price": {"9" * 5000}}}'::jsonb""", text="'t'")
+    report = str(tmp_path / "r.csv")
+    ended = run(sql=sql, source_conn_id=driver, report_path=report)
+    assert ended.counts == {"invalid": 1}
+    assert "JSON that cannot be read" in ended.summary["errors"][0]["error"]
+    assert run(path=report).counts == {"invalid": 1}
+    assert run(sql=sql.replace("AS listing", "AS unused"), source_conn_id=driver).counts == {"delivered": 1}
+
+
+def test_json_of_other_connections_is_read_as_before(driver: str, postgres_uri: str) -> None:
+    read(driver, sql="""SELECT '{"a": 0.12345678901234567890}'::json""")
+    with closing(psycopg2.connect(postgres_uri)) as connection, connection.cursor() as cursor:
+        cursor.execute("""SELECT '{"a": 0.12345678901234567890}'::json""")
+        assert cursor.fetchone() == ({"a": 0.12345678901234568},)
 
 
 def test_a_timestamp_with_a_zone_means_that_moment(way: str, postgres: str, lofty: Any, connect: Any) -> None:
