@@ -31,8 +31,8 @@ def lofty_send_report() -> None:
     LoftyAddActivityOperator(
         task_id="send_to_lofty",
         path="{{ report_in_folder(params.report) }}",
-        # What the rows needed when they were first sent: mapping, defaults, unique_key, match_by, timezone, and of
-        # file_options decimal and null_values.
+        # What the rows needed when they were first sent: mapping, defaults, unique_key, match_by, timezone, and
+        # file_options={"decimal": …}.
         defaults={"type": "Browse", "picture": ""},
         check_existing="always",
         retries=3,

@@ -1,9 +1,9 @@
 """
-What a report does not show of a cell: that it was a truth value and no word, or a time that named no zone.
+What a report does not show of a cell: that it was a truth value and no word, a time that named no zone, or no value.
 
 Read as the text that it is, such a cell would be another one: of another key, so that its row is sent again, or of
 another meaning. So its kind is noted beside the row, and given back to it when the report is the source. A cell that
-was changed in between is what it is now.
+was changed in between is what it is now. What was said of the source and not of the report is noted in the same way.
 """
 
 from __future__ import annotations
@@ -12,42 +12,58 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
 
+from airflow_provider_lofty.rows.checks import is_null
 from airflow_provider_lofty.rows.timestamps import TimestampChecks
 from airflow_provider_lofty.rows.values import NAMES, EitherText, InvalidValue, SessionTime, is_missing, plain
 from airflow_provider_lofty.rows.written import Decimals, json_number, written
 
-OTHER_ZONE = (
-    "was a time without a zone, which the task that wrote the report took for one of another timezone: give this task "
-    "the same timezone"
+_ZONE = ""  # the column of what is noted of the whole row
+_OTHER_ZONE = (
+    "has a time without a zone, which the task that wrote the report took for one of {}: give this task the same "
+    "timezone"
 )
 _TEXT_SHOWS = frozenset((str, int, type(None)))  # of most rows all cells
 _MICROSECONDS = 26  # characters of a time that has them; a report shows no more
 _NUMBERS_OR_TIMES = (int, float, Decimal, date, time)
 
 
-def kinds_of(
-    columns: Sequence[str], cells: Sequence[object], *, decimals: Decimals, is_for_functions: bool
-) -> dict[str, str]:
+class Reading(NamedTuple):
+    """
+    How a source's cells are read.
+
+    :param decimals: what decimals of texts are written behind
+    :param nulls: the texts that the author says stand for no value
+    :param is_for_functions: whether an author's functions get the cells: to these, a number is no text either
+    """
+
+    decimals: Decimals
+    nulls: frozenset[str]
+    is_for_functions: bool
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether texts and numbers are what they look like."""
+        return self.decimals is Decimals.UNSAID and not self.nulls and not self.is_for_functions
+
+
+def kinds_of(columns: Sequence[str], cells: Sequence[object], reading: Reading, zone: str | None) -> dict[str, str]:
     """
     Note what text does not show of these cells, by column.
 
-    :param decimals: what decimals of the source's texts are written behind
-    :param is_for_functions: whether an author's functions get the cells: to these, a number is no text either
+    :param zone: the one that times of the row were given, if any was
     """
-    is_usual = decimals is not Decimals.EITHER and not is_for_functions
-    if is_usual and _TEXT_SHOWS.issuperset(map(type, cells)) and "" not in cells:
-        return {}  # nearly every row: no second look
-    found = {
-        column: _kind_of(plain(cell), decimals, is_for_functions=is_for_functions)
-        for column, cell in zip(columns, cells, strict=False)
-    }
-    return {column: kind for column, kind in found.items() if kind}
+    found = {_ZONE: f"zone {zone}"} if zone else {}
+    if reading.is_usual and _TEXT_SHOWS.issuperset(map(type, cells)) and "" not in cells:
+        return found  # nearly every row: no second look
+    kinds = {column: _kind_of(plain(cell), reading) for column, cell in zip(columns, cells, strict=False)}
+    return found | {column: kind for column, kind in kinds.items() if kind and column != _ZONE}
 
 
-def _kind_of(cell: object, decimals: Decimals, *, is_for_functions: bool) -> str:
+def _kind_of(cell: object, reading: Reading) -> str:
     if isinstance(cell, str):
-        return _kind_of_text(cell, decimals)
+        return _kind_of_text(cell, reading)
     if is_missing(cell) or isinstance(cell, NAMES):
         return ""
     if isinstance(cell, bool):
@@ -57,20 +73,23 @@ def _kind_of(cell: object, decimals: Decimals, *, is_for_functions: bool) -> str
     if isinstance(cell, datetime) and cell.tzinfo is None:
         return f"local time {cell.isoformat()}"
     if isinstance(cell, Decimal) and cell.is_finite():
-        return f"decimal {cell}" if is_for_functions else ""
+        return f"decimal {cell}" if reading.is_for_functions else ""
     if isinstance(cell, float) and cell - cell != 0:
         return "json"
     if isinstance(cell, _NUMBERS_OR_TIMES) and not isinstance(cell, Decimal):
-        return _name_of(cell) if is_for_functions else ""
+        return _name_of(cell) if reading.is_for_functions else ""
     return "json"  # or what a report writes as such, since no field takes it
 
 
-def _kind_of_text(text: str, decimals: Decimals) -> str:
+def _kind_of_text(text: str, reading: Reading) -> str:
     if not text:
         return "empty"
+    if is_null(text, reading.nulls):
+        return "no value"
     if isinstance(text, EitherText):
         return "either"
-    number = written(text.strip(), decimals, is_money=True) if decimals is Decimals.EITHER else None
+    is_said = reading.decimals is not Decimals.UNSAID
+    number = written(text.strip(), Decimals.EITHER, is_money=True) if is_said else None
     return "either" if number is not None and number.is_ambiguous else ""
 
 
@@ -87,22 +106,25 @@ def restored_cells(
 
     :param kinds: what :func:`kinds_of` noted when it was written; of a column in other case, too, as a database may
         have made of it
-    :raises InvalidValue: for a time without a zone that another timezone would now be taken for
+    :raises InvalidValue: where a time without a zone would now be taken for one of another zone
     """
+    zone = kinds.get(_ZONE, "").removeprefix("zone ")
+    if zone and zone != timestamps.zone_name:
+        raise InvalidValue(_OTHER_ZONE.format(zone))
     by_column = {column.casefold(): kind for column, kind in kinds.items()}
     return [
-        _restored(cell, by_column[column.casefold()], timestamps) if column.casefold() in by_column else cell
+        _restored(cell, by_column[column.casefold()]) if column.casefold() in by_column else cell
         for column, cell in zip(columns, cells, strict=True)
     ]
 
 
-def _restored(cell: object, kind: str, timestamps: TimestampChecks) -> object:
+def _restored(cell: object, kind: str) -> object:
     if kind == "empty":
         return "" if is_missing(cell) else cell
     if not isinstance(cell, str):
         return cell
     if kind.startswith("local time "):
-        return _local(cell, kind.removeprefix("local time "), timestamps)
+        return _local(cell, kind.removeprefix("local time "))
     if kind.startswith("session time "):
         shown = kind.removeprefix("session time ")
         return SessionTime.of(datetime.fromisoformat(shown)) if cell.startswith(f"{shown} ") else cell
@@ -114,15 +136,13 @@ def _restored(cell: object, kind: str, timestamps: TimestampChecks) -> object:
         return cell
 
 
-def _local(cell: str, shown: str, timestamps: TimestampChecks) -> object:
-    if not cell.startswith(shown[:_MICROSECONDS]):
-        return cell
+def _local(cell: str, shown: str) -> object:
     try:
-        local, now = datetime.fromisoformat(shown[:_MICROSECONDS]), datetime.fromisoformat(cell)
+        local = datetime.fromisoformat(shown[:_MICROSECONDS])
     except ValueError:
         return cell
-    if now.tzinfo is not None and timestamps.aware(local) != now:
-        raise InvalidValue(OTHER_ZONE)
+    if not cell.startswith(local.isoformat()):
+        return cell
     return local if local.isoformat() == shown else shown  # with nanoseconds, which Python's times do not have
 
 
@@ -140,6 +160,7 @@ def _truth(cell: str) -> object:
 _READERS: Mapping[str, Callable[[str], object]] = {
     "bool": _truth,
     "either": EitherText,
+    "no value": lambda _: None,
     "int": int,
     "float": float,
     "datetime": datetime.fromisoformat,

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from airflow_provider_lofty.lofty.lead_keys import KEY_NAMES, KeyKind
 from airflow_provider_lofty.rows.builder import FieldRules, RowBuilder
+from airflow_provider_lofty.rows.cell_kinds import Reading
 from airflow_provider_lofty.rows.checks import (
     Check,
     Remarks,
@@ -26,7 +27,6 @@ from airflow_provider_lofty.rows.columns import FIELDS_BY_PATH, MappingError, Ro
 from airflow_provider_lofty.rows.file_options import NOTHING_SAID, FileOptions
 from airflow_provider_lofty.rows.timestamps import TimestampChecks
 from airflow_provider_lofty.rows.values import InvalidValue, is_missing, kind_of, plain
-from airflow_provider_lofty.rows.written import Decimals
 
 _MOST_BUILDERS_KEPT = 500  # rows that are objects may have any number of shapes
 
@@ -43,7 +43,6 @@ class RowMapping:
     :param match_by: what leads are found by where a row has no lead id: ``email``, ``phone``, or both in order
     :param options: how cells write decimals and no value, in a source that says nothing of it itself
     :ivar timestamps: the checks of dates and times in that zone
-    :ivar has_functions: whether functions of the author's get rows
     :ivar remarks: what was noticed about values, and how often
     :ivar nested_ignored: names inside ``listing`` objects that match no field, as far as they were seen
     :raises MappingError: when a name is not a field of an activity, a default breaks its field's rule, or the zone
@@ -77,7 +76,6 @@ class RowMapping:
             nulls_of(options),
             self.nested_ignored,
         )
-        self.has_functions = any(map(callable, self._rules.sources.values()))
         if self.match_by and "leadId" in self._rules.defaults:
             raise MappingError("defaults gives every row a leadId, so that match_by would never be used: leave one out")
         self._builders: dict[tuple[str, ...], RowBuilder] = {}
@@ -104,9 +102,10 @@ class RowMapping:
             )
 
     @property
-    def decimals(self) -> Decimals:
-        """What the decimals of the present source's texts are written behind."""
-        return decimals_of(self._cells)
+    def reading(self) -> Reading:
+        """How the cells of the present source are read."""
+        nulls = frozenset(self._cells.null_values or ())
+        return Reading(decimals_of(self._cells), nulls, any(map(callable, self._rules.sources.values())))
 
     def builder(self, columns: tuple[str, ...], *, table: bool) -> RowBuilder:
         """

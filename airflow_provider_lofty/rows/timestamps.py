@@ -40,10 +40,14 @@ class TimestampChecks:
 
     :param zone: the zone of timestamps that name none
     :param now: the current time, aware; ``created`` may lie at most a year after it
+    :ivar zone_name: of that zone
+    :ivar has_given_zone: whether a time was given it; for whoever sets this to False before
     """
 
     def __init__(self, zone: tzinfo, now: datetime) -> None:
         self._zone = zone
+        self.zone_name = str(zone)
+        self.has_given_zone = False
         self._newest_ms = (now - _EPOCH) // _MILLISECOND + _YEAR_MS
 
     def milliseconds(self, value: object) -> int:
@@ -94,6 +98,7 @@ class TimestampChecks:
         moment = _standard(moment)
         if moment.tzinfo is not None and moment.utcoffset() is not None:
             return moment
+        self.has_given_zone = True
         local = moment.replace(tzinfo=self._zone, fold=0)
         if self._zone is not timezone.utc and _round_trip(local) != local.replace(tzinfo=None):
             raise InvalidValue(f"is a local time that clocks in {self._zone} skip")

@@ -102,6 +102,7 @@ class Ingest:
         self._log = log
         self._publisher = publisher
         self._clock = clock
+        self._reading = mapping.reading
         self._has_logged_columns = False
         self.renamed: dict[str, str] = {}
         self._tables: dict[tuple[str, ...], str] = {}  # the sets of columns so far → the first source with them
@@ -116,6 +117,7 @@ class Ingest:
         """
         number = self._spool.add_source(source.name, source.columns)
         self._mapping.start_source(source.file)
+        self._reading = self._mapping.reading
         if source.columns is not None:
             self._take_columns(source.name, self._mapping.builder(source.columns, table=True))
         add, spooled = self._spool.add, self._spooled
@@ -188,21 +190,25 @@ class Ingest:
         self._log.info("columns used: %s; ignored: %s", _some(used), _some(builder.ignored))
 
     def _spooled(self, source: int, row: SourceRow, builder: RowBuilder) -> SpoolRow:
-        kept, kinds = self._kept(row) if self._spool.keeps_cells else ((), None)
+        self._mapping.timestamps.has_given_zone = False
         try:
             activity = builder.build(row.cells)
         except InvalidRow as error:
+            kept, kinds = self._kept(row)
             lead_id = error.lead_id
             return SpoolRow(source, row.row_number, row.columns, kept, lead_id, None, None, None, None, Outcome.INVALID,
                             error.fields, str(error), line=row.line, kinds=kinds)  # fmt: skip
+        kept, kinds = self._kept(row)
         return SpoolRow(source, row.row_number, row.columns, kept, *activity[:5], line=row.line, email=activity.email,
                         phone=activity.phone, kinds=kinds)  # fmt: skip
 
     def _kept(self, row: SourceRow) -> tuple[Sequence[object], str | None]:
-        """Give a row's cells as the report shows them, and what that does not show of them."""
-        kinds = kinds_of(
-            row.columns, row.cells, decimals=self._mapping.decimals, is_for_functions=self._mapping.has_functions
-        )
+        """Give a row's cells as its report shows them, and what that does not show; nothing where there is none."""
+        if not self._spool.keeps_cells:
+            return (), None
+        timestamps = self._mapping.timestamps
+        zone = timestamps.zone_name if timestamps.has_given_zone else None
+        kinds = kinds_of(row.columns, row.cells, self._reading, zone)
         kept = row.cells
         if not _WITHOUT_TIME.issuperset(map(type, kept)):
             kept = [self._zoned(cell) for cell in kept]
@@ -210,10 +216,11 @@ class Ingest:
 
     def _zoned(self, cell: object) -> object:
         """Give a time its zone, which a report given back could not know."""
-        if not isinstance(cell, datetime) or cell.tzinfo is not None or is_missing(cell):
+        moment = plain(cell)
+        if not isinstance(moment, datetime) or moment.tzinfo is not None or is_missing(moment):
             return cell
         try:
-            return self._mapping.timestamps.aware(cell)
+            return self._mapping.timestamps.aware(moment)
         except InvalidValue:
             return cell
 

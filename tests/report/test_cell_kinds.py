@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from support.practice import Run, read_report, row, run, task_instance, write_csv
@@ -125,14 +126,21 @@ def test_a_number_that_could_be_two_in_its_file_could_be_in_the_report(
     assert run(path=report, file_options={"decimal": "."}).counts == {"delivered": 1, "already_delivered": 1}
 
 
-def test_another_timezone_is_noticed_before_anything_is_sent(lofty: Sandbox, report: str) -> None:
-    rows = [row(6), {**row(7), "created": LOCAL}]
+@pytest.mark.parametrize(
+    "created",
+    [LOCAL, LOCAL.date(), LOCAL.isoformat(), "2026-03-01", pd.Timestamp(LOCAL), np.datetime64(LOCAL)],
+    ids=repr,
+)
+def test_another_timezone_is_noticed_before_anything_is_sent(lofty: Sandbox, report: str, created: object) -> None:
+    rows = [row(6), row(7, created=created)]
     assert run(rows=rows, report_path=report, preview=True, **PHOENIX).counts == {"would_send": 2}
     ended = run(path=report)
     assert type(ended.error) is LoftyConfigurationError
     assert "row 2" in str(ended.error)
-    assert "give this task the same timezone" in str(ended.error)
+    assert "for one of America/Phoenix: give this task the same timezone" in str(ended.error)
     assert lofty.activities == []
+    assert run(path=report, **PHOENIX).counts == {"delivered": 2}
+    assert lofty.activities[1].body["created"] in (1772384407000, 1772348400000)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +175,26 @@ def test_a_spreadsheet_may_write_truth_values_in_capitals_and_order_columns_anew
     lines[0]["k"] = "FALSE"
     assert run(path=write_csv(tmp_path / "saved.csv", lines), **arguments).counts == {"delivered": 1}
     assert lofty.activities[0].body["type"] == "Browse"
+
+
+def test_what_was_said_of_how_numbers_are_written_has_to_be_said_again(
+    lofty: Sandbox, tmp_path: Path, report: str
+) -> None:
+    source = write_csv(tmp_path / "s.csv", [{**row(7), "listing.lotSize": "1.850"}])
+    said = {"file_options": {"decimal": ","}}
+    assert run(path=source, report_path=report, preview=True, **said).counts == {"would_send": 1}
+    assert run(path=report).counts == {"invalid": 1}
+    assert run(path=report, **said).counts == {"delivered": 1}
+    assert lofty.activities[0].body["listing"] == {"lotSize": 1850.0}
+
+
+def test_what_stood_for_no_value_does(lofty: Sandbox, tmp_path: Path, report: str) -> None:
+    source = write_csv(tmp_path / "s.csv", [row(7, text=" n/a ")])
+    given = {"defaults": {"text": "a default"}}
+    said = {"file_options": {"null_values": ["n/a"]}}
+    assert run(path=source, report_path=report, preview=True, **given, **said).counts == {"would_send": 1}
+    assert run(path=report, **given).counts == {"delivered": 1}
+    assert lofty.activities[0].body["text"] == "a default"
 
 
 def test_a_report_of_a_file_shows_everything(tmp_path: Path) -> None:
