@@ -98,10 +98,10 @@ class TimestampChecks:
         moment = _standard(moment)
         if moment.tzinfo is not None and moment.utcoffset() is not None:
             return moment
-        self.has_given_zone = True
         local = moment.replace(tzinfo=self._zone, fold=0)
         if self._zone is not timezone.utc and _round_trip(local) != local.replace(tzinfo=None):
             raise InvalidValue(f"is a local time that clocks in {self._zone} skip")
+        self.has_given_zone = True
         return local
 
     def _since_epoch(self, value: date) -> int:
