@@ -129,7 +129,11 @@ def test_whose_it_is(account_id: int | str | None, other: object, is_same: bool)
 
 
 def test_every_change_changes_something_and_has_words_of_its_own() -> None:
-    sent = {**dict.fromkeys(OF_TEXTS, "  A <b>b</b> & 'c'  \N{HOUSE BUILDING} "), "empty_as_null": ""}
+    sent = {
+        **dict.fromkeys(OF_TEXTS, "  A? <b>b</b> & 'c'  \N{HOUSE BUILDING} "),
+        "empty_as_null": "",
+        "long_changed": "x" * 2000,
+    }
     for name in OF_TEXTS:
         assert changed(sent[name], [name]) != sent[name], name
     for name in (*OF_CREATED, "moved_by_1"):
@@ -142,6 +146,15 @@ def test_every_change_changes_something_and_has_words_of_its_own() -> None:
 def test_changes_are_made_in_one_order_whatever_theirs() -> None:
     assert changed(" a&b ", ["html", "trimmed"]) == changed(" a&b ", ["trimmed", "html"]) == "a&amp;b"
     assert changed(1714557600123, ["text", "whole_seconds", "moved_by_-1000"]) == "1714557599000"
+
+
+def test_a_text_is_cut_as_it_will_be_shown() -> None:
+    assert changed("  <a>", ["cut_to_3", "trimmed", "html"]) == "&lt"
+
+
+def test_what_is_changed_of_one_kind_of_text_leaves_the_others() -> None:
+    assert changed("plain & simple", ["special_changed"]) != "plain & simple"
+    assert changed("plain and simple", ["special_changed", "long_changed"]) == "plain and simple"
 
 
 def test_only_what_hides_a_row_matters() -> None:

@@ -136,13 +136,8 @@ def changes(contact: Contact, name: str) -> list[str] | None:
     """By which changes a field is shown."""
     if not shown(contact) or (name == "text" and unseen_text(contact)):
         return None
-    each_time: list[str] = []
-    for each in shown(contact):
-        each_time += changes_of(name, each.post.activity[name], (each.entry or {}).get(name))
-    moves = {change for change in each_time if change.startswith("moved_by")}
-    if len(moves) > 1:
-        each_time = ["another_time", *(change for change in each_time if change not in moves)]
-    return list(dict.fromkeys(each_time))
+    pairs = [(each.post.activity[name], (each.entry or {}).get(name)) for each in shown(contact)]
+    return changes_of(name, pairs)
 
 
 def lag(contact: Contact) -> tuple[float, float | None] | None:

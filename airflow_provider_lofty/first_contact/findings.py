@@ -9,11 +9,11 @@ from typing import NamedTuple
 from airflow_provider_lofty.first_contact import facts, owner
 from airflow_provider_lofty.first_contact.contact import Contact, entries_in
 from airflow_provider_lofty.first_contact.facts import named
-from airflow_provider_lofty.first_contact.posts import LONG_TEXT, Fate, Posted
+from airflow_provider_lofty.first_contact.posts import Fate, Posted
 from airflow_provider_lofty.lofty.answers import Answer, Meaning
 from airflow_provider_lofty.lofty.errors import status_text
 from airflow_provider_lofty.printable import printable
-from airflow_provider_lofty.profile.changes import matter, words_for
+from airflow_provider_lofty.profile.changes import LONG_TEXT, matter, words_for
 from airflow_provider_lofty.profile.profile import AnswerKind, ListOrder, ResetReading
 
 _NOT_ASKED = "the check ended before it"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
-from airflow_provider_lofty.profile.changes import changed
+from airflow_provider_lofty.first_contact import texts
+from airflow_provider_lofty.profile.changes import LONG_TEXT, changed
 
-LONG_TEXT = 2000
 _MOST_DIGITS = 19
 _MOST_MOVED = 10**15
 
@@ -51,7 +52,8 @@ def posts(mark: str, now_ms: int) -> list[Post]:
     def post(name: str, kind: str, after: int, ahead: str = "", behind: str = "", **others: str) -> Post:
         token = f"{mark}{name}"
         text = f"{ahead}Test of the connection from Airflow ({token}). Please ignore.{behind}"
-        link = f"https://example.com/test?of={token}&from=Airflow"
+        # Its name makes their paths differ in length: what is without its query is told from what is cut.
+        link = f"https://example.com/test/{token}?from=Airflow&is=test"
         made = {"type": kind, "text": text, "link": link, "picture": "https://example.com/test.png", **others}
         return Post(name, token, {**made, "created": start + after})
 
@@ -130,32 +132,24 @@ class Posted:
             self.looked[0] = asked
 
 
-def changes_of(name: str, sent: Any, shown: Any) -> list[str]:
-    """Name what became of a field; nothing when it is shown as it was sent."""
-    if type(sent) is type(shown) and sent == shown:
-        return []
-    return _changes_of_created(sent, shown) if name == "created" else _changes_of_text(sent, shown)
+def changes_of(name: str, pairs: Sequence[tuple[Any, Any]]) -> list[str]:
+    """
+    Name what became of a field; nothing where it is shown as it was sent.
 
-
-def _changes_of_text(sent: str, shown: Any) -> list[str]:
-    if not isinstance(shown, str):
-        return ["not_text" if shown is not None else "null" if sent else "empty_as_null"]
-    for blanks in ([], ["trimmed"]):
-        for name in (None, *_ALONE):
-            names = [*blanks, name] if name else blanks
-            if changed(sent, names) == shown:
-                return names
-    return [f"cut_to_{len(shown)}" if sent.startswith(shown) else "changed"]
-
-
-# Each may come together with blanks that are gone.
-_ALONE = (
-    "html", "html_but_quotes", "lower_case", "upper_case", "single_blanks", "without_tags", "without_emoji",
-    "emoji_as_question_marks",
-)  # fmt: skip
+    :param pairs: what was sent, and what is shown of it
+    """
+    if name != "created":
+        return texts.changes_of(pairs)
+    found = [change for sent, shown in pairs for change in _changes_of_created(sent, shown)]
+    moves = {change for change in found if change.startswith("moved_by")}
+    if len(moves) > 1:
+        found = ["another_time", *(change for change in found if change not in moves)]
+    return list(dict.fromkeys(found))
 
 
 def _changes_of_created(sent: int, shown: Any) -> list[str]:
+    if type(shown) is int and shown == sent:
+        return []
     if isinstance(shown, str) and shown.isascii() and shown.isdigit() and len(shown) <= _MOST_DIGITS:
         return ["text", *(_changes_of_created(sent, int(shown)) if int(shown) != sent else ())]
     if type(shown) is float and shown.is_integer():

@@ -25,18 +25,52 @@ class Change(NamedTuple):
     is_harmless: bool = False
 
 
-# In the order in which they are made, should there be several.
+LONG_TEXT = 2000  # characters; of this length is the long one that first contact posts
+_IS_SPECIAL = re.compile("^\\s|\\s$|[\"'<>&]|[^\\x00-\\x7f]")
+_EMOJI = re.compile("[\U00010000-\U0010ffff]")
+
+
+def is_special(text: str) -> bool:
+    """Whether it has what servers often change: blanks around it, quotes, angle brackets, an ampersand, no ASCII."""
+    return _IS_SPECIAL.search(text) is not None
+
+
+def is_long(text: str) -> bool:
+    """Whether it is as long as the longest that first contact posts."""
+    return len(text) >= LONG_TEXT
+
+
+def _html_with_numbers(text: str) -> str:
+    return escape(text).replace("&#x27;", "&#39;")
+
+
+def _unlike(text: str) -> str:
+    return f"{text} (changed)"
+
+
+# In the order in which they are made, should there be several; a text is cut after them.
 OF_TEXTS: dict[str, Change] = {
     "trimmed": Change("without the blanks around it", str.strip),
+    "trimmed_left": Change("without the blanks before it", str.lstrip),
+    "trimmed_right": Change("without the blanks behind it", str.rstrip),
     "single_blanks": Change("with single blanks", lambda text: re.sub(r"\s+", " ", text)),
     "without_tags": Change("without what stands in angle brackets", lambda text: re.sub("<[^>]*>", "", text)),
     "html": Change("as HTML writes it", escape),
+    "html_with_numbers": Change("as HTML writes it, with &#39; for an apostrophe", _html_with_numbers),
     "html_but_quotes": Change("as HTML writes it, but for quotes", partial(escape, quote=False)),
-    "without_emoji": Change("without emoji", lambda text: re.sub("[\U00010000-\U0010ffff]", "", text)),
-    "emoji_as_question_marks": Change("with ? for emoji", lambda text: re.sub("[\U00010000-\U0010ffff]", "?", text)),
+    "without_query": Change("without what follows a ?", lambda text: text.partition("?")[0]),
+    "without_emoji": Change("without emoji", partial(_EMOJI.sub, "")),
+    "emoji_as_question_marks": Change("with ? for emoji", partial(_EMOJI.sub, "?")),
+    "emoji_as_two_question_marks": Change("with ?? for emoji", partial(_EMOJI.sub, "??")),
+    "emoji_as_replacement": Change("with U+FFFD for emoji", partial(_EMOJI.sub, "\N{REPLACEMENT CHARACTER}")),
     "lower_case": Change("in lower case", str.lower),
     "upper_case": Change("in upper case", str.upper),
-    "changed": Change("changed", lambda text: f"{text} (changed)"),
+    "special_changed": Change(
+        "changed where it has blanks around it, quotes, emoji or angle brackets",
+        lambda text: _unlike(text) if is_special(text) else text,
+    ),
+    "long_changed": Change("changed where it is long", lambda text: _unlike(text) if is_long(text) else text),
+    "changed": Change("changed", _unlike),
     "empty_as_null": Change("null where it is empty", lambda text: text or None, is_harmless=True),
     "not_text": Change("not as text", lambda text: [text]),
     "null": Change("null", lambda text: None),
@@ -80,10 +114,17 @@ def matter(names: Iterable[str]) -> bool:
 
 def changed(value: Any, names: Iterable[str]) -> Any:
     """Make these changes, by name, in the order in which they make sense."""
-    order = [*OF_TEXTS, *OF_CREATED]
-    numbered = [name for name in names if name not in order]
-    for name in (*numbered, *sorted(set(names) - set(numbered), key=order.index)):
+    for name in sorted(set(names), key=_place):
         change = change_named(name)
         if change is not None:
             value = change.make(value)
     return value
+
+
+_PLACES = {name: place for place, name in enumerate([*OF_TEXTS, *OF_CREATED], 1)}
+_CUT_AFTER = _PLACES["upper_case"]  # what comes after it is no text, or is not known
+
+
+def _place(name: str) -> float:
+    """A time is moved before all else; a text is cut when it is written as it will be shown."""
+    return _CUT_AFTER + 0.5 if _CUT.fullmatch(name) else _PLACES.get(name, 0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_lofty.profile.changes import LONG_TEXT
 from airflow_provider_lofty.profile.profile import SHOWN, Profile, profile_in
 from airflow_provider_lofty.sandbox.settings import SandboxSettings
 
 _MISSING_LEAD = 2**63 - 1  # of which first contact asks
-_LONG_TEXT = 2000
 
 
 def settings_like(profile: Profile | Mapping[str, Any] | str, **settings: Any) -> SandboxSettings:
@@ -32,7 +32,7 @@ def _settings_of(account: Profile) -> dict[str, Any]:
         **_refusals(account),
         "account_id": account.account_id,
         "accepts_empty_strings": account.empty_strings,
-        "max_text_length": _LONG_TEXT - 1 if account.long_text is False else None,
+        "max_text_length": LONG_TEXT - 1 if account.long_text is False else None,
         "shown": {name: account.shown(name) for name in SHOWN if account.shown(name)},
         "read_lag_seconds": _lag(account),
         "list_order": account.order,

@@ -14,7 +14,7 @@ import requests
 from airflow_provider_lofty.first_contact.command import main
 from airflow_provider_lofty.first_contact.posts import changes_of, posts
 from airflow_provider_lofty.lofty.session import LoftySession
-from airflow_provider_lofty.profile.changes import words_for
+from airflow_provider_lofty.profile.changes import changed, words_for
 from airflow_provider_lofty.sandbox import Answer, Sandbox
 from tests.first_contact.conftest import CONTACT, LEAD
 
@@ -292,6 +292,12 @@ def test_no_secret_and_nothing_of_other_activities_is_shown(
         ("text", "a \N{HOUSE BUILDING} b", "a ? b", ["emoji_as_question_marks"]),
         ("text", "abcdef", "abc", ["cut_to_3"]),
         ("text", "abc", "xyz", ["changed"]),
+        ("text", " a ", "a ", ["trimmed_left"]),
+        ("text", " a ", " a", ["trimmed_right"]),
+        ("text", "'", "&#39;", ["html_with_numbers"]),
+        ("text", "a \N{HOUSE BUILDING}", "a ??", ["emoji_as_two_question_marks"]),
+        ("text", "a \N{HOUSE BUILDING}", "a \N{REPLACEMENT CHARACTER}", ["emoji_as_replacement"]),
+        ("link", "https://a.example/b?c=d", "https://a.example/b", ["without_query"]),
         ("text", "abc", None, ["null"]),
         ("text", "", None, ["empty_as_null"]),
         ("text", "abc", 5, ["not_text"]),
@@ -306,8 +312,45 @@ def test_no_secret_and_nothing_of_other_activities_is_shown(
     ],
 )
 def test_what_became_of_a_field(name: str, sent: Any, shown: Any, changes: list[str]) -> None:
-    assert changes_of(name, sent, shown) == changes
+    assert changes_of(name, [(sent, shown)]) == changes
     assert words_for(changes) if changes else not words_for(changes)
+
+
+PLAIN, SPECIAL, LONG = "plain", "  'a' <b>b</b> ", "x" * 2000
+
+
+@pytest.mark.parametrize(
+    ("pairs", "changes"),
+    [
+        # a cut is one only where every longer text is cut, and to the same length
+        ([(PLAIN, PLAIN), (SPECIAL, SPECIAL.rstrip()), (LONG, LONG)], ["trimmed_right"]),
+        ([(PLAIN, PLAIN), (SPECIAL, SPECIAL.rstrip()), (LONG, LONG[:1000])], ["trimmed_right", "cut_to_1000"]),
+        ([(PLAIN, PLAIN), (SPECIAL, SPECIAL[:9]), (LONG, LONG[:9])], ["cut_to_9"]),
+        ([(PLAIN, PLAIN), (SPECIAL, SPECIAL[:9]), (LONG, LONG[:10])], ["cut_to_10", "special_changed"]),
+        ([(PLAIN, PLAIN[:3]), (SPECIAL, SPECIAL), (LONG, LONG)], ["changed"]),
+        # what happens to one kind only is said of that kind
+        ([(PLAIN, PLAIN), (SPECIAL, "no"), (LONG, LONG)], ["special_changed"]),
+        ([(PLAIN, PLAIN), (SPECIAL, None), (LONG, LONG[:100])], ["cut_to_100", "special_changed"]),
+        ([(PLAIN, PLAIN), (SPECIAL, SPECIAL.strip()), (LONG, LONG[:97] + "...")], ["trimmed", "long_changed"]),
+        ([(PLAIN, None), (SPECIAL, None), ("", None)], ["null", "empty_as_null"]),
+        ([(PLAIN, PLAIN.upper()), ("", None)], ["upper_case", "empty_as_null"]),
+        ([(PLAIN, PLAIN), ("", "none")], ["changed"]),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value[0], str) else "",
+)
+def test_what_became_of_texts_has_to_explain_them_all(pairs: list[tuple[str, Any]], changes: list[str]) -> None:
+    assert changes_of("text", pairs) == changes
+    if "changed" not in "".join(changes):
+        assert [changed(sent, changes) for sent, _ in pairs] == [shown for _, shown in pairs]
+
+
+@pytest.mark.parametrize("name", ["trimmed_left", "trimmed_right", "html_with_numbers"])
+def test_what_happens_to_texts_is_not_told_as_a_cut(check: Check, name: str) -> None:
+    assert check(shown={"text": [name]})["text, read back"] == words_for([name])
+
+
+def test_a_link_without_its_query_is_not_told_as_cut(check: Check) -> None:
+    assert check(shown={"link": ["without_query"]})["link, read back"] == "without what follows a ?"
 
 
 def test_the_posts_are_dated_now_and_differ_in_their_dates() -> None:
