@@ -36,6 +36,7 @@ _NO_POST = "of five posts, refusals for the rate left none for it"
 
 _FATES = {Meaning.DELIVERED: Fate.ACCEPTED, Meaning.REJECTED: Fate.REFUSED, Meaning.DOUBT: Fate.UNKNOWN}
 _REFUSALS = (Meaning.REJECTED, Meaning.CREDENTIAL_REFUSED, Meaning.MISCONFIGURED)
+_CONFLICT = 409
 _STATUSES_OF_BODIES = (200, 400, 413, 422)
 # Lofty's codes for what no other body would change: the content type, the lead, the permission.
 _CODES_OF_OTHERS = (20001, LEAD_NOT_FOUND, 20017)
@@ -217,12 +218,16 @@ class Contact:
                 break
             answer = self._post(each.post)
         verdict = self.client.verdict_on(answer, each.post.body)
-        each.answered = self._clock()
+        each.answer, each.answered = answer, self._clock()
         each.fate = _FATES.get(verdict.meaning, Fate.NOT_STORED)
         each.is_refused = is_refusal(answer)
         # The first is the control: without it, no refusal can be put down to what a post holds.
         if each.fate is Fate.REFUSED and (each is self.posted[0] or not _may_be_for_body(answer)):
             each.fate = Fate.NOT_STORED
+        # A conflict with what is there already leaves a delivery in doubt. Here nothing else can be there than the
+        # equal post that was accepted just before.
+        if each.post.turn > 1 and answer.status == _CONFLICT and _names_error_only(answer):
+            each.fate = Fate.REFUSED
         if is_left_out:
             each.fate = Fate.LEFT_OUT
         each.said = "" if each.fate is Fate.ACCEPTED else failure_text(verdict)
@@ -349,6 +354,11 @@ def entries_in(answer: Answer) -> list[Any] | None:
 def _may_be_for_body(answer: Answer) -> bool:
     """Whether a refusal may be for what was posted."""
     return is_refusal(answer) and answer.status in _STATUSES_OF_BODIES and answer.error[0] not in _CODES_OF_OTHERS
+
+
+def _names_error_only(answer: Answer) -> bool:
+    """Whether it is an error as Lofty writes them, and nothing else."""
+    return not answer.is_html and isinstance(answer.json, dict) and not answer.has_lead_id and answer.names_error
 
 
 def _with_one_letter_changed(header: str) -> str:

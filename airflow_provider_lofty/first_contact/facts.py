@@ -33,6 +33,20 @@ def is_accepted(contact: Contact, name: str) -> bool | None:
     return {Fate.ACCEPTED: True, Fate.REFUSED: False}.get(posted.fate) if posted else None
 
 
+def refusal_of(contact: Contact, name: str) -> AnswerForm | None:
+    """How a post was refused for what it holds; None where it was not, or is shown all the same."""
+    posted = named(contact, name)
+    if posted is None or posted.fate is not Fate.REFUSED or is_shown_again(contact, posted):
+        return None
+    return form_of(posted.answer)
+
+
+def is_shown_again(contact: Contact, posted: Posted) -> bool:
+    """Whether a repeat is shown, whatever its answer said."""
+    equals = [each for each in contact.posted if each.post.token == posted.post.token]
+    return posted.post.turn > 1 and max(each.shown for each in equals) >= posted.post.turn
+
+
 # The rate limit
 
 

@@ -189,6 +189,8 @@ def _long(contact: Contact) -> Finding:
 
 def _twins(contact: Contact) -> Finding:
     question, twin = "two equal posts", named(contact, "twin")
+    if twin is not None and twin.fate is Fate.REFUSED:
+        return _refused_repeat(question, twin, is_shown=facts.is_shown_again(contact, twin))
     if twin is None or twin.fate is not Fate.ACCEPTED:
         return Finding(question, "", _why_not(contact, twin))
     times = facts.equal_posts(contact)
@@ -200,6 +202,15 @@ def _twins(contact: Contact) -> Finding:
     kept = {1: "kept once", 2: "both kept"}.get(times, f"shown {times} times")
     follows = "" if times == 2 else "reading back cannot tell how often a row was sent"
     return Finding(question, kept, "the same activity posted twice, read back", follows)
+
+
+def _refused_repeat(question: str, twin: Posted, *, is_shown: bool) -> Finding:
+    how = "the same activity posted twice"
+    if is_shown:
+        return Finding(question, f"the second is refused ({twin.said}), and shown", f"{how}, read back")
+    is_doubt = twin.answer is not None and twin.answer.verdict.meaning is Meaning.DOUBT
+    follows = "a delivery trusts no such answer: it looks for the row" if is_doubt else "so is a row that is there"
+    return Finding(question, f"the second is refused: {twin.said}", how, follows)
 
 
 def _lag(contact: Contact) -> Finding:
@@ -278,7 +289,9 @@ def _provoked(question: str, answer: Answer | None, how: str) -> Finding:
 
 def _why_not(contact: Contact, posted: Posted | None) -> str:
     if posted is not None and posted.fate is Fate.UNKNOWN:
-        return f"its answer was lost{f' ({posted.said})' if posted.said else ''}; it was not posted again"
+        is_lost = posted.answer is None or posted.answer.status is None
+        what = "its answer was lost" if is_lost else "its answer does not say whether it was stored"
+        return f"{what}{f' ({posted.said})' if posted.said else ''}; it was not posted again"
     if posted is not None and posted.said:
         return posted.said
     stopping = (Fate.UNKNOWN, Fate.NOT_STORED)

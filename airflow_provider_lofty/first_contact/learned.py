@@ -32,7 +32,9 @@ def profile_of(contact: Contact) -> Profile | None:
         missing_lead=facts.form_of(contact.missing_lead),
         wrong_key=facts.form_of(contact.wrong_key),
         empty_strings=facts.is_accepted(contact, "empty"),
+        empty_refusal=facts.refusal_of(contact, "empty"),
         long_text=facts.is_accepted(contact, "long"),
+        long_refusal=facts.refusal_of(contact, "long"),
         type_shown=facts.changes(contact, "type"),
         created_shown=facts.changes(contact, "created"),
         text_shown=facts.changes(contact, "text"),
@@ -43,6 +45,7 @@ def profile_of(contact: Contact) -> Profile | None:
         page_size=facts.page_size(contact),
         ignores_page=facts.ignores_page(contact),
         equal_posts=facts.equal_posts(contact),
+        repeat_refusal=facts.refusal_of(contact, "twin"),
     ))  # fmt: skip
 
 

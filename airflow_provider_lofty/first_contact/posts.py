@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from airflow_provider_lofty.first_contact import texts
+from airflow_provider_lofty.lofty.answers import Answer
 from airflow_provider_lofty.profile.changes import LONG_TEXT, changed
 
 _MOST_DIGITS = 19
@@ -89,7 +90,8 @@ class Posted:
     """
     A post, and what came of it.
 
-    :param answered: by the clock
+    :param answer: the last one to it
+    :param answered: when it came, by the clock
     :param said: why it was refused, or is unknown
     :param is_refused: whether Lofty itself refused it, for whatever reason
     :param shown: how many with its token were listed, at most
@@ -98,6 +100,7 @@ class Posted:
 
     post: Post
     fate: Fate = Fate.NOT_STORED
+    answer: Answer | None = None
     answered: float = 0.0
     said: str = ""
     is_refused: bool = False

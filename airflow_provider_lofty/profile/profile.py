@@ -21,6 +21,9 @@ AnswerKind = Literal["add_activity", "list_activities", "get_lead", "get_me", "e
 HeaderForm = Literal["token", "Bearer"]
 ResetReading = Literal["milliseconds_left", "seconds_left", "epoch_seconds", "epoch_milliseconds", "nonsense"]
 ListOrder = Literal["newest_created", "oldest_created", "newest_posted", "oldest_posted", "mixed"]
+AnswerField = Literal[
+    "owner", "reading", "missing_lead", "wrong_key", "empty_refusal", "long_refusal", "repeat_refusal"
+]
 ErrorShape = Literal["code", "embedded", "json_string", "text", "empty", "html"]
 
 _LONGEST_TEXT = 300
@@ -72,7 +75,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     :param missing_lead: the answer for a lead that does not exist
     :param wrong_key: the answer to a key with one letter changed
     :param empty_strings: whether link and picture may be empty
+    :param empty_refusal: the answer to a post in which they are, if they may not be
     :param long_text: whether a text of 2 000 characters is accepted
+    :param long_refusal: the answer to one, if it is not
     :param type_shown: how ``type`` is changed when it is read back; an empty list: not at all
     :param created_shown: the same of ``created``
     :param text_shown: the same of ``text``
@@ -83,6 +88,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     :param page_size: entries on a page of a lead's activities
     :param ignores_page: whether every page of a lead's activities is the first one
     :param equal_posts: how often an activity is shown that was posted twice
+    :param repeat_refusal: the answer to an activity that was accepted just before, if that refuses it
     """
 
     format: Literal[1] = 1
@@ -99,7 +105,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     missing_lead: AnswerForm | None = None
     wrong_key: AnswerForm | None = None
     empty_strings: bool | None = None
+    empty_refusal: AnswerForm | None = None
     long_text: bool | None = None
+    long_refusal: AnswerForm | None = None
     type_shown: _TextChanges | None = None
     created_shown: _CreatedChanges | None = None
     text_shown: _TextChanges | None = None
@@ -110,6 +118,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     page_size: _Count | None = None
     ignores_page: bool | None = None
     equal_posts: _Count | None = None
+    repeat_refusal: AnswerForm | None = None
 
     def is_of(self, account_id: object) -> bool:
         """Whether this is the account; Lofty has made text of other ids that were numbers."""
@@ -127,13 +136,14 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 FIELDS = Profile.__struct_fields__
 SHOWN = ("type", "created", "text", "link")
+ANSWERS: tuple[str, ...] = get_args(AnswerField)
 _HINTS = get_type_hints(Profile, include_extras=True)
 _EXPECTED = {
     **{
         name: f"null or one of {', '.join(get_args(choices))}"
         for name, choices in (("header_form", HeaderForm), ("reset_unit", ResetReading), ("order", ListOrder))
     },
-    **dict.fromkeys(("owner", "reading", "missing_lead", "wrong_key"), "null or an object of status, code and shape"),
+    **dict.fromkeys(ANSWERS, "null or an object of status, code and shape"),
     **{f"{name}_shown": "null or a list of changes by name" for name in SHOWN},
     "rate_headers": f"an object of true and false by {', '.join(get_args(AnswerKind))}",
 }

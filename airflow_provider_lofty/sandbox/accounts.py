@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_lofty.profile.changes import LONG_TEXT
-from airflow_provider_lofty.profile.profile import SHOWN, Profile, profile_in
+from airflow_provider_lofty.profile.profile import ANSWERS, SHOWN, Profile, profile_in
 from airflow_provider_lofty.sandbox.settings import SandboxSettings
 
 _MISSING_LEAD = 2**63 - 1  # of which first contact asks
@@ -31,7 +31,7 @@ def _settings_of(account: Profile) -> dict[str, Any]:
         **_rate_settings(account),
         **_refusals(account),
         "account_id": account.account_id,
-        "accepts_empty_strings": account.empty_strings,
+        "never_empty": frozenset({"link", "picture"}) if account.empty_strings is False else None,
         "max_text_length": LONG_TEXT - 1 if account.long_text is False else None,
         "shown": {name: account.shown(name) for name in SHOWN if account.shown(name)},
         "read_lag_seconds": _lag(account),
@@ -57,7 +57,7 @@ def _rate_settings(account: Profile) -> dict[str, Any]:
 
 
 def _refusals(account: Profile) -> dict[str, Any]:
-    forms = {name: getattr(account, name) for name in ("owner", "reading", "missing_lead", "wrong_key")}
+    forms = {name: getattr(account, name) for name in ANSWERS}
     refusals = {name: form for name, form in forms.items() if form is not None and form.is_error}
     return {
         "refusals": refusals,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
+from airflow_provider_lofty.profile.profile import AnswerField, AnswerForm
 from airflow_provider_lofty.sandbox.answers import Refused, invalid
 
 Body = dict[str, Any]  # of an activity, as JSON
@@ -77,13 +79,22 @@ LISTING_NUMBERS = tuple(
 )
 
 
-def read_activity(raw: bytes, *, accepts_empty_strings: bool, max_text_length: int | None) -> Body:
+def read_activity(
+    raw: bytes,
+    *,
+    accepts_empty_strings: bool,
+    max_text_length: int | None,
+    never_empty: Container[str] = (),
+    refusals: Mapping[AnswerField, AnswerForm] = MappingProxyType({}),
+) -> Body:
     """
     Read the body of a POST of an activity, as it was sent.
 
     :param raw: The body.
     :param accepts_empty_strings: Whether the required strings may be empty.
     :param max_text_length: The longest string accepted, in characters.
+    :param never_empty: Required strings that may not be empty, whatever is true of the others.
+    :param refusals: How an empty string and a longer one are refused, where that is known.
     :raises Refused: It breaks the specification; the note names each field that does.
     """
     try:
@@ -93,11 +104,12 @@ def read_activity(raw: bytes, *, accepts_empty_strings: bool, max_text_length: i
         raise invalid("; ".join(_problems(error))) from None
     except ValueError as error:
         raise invalid(f"body is not JSON: {error}") from None
-    empty = [] if accepts_empty_strings else [name for name in REQUIRED_STRINGS if not body[name]]
+    empty = [name for name in REQUIRED_STRINGS if not body[name] and (not accepts_empty_strings or name in never_empty)]
     if empty:
-        raise invalid(f"empty: {', '.join(empty)}")
-    if max_text_length is not None:
-        _check_lengths(body, max_text_length)
+        raise invalid(f"empty: {', '.join(empty)}").in_form(refusals.get("empty_refusal"))
+    if max_text_length is not None and (name := _too_long(body, max_text_length)):
+        note = f"{name}: longer than {max_text_length} characters"
+        raise Refused(400, 20043, "PARAMETER_TOO_LONG", note).in_form(refusals.get("long_refusal"))
     return body
 
 
@@ -106,10 +118,10 @@ def _problems(error: ValidationError) -> Iterator[str]:
         yield f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}"
 
 
-def _check_lengths(body: Body, longest: int) -> None:
-    for name, value in (*body.items(), *body.get("listing", {}).items()):
-        if isinstance(value, str) and len(value) > longest:
-            raise Refused(400, 20043, "PARAMETER_TOO_LONG", f"{name}: longer than {longest} characters")
+def _too_long(body: Body, longest: int) -> str:
+    """Name a string that is longer; empty where none is."""
+    strings = {**body.get("listing", {}), **body}
+    return next((name for name, value in strings.items() if isinstance(value, str) and len(value) > longest), "")
 
 
 def check_content_type(headers: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 
 from airflow_provider_lofty.profile.changes import changed
 from airflow_provider_lofty.profile.profile import ListOrder
-from airflow_provider_lofty.sandbox.answers import Answer, Refused, lead_not_found, ok
+from airflow_provider_lofty.sandbox.answers import Answer, Refused, invalid, lead_not_found, ok
 from airflow_provider_lofty.sandbox.checks import (
     INT32,
     LISTING_NUMBERS,
@@ -58,7 +58,11 @@ def add_activity(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
         request.body,
         accepts_empty_strings=settings.accepts_empty_strings,
         max_text_length=settings.max_text_length,
+        never_empty=settings.never_empty,
+        refusals=settings.refusals,
     )
+    if "repeat_refusal" in settings.refusals and crm.store.has(lead_id, body):
+        raise invalid("it was accepted before").in_form(settings.refusals["repeat_refusal"])
     due = ok({"leadId": lead_id})
     name = crm.dice.draw(settings.scripted_faults, settings.faults)
     if name is None:

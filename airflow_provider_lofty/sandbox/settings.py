@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from airflow_provider_lofty.profile.profile import AnswerForm, AnswerKind, ErrorShape, ListOrder, ResetReading
+from airflow_provider_lofty.profile.profile import (
+    AnswerField,
+    AnswerForm,
+    AnswerKind,
+    ErrorShape,
+    ListOrder,
+    ResetReading,
+)
 from airflow_provider_lofty.sandbox.answers import Answer
 
 OperationName = Literal[
@@ -19,7 +26,7 @@ FaultName = Literal[
 ]  # fmt: skip
 LeadParameter = Literal["email", "phone", "preciseSearchFlag", "scrollId", "offset", "limit"]
 ShownField = Literal["type", "created", "text", "link"]
-Question = Literal["owner", "reading", "missing_lead", "wrong_key"]
+RequiredString = Literal["text", "link", "picture"]
 CreatedForm = Literal["milliseconds", "text", "seconds", "an_hour_later"]
 
 
@@ -58,7 +65,7 @@ class SandboxSettings:
     :param scroll_pages: How many pages a scrollId is good for before it is refused (unknown; default: any number).
     :param lead_newcomers: So many new leads come while the list of leads is paged, one after each page but the last.
     :param error_shape: How errors are written; all have been seen but "html", which is a gateway's.
-    :param refusals: Question → how it is refused: "owner", "reading", "missing_lead", "wrong_key".
+    :param refusals: Question → how it is refused, by the names that a profile has for it, such as "missing_lead".
     :param account_id: Whose the credential is.
     :param latency_seconds: How long every answer takes.
     :param faults: Fault name → probability for each POST of an activity.
@@ -84,6 +91,7 @@ class SandboxSettings:
     :param stores_twice: Every accepted activity is stored twice (unknown).
     :param ignores_repeats: A repeated activity is answered with 200 but not stored again (unknown).
     :param accepts_empty_strings: Required strings may be empty (unknown).
+    :param never_empty: Those of the required strings that may not be empty all the same.
     :param max_text_length: Longer strings get 400 with code 20043 (default: no limit; none is stated).
     :param get_needs_content_type: GET without a JSON Content-Type gets 400 (seen at some endpoints).
     :param keep_alive_seconds: How long an idle connection stays open; read when the sandbox starts.
@@ -122,7 +130,7 @@ class SandboxSettings:
     lead_newcomers: int = 0
 
     error_shape: ErrorShape = "code"
-    refusals: Mapping[Question, AnswerForm] = field(default_factory=dict)
+    refusals: Mapping[AnswerField, AnswerForm] = field(default_factory=dict)
     account_id: int | str = 11
     latency_seconds: float = 0.0
     faults: Mapping[FaultName, float] = field(default_factory=dict)
@@ -149,6 +157,7 @@ class SandboxSettings:
     stores_twice: bool = False
     ignores_repeats: bool = False
     accepts_empty_strings: bool = True
+    never_empty: AbstractSet[RequiredString] = frozenset()
     max_text_length: int | None = None
     get_needs_content_type: bool = False
 

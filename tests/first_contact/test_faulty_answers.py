@@ -277,6 +277,60 @@ class TestTheSecondOfEqualPosts:
         assert profile.most_lag_seconds is not None
 
 
+REFUSED_REPEATS = [
+    error(409, 20012, "Duplicate activity"),
+    INVALID,
+    error(200, 20012, "Duplicate activity"),
+    Answer(409, b'{"message": "errorCode=20012,errorMsg=Duplicate"}'),
+]
+
+
+class TestARepeatThatIsRefused:
+    """Right after the first was accepted nothing but the repeat can be refused: that answers its question."""
+
+    @pytest.mark.parametrize("answer", REFUSED_REPEATS)
+    def test_is_an_answer_and_the_others_are_posted(
+        self, check: Callable[..., Outcome], answering: Callable[..., Any], lofty: Sandbox, answer: Answer
+    ) -> None:
+        found, profile, _ = check(
+            {TWIN: answering("add_activity", answer), SPECIAL: answering("add_activity")}, patience=2
+        )
+        assert found["two equal posts"].startswith(f"the second is refused: HTTP {answer.status}, ")
+        assert profile.repeat_refusal is not None
+        assert (profile.repeat_refusal.status, profile.repeat_refusal.code) == (answer.status, 20012)
+        assert (profile.equal_posts, profile.empty_strings, profile.long_text) == (None, True, True)
+        assert (profile.text_shown, profile.order, len(posted(lofty))) == ([], "newest_created", 5)
+        assert profile.most_lag_seconds is not None
+
+    @pytest.mark.parametrize(
+        "answer", [Answer(409, b"<html>no</html>", "text/html"), Answer(409), Answer(None), GATEWAY_PAGE]
+    )
+    def test_by_anything_that_is_no_error_of_lofty_s_is_in_doubt_and_stops_posting(
+        self, check: Callable[..., Outcome], answering: Callable[..., Any], lofty: Sandbox, answer: Answer
+    ) -> None:
+        found, profile, said = check({TWIN: answering("add_activity", answer), SPECIAL: answering("add_activity")})
+        assert (found["two equal posts"], profile.repeat_refusal, len(posted(lofty))) == ("", None, 2)
+        lost = "its answer was lost" if answer.status is None else "its answer does not say whether it was stored"
+        assert f"two equal posts            {lost}" in said
+
+    def test_and_is_shown_all_the_same_is_told_so(
+        self, check: Callable[..., Outcome], answering: Callable[..., Any], lofty: Sandbox
+    ) -> None:
+        def store_and_refuse() -> None:
+            lofty.change(stores_twice=False, canned_answers={"add_activity": REFUSED_REPEATS[0]})
+
+        lofty.change(stores_twice=True)
+        found, profile, _ = check({TWIN: store_and_refuse, SPECIAL: answering("add_activity")})
+        assert found["two equal posts"] == "the second is refused (HTTP 409, Duplicate activity), and shown"
+        assert profile.repeat_refusal is None
+
+    def test_a_conflict_of_another_post_is_in_doubt(
+        self, check: Callable[..., Outcome], answering: Callable[..., Any], lofty: Sandbox
+    ) -> None:
+        check({SPECIAL: answering("add_activity", REFUSED_REPEATS[0])})
+        assert len(posted(lofty)) == 3
+
+
 class TestWhatBecomesOfTexts:
     """It is known only from the texts that have what may be changed: blanks, quotes, emoji, brackets, and length."""
 

@@ -14,7 +14,7 @@ import requests
 
 from airflow_provider_lofty.first_contact.command import main
 from airflow_provider_lofty.lofty.session import LoftySession
-from airflow_provider_lofty.profile.profile import FIELDS, Profile, profile_in
+from airflow_provider_lofty.profile.profile import FIELDS, AnswerForm, Profile, profile_in
 from airflow_provider_lofty.sandbox import Sandbox, SandboxSettings, settings_like
 
 LEAD = 4711
@@ -58,6 +58,18 @@ WORLDS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
          "rate_reset_reading": "epoch_seconds", "stores_twice": True, "error_shape": "json_string"},
         {},
         {"created_shown": ["moved_by_-5000"], "equal_posts": 4, "reset_unit": "epoch_seconds"},
+    ),
+    "refused repeats": (
+        {"refusals": {"repeat_refusal": AnswerForm(409, 20012, "embedded")}},
+        {},
+        {"repeat_refusal": AnswerForm(409, 20012, "embedded"), "equal_posts": None, "text_shown": []},
+    ),
+    "refusals in other forms": (
+        {"accepts_empty_strings": False, "max_text_length": 1000, "refusals": {
+            "empty_refusal": AnswerForm(200, 20012, "code"), "long_refusal": AnswerForm(422, None, "text")}},
+        {},
+        {"empty_strings": False, "empty_refusal": AnswerForm(200, 20012, "code"),
+         "long_text": False, "long_refusal": AnswerForm(422, None, "text")},
     ),
     "another time": (
         {"shown": {"created": ["another_time"], "text": ["changed"]}, "rate_reset_reading": "epoch_milliseconds",
@@ -108,6 +120,11 @@ def test_a_sandbox_under_the_profile_answers_like_the_server_it_was_taken_from(l
     for name in FIELDS:
         before, after = getattr(first, name), getattr(second, name)
         assert after == (pytest.approx(before, abs=1.0) if name in MEASURED and before is not None else before), name
+
+
+def test_an_empty_text_that_was_never_tried_is_as_it_always_is(learn: Learn) -> None:
+    settings = settings_like(learn(SandboxSettings(**UNLIMITED, accepts_empty_strings=False)))
+    assert (settings.never_empty, settings.accepts_empty_strings) == ({"link", "picture"}, True)
 
 
 def test_a_lag_is_measured_and_twice_of_it_is_to_settle(learn: Learn) -> None:
