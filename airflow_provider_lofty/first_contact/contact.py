@@ -14,6 +14,7 @@ from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyRequestRejected, LoftyUnreachable
+from airflow_provider_lofty.first_contact.listing import Page, first_page_of, overlap, page_size_of
 from airflow_provider_lofty.first_contact.posts import Fate, Post, Posted, posts
 from airflow_provider_lofty.lofty.answers import LEAD_NOT_FOUND, PERMISSION_MISSING, Answer, Meaning
 from airflow_provider_lofty.lofty.client import LoftyClient
@@ -29,6 +30,7 @@ _LOOKS = (0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 3.0, 5.0, 5.0, 10.0)
 _REPEAT_AFTER_SECONDS = (1.0,)
 RESET_SECONDS = 1.5  # from the first Reset header on, until it shows by falling whether it counts seconds
 _AFTER_LOOKS_SECONDS = 15.0  # what is left for the last two questions
+_MOST_PAGES = 5  # that one look reads behind the first one
 RESET_HEADER = "x-ratelimit-reset"
 _MISSING_LEAD = 2**63 - 1
 _NO_TIME = "the rate limit left no time for it"
@@ -93,11 +95,14 @@ class Contact:
         self.owner: dict[str, Any] | None = None
         self.owner_answer: Answer | None = None
         self.reading: Answer | None = None  # of the lead's activities: the last list; without one, the first refusal
-        self.pages: list[list[Any]] = []  # the lead's first two, before anything was posted
-        self.listed: list[Any] = []  # its first page, when it was looked at last
-        self.next_page: list[Any] | None = None  # the one behind it, if something was missing on it to the last
+        self.pages: list[Page] = []  # 0, 1 and perhaps 2 of the lead's, before anything was posted
+        self.read: list[Page] = []  # those that the last look read
+        self.is_whole = True  # as far as is known, the last look read all, or all that it was for
+        self.is_end_seen = False  # and it is known
+        self._page_size: int | None = None
+        self._next_page = 1  # behind the first one; from here looks go on
         self.reading_failure = ""  # why the first page was not shown, when it was asked for last
-        self.page_failure = ""  # why one of the first two was not
+        self.page_failure = ""  # why one of those before the posts was not
         self.posted: list[Posted] = []
         self._posts_left = MOST_POSTS
         self.missing_lead: Answer | None = None
@@ -127,7 +132,9 @@ class Contact:
         return initials
 
     def _read_pages(self) -> None:
-        for number in (0, 1):
+        for number in (0, 1, 2):
+            if number == 2 and not (self.pages[0] and self.pages[0] == self.pages[1]):
+                return  # only where they are the same it may tell whether pages count from 1, or are all one
             if not self._has_time_for_turn(Endpoint.LIST_ACTIVITIES, others=2):  # a post and a look tell more
                 self.page_failure = _NO_TIME
                 return
@@ -258,17 +265,17 @@ class Contact:
         sought = [each for each in self.posted if each.fate in (Fate.ACCEPTED, Fate.UNKNOWN)]
         if not sought:
             return
+        self._page_size = page_size_of(self.pages)
         until = min(self._clock() + self.patience, self._deadline - _AFTER_LOOKS_SECONDS)
         pauses = chain(_LOOKS, repeat(_LOOKS[-1]))
         while self._has_time_for_turn(Endpoint.LIST_ACTIVITIES):
             if not self._look(sought) or (left := until - self._clock()) <= 0:
                 break
             self._sleep(min(next(pauses), left))
-        if not any(each.looked[0] or each.entry for each in sought):
+        if not any(each.sought or each.entry for each in sought):
             self.reading_failure = self.reading_failure or _NO_TIME
-        # What is missing on a full page may be on the next one: then nobody knows whether it is late.
-        if not all(each.entry for each in sought) and self.listed and self._has_time_for_turn(Endpoint.LIST_ACTIVITIES):
-            self.next_page = entries_in(self._page(1))
+        if not all(each.entry for each in sought):
+            self._look_behind(sought)
 
     def _look(self, sought: list[Posted]) -> bool:
         """Look once; say whether there is something to look for again."""
@@ -277,11 +284,80 @@ class Contact:
         page = entries_in(answer)
         if page is None:
             return not is_refusal(answer)
-        self.listed = page
-        entries, answered = [entry for entry in page if isinstance(entry, dict)], self._clock()
+        self._read_on(page, sought)
+        entries, answered = self.fresh, self._clock()
         for each in sought:
-            each.look(entries, asked, answered)
+            each.look(entries, asked, answered, is_whole=self.is_whole)
         return not all(each.entry for each in sought)
+
+    def _read_on(self, page: Page, sought: list[Posted]) -> None:
+        """Read the pages behind a full first one, some at a time, as long as something is missing."""
+        self.read, start = [page], self._next_page
+        self.is_end_seen = self._is_last(page)
+        while not self.is_end_seen and self._can_read_on and len(self.read) <= _MOST_PAGES and self._lacks(sought):
+            if not self._has_time_for_turn(Endpoint.LIST_ACTIVITIES, others=2):
+                break
+            behind = entries_in(self._page((first_page_of(self.pages) or 0) + self._next_page))
+            if behind is None:
+                break
+            self.read.append(behind)
+            self.is_end_seen = self._is_last(behind)
+            self._next_page += 1
+        if self.is_end_seen:
+            # Its end is read again and again, but of a list that one look can read, all.
+            self._next_page = 1 if start == 1 else self._next_page - 1
+        elif self._next_page <= _MOST_PAGES:
+            self._next_page = 1
+        is_one_list = start == 1 and not overlap(self.read, self._recognised)
+        self.is_end_seen = self.is_end_seen and is_one_list
+        self.is_whole = self.is_end_seen or (self._page_size is None and not _is_stuck(self.pages))
+
+    @property
+    def _can_read_on(self) -> bool:
+        return self._page_size is not None
+
+    def _is_last(self, page: Page) -> bool:
+        return not page or (self._page_size is not None and len(page) < self._page_size)
+
+    def _lacks(self, sought: list[Posted]) -> bool:
+        entries = self.fresh
+        return not all(each.entry or each.post.is_among(entries) for each in sought)
+
+    def _look_behind(self, sought: list[Posted]) -> None:
+        """See whether the first page is all, where nobody knows how long a page is; if not, look on all of them."""
+        is_known = self._page_size is not None or _is_stuck(self.pages)
+        if is_known or not (self.read and self.read[0]) or not self._has_time_for_turn(Endpoint.LIST_ACTIVITIES):
+            return
+        behind = entries_in(self._page((first_page_of(self.pages) or 0) + 1))
+        self.is_end_seen = behind == []
+        if not behind or behind == self.read[0]:
+            return
+        self._page_size, self.is_whole = len(self.read[0]), False
+        for each in sought:
+            each.forget_looks()
+        if self._has_time_for_turn(Endpoint.LIST_ACTIVITIES):
+            self._look(sought)
+
+    @property
+    def listed(self) -> Page:
+        """What the last look read."""
+        return [entry for page in self.read for entry in page]
+
+    @property
+    def fresh(self) -> list[dict[str, Any]]:
+        """What of it was not there before the posts."""
+        before = [entry for page in self.pages for entry in page]
+        return [entry for entry in self.listed if isinstance(entry, dict) and entry not in before]
+
+    @property
+    def _recognised(self) -> list[dict[str, Any]]:
+        return [entry for entry in self.fresh if any(each.post.is_in(entry) for each in self.posted)]
+
+    @property
+    def has_unrecognisable(self) -> bool:
+        """Whether something came that may be one of the posts, but shows nothing by which that could be told."""
+        unknown = [entry for entry in self.fresh if not any(each.post.is_in(entry) for each in self.posted)]
+        return any(not entry.get("link") for entry in unknown)
 
     # What is asked by GET only
 
@@ -339,6 +415,11 @@ class Contact:
 def is_refusal(answer: Answer) -> bool:
     """Whether Lofty itself says no, and would a moment later."""
     return answer.verdict.meaning in _REFUSALS and not answer.is_html
+
+
+def _is_stuck(pages: list[Page]) -> bool:
+    """Whether no page can be read but the first one, which may be full."""
+    return len(pages) > 1 and bool(pages[0]) and first_page_of(pages) is None
 
 
 def _may_pass(answer: Answer) -> bool:

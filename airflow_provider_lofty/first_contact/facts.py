@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
+from airflow_provider_lofty.first_contact import listing
 from airflow_provider_lofty.first_contact.contact import RESET_HEADER, RESET_SECONDS, Contact, Heard
 from airflow_provider_lofty.first_contact.posts import Fate, Posted, changes_of
 from airflow_provider_lofty.lofty.answers import GATEWAY_STATUSES, Answer, Meaning
@@ -159,6 +161,8 @@ def lag(contact: Contact) -> tuple[float, float | None] | None:
     accepted = _accepted(contact)
     if not any(any(each.looked) for each in accepted) or is_cut(contact):
         return None
+    if contact.has_unrecognisable and not all(each.entry for each in accepted):
+        return None
     # A second of equal posts that is not shown may not have been kept: it says nothing of a lag.
     timed = [each for each in accepted if each.post.name != "twin" or each.entry is not None]
     least = max(each.missed_seconds for each in timed)
@@ -168,12 +172,8 @@ def lag(contact: Contact) -> tuple[float, float | None] | None:
 
 
 def is_cut(contact: Contact) -> bool:
-    """Whether something is missing on the first page that may be on another, since that one is full."""
-    if all(each.entry is not None for each in _accepted(contact)):
-        return False
-    if contact.next_page:
-        return True
-    return len(contact.pages) > 1 and bool(contact.pages[1]) and len(contact.listed) >= len(contact.pages[0])
+    """Whether something is missing that may be on a page that was not read."""
+    return not contact.is_whole and not all(each.entry is not None for each in _accepted(contact))
 
 
 def equal_posts(contact: Contact) -> int | None:
@@ -183,11 +183,19 @@ def equal_posts(contact: Contact) -> int | None:
         return None
     if twin.entry is not None:
         return twin.shown
-    is_late = twin.missed_seconds < contact.patience or any(
+    is_late = twin.sought_seconds < contact.patience or any(
         each.entry is None for each in _accepted(contact) if each is not twin
     )
-    is_all_read = contact.next_page == []
-    return 1 if is_all_read and not is_late else None
+    is_seen = contact.is_end_seen or _would_be_beside(contact, twin)
+    return 1 if twin.shown and is_seen and not is_late and not contact.has_unrecognisable else None
+
+
+def _would_be_beside(contact: Contact, twin: Posted) -> bool:
+    """Whether the list is sorted by time, and goes on behind the first of two equal ones where the second would be."""
+    if order(contact) not in ("newest_created", "oldest_created"):
+        return False
+    entries = [entry for page in contact.read for entry in page[:-1] if isinstance(entry, dict)]
+    return any(twin.post.is_in(entry) for entry in entries)
 
 
 def _accepted(contact: Contact) -> list[Posted]:
@@ -196,8 +204,7 @@ def _accepted(contact: Contact) -> list[Posted]:
 
 def order(contact: Contact) -> ListOrder | None:
     """In which order the list is; None where the posts cannot tell."""
-    entries = [entry for entry in contact.listed if isinstance(entry, dict)]
-    turns = [turn for entry in entries for turn, each in enumerate(_single(contact)) if each.post.is_in(entry)]
+    turns = [turn for entry in contact.fresh for turn, each in enumerate(_single(contact)) if each.post.is_in(entry)]
     dates = [_single(contact)[turn].post.activity["created"] for turn in turns]
     by_date = _direction(dates, "oldest_created", "newest_created")
     by_turn = _direction(turns, "oldest_posted", "newest_posted")
@@ -218,16 +225,17 @@ def _direction(values: list[int], rising: ListOrder, falling: ListOrder) -> List
 
 def page_size(contact: Contact) -> int | None:
     """How many entries a page has."""
-    if len(contact.pages) < 2 or not contact.pages[1] or ignores_page(contact):
-        return None
-    return len(contact.pages[0])
+    return listing.page_size_of(contact.pages)
+
+
+def first_page(contact: Contact) -> Literal[0, 1] | None:
+    """The number of the first page."""
+    return listing.first_page_of(contact.pages)
 
 
 def ignores_page(contact: Contact) -> bool | None:
     """Whether each page is the first one."""
-    if len(contact.pages) < 2 or not contact.pages[0]:
-        return None
-    return contact.pages[0] == contact.pages[1]
+    return listing.ignores_page(contact.pages)
 
 
 # How questions are answered

@@ -17,7 +17,9 @@ from airflow_provider_lofty.profile.changes import LONG_TEXT, matter, words_for
 from airflow_provider_lofty.profile.profile import AnswerKind, ListOrder, ResetReading
 
 _NOT_ASKED = "the check ended before it"
-_CUT = "the first page is full: what is missing may be on the next one"
+_CUT = "not all pages could be read as one list: what is missing may be on another one"
+_UNRECOGNISABLE = "something is shown that may be one of the posts, but not by what"
+_ONE_PAGE = "deliveries can read only one page: at leads with more activities rows stay unknown"
 _LONGEST_ROLE = 80
 _KINDS: dict[AnswerKind, str] = {
     "add_activity": "POST of an activity",
@@ -197,7 +199,7 @@ def _twins(contact: Contact) -> Finding:
     if times is None and facts.is_cut(contact):
         return Finding(question, "", _CUT)
     if times is None:
-        return Finding(question, "", f"one of them is shown; the other was not within {twin.missed_seconds:.0f} s"
+        return Finding(question, "", f"one of them is shown; the other was not within {twin.sought_seconds:.0f} s"
                        if twin.shown else _why_not_shown(contact))  # fmt: skip
     kept = {1: "kept once", 2: "both kept"}.get(times, f"shown {times} times")
     follows = "" if times == 2 else "reading back cannot tell how often a row was sent"
@@ -237,16 +239,19 @@ def _order(contact: Contact) -> Finding:
 
 
 def _page_size(contact: Contact) -> Finding:
-    question = "page size"
-    if len(contact.pages) < 2:
-        return Finding(question, "", contact.page_failure or _NOT_ASKED)
-    first, second = contact.pages
+    question, pages = "page size", contact.pages
     if facts.ignores_page(contact):
-        return Finding(question, "curPage is ignored", "pages 0 and 1 are the same", "only one page can be read")
-    if not second:
-        return Finding(question, "", f"the lead has only {len(first)} activities")
-    return Finding(question, f"{len(first)} entries", "pages 0 and 1",
-                   "" if len(first) == 100 else "leads with more activities than that cannot be settled")  # fmt: skip
+        return Finding(question, "curPage is ignored", "pages 0, 1 and 2 are the same", _ONE_PAGE)
+    size, first = facts.page_size(contact), facts.first_page(contact)
+    if first == 1:
+        count = f", {size} entries each" if size else ""
+        return Finding(question, f"pages count from 1{count}", "pages 0 and 1 are the same, page 2 is not", _ONE_PAGE)
+    if size is None:
+        is_read = len(pages) > 1 and not contact.page_failure
+        why = f"the lead has only {len(pages[0])} activities" if is_read else contact.page_failure or _NOT_ASKED
+        return Finding(question, "", why)
+    return Finding(question, f"{size} entries", "pages 0 and 1",
+                   "" if size == 100 else "leads with more activities than that cannot be settled")  # fmt: skip
 
 
 def _reading(contact: Contact) -> Finding:
@@ -313,11 +318,16 @@ def _why_not_shown(contact: Contact) -> str:
     accepted = [each for each in contact.posted if each.fate is Fate.ACCEPTED]
     if not accepted:
         return _why_not(contact, None)
-    if not contact.listed and not any(each.looked[0] for each in accepted):
+    if not contact.listed and not any(each.sought for each in accepted):
         return _NOT_ASKED
+    late = [each for each in accepted if each.entry is None]
+    if not late:
+        return _why_not(contact, None)
     if facts.is_cut(contact):
         return _CUT
-    seconds = max(each.missed_seconds for each in accepted)
+    if contact.has_unrecognisable:
+        return _UNRECOGNISABLE
+    seconds = max(each.sought_seconds for each in late)
     return f"not all that was posted was shown within {seconds:.0f} s"
 
 

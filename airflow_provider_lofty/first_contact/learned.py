@@ -43,6 +43,7 @@ def profile_of(contact: Contact) -> Profile | None:
         most_lag_seconds=None if most is None else round(most, 3),
         order=facts.order(contact),
         page_size=facts.page_size(contact),
+        first_page=facts.first_page(contact),
         ignores_page=facts.ignores_page(contact),
         equal_posts=facts.equal_posts(contact),
         repeat_refusal=facts.refusal_of(contact, "twin"),

@@ -37,8 +37,19 @@ class Post(NamedTuple):
         return json.dumps(self.activity, ensure_ascii=False).encode()
 
     def is_in(self, entry: dict[str, Any]) -> bool:
-        """Whether an entry has its token; a server may show all in other case."""
-        return self.token.casefold() in f"{entry.get('text')} {entry.get('link')}".casefold()
+        """
+        Whether an entry has its token, in whatever case, or its time to the millisecond.
+
+        :param entry: one that was not there before the posts
+        """
+        return self.token.casefold() in f"{entry.get('text')} {entry.get('link')}".casefold() or (
+            str(entry.get("created")) == str(self.activity["created"])
+            and str(entry.get("type")).casefold() == self.activity["type"].casefold()
+        )
+
+    def is_among(self, entries: Sequence[dict[str, Any]]) -> bool:
+        """Whether it is one of them; the second of two equal ones is if both are."""
+        return sum(map(self.is_in, entries)) >= self.turn
 
 
 def posts(mark: str, now_ms: int) -> list[Post]:
@@ -95,7 +106,9 @@ class Posted:
     :param said: why it was refused, or is unknown
     :param is_refused: whether Lofty itself refused it, for whatever reason
     :param shown: how many with its token were listed, at most
-    :param looked: by the clock; when the last look that did not show it was asked for, the first that did answered
+    :param looked: by the clock; when the last look at the whole list that did not show it was asked for, and when the
+        first that did was answered
+    :param sought: by the clock; when the last look that did not show it was asked for, whatever it read
     """
 
     post: Post
@@ -107,6 +120,12 @@ class Posted:
     entry: dict[str, Any] | None = None
     shown: int = 0
     looked: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    sought: float = 0.0
+
+    @property
+    def sought_seconds(self) -> float:
+        """For how long it was looked for in vain."""
+        return max(self.sought - self.answered, 0.0)
 
     @property
     def missed_seconds(self) -> float:
@@ -118,12 +137,13 @@ class Posted:
         """After how long it was shown; None when it was not."""
         return None if self.entry is None else self.looked[1] - self.answered
 
-    def look(self, entries: list[dict[str, Any]], asked: float, answered: float) -> None:
+    def look(self, entries: list[dict[str, Any]], asked: float, answered: float, *, is_whole: bool) -> None:
         """
         Look for it in what is listed.
 
         :param asked: by the clock; later it may have been there
         :param answered: by the clock; earlier it may not have been there
+        :param is_whole: whether these are all; it may be elsewhere if not
         """
         found = [entry for entry in entries if self.post.is_in(entry)]
         self.shown = max(self.shown, len(found))
@@ -131,8 +151,14 @@ class Posted:
             return
         if len(found) >= self.post.turn:
             self.entry, self.looked[1] = found[self.post.turn - 1], answered
-        else:
+            return
+        self.sought = asked
+        if is_whole:
             self.looked[0] = asked
+
+    def forget_looks(self) -> None:
+        """Where it was missing, it may have been on a page that was not read."""
+        self.looked[0] = 0.0
 
 
 def changes_of(name: str, pairs: Sequence[tuple[Any, Any]]) -> list[str]:

@@ -86,6 +86,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     :param most_lag_seconds: after so long all that was posted was shown; None where that was not seen
     :param order: of a lead's activities
     :param page_size: entries on a page of a lead's activities
+    :param first_page: the number of the first page
     :param ignores_page: whether every page of a lead's activities is the first one
     :param equal_posts: how often an activity is shown that was posted twice
     :param repeat_refusal: the answer to an activity that was accepted just before, if that refuses it
@@ -116,6 +117,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     most_lag_seconds: _Seconds | None = None
     order: ListOrder | None = None
     page_size: _Count | None = None
+    first_page: Literal[0, 1] | None = None
     ignores_page: bool | None = None
     equal_posts: _Count | None = None
     repeat_refusal: AnswerForm | None = None
@@ -145,6 +147,7 @@ _EXPECTED = {
     },
     **dict.fromkeys(ANSWERS, "null or an object of status, code and shape"),
     **{f"{name}_shown": "null or a list of changes by name" for name in SHOWN},
+    "first_page": "null, 0 or 1",
     "rate_headers": f"an object of true and false by {', '.join(get_args(AnswerKind))}",
 }
 

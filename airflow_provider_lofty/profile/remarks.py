@@ -27,6 +27,8 @@ def _remarks(profile: Profile, settle_seconds: float) -> Iterator[str]:
         yield f"Lofty does not let activities be read (HTTP {profile.reading.status}): {_UNKNOWN}"
     if profile.ignores_page:
         yield f"Lofty shows one page of a lead's activities only: at leads with more of them, {_UNKNOWN}"
+    if profile.first_page:
+        yield f"Lofty counts a lead's pages from {profile.first_page}: at leads with more than one, {_UNKNOWN}"
     if profile.settle_seconds is not None and profile.settle_seconds > settle_seconds:
         yield (
             f"Lofty takes long to show what it stored: settle_seconds should be {profile.settle_seconds:g}, and the "

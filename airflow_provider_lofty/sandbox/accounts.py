@@ -37,6 +37,7 @@ def _settings_of(account: Profile) -> dict[str, Any]:
         "read_lag_seconds": _lag(account),
         "list_order": account.order,
         "page_size": account.page_size,
+        "first_page": account.first_page,
         "ignores_page": account.ignores_page,
         "ignores_repeats": account.equal_posts == 1,
         "stores_twice": (account.equal_posts or 0) > 2,

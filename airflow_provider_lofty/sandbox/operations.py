@@ -84,7 +84,7 @@ def list_activities(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
         raise permission_refused("list_activities").in_form(settings.refusals["reading"])
     page = read_int("curPage", request.query.get("curPage") or "0", least=0, most=INT32)
     listed = _LIST_ORDERS[settings.list_order](list(crm.visible(lead_id)))
-    start = 0 if settings.ignores_page else page * settings.page_size
+    start = 0 if settings.ignores_page else max(page - settings.first_page, 0) * settings.page_size
     shown = listed[start : start + settings.page_size]
     if len(shown) == settings.page_size:
         crm.welcome(lead_id, max(body["created"] for body in listed) + 1)

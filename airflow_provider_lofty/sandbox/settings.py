@@ -80,6 +80,7 @@ class SandboxSettings:
     :param read_back_status: The error status of reading activities back, such as 403 (default: it works).
     :param list_order: The order in which a lead's activities are listed (Lofty: newest_created).
     :param page_size: How many activities of a lead a page has (Lofty: 100).
+    :param first_page: The number of a lead's first page of activities; a lower one is the same (Lofty: 0).
     :param ignores_page: Every page of a lead's activities is the first one (unknown).
     :param shown: Field → changes, by name, with which reading back gives it.
     :param trims_text: Reading back gives strings without surrounding white space (unknown).
@@ -146,6 +147,7 @@ class SandboxSettings:
     read_back_status: int | None = None
     list_order: ListOrder = "newest_created"
     page_size: int = 100
+    first_page: Literal[0, 1] = 0
     ignores_page: bool = False
     shown: Mapping[ShownField, Sequence[str]] = field(default_factory=dict)
     trims_text: bool = False

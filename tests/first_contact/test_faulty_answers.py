@@ -386,36 +386,6 @@ def test_the_check_s_own_waiting_is_no_lag(
     assert "set settle_seconds" not in said
 
 
-class TestAFullFirstPage:
-    """What is not on it may be on the next one: it is neither late nor not kept."""
-
-    def test_hides_posts_that_are_not_late(self, check: Callable[..., Outcome], lofty: Sandbox) -> None:
-        made = {"type": "Browse", "text": "made up", "link": "x", "picture": "x", "created": 1714557600123}
-        headers = {"Authorization": f"token {lofty.settings.api_key}"}
-        for _ in range(12):
-            requests.post(f"{lofty.url}/v1.0/leads/{LEAD}/activity", json=made, headers=headers, timeout=5)
-        lofty.change(list_order="oldest_created", page_size=10)
-        found, profile, said = check(patience=1)
-        assert (found["time until shown"], found["two equal posts"], found["text, read back"]) == ("", "", "")
-        assert (profile.least_lag_seconds, profile.most_lag_seconds, profile.settle_seconds) == (None, None, None)
-        assert (profile.page_size, profile.equal_posts) == (10, None)
-        assert "time until shown           the first page is full" in said
-
-    @pytest.mark.parametrize(
-        "switches",
-        [{"list_order": "newest_posted", "page_size": 4}, {"page_size": 3, "max_text_length": 1000}],
-        ids=["of four", "of three"],
-    )
-    def test_hides_the_second_of_equal_posts(
-        self, check: Callable[..., Outcome], lofty: Sandbox, switches: dict[str, Any]
-    ) -> None:
-        lofty.change(**switches)
-        found, profile, said = check(patience=1)
-        assert (found["two equal posts"], found["time until shown"]) == ("", "")
-        assert (profile.equal_posts, profile.least_lag_seconds, profile.settle_seconds) == (None, None, None)
-        assert "two equal posts            the first page is full" in said
-
-
 def test_what_a_slow_answer_does_not_show_may_have_been_there_when_it_came(
     check: Callable[..., Outcome], lofty: Sandbox
 ) -> None:

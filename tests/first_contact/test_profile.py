@@ -96,6 +96,11 @@ WORLDS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"entries": 11},
         {"page_size": 10, "ignores_page": False, "order": "newest_created", "created_shown": ["seconds"]},
     ),
+    "pages from 1": (
+        {"page_size": 10, "first_page": 1, "list_order": "oldest_created"},
+        {"entries": 21},
+        {"page_size": 10, "ignores_page": False, "first_page": 1, "order": "oldest_created"},
+    ),
     "one page": (
         {"ignores_page": True, "list_order": "mixed"},
         {"entries": 1},
