@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyRequestRejected, LoftyUnreachable
 from airflow_provider_lofty.first_contact.listing import Page, first_page_of, overlap, page_size_of
 from airflow_provider_lofty.first_contact.posts import Fate, Post, Posted, posts
-from airflow_provider_lofty.lofty.answers import LEAD_NOT_FOUND, PERMISSION_MISSING, Answer, Meaning
+from airflow_provider_lofty.lofty.answers import LEAD_NOT_FOUND, Answer, Meaning
 from airflow_provider_lofty.lofty.client import LoftyClient
 from airflow_provider_lofty.lofty.errors import failure_text
 from airflow_provider_lofty.lofty.session import Endpoint
+from airflow_provider_lofty.lofty.window import WINDOW_SECONDS
 from airflow_provider_lofty.profile.profile import AnswerKind
 
 TOTAL_SECONDS = 120.0
@@ -120,12 +121,12 @@ class Contact:
         self._deadline = self._clock() + TOTAL_SECONDS
         self._expect_turn(Endpoint.ME, "GET /v1.0/me")
         self.owner_answer = answer = self._ask("get_me", "/v1.0/me", Endpoint.ME)
-        verdict = self.client.verdict_on(answer)
         if answer.status == 200 and isinstance(answer.json, dict) and not answer.names_error:
             self.client.refuse_other_account(answer.json)
             self.owner = answer.json
-        elif verdict.code != PERMISSION_MISSING:
+        elif answer.status is None or self.client.verdict_on(answer).meaning is Meaning.CREDENTIAL_REFUSED:
             raise self._error(answer, "GET /v1.0/me")
+        # Whatever else came names nobody: it is the lead that shows whether the credential is accepted.
         initials = self._initials()
         self._read_pages()
         self._begun_at = self._clock()
@@ -179,14 +180,16 @@ class Contact:
         return "HTTP 200, but no list" if answer.status == 200 and not is_refusal(answer) else self.failure_of(answer)
 
     def failure_of(self, answer: Answer) -> str:
-        """Write why an answer is of no use, without the credential."""
+        """Write why the answer to a GET is of no use, without the credential."""
+        if answer.status == 200 and answer.verdict.meaning is Meaning.DOUBT:
+            return "HTTP 200, but not what was asked for"
         return failure_text(self.client.verdict_on(answer))
 
     def _error(self, answer: Answer, what: str) -> Exception:
         verdict = self.client.verdict_on(answer)
         if verdict.meaning in _REFUSALS:
             return self.client.error_for(verdict, what)
-        return LoftyUnreachable(f"{what} gave no usable answer: {failure_text(verdict)}; nothing was posted")
+        return LoftyUnreachable(f"{what} gave no usable answer: {self.failure_of(answer)}; nothing was posted")
 
     # The posts, and what is shown of them
 
@@ -218,12 +221,12 @@ class Contact:
         return post.is_spare and self._posts_left <= others
 
     def _send(self, each: Posted, others: int) -> None:
-        answer, is_left_out = self._post(each.post), False
+        answer, is_left_out, hold = self._post(each.post), False, 0.0
         while answer.verdict.meaning is Meaning.RATE_LIMITED and self._posts_left:
             is_left_out = self._makes_way(each.post, others)
-            if is_left_out or not self._has_time_for_turn(Endpoint.ADD_ACTIVITY):
+            if is_left_out or not self._has_time_for_turn(Endpoint.ADD_ACTIVITY, others=2, hold=hold):
                 break
-            answer = self._post(each.post)
+            answer, hold = self._post(each.post), WINDOW_SECONDS
         verdict = self.client.verdict_on(answer, each.post.body)
         each.answer, each.answered = answer, self._clock()
         each.fate = _FATES.get(verdict.meaning, Fate.NOT_STORED)
@@ -398,15 +401,16 @@ class Contact:
         """When the next request will leave."""
         return self._clock() + max(self._delay(endpoint), 0.0)
 
-    def _has_time_for_turn(self, endpoint: Endpoint, pause: float = 0.0, *, others: int = 0) -> bool:
+    def _has_time_for_turn(self, endpoint: Endpoint, pause: float = 0.0, *, others: int = 0, hold: float = 0.0) -> bool:
         """
         Whether a request can leave in time.
 
         :param pause: seconds to wait at least
         :param others: how many requests are to leave after it, all of them in time
+        :param hold: seconds for which another refusal for the rate would keep those from leaving
         """
         between = max(60.0 / self.client.pacer.requests_per_minute, self._last_took)
-        return self._clock() + max(self._delay(endpoint), pause) + others * between < self._deadline
+        return self._clock() + max(self._delay(endpoint), pause) + hold + others * between < self._deadline
 
     def _delay(self, endpoint: Endpoint) -> float:
         return max(self.client.pacer.delay(), self.client.pacer_of(endpoint).delay())

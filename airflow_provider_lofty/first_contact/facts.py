@@ -64,11 +64,30 @@ def _is_of_api(answer: Answer) -> bool:
 
 
 def rate_headers(contact: Contact) -> dict[AnswerKind, bool]:
-    """Which kinds of answers have the rate headers, all of them."""
-    found: dict[AnswerKind, bool] = {}
-    for kind, answer, _ in of_lofty(contact):
-        found[kind] = limit_in(answer) is not None and found.get(kind, True)
+    """Which kinds of answers have the rate headers: all of a kind, or none of them."""
+    return {kind: has.pop() for kind, has in _with_rate_headers(contact).items() if len(has) == 1}
+
+
+def mixed_rate_headers(contact: Contact) -> list[AnswerKind]:
+    """Which kinds of answers differ among themselves: some have the rate headers."""
+    return [kind for kind, has in _with_rate_headers(contact).items() if len(has) > 1]
+
+
+def statuses_with_rate_headers(contact: Contact, kind: AnswerKind, *, has: bool) -> list[int]:
+    """With which statuses answers of a kind came that have the rate headers, or have not."""
+    found = {each.answer.status for each in of_lofty(contact) if each.kind == kind and _has_limit(each) is has}
+    return sorted(status for status in found if status is not None)
+
+
+def _with_rate_headers(contact: Contact) -> dict[AnswerKind, set[bool]]:
+    found: dict[AnswerKind, set[bool]] = {}
+    for each in of_lofty(contact):
+        found.setdefault(each.kind, set()).add(_has_limit(each))
     return found
+
+
+def _has_limit(heard: Heard) -> bool:
+    return limit_in(heard.answer) is not None
 
 
 def limits(contact: Contact) -> dict[AnswerKind, float]:

@@ -96,24 +96,44 @@ def _owner(contact: Contact) -> Finding:
 def _why_nobody(contact: Contact) -> str:
     if owner.is_hidden(contact):
         return "this app may not read its owner's profile"
-    return _NOT_ASKED if contact.owner is None else "GET /v1.0/me names no usable id"
+    if contact.owner is not None:
+        return "GET /v1.0/me names no usable id"
+    answer = contact.owner_answer
+    return _NOT_ASKED if answer is None else f"GET /v1.0/me: {contact.failure_of(answer)}"
 
 
 def _headers(contact: Contact) -> Finding:
     question = "rate headers"
     if not contact.heard:
         return Finding(question, "", _NOT_ASKED)
-    has_them = facts.rate_headers(contact)
-    if not has_them:
+    has_them, mixed = facts.rate_headers(contact), facts.mixed_rate_headers(contact)
+    if not has_them and not mixed:
         return Finding(question, "", "no answer was Lofty's")
     how = f"{len(facts.of_lofty(contact))} answers"
-    if not any(has_them.values()):
+    if not any(has_them.values()) and not mixed:
         return Finding(question, "none", how, "runs learn the limit from refusals; set requests_per_minute to what "
                        "the first one says")  # fmt: skip
-    if all(has_them.values()):
+    if all(has_them.values()) and not mixed:
         return Finding(question, "on every answer", how)
     with_them, without = (_listed(kind for kind, has in has_them.items() if has is wanted) for wanted in (True, False))
-    return Finding(question, f"on {with_them}; not on {without}", how)
+    parts = (
+        with_them and f"on {with_them}",
+        without and f"not on {without}",
+        *(_on_some(contact, kind) for kind in mixed),
+    )
+    return Finding(question, "; ".join(filter(None, parts)), how)
+
+
+def _on_some(contact: Contact, kind: AnswerKind) -> str:
+    """Say on which answers of a kind they are, by status; without that, only that they are on some."""
+    having, lacking = (facts.statuses_with_rate_headers(contact, kind, has=has) for has in (True, False))
+    if {*having} & {*lacking}:
+        return f"on some {_KINDS[kind]}"
+    return f"on {_KINDS[kind]} with {_statuses(having)}, not with {_statuses(lacking)}"
+
+
+def _statuses(statuses: list[int]) -> str:
+    return ", ".join(f"HTTP {status}" for status in statuses)
 
 
 def _limit(contact: Contact) -> Finding:

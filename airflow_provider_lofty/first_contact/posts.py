@@ -181,6 +181,10 @@ def _changes_of_created(sent: int, shown: Any) -> list[str]:
         return []
     if isinstance(shown, str) and shown.isascii() and shown.isdigit() and len(shown) <= _MOST_DIGITS:
         return ["text", *(_changes_of_created(sent, int(shown)) if int(shown) != sent else ())]
+    if isinstance(shown, str) and shown == str(changed(sent, ["decimal_seconds"])):
+        return ["text", "decimal_seconds"]
+    if type(shown) is float and shown == changed(sent, ["decimal_seconds"]):
+        return ["decimal_seconds"]
     if type(shown) is float and shown.is_integer():
         return ["fraction", *(_changes_of_created(sent, int(shown)) if int(shown) != sent else ())]
     if type(shown) is not int:

@@ -79,6 +79,7 @@ OF_CREATED: dict[str, Change] = {
     "whole_seconds": Change("without its milliseconds", lambda created: created // 1000 * 1000),
     "another_time": Change("another time", lambda created: created - created // 1000),
     "seconds": Change("in seconds", lambda created: created // 1000),
+    "decimal_seconds": Change("in seconds, with its milliseconds as a fraction", lambda created: created / 1000),
     "fraction": Change("as a decimal fraction", float),
     "text": Change("as text", str, is_harmless=True),
     "not_a_number": Change("not as a number", lambda created: None),

@@ -30,7 +30,6 @@ def _settings_of(account: Profile) -> dict[str, Any]:
     found = {
         **_rate_settings(account),
         **_refusals(account),
-        "account_id": account.account_id,
         "never_empty": frozenset({"link", "picture"}) if account.empty_strings is False else None,
         "max_text_length": LONG_TEXT - 1 if account.long_text is False else None,
         "shown": {name: account.shown(name) for name in SHOWN if account.shown(name)},
@@ -42,7 +41,13 @@ def _settings_of(account: Profile) -> dict[str, Any]:
         "ignores_repeats": account.equal_posts == 1,
         "stores_twice": (account.equal_posts or 0) > 2,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {**_owner(account), **{name: value for name, value in found.items() if value is not None}}
+
+
+def _owner(account: Profile) -> dict[str, Any]:
+    """Name the owner's id; none where the owner was shown without one."""
+    is_nameless = account.owner is not None and not account.owner.is_error
+    return {} if account.account_id is None and not is_nameless else {"account_id": account.account_id}
 
 
 def _rate_settings(account: Profile) -> dict[str, Any]:

@@ -123,9 +123,10 @@ def get_me(crm: Crm, request: ReceivedRequest, lead: str) -> Answer:
     """Give the profile of the caller."""
     if "owner" in crm.settings.refusals:
         raise permission_refused("get_me").in_form(crm.settings.refusals["owner"])
+    account_id = crm.settings.account_id
     return ok(
         {
-            "id": crm.settings.account_id,
+            **({} if account_id is None else {"id": account_id}),
             "teamId": 12,
             "memberUserId": 13,
             "email": "agent@example.com",

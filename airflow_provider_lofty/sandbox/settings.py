@@ -66,7 +66,7 @@ class SandboxSettings:
     :param lead_newcomers: So many new leads come while the list of leads is paged, one after each page but the last.
     :param error_shape: How errors are written; all have been seen but "html", which is a gateway's.
     :param refusals: Question → how it is refused, by the names that a profile has for it, such as "missing_lead".
-    :param account_id: Whose the credential is.
+    :param account_id: Whose the credential is; None: GET /v1.0/me names no id.
     :param latency_seconds: How long every answer takes.
     :param faults: Fault name → probability for each POST of an activity.
     :param scripted_faults: The faults of the first activities, in order (None: none), before chance decides.
@@ -132,7 +132,7 @@ class SandboxSettings:
 
     error_shape: ErrorShape = "code"
     refusals: Mapping[AnswerField, AnswerForm] = field(default_factory=dict)
-    account_id: int | str = 11
+    account_id: int | str | None = 11
     latency_seconds: float = 0.0
     faults: Mapping[FaultName, float] = field(default_factory=dict)
     scripted_faults: Sequence[FaultName | None] = ()

@@ -361,6 +361,47 @@ class TestWhatBecomesOfTexts:
         assert check().profile.text_shown == ["trimmed"]
 
 
+class TestErrorsThatDifferInTheirRateHeaders:
+    """Of a kind of which only some have them the profile says nothing, and the words say which."""
+
+    MISSING, WRONG_KEY = LOOK + 1, LOOK + 2
+
+    @pytest.mark.parametrize(
+        ("step", "words"),
+        [
+            (MISSING, "errors with HTTP 401, not with HTTP 404"),
+            (WRONG_KEY, "errors with HTTP 404, not with HTTP 401"),
+        ],
+    )
+    def test_where_all_else_has_them(
+        self, check: Callable[..., Outcome], lofty: Sandbox, step: int, words: str
+    ) -> None:
+        found, profile, _ = check(
+            {step: lambda: lofty.change(rate_headers=False), step + 1: lambda: lofty.change(rate_headers=True)}
+        )
+        others = "on GET /v1.0/me, GET of a lead, GET of activities, POST of an activity"
+        assert found["rate headers"] == f"{others}; on {words}"
+        assert set(profile.rate_headers) == {"get_me", "get_lead", "list_activities", "add_activity"}
+        assert all(profile.rate_headers.values())
+
+    def test_where_nothing_else_has_them(self, check: Callable[..., Outcome], lofty: Sandbox) -> None:
+        lofty.change(rate_headers=False)
+        found, profile, _ = check({self.WRONG_KEY: lambda: lofty.change(rate_headers=True)})
+        assert found["rate headers"].endswith("; on errors with HTTP 401, not with HTTP 404")
+        assert "error" not in profile.rate_headers
+
+    def test_where_errors_of_one_status_differ(
+        self, check: Callable[..., Outcome], answering: Callable[..., Any], lofty: Sandbox
+    ) -> None:
+        lofty.change(permission_denied={"get_me"})
+        found, profile, _ = check(
+            {1: lambda: lofty.change(rate_headers=False), self.MISSING: answering("list_activities", error(403, 5, "no")),
+             self.WRONG_KEY: lambda: lofty.change(rate_headers=True)}
+        )  # fmt: skip
+        assert found["rate headers"].endswith("; on some errors")
+        assert "error" not in profile.rate_headers
+
+
 def test_a_long_window_that_is_counted_in_seconds_is_told_by_how_it_falls(
     check: Callable[..., Outcome], lofty: Sandbox
 ) -> None:

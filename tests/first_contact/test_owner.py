@@ -44,22 +44,44 @@ def lines_of(text: str) -> dict[str, str]:
     return {line[2:28].strip(): line[28:].strip() for line in lines}
 
 
-@pytest.mark.parametrize(
-    "me",
-    [
-        SIGN_IN,
-        Answer(200, b"Welcome", "text/plain"),
-        Answer(200, b""),
-        Answer(200, b"[]"),
-        Answer(200, b'{"code": 200058, "message": "User in token does not exist."}'),
-        Answer(302, b""),
-        Answer(502, b""),
-    ],
-    ids=lambda answer: f"{answer.status} {answer.body[:20]!r}",
-)
+NAMES_NOBODY = [
+    SIGN_IN,
+    Answer(200, b"Welcome", "text/plain"),
+    Answer(200, b""),
+    Answer(200, b"null"),
+    Answer(200, b"[]"),
+    Answer(200, b'{"code": 20005, "message": "no"}'),
+    Answer(302, b""),
+    Answer(400, b'{"code": 20012, "message": "INVALID_PARAMETER"}'),
+    Answer(403, b""),
+    Answer(403, SIGN_IN.body, "text/html"),
+    Answer(404, b'{"message": "no"}'),
+    Answer(500, b'{"code": 20005, "message": "no"}'),
+    Answer(502, b""),
+]
+
+
+def id_of(answer: Answer) -> str:
+    return f"{answer.status} {answer.body[:20]!r}"
+
+
+@pytest.mark.parametrize("me", NAMES_NOBODY, ids=id_of)
+def test_where_the_owner_is_not_named_the_lead_accepts_the_credential(
+    check: Check, lofty: Sandbox, me: Answer, file: Path
+) -> None:
+    learned, still_open, said = check(me)
+    assert still_open["whose it is"].startswith(f"GET /v1.0/me: HTTP {me.status}, ")
+    assert "lead's id" not in said
+    assert learned["form of the credential"].endswith("[GET of the lead]")
+    assert (learned["two equal posts"].partition("  ")[0], "bound to the host alone" in said) == ("both kept", True)
+    assert profile_in(file.read_text()).account_id is None
+    assert len([request for request in lofty.requests if request.method == "POST"]) == 5
+
+
+@pytest.mark.parametrize("me", NAMES_NOBODY, ids=id_of)
 def test_only_an_answer_of_lofty_accepts_the_credential(check: Check, lofty: Sandbox, me: Answer, file: Path) -> None:
-    learned, still_open, said = check(me, code=1)
-    assert "The check ended early" in said
+    learned, still_open, said = check(me, code=1, get_lead=SIGN_IN)
+    assert "The check ended early: GET /v1.0/leads/4711 gave no usable answer: HTTP 200, but not what was asked" in said
     assert "form of the credential" not in learned
     assert still_open["form of the credential"] == "Lofty accepted no request"
     assert "No profile was written" in said
@@ -67,10 +89,22 @@ def test_only_an_answer_of_lofty_accepts_the_credential(check: Check, lofty: San
 
 
 @pytest.mark.parametrize(
+    "me",
+    [Answer(401, b'{"message": "no"}'), Answer(200, b'{"code": 200058, "message": "no"}'), Answer(None)],
+    ids=id_of,
+)
+def test_a_refusal_of_the_credential_ends_the_check(check: Check, lofty: Sandbox, me: Answer, file: Path) -> None:
+    _, _, said = check(me, code=1)
+    assert "The check ended early" in said
+    assert not [request for request in lofty.requests if request.path != "/v1.0/me"]
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
     "me", [SIGN_IN, Answer(200, b"Welcome", "text/plain"), Answer(403, SIGN_IN.body, "text/html"), Answer(502)]
 )
 def test_nothing_of_the_rate_is_learned_from_what_is_not_loftys(check: Check, me: Answer) -> None:
-    learned, still_open, _ = check(me, code=1)
+    learned, still_open, _ = check(me, code=1, get_lead=me)
     assert learned == {}
     assert still_open["rate headers"] == "no answer was Lofty's"
     assert {"rate limit", "unit of Reset"} <= still_open.keys()

@@ -110,6 +110,11 @@ WORLDS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "no owner": ({"permission_denied": {"get_me"}}, {}, {"account_id": None, "rate_headers": {
         "error": True, "get_lead": True, "list_activities": True, "add_activity": True}}),
     "no missing lead": ({"missing_leads": frozenset()}, {}, {}),
+    "a nameless owner": (
+        {"account_id": None, "shown": {"created": ["text", "decimal_seconds"]}},
+        {},
+        {"account_id": None, "owner": AnswerForm(200), "created_shown": ["text", "decimal_seconds"]},
+    ),
     "a lag": ({"read_lag_seconds": 0.5}, {"patience": 2}, {"equal_posts": 2}),
     "a lag beyond its patience": ({"read_lag_seconds": 3600}, {"patience": 1.1}, {"text_shown": None, "order": None}),
 }  # fmt: skip

@@ -14,7 +14,7 @@ from airflow_provider_lofty.first_contact.contact import TOTAL_SECONDS, Contact
 from airflow_provider_lofty.first_contact.findings import Finding, findings_of
 from airflow_provider_lofty.first_contact.learned import profile_of
 from airflow_provider_lofty.first_contact.posts import Fate
-from airflow_provider_lofty.sandbox import Sandbox
+from airflow_provider_lofty.sandbox import Answer, Sandbox
 from tests.first_contact.conftest import Start, check_in
 from tests.first_contact.test_first_contact import posted
 
@@ -81,3 +81,16 @@ def test_what_was_left_out_says_why(check: Check) -> None:
 def test_what_was_left_out_is_not_why_posting_stopped(check: Check) -> None:
     _, found = check("rate_limited", None, "html_502")
     assert found["empty link and picture"].how.startswith("posting stopped before it (HTTP 502")
+
+
+@pytest.mark.parametrize("seconds", [20, 40])
+def test_where_every_post_is_refused_there_is_time_for_what_is_asked_last(
+    lofty: Sandbox, start: Start, seconds: int
+) -> None:
+    contact, clock = start(600)
+    lofty.change(missing_leads={2**63 - 1})
+    refused = Answer(429, b'{"message": "Too Many Requests"}', headers={"retry-after": str(seconds)})
+    lofty.change(rate_headers=False, canned_answers={"add_activity": refused})
+    assert check_in(contact, clock) <= TOTAL_SECONDS + 1
+    assert (contact.missing_lead is not None, contact.wrong_key is not None) == (True, True)
+    assert len(posted(lofty)) > 1
