@@ -14,7 +14,7 @@ from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 from airflow_provider_lofty.exceptions import LoftyConfigurationError, LoftyRequestRejected, LoftyUnreachable
-from airflow_provider_lofty.first_contact.listing import Page, first_page_of, overlap, page_size_of
+from airflow_provider_lofty.first_contact.listing import Page, first_page_of, overlap, page_size_of, without_repeats
 from airflow_provider_lofty.first_contact.posts import Fate, Post, Posted, posts
 from airflow_provider_lofty.lofty.answers import LEAD_NOT_FOUND, Answer, Meaning
 from airflow_provider_lofty.lofty.client import LoftyClient
@@ -311,8 +311,10 @@ class Contact:
             self._next_page = 1 if start == 1 else self._next_page - 1
         elif self._next_page <= _MOST_PAGES:
             self._next_page = 1
-        is_one_list = start == 1 and not overlap(self.read, self._recognised)
-        self.is_end_seen = self.is_end_seen and is_one_list
+        is_moving = overlap(self.read, self._recognised)
+        self.is_end_seen = self.is_end_seen and start == 1 and not is_moving
+        if is_moving:
+            self.read = without_repeats(self.read)
         self.is_whole = self.is_end_seen or (self._page_size is None and not _is_stuck(self.pages))
 
     @property

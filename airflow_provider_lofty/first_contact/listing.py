@@ -45,3 +45,11 @@ def overlap(pages: Sequence[Page], ours: Sequence[Any]) -> bool:
             return True
         seen += others
     return False
+
+
+def without_repeats(pages: Sequence[Page]) -> list[Page]:
+    """Leave out what is on an earlier page already: of equal entries only those of one page are known to be several."""
+    kept: list[Page] = []
+    for page in pages:
+        kept.append([entry for entry in page if not any(entry in before for before in kept)])
+    return kept
