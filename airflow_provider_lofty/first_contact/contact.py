@@ -297,7 +297,7 @@ class Contact:
         """Read the pages behind a full first one, some at a time, as long as something is missing."""
         self.read, start = [page], self._next_page
         self.is_end_seen = self._is_last(page)
-        while not self.is_end_seen and self._can_read_on and len(self.read) <= _MOST_PAGES and self._lacks(sought):
+        while self._page_size and not self.is_end_seen and len(self.read) <= _MOST_PAGES and self._lacks(sought):
             if not self._has_time_for_turn(Endpoint.LIST_ACTIVITIES, others=2):
                 break
             behind = entries_in(self._page((first_page_of(self.pages) or 0) + self._next_page))
@@ -308,7 +308,7 @@ class Contact:
             self._next_page += 1
         if self.is_end_seen:
             # Its end is read again and again, but of a list that one look can read, all.
-            self._next_page = 1 if start == 1 else self._next_page - 1
+            self._next_page = 1 if start == 1 else max(self._next_page - 1, start)
         elif self._next_page <= _MOST_PAGES:
             self._next_page = 1
         is_moving = overlap(self.read, self._recognised)
@@ -316,10 +316,6 @@ class Contact:
         if is_moving:
             self.read = without_repeats(self.read)
         self.is_whole = self.is_end_seen or (self._page_size is None and not _is_stuck(self.pages))
-
-    @property
-    def _can_read_on(self) -> bool:
-        return self._page_size is not None
 
     def _is_last(self, page: Page) -> bool:
         return not page or (self._page_size is not None and len(page) < self._page_size)
