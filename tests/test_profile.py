@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_lofty.profile.changes import OF_CREATED, OF_TEXTS, change_named, changed, matter, words_for
 from airflow_provider_lofty.profile.profile import FIELDS, AnswerForm, Profile, profile_in, readable
+from airflow_provider_lofty.profile.remarks import remarks_on
 
 LEAST = {"format": 1, "base_url": "https://lofty.example.com", "account_id": 11}
 
@@ -80,6 +81,8 @@ def test_what_is_no_object_is_no_profile(given: object) -> None:
         ({"order": "marigold"}, "order"),
         ({"page_size": 0}, "page_size"),
         ({"ignores_page": "yes"}, "ignores_page"),
+        ({"first_page": 2}, "first_page must be null, 0 or 1"),
+        ({"repeat_refusal": 409}, "repeat_refusal must be null or an object"),
         ({"equal_posts": 2.5}, "equal_posts"),
     ],
     ids=lambda value: (str(value) if isinstance(value, str) else str(next(iter(value))))[:40],
@@ -161,3 +164,9 @@ def test_only_what_hides_a_row_matters() -> None:
     assert not matter(["text", "empty_as_null"])
     assert matter(["text", "whole_seconds"])
     assert change_named("marigold") is None
+
+
+@pytest.mark.parametrize(("first_page", "count"), [(None, 0), (0, 0), (1, 1)])
+def test_pages_that_count_from_one_are_minded_before_a_run(first_page: int | None, count: int) -> None:
+    said = remarks_on(profile_in({**LEAST, "first_page": first_page}), 120)
+    assert len([each for each in said if "counts a lead's pages from 1" in each]) == len(said) == count

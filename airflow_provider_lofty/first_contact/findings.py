@@ -231,7 +231,7 @@ def _refused_repeat(question: str, twin: Posted, *, is_shown: bool) -> Finding:
     if is_shown:
         return Finding(question, f"the second is refused ({twin.said}), and shown", f"{how}, read back")
     is_doubt = twin.answer is not None and twin.answer.verdict.meaning is Meaning.DOUBT
-    follows = "a delivery trusts no such answer: it looks for the row" if is_doubt else "so is a row that is there"
+    follows = "a delivery trusts no such answer: it looks for the row" if is_doubt else "an equal row is refused, too"
     return Finding(question, f"the second is refused: {twin.said}", how, follows)
 
 

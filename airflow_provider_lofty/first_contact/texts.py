@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations, product
+from itertools import chain, combinations, product
 from typing import Any
 
 from airflow_provider_lofty.profile.changes import changed, is_long, is_special
@@ -21,8 +21,9 @@ _GROUPS = (
     ("lower_case", "upper_case"),
 )
 _MOST_TOGETHER = 4
+_CUT = "cut_to_"
 _TOO_LONG = 10**6  # characters: a change that cuts to so many has no name
-_PARTS: tuple[tuple[str, Callable[[str], bool]], ...] = (("special_changed", is_special), ("long_changed", is_long))
+_KINDS: dict[str, Callable[[str], bool]] = {"special_changed": is_special, "long_changed": is_long}
 
 
 def changes_of(pairs: Sequence[Pair]) -> list[str]:
@@ -42,13 +43,23 @@ def _changes_of_all(filled: Sequence[Pair], pairs: Sequence[Pair]) -> list[str]:
 
 
 def _changes_of_part(pairs: Sequence[Pair]) -> list[str]:
-    """Name the kind of text that alone is changed beyond what is known, if it is one: the others are explained."""
-    for name, is_of_kind in _PARTS:
-        others = [pair for pair in pairs if not is_of_kind(pair[0])]
+    """Name the kinds of text that alone are changed beyond what is known, as few as can be."""
+    for kinds in chain(*(combinations(_KINDS, count) for count in (1, 2))):
+        others = [pair for pair in pairs if not _is_of(kinds, pair)]
         found = _explaining(others) if any(sent for sent, _ in others) else None
-        if found is not None:
-            return [*found, name]
+        if found is not None and not _are_contradicted(found, [pair for pair in pairs if _is_of(kinds, pair)]):
+            return [*found, *kinds]
     return ["changed"]
+
+
+def _is_of(kinds: Sequence[str], pair: Pair) -> bool:
+    return any(_KINDS[kind](pair[0]) for kind in kinds)
+
+
+def _are_contradicted(names: list[str], pairs: Sequence[Pair]) -> bool:
+    """Whether one of these is longer than what they cut others to."""
+    lengths = [int(name.removeprefix(_CUT)) for name in names if name.startswith(_CUT)]
+    return any(isinstance(shown, str) and len(shown) > length for length in lengths for _, shown in pairs)
 
 
 def _explaining(pairs: Sequence[Pair]) -> list[str] | None:
@@ -77,7 +88,7 @@ def _explain(names: list[str], pairs: Sequence[Pair]) -> bool:
 def _with_cut(names: list[str], pairs: Sequence[Pair]) -> list[str] | None:
     """Add the only length to which all that is shown otherwise may have been cut."""
     length = max((len(shown) for sent, shown in pairs if changed(sent, names) != shown), default=_TOO_LONG)
-    return [*names, f"cut_to_{length}"] if length < _TOO_LONG else None
+    return [*names, f"{_CUT}{length}"] if length < _TOO_LONG else None
 
 
 def _is_null(shown: object) -> bool:

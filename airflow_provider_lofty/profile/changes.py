@@ -31,7 +31,7 @@ _EMOJI = re.compile("[\U00010000-\U0010ffff]")
 
 
 def is_special(text: str) -> bool:
-    """Whether it has what servers often change: blanks around it, quotes, angle brackets, an ampersand, no ASCII."""
+    """Whether it has what servers often change: blanks around it, quotes, angle brackets, &, not only ASCII."""
     return _IS_SPECIAL.search(text) is not None
 
 

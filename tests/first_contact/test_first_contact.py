@@ -335,6 +335,7 @@ PLAIN, SPECIAL, LONG = "plain", "  'a' <b>b</b> ", "x" * 2000
         ([(PLAIN, PLAIN), (SPECIAL, "no"), (LONG, LONG)], ["special_changed"]),
         ([(PLAIN, PLAIN), (SPECIAL, None), (LONG, LONG[:100])], ["cut_to_100", "special_changed"]),
         ([(PLAIN, PLAIN), (SPECIAL, SPECIAL.strip()), (LONG, LONG[:97] + "...")], ["trimmed", "long_changed"]),
+        ([(PLAIN, PLAIN), (SPECIAL, "no"), (LONG, LONG[:97] + "...")], ["special_changed", "long_changed"]),
         ([(PLAIN, None), (SPECIAL, None), ("", None)], ["null", "empty_as_null"]),
         ([(PLAIN, PLAIN.upper()), ("", None)], ["upper_case", "empty_as_null"]),
         ([(PLAIN, PLAIN), ("", "none")], ["changed"]),

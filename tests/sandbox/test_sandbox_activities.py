@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from airflow_provider_lofty.profile.profile import AnswerForm
+
 EVERY_LISTING_FIELD = {
     "price": 2**63 - 1,
     "priceMax": 900_000,
@@ -165,6 +167,19 @@ def test_empty_strings_can_be_refused(start):
     assert caller.add(link="", picture="").status_code == 400
     assert caller.lofty.requests[-1].note == "empty: link, picture"
     assert caller.add(picture="x", scheduledDate="").status_code == 200
+
+
+def test_some_empty_strings_can_be_refused_in_a_form_of_their_own(start):
+    caller = start(never_empty={"link"}, refusals={"empty_refusal": AnswerForm(422, 20012, "json_string")})
+    assert caller.add(text="", picture="").status_code == 200
+    answer = caller.add(link="")
+    assert (answer.status_code, answer.json()) == (422, "20012 INVALID_PARAMETER")
+
+
+def test_a_repeat_can_be_refused(start):
+    caller = start(refusals={"repeat_refusal": AnswerForm(409, 20012, "code")})
+    assert [caller.add(created=created).status_code for created in (1, 1, 2)] == [200, 409, 200]
+    assert len(caller.lofty.activities) == 2
 
 
 def test_long_strings_can_be_refused(start):
