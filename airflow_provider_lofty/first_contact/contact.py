@@ -236,7 +236,7 @@ class Contact:
             each.fate = Fate.NOT_STORED
         # A conflict with what is there already leaves a delivery in doubt. Here nothing else can be there than the
         # equal post that was accepted just before.
-        if each.post.turn > 1 and answer.status == _CONFLICT and _names_error_only(answer):
+        if each.post.turn > 1 and answer.status == _CONFLICT and _is_written_error(answer):
             each.fate = Fate.REFUSED
         if is_left_out:
             each.fate = Fate.LEFT_OUT
@@ -439,9 +439,10 @@ def _may_be_for_body(answer: Answer) -> bool:
     return is_refusal(answer) and answer.status in _STATUSES_OF_BODIES and answer.error[0] not in _CODES_OF_OTHERS
 
 
-def _names_error_only(answer: Answer) -> bool:
-    """Whether it is an error as Lofty writes them, and nothing else."""
-    return not answer.is_html and isinstance(answer.json, dict) and not answer.has_lead_id and answer.names_error
+def _is_written_error(answer: Answer) -> bool:
+    """Whether a body by itself says what is wrong, as Lofty writes it in JSON, and names no lead."""
+    has_words = answer.names_error or bool(answer.error[1])
+    return has_words and isinstance(answer.json, dict | str) and not answer.is_html and not answer.has_lead_id
 
 
 def _with_one_letter_changed(header: str) -> str:

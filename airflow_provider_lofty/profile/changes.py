@@ -56,7 +56,7 @@ OF_TEXTS: dict[str, Change] = {
     "single_blanks": Change("with single blanks", lambda text: re.sub(r"\s+", " ", text)),
     "without_tags": Change("without what stands in angle brackets", lambda text: re.sub("<[^>]*>", "", text)),
     "html": Change("as HTML writes it", escape),
-    "html_with_numbers": Change("as HTML writes it, with &#39; for an apostrophe", _html_with_numbers),
+    "html_with_numbers": Change("as HTML writes it, an apostrophe by its number", _html_with_numbers),
     "html_but_quotes": Change("as HTML writes it, but for quotes", partial(escape, quote=False)),
     "without_query": Change("without what follows a ?", lambda text: text.partition("?")[0]),
     "without_emoji": Change("without emoji", partial(_EMOJI.sub, "")),

@@ -282,6 +282,7 @@ REFUSED_REPEATS = [
     INVALID,
     error(200, 20012, "Duplicate activity"),
     Answer(409, b'{"message": "errorCode=20012,errorMsg=Duplicate"}'),
+    Answer(409, b'"errorCode=20012,errorMsg=Duplicate"'),
 ]
 
 
@@ -303,7 +304,15 @@ class TestARepeatThatIsRefused:
         assert profile.most_lag_seconds is not None
 
     @pytest.mark.parametrize(
-        "answer", [Answer(409, b"<html>no</html>", "text/html"), Answer(409), Answer(None), GATEWAY_PAGE]
+        "answer",
+        [
+            Answer(409, b"<html>no</html>", "text/html"),
+            Answer(409),
+            Answer(409, b"{}"),
+            Answer(409, b'{"leadId": 4711}'),
+            Answer(None),
+            GATEWAY_PAGE,
+        ],
     )
     def test_by_anything_that_is_no_error_of_lofty_s_is_in_doubt_and_stops_posting(
         self, check: Callable[..., Outcome], answering: Callable[..., Any], lofty: Sandbox, answer: Answer
