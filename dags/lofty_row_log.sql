@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS lofty_row_log (
     lofty_error text,
     lofty_attempts integer,
     lofty_sent_at timestamp with time zone,
-    lofty_fingerprint text,
+    lofty_fingerprint varchar(100),
     lofty_matched_by varchar(20), -- what found the lead, where it was looked for
     PRIMARY KEY (task_instance, try_number, report_row)
 )

@@ -10,6 +10,7 @@ Lofty.
 from __future__ import annotations
 
 import json
+from typing import NamedTuple
 
 from airflow_provider_lofty.rows.builder import KEY_RULES
 
@@ -17,13 +18,31 @@ REPORT_FORMAT = 2  # raised when a column of the report, or an outcome, changes 
 FORMAT_MARK = f"v{REPORT_FORMAT}.{KEY_RULES}:"
 
 
-def marked(fingerprint: str | None, kinds: str | None = None) -> str:
+class Notes(NamedTuple):
+    """
+    What stands behind a fingerprint.
+
+    :param seal: of the row's cells, as they are shown, and of the task's arguments
+    :param key_seal: of its key; empty where it has none
+    :param kinds: what its cells do not show, by column
+    """
+
+    seal: str = ""
+    key_seal: str = ""
+    kinds: dict[str, str] = {}  # noqa: RUF012 - nobody adds to it
+
+    def written(self) -> str:
+        """Write them so that :func:`notes_in` reads them."""
+        return f"{self.seal}.{self.key_seal} {json.dumps(self.kinds) if self.kinds else ''}".rstrip()
+
+
+def marked(fingerprint: str | None, notes: str | None = None) -> str:
     """
     Write a row's fingerprint; of a row that has none, the mark alone.
 
-    :param kinds: what the row's cells do not show, as JSON
+    :param notes: as :meth:`Notes.written` gives them
     """
-    return f"{FORMAT_MARK}{fingerprint or ''}{' ' if kinds else ''}{kinds or ''}"
+    return f"{FORMAT_MARK}{fingerprint or ''} {notes or ''}".rstrip()
 
 
 def fingerprint_in(cell: object) -> str | None:
@@ -37,11 +56,15 @@ def fingerprint_in(cell: object) -> str | None:
     return cell.removeprefix(FORMAT_MARK).partition(" ")[0]
 
 
-def kinds_in(cell: object) -> dict[str, str]:
-    """Read back what the row's cells do not show; nothing where that is broken, or the row comes from no report."""
-    kinds = cell.partition(" ")[2] if isinstance(cell, str) and cell.startswith(FORMAT_MARK) else ""
+def notes_in(cell: object) -> Notes:
+    """Read back what stands behind a fingerprint; nothing where that is broken, or the row comes from no report."""
+    if not isinstance(cell, str) or not cell.startswith(FORMAT_MARK):
+        return Notes()
+    seals, _, kinds = cell.partition(" ")[2].partition(" ")
+    seal, _, key_seal = seals.partition(".")
     try:
         found = json.loads(kinds) if kinds else {}
     except (ValueError, RecursionError):
-        return {}
-    return {column: kind for column, kind in found.items() if isinstance(kind, str)} if isinstance(found, dict) else {}
+        return Notes(seal, key_seal)
+    known = found.items() if isinstance(found, dict) else ()
+    return Notes(seal, key_seal, {column: kind for column, kind in known if isinstance(kind, str)})

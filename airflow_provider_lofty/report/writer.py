@@ -11,7 +11,6 @@ import json
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,7 +23,7 @@ from airflow_provider_lofty.rows.columns import repeated_in
 from airflow_provider_lofty.rows.report_format import NUL_STAND_IN, REPORT_COLUMNS, SUSPECTS, defused
 from airflow_provider_lofty.rows.storage import BLOCK_BYTES, LOCAL_PROTOCOLS, storage_path
 from airflow_provider_lofty.spool.books import ReportRow
-from airflow_provider_lofty.spool.codec import plain_decimal
+from airflow_provider_lofty.spool.codec import shown
 from airflow_provider_lofty.spool.spool import Spool
 
 _ENDINGS = (".csv", ".jsonl")
@@ -130,16 +129,7 @@ def _cell_at(place: int | None, cells: list[object]) -> object:
 
 
 def _csv_cell(value: object) -> str:
-    if isinstance(value, str):
-        return defused(value)
-    if isinstance(value, float):
-        return _plain(value)
-    return defused(json.dumps(value, ensure_ascii=False))
-
-
-def _plain(number: float) -> str:
-    """Write a number as an id or text would be; from 2**53 on so that it cannot pass for an exact one."""
-    return plain_decimal(Decimal(repr(number))) if abs(number) < 2**53 else f"{number:.16e}"
+    return shown(value) if isinstance(value, float) else defused(shown(value))
 
 
 def _write_json_lines(stream: IO[str], spool: Spool) -> None:
@@ -158,6 +148,6 @@ def _fate(row: ReportRow, spool: Spool) -> tuple[object, ...]:
     """The report's own columns of a row, in the order of :data:`REPORT_COLUMNS`."""
     return (
         spool.source(row.source), row.row_number, row.line, row.outcome, row.lead_id, row.http_status,
-        row.error_code, row.error_field, row.error, row.attempts, row.sent_at, marked(row.fingerprint, row.kinds),
+        row.error_code, row.error_field, row.error, row.attempts, row.sent_at, marked(row.fingerprint, row.notes),
         row.matched_by,
     )  # fmt: skip

@@ -9,14 +9,25 @@ was changed in between is what it is now. What was said of the source and not of
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from airflow_provider_lofty.rows.checks import is_null
+from airflow_provider_lofty.rows.columns import normalise
 from airflow_provider_lofty.rows.timestamps import TimestampChecks
-from airflow_provider_lofty.rows.values import NAMES, EitherText, InvalidValue, SessionTime, is_missing, plain
+from airflow_provider_lofty.rows.values import (
+    NAMES,
+    EitherText,
+    InvalidValue,
+    SessionTime,
+    ShortFloat,
+    is_missing,
+    plain,
+)
 from airflow_provider_lofty.rows.written import Decimals, json_number, written
 
 _ZONE = ""  # the column of what is noted of the whole row
@@ -64,16 +75,18 @@ def kinds_of(columns: Sequence[str], cells: Sequence[object], reading: Reading, 
 def _kind_of(cell: object, reading: Reading) -> str:
     if isinstance(cell, str):
         return _kind_of_text(cell, reading)
-    if is_missing(cell) or isinstance(cell, NAMES):
+    if isinstance(cell, float) and cell != cell and reading.is_for_functions:
+        return "nan"
+    if is_missing(cell) or isinstance(cell, (*NAMES, ShortFloat)):
         return ""
     if isinstance(cell, bool):
         return "bool"
     if isinstance(cell, SessionTime):
-        return f"session time {cell.isoformat()}"
+        return f"session time: {cell.isoformat()}"
     if isinstance(cell, datetime) and cell.tzinfo is None:
-        return f"local time {cell.isoformat()}"
+        return f"local time: {cell.isoformat()}"
     if isinstance(cell, Decimal) and cell.is_finite():
-        return f"decimal {cell}" if reading.is_for_functions else ""
+        return f"decimal: {cell}" if reading.is_for_functions else ""
     if isinstance(cell, float) and cell - cell != 0:
         return "json"
     if isinstance(cell, _NUMBERS_OR_TIMES) and not isinstance(cell, Decimal):
@@ -82,10 +95,10 @@ def _kind_of(cell: object, reading: Reading) -> str:
 
 
 def _kind_of_text(text: str, reading: Reading) -> str:
+    if is_null(text, reading.nulls):
+        return f"no value: {text}"
     if not text:
         return "empty"
-    if is_null(text, reading.nulls):
-        return "no value"
     if isinstance(text, EitherText):
         return "either"
     is_said = reading.decimals is not Decimals.UNSAID
@@ -99,72 +112,82 @@ def _name_of(cell: object) -> str:
 
 
 def restored_cells(
-    columns: Sequence[str], cells: Sequence[object], kinds: Mapping[str, str], timestamps: TimestampChecks
+    columns: Sequence[str],
+    cells: Sequence[object],
+    kinds: Mapping[str, str],
+    timestamps: TimestampChecks,
+    shown: Callable[[object], str],
 ) -> list[object]:
     """
     Give cells of a report back what it does not show of them.
 
-    :param kinds: what :func:`kinds_of` noted when it was written; of a column in other case, too, as a database may
-        have made of it
+    :param kinds: what :func:`kinds_of` noted when it was written; of a column in another spelling, too, as a database
+        may have made of it
+    :param shown: writes a cell as a report shows it
     :raises InvalidValue: where a time without a zone would now be taken for one of another zone
     """
     zone = kinds.get(_ZONE, "").removeprefix("zone ")
-    if zone and zone != timestamps.zone_name:
+    if zone and not timestamps.is_in(zone):
         raise InvalidValue(_OTHER_ZONE.format(zone))
-    by_column = {column.casefold(): kind for column, kind in kinds.items()}
-    return [
-        _restored(cell, by_column[column.casefold()]) if column.casefold() in by_column else cell
-        for column, cell in zip(columns, cells, strict=True)
-    ]
+    spelt = Counter(map(normalise, columns))
+    alike = {normalise(column): kind for column, kind in kinds.items() if column not in columns}
+    found = []
+    for column, cell in zip(columns, cells, strict=True):
+        kind = kinds.get(column) if column != _ZONE else None
+        if kind is None and spelt[name := normalise(column)] == 1:
+            kind = alike.get(name)
+        found.append(cell if kind is None else _restored(cell, kind, timestamps, shown))
+    return found
 
 
-def _restored(cell: object, kind: str) -> object:
-    if kind == "empty":
-        return "" if is_missing(cell) else cell
-    if not isinstance(cell, str):
+def _restored(cell: object, kind: str, timestamps: TimestampChecks, shown: Callable[[object], str]) -> object:
+    """Give the cell that it was, unless what is shown of that is something else by now."""
+    name, _, exact = kind.partition(": ")
+    if name not in _READERS or not (cell is None or isinstance(cell, str)):
         return cell
-    if kind.startswith("local time "):
-        return _local(cell, kind.removeprefix("local time "))
-    if kind.startswith("session time "):
-        shown = kind.removeprefix("session time ")
-        return SessionTime.of(datetime.fromisoformat(shown)) if cell.startswith(f"{shown} ") else cell
-    if kind.startswith("decimal "):
-        return _decimal(cell, kind.removeprefix("decimal "))
+    text = cell or ""
     try:
-        return _READERS[kind](cell) if kind in _READERS else cell
-    except (ValueError, RecursionError):
+        before = _READERS[name](exact or text)
+    except (ValueError, InvalidOperation, RecursionError):
         return cell
+    if name == "local time":
+        return _local(text, before, exact, timestamps, shown)
+    is_same = name in _FREE or text == (exact if name == "no value" else shown(before))
+    return before if is_same else cell
 
 
-def _local(cell: str, shown: str) -> object:
+def _local(text: str, before: Any, exact: str, timestamps: TimestampChecks, shown: Callable[[object], str]) -> object:
+    """A report shows it with its zone, unless clocks there skip it."""
     try:
-        local = datetime.fromisoformat(shown[:_MICROSECONDS])
-    except ValueError:
-        return cell
-    if not cell.startswith(local.isoformat()):
-        return cell
-    return local if local.isoformat() == shown else shown  # with nanoseconds, which Python's times do not have
+        as_shown = shown(timestamps.aware(before))
+    except InvalidValue:
+        as_shown = shown(before)
+    if text not in (as_shown, shown(before)):
+        return text
+    return before if before.isoformat() == exact else exact  # with nanoseconds, which Python's times do not have
 
 
-def _decimal(cell: str, shown: str) -> object:
-    try:
-        return Decimal(shown) if Decimal(cell) == Decimal(shown) else cell
-    except InvalidOperation:
-        return cell
+def _truth(text: str) -> bool:
+    """A spreadsheet writes capitals."""
+    if text.casefold() not in ("true", "false"):
+        raise ValueError("was changed")
+    return text.casefold() == "true"
 
 
-def _truth(cell: str) -> object:
-    return {"true": True, "false": False}.get(cell.casefold(), cell)  # a spreadsheet writes capitals
-
-
+_FREE = ("bool", "either")  # may be written otherwise by now
 _READERS: Mapping[str, Callable[[str], object]] = {
     "bool": _truth,
     "either": EitherText,
+    "empty": str,
     "no value": lambda _: None,
+    "nan": lambda _: math.nan,
     "int": int,
     "float": float,
+    "decimal": Decimal,
+    "local time": lambda exact: datetime.fromisoformat(exact[:_MICROSECONDS]),
+    "session time": lambda exact: SessionTime.of(datetime.fromisoformat(exact)),
     "datetime": datetime.fromisoformat,
     "date": date.fromisoformat,
     "time": time.fromisoformat,
-    "json": lambda cell: json.loads(cell, parse_float=json_number),
+    "json": lambda text: json.loads(text, parse_float=json_number),
 }

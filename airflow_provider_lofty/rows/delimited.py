@@ -51,6 +51,8 @@ def delimited_rows(
     records.strict.width = len(header)
     if outcome_place(header) is None:
         return header, _rows(found, records, header, notes)
+    if not options.has_quotes:
+        raise RefusedFile("it is a report, which has its cells in quotes; leave quoting out of file_options")
     records.take_backslashes_as_text()  # as reports are written
     names = tuple(map(restored, header))
     as_written = ((number, list(map(restored, cells))) for number, cells in found)

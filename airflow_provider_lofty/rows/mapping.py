@@ -25,6 +25,7 @@ from airflow_provider_lofty.rows.checks import (
 )
 from airflow_provider_lofty.rows.columns import FIELDS_BY_PATH, MappingError, RowFunction, by_field, closest, normalise
 from airflow_provider_lofty.rows.file_options import NOTHING_SAID, FileOptions
+from airflow_provider_lofty.rows.seal import digest_of_arguments
 from airflow_provider_lofty.rows.timestamps import TimestampChecks
 from airflow_provider_lofty.rows.values import InvalidValue, is_missing, kind_of, plain
 
@@ -43,6 +44,7 @@ class RowMapping:
     :param match_by: what leads are found by where a row has no lead id: ``email``, ``phone``, or both in order
     :param options: how cells write decimals and no value, in a source that says nothing of it itself
     :ivar timestamps: the checks of dates and times in that zone
+    :ivar digest: of these arguments
     :ivar remarks: what was noticed about values, and how often
     :ivar nested_ignored: names inside ``listing`` objects that match no field, as far as they were seen
     :raises MappingError: when a name is not a field of an activity, a default breaks its field's rule, or the zone
@@ -75,6 +77,9 @@ class RowMapping:
             lead_key_checks(options),
             nulls_of(options),
             self.nested_ignored,
+        )
+        self.digest = digest_of_arguments(
+            mapping or {}, defaults or {}, self.unique_key, self.match_by, zone, options.decimal, options.null_values
         )
         if self.match_by and "leadId" in self._rules.defaults:
             raise MappingError("defaults gives every row a leadId, so that match_by would never be used: leave one out")

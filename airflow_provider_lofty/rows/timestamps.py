@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from airflow_provider_lofty.rows.timestamp_text import timestamp_from_text
 from airflow_provider_lofty.rows.values import InvalidValue, NoValue, SessionTime, ShortFloat, given, kind_of, text
@@ -49,6 +51,10 @@ class TimestampChecks:
         self.zone_name = str(zone)
         self.has_given_zone = False
         self._newest_ms = (now - _EPOCH) // _MILLISECOND + _YEAR_MS
+
+    def is_in(self, zone_name: str) -> bool:
+        """Whether the zone is the one of that name, or has always shown the same time."""
+        return zone_name == self.zone_name or _are_alike(zone_name, self.zone_name)
 
     def milliseconds(self, value: object) -> int:
         """
@@ -183,3 +189,15 @@ def _round_trip(local: datetime) -> datetime:
         return local.astimezone(timezone.utc).astimezone(local.tzinfo).replace(tzinfo=None)
     except OverflowError:
         raise InvalidValue("lies outside 1990 to one year ahead") from None
+
+
+@lru_cache
+def _are_alike(one: str, other: str) -> bool:
+    try:
+        zones = ZoneInfo(one), ZoneInfo(other)
+    except (ValueError, OSError, KeyError):
+        return False
+    days = (
+        datetime(year, month, 1) for year in range(1990, datetime.now(timezone.utc).year + 2) for month in range(1, 13)
+    )
+    return all(day.replace(tzinfo=zones[0]).utcoffset() == day.replace(tzinfo=zones[1]).utcoffset() for day in days)

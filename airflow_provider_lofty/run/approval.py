@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from airflow_provider_lofty.outcomes import Outcome
-from airflow_provider_lofty.report.format import fingerprint_in, kinds_in
+from airflow_provider_lofty.report.format import fingerprint_in, notes_in
 from airflow_provider_lofty.rows.cell_kinds import restored_cells
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.report_format import OUTCOME_COLUMN
 from airflow_provider_lofty.rows.source import Source, Take
+from airflow_provider_lofty.spool.codec import shown
 from airflow_provider_lofty.spool.input_digest import Differences, InputDigest
 
 _FINGERPRINT_COLUMN = "lofty_fingerprint"
@@ -85,8 +86,8 @@ def _valid_rows(source: Source, mapping: RowMapping) -> Iterator[tuple[bytes, by
         if not before or said.get(OUTCOME_COLUMN) == Outcome.INVALID:
             continue
         builder = mapping.builder(row.columns, table=False)
-        kinds = kinds_in(said.get(_FINGERPRINT_COLUMN))
-        activity = builder.build(restored_cells(row.columns, row.cells, kinds, mapping.timestamps))
+        kinds = notes_in(said.get(_FINGERPRINT_COLUMN)).kinds
+        activity = builder.build(restored_cells(row.columns, row.cells, kinds, mapping.timestamps, shown))
         if activity.fingerprint.hex() != before:
             raise NoPreviewError("is not read as the source was")
         yield activity.row_key, activity.fingerprint

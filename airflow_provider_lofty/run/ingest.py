@@ -6,7 +6,6 @@ A source with a ``lofty_outcome`` column is a report that came back: what it cal
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,17 +16,19 @@ from airflow_provider_lofty.exceptions import LoftyConfigurationError
 from airflow_provider_lofty.lofty.trace import content_of_body, trace_of_body
 from airflow_provider_lofty.log import PROGRESS_SECONDS, Log
 from airflow_provider_lofty.outcomes import OUTCOMES, Outcome
-from airflow_provider_lofty.report.format import FORMAT_MARK, fingerprint_in, kinds_in
+from airflow_provider_lofty.report.format import FORMAT_MARK, Notes, fingerprint_in, notes_in
 from airflow_provider_lofty.report.status import Status
 from airflow_provider_lofty.rows.builder import InvalidRow, RowBuilder
 from airflow_provider_lofty.rows.cell_kinds import kinds_of, restored_cells
 from airflow_provider_lofty.rows.columns import MappingError, closest, normalise
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.numbers import identifier, whole_number
-from airflow_provider_lofty.rows.report_format import OUTCOME_COLUMN, outcome_place
+from airflow_provider_lofty.rows.report_format import OUTCOME_COLUMN, REPORT_COLUMNS, outcome_place
+from airflow_provider_lofty.rows.seal import key_seal_of, seal_of
 from airflow_provider_lofty.rows.source import Source, SourceRow, row_name
 from airflow_provider_lofty.rows.values import InvalidValue, is_missing, plain
 from airflow_provider_lofty.run.publisher import SHOW_SECONDS, StatusPublisher
+from airflow_provider_lofty.spool.codec import shown
 from airflow_provider_lofty.spool.history import CONTENT_HAS_CHANGED, FINGERPRINT_BYTES
 from airflow_provider_lofty.spool.schema import RowState
 from airflow_provider_lofty.spool.spool import Spool, SpoolRow
@@ -53,6 +54,11 @@ _NO_HEADER = (
 _CHANGED_IN_DOUBT = (
     "its report says unknown, and its content has changed since: what may be stored cannot be looked for; look at the "
     f"lead, then write delivered into {OUTCOME_COLUMN}, or leave it empty to send the row"
+)
+_NOT_SHOWN = (
+    "its report does not show all that the row was: what would be sent is not what would have been. Send its source "
+    f"again (clear the task that wrote the report), or correct the row, or empty its {OUTCOME_COLUMN} to send it as it "
+    "is shown"
 )
 _HOW_TO_SEND = f"; correct the row and empty its {OUTCOME_COLUMN} to send it"
 _NOWHERE_IN_DOUBT = (
@@ -194,16 +200,16 @@ class Ingest:
         try:
             activity = builder.build(row.cells)
         except InvalidRow as error:
-            kept, kinds = self._kept(row)
+            kept, notes = self._kept(row, None)
             lead_id = error.lead_id
             return SpoolRow(source, row.row_number, row.columns, kept, lead_id, None, None, None, None, Outcome.INVALID,
-                            error.fields, str(error), line=row.line, kinds=kinds)  # fmt: skip
-        kept, kinds = self._kept(row)
+                            error.fields, str(error), line=row.line, notes=notes)  # fmt: skip
+        kept, notes = self._kept(row, activity.row_key)
         return SpoolRow(source, row.row_number, row.columns, kept, *activity[:5], line=row.line, email=activity.email,
-                        phone=activity.phone, kinds=kinds)  # fmt: skip
+                        phone=activity.phone, notes=notes)  # fmt: skip
 
-    def _kept(self, row: SourceRow) -> tuple[Sequence[object], str | None]:
-        """Give a row's cells as its report shows them, and what that does not show; nothing where there is none."""
+    def _kept(self, row: SourceRow, row_key: bytes | None) -> tuple[Sequence[object], str | None]:
+        """Give a row's cells as its report shows them, and what is noted beside them; nothing where there is none."""
         if not self._spool.keeps_cells:
             return (), None
         timestamps = self._mapping.timestamps
@@ -212,7 +218,11 @@ class Ingest:
         kept = row.cells
         if not _WITHOUT_TIME.issuperset(map(type, kept)):
             kept = [self._zoned(cell) for cell in kept]
-        return kept, json.dumps(kinds) if kinds else None
+        return kept, Notes(self._seal(row.columns, kept), key_seal_of(row_key), kinds).written()
+
+    def _seal(self, columns: Sequence[str], cells: Sequence[object]) -> str:
+        own = [place for place, column in enumerate(columns) if column.casefold() not in REPORT_COLUMNS]
+        return seal_of([columns[n] for n in own], [cells[n] for n in own], self._mapping.digest, shown)
 
     def _zoned(self, cell: object) -> object:
         """Give a time its zone, which a report given back could not know."""
@@ -235,8 +245,9 @@ class Ingest:
         if not is_missing(outcome) and fingerprint_in(said.get(_FINGERPRINT_COLUMN)) is None:
             name = row_name(row.row_number, row.line)
             raise LoftyConfigurationError(_OTHER_FORMAT.format(name, self._spool.source(source)))
-        row = self._restored(row, said)
-        spooled = self._spooled(source, row, builder)
+        notes = notes_in(said.get(_FINGERPRINT_COLUMN))
+        is_as_written = notes.seal == self._seal(row.columns, row.cells)
+        spooled = self._spooled(source, self._restored(row, notes), builder)
         if is_missing(outcome):
             return spooled
         if not isinstance(outcome, str) or outcome not in OUTCOMES:
@@ -248,22 +259,25 @@ class Ingest:
             self._spool.leads.add_stray(None, content_of_body(spooled.body) or b"", spooled.lead_id)
         if outcome == Outcome.INVALID and _is_still_invalid(spooled, said):
             return _invalid_before(spooled, said)
-        settled = _SETTLED.get(outcome)
-        return settled(spooled, said) if settled else spooled
+        if settled := _SETTLED.get(outcome):
+            return settled(spooled, said)
+        if is_as_written and _is_read_otherwise(spooled, said, notes):
+            return _invalid_before(spooled, said) if outcome == Outcome.INVALID else _not_shown(spooled)
+        return spooled
 
-    def _restored(self, row: SourceRow, said: Fates) -> SourceRow:
+    def _restored(self, row: SourceRow, notes: Notes) -> SourceRow:
         """
         Give the row's cells back what its report does not show of them.
 
         :raises MappingError: when this task has another timezone than the one that wrote it
         """
-        kinds = kinds_in(said.get(_FINGERPRINT_COLUMN))
-        if not kinds:
+        if not notes.kinds:
             return row
         try:
-            return row._replace(cells=restored_cells(row.columns, row.cells, kinds, self._mapping.timestamps))
+            cells = restored_cells(row.columns, row.cells, notes.kinds, self._mapping.timestamps, shown)
         except InvalidValue as error:
             raise MappingError(f"{row_name(row.row_number, row.line)} of a report {error}") from None
+        return row._replace(cells=cells)
 
 
 def _sent_to(row: SpoolRow, said: Fates) -> SpoolRow:
@@ -321,6 +335,17 @@ def _is_still_invalid(row: SpoolRow, said: Fates) -> bool:
     has_lost_cells = said.get(_ERROR_FIELD_COLUMN) == _WHOLE_ROW
     passes_by_itself = row.outcome is None and bool(_fingerprint_before(said)) and not _has_changed(row, said)
     return has_lost_cells or passes_by_itself
+
+
+def _is_read_otherwise(row: SpoolRow, said: Fates, notes: Notes) -> bool:
+    """Whether a row would be sent now, and not as it would have been when its report was written."""
+    if row.outcome is not None:
+        return False
+    return not _fingerprint_before(said) or _has_changed(row, said) or key_seal_of(row.row_key) != notes.key_seal
+
+
+def _not_shown(row: SpoolRow) -> SpoolRow:
+    return row._replace(outcome=Outcome.INVALID, row_key=None, error_field=OUTCOME_COLUMN, error=_NOT_SHOWN)
 
 
 def _has_changed(row: SpoolRow, said: Fates) -> bool:

@@ -57,7 +57,7 @@ class ReportRow(NamedTuple):
     sent_at: str | None
     fingerprint: str | None
     matched_by: str | None
-    kinds: str | None = None
+    notes: str | None = None
 
 
 class FailureGroup(NamedTuple):
@@ -147,7 +147,7 @@ class Books:
         found = self._db.execute(
             "SELECT r.layout, r.cells, r.source, r.row_number, r.line, r.outcome, r.lead_id, r.http_status,"
             f" r.error_code, r.error_field, {_ERROR}, r.attempts, r.sent_at,"
-            f" nullif(lower(hex({_SENT})), ''), r.matched_by, r.kinds FROM rows r {which}"
+            f" nullif(lower(hex({_SENT})), ''), r.matched_by, r.notes FROM rows r {which}"
         )
         layout_id: int | None = None
         columns: tuple[str, ...] = ()

@@ -87,6 +87,24 @@ def _decimal(value: Decimal) -> str:
     return f"{value:E}" if has_lost else plain_decimal(value)
 
 
+def shown(cell: object) -> str:
+    """Write a cell as a CSV report shows it."""
+    try:
+        value = _jsonable(cell)
+        if isinstance(value, float):
+            return _plain_float(value)
+        if value is None or isinstance(value, str):
+            return value or ""
+        return json.dumps(value, ensure_ascii=False, skipkeys=True, default=str)
+    except (TypeError, ValueError, RecursionError):
+        return str(type(cell))
+
+
+def _plain_float(number: float) -> str:
+    """Write a number as an id or text would be; from 2**53 on so that it cannot pass for an exact one."""
+    return plain_decimal(Decimal(repr(number))) if abs(number) < EXACT_BELOW else f"{number:.16e}"
+
+
 def plain_decimal(value: Decimal) -> str:
     """Write a finite number in plain digits, without the zeros at its end: ``5`` for ``5.00``."""
     if abs(value.adjusted()) > 400:

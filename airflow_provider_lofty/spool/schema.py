@@ -42,7 +42,7 @@ _ROWS = (
     f" state INTEGER NOT NULL DEFAULT {RowState.WAITING:d},"
     " sent_fingerprint BLOB, line INTEGER,"  # where another content than this was sent; perhaps its first bytes only
     " email TEXT, phone TEXT, matched_by TEXT,"  # what the lead is looked for by, as it is compared; what found it
-    " kinds TEXT)"  # what the cells do not show in a report
+    " notes TEXT)"  # for the report: what the cells do not show, and what the row is known by
 )
 # Failed rows are asked for several times; they are few, and without an index each time reads the whole file.
 _ROWS_FAILED = f"CREATE INDEX rows_failed ON rows (outcome, n) WHERE {MAY_FAIL}"

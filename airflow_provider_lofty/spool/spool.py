@@ -48,7 +48,7 @@ FOUND_BY_READING = "found by reading back"
 FOUND_BEFORE = "Lofty has it already"
 _INSERT = (
     "INSERT INTO rows (source, row_number, layout, cells, lead_id, body, row_key, fingerprint, trace_hash,"
-    " outcome, error_field, error, attempts, state, sent_fingerprint, line, email, phone, kinds)"
+    " outcome, error_field, error, attempts, state, sent_fingerprint, line, email, phone, notes)"
     " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _RECORD = (
@@ -86,7 +86,7 @@ class SpoolRow(NamedTuple):
     line: int | None = None
     email: str | None = None
     phone: str | None = None
-    kinds: str | None = None
+    notes: str | None = None
 
 
 class PendingRow(NamedTuple):

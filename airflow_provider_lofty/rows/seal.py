@@ -1,0 +1,58 @@
+"""
+What shows that a row of a report is as it was written, and is read by a task with the same arguments.
+
+Such a row has to come to the same end as when it was written. Where it does not, the report does not show all that it
+was: rows of other shapes, say, or values that only Python has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from types import CodeType
+
+from airflow_provider_lofty.rows.columns import normalise
+
+_BYTES = 6
+
+
+def seal_of(columns: Sequence[str], cells: Sequence[object], arguments: bytes, shown: Callable[[object], str]) -> str:
+    """
+    Make the seal of a row's own cells; empty ones may have been left out.
+
+    :param arguments: a digest of the task's
+    :param shown: writes a cell as a report shows it
+    """
+    texts = sorted((normalise(column), shown(cell)) for column, cell in zip(columns, cells, strict=False))
+    return _digest(arguments, *(part.encode("utf-8", "surrogatepass") for pair in texts if pair[1] for part in pair))
+
+
+def key_seal_of(row_key: bytes | None) -> str:
+    """Make the seal of a row's key; empty where it has none."""
+    return _digest(row_key) if row_key else ""
+
+
+def digest_of_arguments(*given: object) -> bytes:
+    """Make a digest of arguments, functions by their code; another one may belong to the same, but not the reverse."""
+    return _digest(repr([_plain(each) for each in given]).encode("utf-8", "surrogatepass")).encode()
+
+
+def _plain(given: object) -> object:
+    if isinstance(given, Mapping):
+        return sorted((str(key), repr(_plain(value))) for key, value in given.items())
+    code = getattr(given, "__code__", None)
+    if isinstance(code, CodeType):
+        return _of_code(code)
+    return getattr(given, "__qualname__", given)
+
+
+def _of_code(code: CodeType) -> object:
+    constants = [_of_code(each) if isinstance(each, CodeType) else each for each in code.co_consts]
+    return code.co_code, code.co_names, repr(constants)
+
+
+def _digest(*parts: bytes) -> str:
+    found = blake2b(digest_size=_BYTES)
+    for part in parts:
+        found.update(len(part).to_bytes(8, "big") + part)
+    return found.hexdigest()
