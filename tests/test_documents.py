@@ -230,7 +230,8 @@ def test_quick_start_delivers_as_pasted(tmp_path: Path) -> None:
 def test_first_steps_fail_and_mend_as_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reports: str) -> None:
     quick_start = next(block.text for block in README.blocks if "visits.csv" in block.text)
     rows = quick_start.partition('visits.csv" <<END\n')[2].partition("END\n")[0]
-    (added,) = (block.text for block in blocks_of("csv"))
+    (adding,) = (block.text for block in blocks_of("shell") if "cat >> " in block.text)
+    added = adding.partition("<<END\n")[2].partition("END\n")[0]
     path, folder = tmp_path / "visits.csv", tmp_path / "reports"
 
     def run_of(run_id: str, path: Path) -> dict[str, int]:
