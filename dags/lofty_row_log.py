@@ -26,8 +26,7 @@ def rows_of_reports(_: Any, *, dag_run: Any, **context: Any) -> Iterator[tuple[A
         try_number, instance = report.stem.rpartition("__try_")[2].split("__")
         with report.open(newline="", encoding="utf-8", errors="replace") as stream:
             for number, row in enumerate(csv.DictReader(stream), 1):
-                # Behind it stands what the row's own cells do not show, which is theirs.
-                row["lofty_fingerprint"] = row["lofty_fingerprint"].partition(" ")[0]
+                row["lofty_fingerprint"] = row["lofty_fingerprint"].partition(" ")[0]  # behind it may be cells
                 yield (instance, int(try_number), number, dag_run.dag_id, dag_run.run_id, dag_run.run_after,
                        *(row[f"lofty_{name}"] or None for name in COPIED))  # fmt: skip
 
