@@ -37,7 +37,7 @@ _OTHER_ZONE = (
 )
 _TEXT_SHOWS = frozenset((str, int, type(None)))  # of most rows all cells
 _MICROSECONDS = 26  # characters of a time that has them; a report shows no more
-_NUMBERS_OR_TIMES = (int, float, Decimal, date, time)
+_NUMBERS_OR_TIMES = (int, float, date, time)
 
 
 class Reading(NamedTuple):
@@ -89,7 +89,7 @@ def _kind_of(cell: object, reading: Reading) -> str:
         return f"decimal: {cell}" if reading.is_for_functions else ""
     if isinstance(cell, float) and cell - cell != 0:
         return "json"
-    if isinstance(cell, _NUMBERS_OR_TIMES) and not isinstance(cell, Decimal):
+    if isinstance(cell, _NUMBERS_OR_TIMES):
         return _name_of(cell) if reading.is_for_functions else ""
     return "json"  # or what a report writes as such, since no field takes it
 

@@ -8,23 +8,36 @@ was: rows of other shapes, say, or values that only Python has.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from types import CodeType
 
 from airflow_provider_lofty.rows.columns import normalise
+from airflow_provider_lofty.rows.report_format import REPORT_COLUMNS
 
 _BYTES = 6
 
 
-def seal_of(columns: Sequence[str], cells: Sequence[object], arguments: bytes, shown: Callable[[object], str]) -> str:
+def seal_of(columns: tuple[str, ...], cells: Sequence[object], arguments: bytes, shown: Callable[[object], str]) -> str:
     """
     Make the seal of a row's own cells; empty ones may have been left out.
 
     :param arguments: a digest of the task's
     :param shown: writes a cell as a report shows it
     """
-    texts = sorted((normalise(column), shown(cell)) for column, cell in zip(columns, cells, strict=False))
-    return _digest(arguments, *(part.encode("utf-8", "surrogatepass") for pair in texts if pair[1] for part in pair))
+    parts = [arguments]
+    for name, place in _own_places(columns):
+        if text := shown(cells[place]):
+            parts += name, text.encode("utf-8", "surrogatepass")
+    return _digest(*parts)
+
+
+@lru_cache
+def _own_places(columns: tuple[str, ...]) -> list[tuple[bytes, int]]:
+    """Say where the row's own cells are, in an order that does not hang on theirs."""
+    own = (place for place, column in enumerate(columns) if column.casefold() not in REPORT_COLUMNS)
+    found = sorted((normalise(columns[place]), columns[place], place) for place in own)
+    return [(name.encode("utf-8", "surrogatepass"), place) for name, _, place in found]
 
 
 def key_seal_of(row_key: bytes | None) -> str:

@@ -214,6 +214,12 @@ def _word_for_no_value(word: str) -> str:
     return f'the word {word}; if it stands for no value, name it in file_options={{"null_values": ["{word}"]}}'
 
 
+def may_have_lost_digits(number: Decimal) -> bool:
+    """Whether a Decimal has an exponent in place of its last digits, and is so large that they count."""
+    exponent = number.as_tuple().exponent
+    return isinstance(exponent, int) and exponent > 0 and abs(number) >= EXACT_BELOW
+
+
 def refuse_lost_digits(number: float | Decimal) -> None:
     """
     Refuse a whole number that may have been another one.
@@ -221,8 +227,7 @@ def refuse_lost_digits(number: float | Decimal) -> None:
     :raises InvalidValue: for a float beyond what floats hold exactly, and a Decimal that was made of such a one
     """
     if isinstance(number, Decimal):
-        exponent = number.as_tuple().exponent
-        if isinstance(exponent, int) and exponent > 0 and abs(number) >= EXACT_BELOW:
+        if may_have_lost_digits(number):
             raise InvalidValue(
                 "is a Decimal with an exponent, which may have lost digits; read the column as int or text"
             )

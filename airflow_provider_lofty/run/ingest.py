@@ -23,7 +23,7 @@ from airflow_provider_lofty.rows.cell_kinds import kinds_of, restored_cells
 from airflow_provider_lofty.rows.columns import MappingError, closest, normalise
 from airflow_provider_lofty.rows.mapping import RowMapping
 from airflow_provider_lofty.rows.numbers import identifier, whole_number
-from airflow_provider_lofty.rows.report_format import OUTCOME_COLUMN, REPORT_COLUMNS, outcome_place
+from airflow_provider_lofty.rows.report_format import OUTCOME_COLUMN, outcome_place
 from airflow_provider_lofty.rows.seal import key_seal_of, seal_of
 from airflow_provider_lofty.rows.source import Source, SourceRow, row_name
 from airflow_provider_lofty.rows.values import InvalidValue, is_missing, plain
@@ -220,9 +220,8 @@ class Ingest:
             kept = [self._zoned(cell) for cell in kept]
         return kept, Notes(self._seal(row.columns, kept), key_seal_of(row_key), kinds).written()
 
-    def _seal(self, columns: Sequence[str], cells: Sequence[object]) -> str:
-        own = [place for place, column in enumerate(columns) if column.casefold() not in REPORT_COLUMNS]
-        return seal_of([columns[n] for n in own], [cells[n] for n in own], self._mapping.digest, shown)
+    def _seal(self, columns: tuple[str, ...], cells: Sequence[object]) -> str:
+        return seal_of(columns, cells, self._mapping.digest, shown)
 
     def _zoned(self, cell: object) -> object:
         """Give a time its zone, which a report given back could not know."""

@@ -120,8 +120,8 @@ def _problems(error: ValidationError) -> Iterator[str]:
 
 def _too_long(body: Body, longest: int) -> str:
     """Name a string that is longer; empty where none is."""
-    strings = {**body.get("listing", {}), **body}
-    return next((name for name, value in strings.items() if isinstance(value, str) and len(value) > longest), "")
+    found = (*body.items(), *body.get("listing", {}).items())
+    return next((name for name, value in found if isinstance(value, str) and len(value) > longest), "")
 
 
 def check_content_type(headers: dict[str, str]) -> None:

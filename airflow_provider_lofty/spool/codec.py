@@ -14,7 +14,14 @@ from decimal import Decimal
 
 import msgspec
 
-from airflow_provider_lofty.rows.values import EXACT_BELOW, NAMES, SessionTime, ShortFloat, plain
+from airflow_provider_lofty.rows.values import (
+    EXACT_BELOW,
+    NAMES,
+    SessionTime,
+    ShortFloat,
+    may_have_lost_digits,
+    plain,
+)
 
 _json = msgspec.json.Encoder().encode
 
@@ -83,12 +90,13 @@ def _jsonable(value: object) -> object:
 
 def _decimal(value: Decimal) -> str:
     """Write a finite number; one that may have lost digits so that it cannot pass for an exact one."""
-    has_lost = int(value.as_tuple().exponent) > 0 and abs(value) >= EXACT_BELOW
-    return f"{value:E}" if has_lost else plain_decimal(value)
+    return f"{value:E}" if may_have_lost_digits(value) else plain_decimal(value)
 
 
 def shown(cell: object) -> str:
     """Write a cell as a CSV report shows it."""
+    if type(cell) is str:
+        return cell  # nearly every cell: no second look
     try:
         value = _jsonable(cell)
         if isinstance(value, float):
